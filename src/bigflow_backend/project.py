@@ -1,0 +1,286 @@
+"""One frozen description of a project, read from its files without running any of them."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from bigflow_backend.errors import UserError
+from bigflow_backend.settings import Settings, read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bigflow_backend.version import ProjectVersion
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["Project", "SetupScript", "find_project", "read_project"]
+
+_SETUP_SCRIPTS = ("project_setup.py", "setup.py")
+
+
+@dataclass(frozen=True)
+class SetupScript:
+    """What ``project_setup.py`` says in so many words; it is parsed, not run."""
+
+    path: Path
+    project_name: str | None
+    """``PROJECT_NAME = "..."``"""
+    name: str | None
+    """The ``name`` in the call of ``setup()``."""
+    version: str | None
+    """The ``version`` in the call of ``setup()``."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project on disk. Paths are absolute; those of optional files may not exist."""
+
+    root: Path
+    name: str
+    """The distribution's name, as the project writes it."""
+    package: str
+    """The main package: pipelines and workflows, named by ``PROJECT_NAME``."""
+    setup_script: SetupScript | None
+    pyproject: Mapping[str, Any]
+    """The parsed pyproject.toml; empty when there is none."""
+    settings: Settings
+
+    @property
+    def static_version(self) -> tuple[str, str] | None:
+        """The version that the project's own files state, and the place that states it."""
+        version = self.pyproject.get("project", {}).get("version")
+        if version is not None:
+            return str(version), "pyproject.toml [project] version"
+        if self.setup_script is not None and self.setup_script.version is not None:
+            return self.setup_script.version, f"{self.setup_script.path.name} version"
+        return None
+
+    @cached_property
+    def version(self) -> ProjectVersion:
+        """The version that wheel, image and DAGs carry.
+
+        :raises UserError: when it cannot be told, with the ways out.
+        """
+        from bigflow_backend.version import project_version
+
+        return project_version(
+            self.root,
+            distribution=self.name,
+            static=self.static_version,
+            settings=self.settings.version,
+        )
+
+    @property
+    def resources(self) -> Path:
+        return self.root / "resources"
+
+    @property
+    def requirements(self) -> Path:
+        return self.resources / "requirements.txt"
+
+    @property
+    def tests(self) -> Path:
+        return self.root / "test"
+
+    @property
+    def dockerfile(self) -> Path:
+        return self.root / "Dockerfile"
+
+    @property
+    def deployment_config(self) -> Path:
+        return self.root / "deployment_config.py"
+
+    @property
+    def dist(self) -> Path:
+        return self.root / "dist"
+
+    @property
+    def images(self) -> Path:
+        return self.root / ".image"
+
+    @property
+    def dags(self) -> Path:
+        return self.root / ".dags"
+
+
+def find_project(start: Path) -> Project:
+    """The project that ``start`` lies in: the nearest directory upwards that holds one.
+
+    :raises UserError: when there is none.
+    """
+    start = start.resolve()
+    for directory in (start, *start.parents):
+        if _is_project(directory):
+            return read_project(directory)
+    raise UserError(
+        f"no project here: {start} holds no project_setup.py, nor does a directory above it",
+        hint='change to the project, or start one: see "A project of your own" in the README',
+    )
+
+
+def read_project(root: Path) -> Project:
+    """The project in the directory ``root``.
+
+    :raises UserError: for files that cannot be read, settings that are wrong, or a project that
+        names no main package.
+    """
+    root = root.resolve()
+    pyproject = _read_pyproject(root / "pyproject.toml")
+    script = _read_setup_script(root)
+    settings = read_table(
+        Settings,
+        pyproject.get("tool", {}).get("bigflow", {}),
+        key="tool.bigflow",
+        source="pyproject.toml",
+    )
+    package = _main_package(root, script, settings, pyproject)
+    name = pyproject.get("project", {}).get("name") or (script and script.name) or package
+    return Project(
+        root=root,
+        name=str(name),
+        package=package,
+        setup_script=script,
+        pyproject=pyproject,
+        settings=settings,
+    )
+
+
+def _is_project(directory: Path) -> bool:
+    if (directory / "project_setup.py").is_file():
+        return True
+    if not (directory / "pyproject.toml").is_file():
+        return False
+    pyproject = _read_pyproject(directory / "pyproject.toml")
+    return (
+        "bigflow" in pyproject.get("tool", {})
+        or pyproject.get("build-system", {}).get("build-backend") == "bigflow_backend"
+    )
+
+
+def _read_pyproject(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from error
+    try:
+        parsed: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"pyproject.toml is not TOML: {error}", hint="mend that line") from error
+    return parsed
+
+
+def _read_setup_script(root: Path) -> SetupScript | None:
+    path = next((p for n in _SETUP_SCRIPTS if (p := root / n).is_file()), None)
+    if path is None:
+        return None
+    try:
+        tree = ast.parse(path.read_bytes(), filename=str(path))
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        where = f"{path.name}, line {line}" if line else path.name
+        raise UserError(f"{where}: {error.args[0]}", hint="mend that line") from error
+    constants = _constants(tree)
+    keywords = _setup_keywords(tree, constants)
+    return SetupScript(
+        path=path,
+        project_name=constants.get("PROJECT_NAME"),
+        name=keywords.get("name"),
+        version=keywords.get("version"),
+    )
+
+
+def _constants(tree: ast.Module) -> dict[str, str]:
+    """The module-level names that are bound to a string."""
+    found: dict[str, str] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            targets, value = node.targets, node.value
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            targets, value = [node.target], node.value
+        else:
+            continue
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            found.update({t.id: value.value for t in targets if isinstance(t, ast.Name)})
+    return found
+
+
+def _setup_keywords(tree: ast.Module, constants: Mapping[str, str]) -> dict[str, str]:
+    """The keywords of the call of ``setup()`` whose value is a string, or a name of one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _called(node) in {"setup", "project_setup"}:
+            found = {}
+            for keyword in node.keywords:
+                value = keyword.value
+                if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                    found[str(keyword.arg)] = value.value
+                elif isinstance(value, ast.Name) and value.id in constants:
+                    found[str(keyword.arg)] = constants[value.id]
+            return found
+    return {}
+
+
+def _called(call: ast.Call) -> str:
+    function = call.func
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def _main_package(
+    root: Path, script: SetupScript | None, settings: Settings, pyproject: Mapping[str, Any]
+) -> str:
+    stated = {
+        place: name
+        for place, name in (
+            (
+                f"PROJECT_NAME in {script.path.name}" if script else "",
+                script and script.project_name,
+            ),
+            ("[tool.bigflow] package in pyproject.toml", settings.package),
+        )
+        if name
+    }
+    if len(set(stated.values())) > 1:
+        both = ", ".join(f"{name!r} by {place}" for place, name in stated.items())
+        raise UserError(f"the main package is named twice: {both}", hint="keep one of the two")
+    implied = (script and script.name) or pyproject.get("project", {}).get("name")
+    package = next(iter(stated.values()), None) or (implied and str(implied).replace("-", "_"))
+    if not package:
+        raise UserError(
+            "nothing names the main package",
+            hint='write PROJECT_NAME = "..." into project_setup.py',
+        )
+    if not (root / package / "__init__.py").is_file():
+        raise _no_package(root, package)
+    return package
+
+
+def _no_package(root: Path, package: str) -> UserError:
+    if (root / package).is_dir():
+        return UserError(
+            f"the main package {package}/ has no __init__.py",
+            hint=f"create {package}/__init__.py; it may be empty",
+        )
+    there = sorted(p.parent.name for p in root.glob("*/__init__.py") if p.parent.name != "test")
+    return UserError(
+        f"there is no package {package!r} in {root}",
+        hint="packages there: " + (", ".join(there) or "none; create one with an __init__.py"),
+    )
+
+
+def _unreadable(path: Path, error: OSError | UnicodeDecodeError) -> UserError:
+    reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+    return UserError(f"cannot read {path}: {reason}", hint="check the file and its rights")

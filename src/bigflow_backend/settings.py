@@ -1,0 +1,149 @@
+"""``[tool.bigflow]``: the one model of settings.
+
+Every key is a field of a dataclass below, with ``-`` for ``_``; the text under a field is its
+documentation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from bigflow_backend.errors import UserError, did_you_mean
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "DagSettings",
+    "ImageSettings",
+    "Settings",
+    "VersionSettings",
+    "read_table",
+]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionSettings:
+    """``[tool.bigflow.version]``"""
+
+    tag_prefix: str = ""
+    """What stands before the version in this project's tags, for a repository that holds several
+    projects: with ``"reports-"`` the tag ``reports-v1.2.0`` is the version 1.2.0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSettings:
+    """``[tool.bigflow.image]``"""
+
+    base_image: str | None = None
+    """The value handed to the Dockerfile's ``ARG BASE_IMAGE``; by default the Dockerfile's own."""
+
+    network: str | None = None
+    """The network of the build's RUN steps, as ``docker build --network`` takes it."""
+
+    find_links: tuple[str, ...] = ()
+    """Directories of wheels, relative to the project, for requirements that are on no index. They
+    are in the build context as ``wheels/``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DagSettings:
+    """``[tool.bigflow.dags]``"""
+
+    target: Literal["composer", "kubernetes"] = "composer"
+    """Where Airflow runs: ``composer`` names the namespace, the config file and the connection of
+    Cloud Composer 2 and 3; with ``kubernetes`` the Airflow connection alone decides."""
+
+    namespace: str | None = None
+    """The namespace of the pods; by default ``composer-user-workloads`` on Composer, else the
+    connection's."""
+
+    kubernetes_conn_id: str = "kubernetes_default"
+    """The Airflow connection by which the operators reach the cluster."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """``[tool.bigflow]``"""
+
+    package: str | None = None
+    """The main package, where project_setup.py names none in ``PROJECT_NAME``."""
+
+    test_framework: Literal["pytest", "unittest"] = "pytest"
+    """What runs the project's tests; pytest runs those written for unittest, too."""
+
+    version: VersionSettings = field(default_factory=VersionSettings)
+    image: ImageSettings = field(default_factory=ImageSettings)
+    dags: DagSettings = field(default_factory=DagSettings)
+
+
+def read_table(model: type[T], table: object, *, key: str, source: str) -> T:
+    """Reads a table of ``pyproject.toml`` into ``model``, a dataclass of settings.
+
+    ``key`` is the table's dotted name and ``source`` its file, for the messages.
+
+    :raises UserError: for an unknown key or a value of another type; it names the dotted key.
+    """
+    if not isinstance(table, dict):
+        raise _wrong_type(key, "a table", table, source)
+    hints = typing.get_type_hints(model)
+    fields = {f.name.replace("_", "-"): f.name for f in dataclasses.fields(model)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        if name not in fields:
+            raise UserError(
+                f"{source}: unknown key {name!r} in [{key}]", hint=did_you_mean(name, fields)
+            )
+        field_name = fields[name]
+        values[field_name] = _convert(hints[field_name], value, f"{key}.{name}", source)
+    return model(**values)
+
+
+def _convert(wanted: Any, value: object, key: str, source: str) -> Any:
+    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    if dataclasses.is_dataclass(wanted):
+        return read_table(typing.cast("type[Any]", wanted), value, key=key, source=source)
+    if origin in (typing.Union, types.UnionType):
+        (inner,) = (a for a in arguments if a is not type(None))
+        return _convert(inner, value, key, source)
+    if origin is Literal:
+        if value not in arguments:
+            choices = " or ".join(repr(a) for a in arguments)
+            raise UserError(
+                f"{source}: {key} is {value!r}, which is not one of its values",
+                hint=f"write {choices}",
+            )
+        return value
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise _wrong_type(key, "a list of strings", value, source)
+        return tuple(_convert(arguments[0], v, f"{key}[{i}]", source) for i, v in enumerate(value))
+    if origin is dict:
+        return dict(_string_table(value, key, source))
+    if type(value) is not wanted:
+        raise _wrong_type(key, _NAMES[wanted], value, source)
+    return value
+
+
+def _string_table(value: object, key: str, source: str) -> Mapping[str, str]:
+    if not isinstance(value, dict):
+        raise _wrong_type(key, "a table of strings", value, source)
+    for name, item in value.items():
+        if not isinstance(item, str):
+            raise _wrong_type(f"{key}.{name}", "a string", item, source)
+    return value
+
+
+_NAMES = {str: "a string", bool: "true or false", int: "a whole number"}
+
+
+def _wrong_type(key: str, wanted: str, value: object, source: str) -> UserError:
+    return UserError(
+        f"{source}: {key} must be {wanted}, not {value!r}", hint=f"write {wanted} there"
+    )

@@ -1,0 +1,86 @@
+"""Outputs are made beside their target and moved into place whole.
+
+An interrupted or failed build leaves the artifacts of the last good one as they were.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["replaced_directory", "replaced_file"]
+
+
+@contextlib.contextmanager
+def replaced_directory(target: Path) -> Iterator[Path]:
+    """A new directory to fill; when the block ends well, it takes the place of ``target``.
+
+    When the block raises, ``target`` is untouched and nothing is left beside it.
+    """
+    _recover(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f"{target.name}.new-", dir=target.parent))
+    try:
+        new.chmod(0o777 & ~_umask())  # mkdtemp makes it private to the user
+        yield new
+        _swap(new, target)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def replaced_file(target: Path) -> Iterator[Path]:
+    """The path of a file to write; when the block ends well, it takes the place of ``target``.
+
+    The file has the mode of one made by ``open``, so a build server's group can read it.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    os.close(descriptor)
+    new = Path(name)
+    try:
+        new.chmod(0o666 & ~_umask())
+        yield new
+        new.replace(target)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _swap(new: Path, target: Path) -> None:
+    # A directory cannot be renamed over one that is not empty, so the old one steps aside under a
+    # name that `_recover` knows, should the process be killed between the two renames.
+    old = _aside(target)
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    try:
+        new.rename(target)
+    except BaseException:
+        if old.exists():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _recover(target: Path) -> None:
+    old = _aside(target)
+    if old.exists() and not target.exists():
+        old.rename(target)
+
+
+def _aside(target: Path) -> Path:
+    return target.with_name(f"{target.name}.old")
+
+
+def _umask() -> int:
+    # POSIX has no call that only reads it.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
