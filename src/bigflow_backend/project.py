@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import sys
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,6 +50,10 @@ class Project:
     """The distribution's name, as the project writes it."""
     package: str
     """The main package: pipelines and workflows, named by ``PROJECT_NAME``."""
+    packages: tuple[str, ...]
+    """The top-level packages of the distribution, the main one first."""
+    source: Path
+    """The directory that holds the packages: the root, or what ``source-directory`` names."""
     setup_script: SetupScript | None
     pyproject: Mapping[str, Any]
     """The parsed pyproject.toml; empty when there is none."""
@@ -142,12 +147,15 @@ def read_project(root: Path) -> Project:
         key="tool.bigflow",
         source="pyproject.toml",
     )
-    package = _main_package(root, script, settings, pyproject)
-    name = pyproject.get("project", {}).get("name") or (script and script.name) or package
+    source = _source_directory(root, settings)
+    packages = _packages(root, source, script, settings, pyproject)
+    name = pyproject.get("project", {}).get("name") or (script and script.name) or packages[0]
     return Project(
         root=root,
         name=str(name),
-        package=package,
+        package=packages[0],
+        packages=packages,
+        source=source,
         setup_script=script,
         pyproject=pyproject,
         settings=settings,
@@ -239,9 +247,25 @@ def _called(call: ast.Call) -> str:
     return function.id if isinstance(function, ast.Name) else ""
 
 
-def _main_package(
-    root: Path, script: SetupScript | None, settings: Settings, pyproject: Mapping[str, Any]
-) -> str:
+def _source_directory(root: Path, settings: Settings) -> Path:
+    source = (root / settings.source_directory).resolve()
+    if not source.is_relative_to(root) or not source.is_dir():
+        raise UserError(
+            "pyproject.toml: tool.bigflow.source-directory is "
+            f"{settings.source_directory!r}, which is no directory of the project",
+            hint='write the directory that holds the packages, such as "src"',
+        )
+    return source
+
+
+def _packages(
+    root: Path,
+    source: Path,
+    script: SetupScript | None,
+    settings: Settings,
+    pyproject: Mapping[str, Any],
+) -> tuple[str, ...]:
+    """The top-level packages, the main one first."""
     stated = {
         place: name
         for place, name in (
@@ -257,26 +281,40 @@ def _main_package(
         both = ", ".join(f"{name!r} by {place}" for place, name in stated.items())
         raise UserError(f"the main package is named twice: {both}", hint="keep one of the two")
     implied = (script and script.name) or pyproject.get("project", {}).get("name")
-    package = next(iter(stated.values()), None) or (implied and str(implied).replace("-", "_"))
-    if not package:
+    main = next(iter(stated.values()), None) or next(iter(settings.packages), None)
+    main = main or (str(implied).replace("-", "_") if implied else None)
+    if not main:
         raise UserError(
             "nothing names the main package",
             hint='write PROJECT_NAME = "..." into project_setup.py',
         )
-    if not (root / package / "__init__.py").is_file():
-        raise _no_package(root, package)
-    return package
+    packages = (main, *(p for p in settings.packages if p != main))
+    for package in packages:
+        _check_package(root, source, package)
+    return packages
 
 
-def _no_package(root: Path, package: str) -> UserError:
-    if (root / package).is_dir():
-        return UserError(
-            f"the main package {package}/ has no __init__.py",
-            hint=f"create {package}/__init__.py; it may be empty",
+def _check_package(root: Path, source: Path, package: str) -> None:
+    if not package.isidentifier() or keyword.iskeyword(package):
+        raise UserError(
+            f"{package!r} is no name of a top-level package",
+            hint="name the directory that holds __init__.py, such as project_package",
         )
-    there = sorted(p.parent.name for p in root.glob("*/__init__.py") if p.parent.name != "test")
-    return UserError(
-        f"there is no package {package!r} in {root}",
+    if (source / package / "__init__.py").is_file():
+        return
+    if (source / package).is_dir():
+        raise UserError(
+            f"the package {package}/ has no __init__.py",
+            hint=f"create {(source / package / '__init__.py').relative_to(root)}; it may be empty",
+        )
+    if (root / "src" / package / "__init__.py").is_file():
+        raise UserError(
+            f"the package {package!r} lies in src/, and pyproject.toml does not say so",
+            hint='write source-directory = "src" into [tool.bigflow]',
+        )
+    there = sorted(p.parent.name for p in source.glob("*/__init__.py") if p.parent.name != "test")
+    raise UserError(
+        f"there is no package {package!r} in {source}",
         hint="packages there: " + (", ".join(there) or "none; create one with an __init__.py"),
     )
 

@@ -75,6 +75,13 @@ class Settings:
     package: str | None = None
     """The main package, where project_setup.py names none in ``PROJECT_NAME``."""
 
+    packages: tuple[str, ...] = ()
+    """All top-level packages of the distribution, when there are several; ``resources/`` goes with
+    the main one, which is the first unless ``package`` or ``PROJECT_NAME`` names another."""
+
+    source_directory: str = "."
+    """The directory that holds the packages, for a project with a src layout: ``"src"``."""
+
     test_framework: Literal["pytest", "unittest"] = "pytest"
     """What runs the project's tests; pytest runs those written for unittest, too."""
 
