@@ -1,0 +1,174 @@
+"""A base image with Python and pip, made in seconds from this machine's Debian packages.
+
+It stands in for ``python:3.12-slim-bookworm`` where there is no registry to pull from. As a
+script it makes one under the tag that it is given: ``PYTHONPATH=tests python -m
+support.base_image TAG``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import stat
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import docker
+from docker.errors import ImageNotFound
+
+from support.debian import DebianError, dependency_closure, files_of, install, installed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from docker import DockerClient
+
+__all__ = ["make_base_image"]
+
+_PACKAGES = (
+    "base-files", "base-passwd", "bash", "ca-certificates", "coreutils", "dash", "findutils",
+    "grep", "libc-bin", "netbase", "python3", "python3-pip", "sed", "tar", "tzdata",
+)  # fmt: skip
+# `perl` and the packaging tools serve the packages' scripts, not their programs.
+_NOT_NEEDED = {"debconf", "dpkg", "perl-base"}
+_SKIPPED = re.compile(
+    r"/usr/share/(doc|info|locale|man|lintian|bug|icons|applications|pixmaps)(/|$)"
+    r"|/tests?/|/__pycache__(/|$)"
+)
+# Debian 12 keeps these as links into /usr, and its packages still name files below both.
+_MERGED = ("bin", "lib", "lib64", "sbin")
+_CA_BUNDLE = "etc/ssl/certs/ca-certificates.crt"
+_CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+# How pip reaches its indexes here is how it reaches them in the image.
+_PASSED_ON = ("PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT")
+# The label by which an image is known again: one made anew has another id even when it is the same,
+# and whatever was built on it would be built again.
+_RECIPE = "bigflow.test.recipe"
+
+
+def make_base_image(client: DockerClient, tag: str) -> str:
+    """Imports the image ``tag`` into the engine and returns its id.
+
+    It holds Debian's Python 3 with pip, a shell and the usual small tools, and trusts the
+    certificate authorities that pip trusts on this machine. The same machine gives the same bytes.
+
+    :raises DebianError: where this is no Debian, or packages are missing and cannot be installed.
+    """
+    if missing := sorted({"ca-certificates", "python3", "python3-pip"} - set(installed())):
+        install(*missing)
+    repository, _, version = tag.partition(":")
+    changes = list(_changes())
+    with tempfile.NamedTemporaryFile() as archive:
+        _write_root_file_system(archive)
+        recipe = _digest(archive, changes)
+        if _recipe_of(client, tag) != recipe:
+            answer = client.api.import_image_from_file(
+                archive.name,
+                repository=repository,
+                tag=version or "latest",
+                changes=[*changes, f"LABEL {_RECIPE}={recipe}"],
+            )
+            if "errorDetail" in answer:
+                raise RuntimeError(f"the engine refused the base image: {answer}")
+    return str(client.images.get(tag).id)
+
+
+def _digest(archive: IO[bytes], changes: list[str]) -> str:
+    archive.seek(0)
+    digest = hashlib.sha256("\n".join(changes).encode())
+    while block := archive.read(2**20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _recipe_of(client: DockerClient, tag: str) -> str | None:
+    try:
+        return client.images.get(tag).labels.get(_RECIPE)
+    except ImageNotFound:
+        return None
+
+
+def _changes() -> Iterator[str]:
+    bundle = " ".join(f"{name}=/{_CA_BUNDLE}" for name in _CA_VARIABLES)
+    yield f"ENV LANG=C.UTF-8 {bundle}"
+    # https://peps.python.org/pep-0668/ : official images of Python leave their own site open, too.
+    yield "ENV PIP_BREAK_SYSTEM_PACKAGES=1"
+    for name in _PASSED_ON:
+        if name in os.environ:
+            yield f'ENV {name}="{os.environ[name]}"'
+    yield 'CMD ["python3"]'
+
+
+def _write_root_file_system(output: IO[bytes]) -> None:
+    packages = set(dependency_closure(*_PACKAGES)) - _NOT_NEEDED
+    paths = (p for p in files_of(*packages) if not _SKIPPED.search(p))
+    sources = {name: Path(path) for path in paths if (name := _merged(path))}
+    sources |= {f"etc/{n}": Path(f"/usr/share/base-passwd/{n}.master") for n in ("group", "passwd")}
+    sources[_CA_BUNDLE] = _ca_bundle()
+    own = [_directory(name, 0o755) for name in ("dev", "proc", "root", "run", "sys")]
+    own += [_directory("tmp", 0o1777), _link("usr/bin/python", "python3")]
+    own += [_link(name, f"usr/{name}") for name in _MERGED]
+    with tarfile.open(fileobj=output, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+        for member in own:
+            archive.addfile(member)
+        for name in sorted(sources.keys() - {member.name for member in own}):
+            _add(archive, sources[name], name)
+
+
+def _merged(path: str) -> str:
+    """The name in the archive: ``/bin/sh`` -> ``usr/bin/sh``; nothing for the root itself."""
+    name = "" if path == "/." else path.strip("/")
+    head, _, rest = name.partition("/")
+    return f"usr/{name}" if head in _MERGED and rest else name
+
+
+def _ca_bundle() -> Path:
+    named = (os.environ.get(name) for name in _CA_VARIABLES)
+    bundle = next((Path(p) for p in named if p and Path(p).is_file()), Path("/") / _CA_BUNDLE)
+    return bundle.resolve()
+
+
+def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
+    """Adds a file, link or directory as root's and with no time of its own."""
+    with contextlib.suppress(FileNotFoundError):  # removed by hand since it was installed
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            archive.addfile(_link(name, str(path.readlink())))
+        elif stat.S_ISDIR(mode):
+            archive.addfile(_directory(name, stat.S_IMODE(mode)))
+        elif stat.S_ISREG(mode):
+            member = tarfile.TarInfo(name)
+            member.mode, member.size = stat.S_IMODE(mode), path.stat().st_size
+            with path.open("rb") as content:
+                archive.addfile(member, content)
+
+
+def _directory(name: str, mode: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.mode = tarfile.DIRTYPE, mode
+    return member
+
+
+def _link(name: str, target: str) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname, member.mode = tarfile.SYMTYPE, target, 0o777
+    return member
+
+
+def main(tag: str) -> int:
+    with contextlib.closing(docker.from_env()) as client:
+        try:
+            print(make_base_image(client, tag))
+        except DebianError as error:
+            print(f"no base image: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

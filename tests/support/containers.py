@@ -1,0 +1,56 @@
+"""Fixtures: a Docker Engine, and a base image in it.
+
+Where there is no engine the tests are skipped with the reason; with ``BIGFLOW_REQUIRE_ENGINE=1``
+they fail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, NoReturn
+
+import docker
+import pytest
+
+from support.base_image import make_base_image
+from support.debian import DebianError
+from support.engine import docker_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from docker import DockerClient
+
+__all__ = ["base_image", "engine"]
+
+_BASE_IMAGE = "bigflow-test/base:1"
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[DockerClient]:
+    """A client of the engine, which ``DOCKER_HOST`` names for child processes, too."""
+    with docker_engine() as found:
+        if found.url is None:
+            _unavailable(found.note)
+        with contextlib.closing(docker.from_env(timeout=60)) as client:
+            yield client
+
+
+@pytest.fixture(scope="session")
+def base_image(engine: DockerClient) -> str:
+    """The tag of an image with Python and pip, for the Dockerfile's ``ARG BASE_IMAGE``.
+
+    In its containers pip reaches the indexes when they have the host's network.
+    """
+    try:
+        make_base_image(engine, _BASE_IMAGE)
+    except DebianError as error:
+        _unavailable(f"no base image: {error}")
+    return _BASE_IMAGE
+
+
+def _unavailable(reason: str) -> NoReturn:
+    if os.environ.get("BIGFLOW_REQUIRE_ENGINE") == "1":
+        pytest.fail(f"BIGFLOW_REQUIRE_ENGINE=1, but {reason}")
+    pytest.skip(reason)

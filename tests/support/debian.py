@@ -1,0 +1,100 @@
+"""Debian's packages: installing them, and telling which files they brought."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+
+__all__ = ["DebianError", "dependency_closure", "files_of", "install", "installed"]
+
+
+class DebianError(Exception):
+    """What is asked for cannot be had; says why in one line."""
+
+
+def install(*packages: str) -> None:
+    """Installs packages, as root.
+
+    :raises DebianError: with apt's last line, or when this is no Debian or we are not root.
+    """
+    names = " ".join(packages)
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise DebianError(f"installing {names} takes root and apt-get")
+    command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
+    if _apt_get(command).returncode == 0:
+        return
+    # The lists of packages may be old, or, in a fresh container, missing.
+    _apt_get(["apt-get", "update"])
+    last = _apt_get(command)
+    if last.returncode:
+        raise DebianError(f"apt-get install {names}: {last.stdout.splitlines()[-1]}")
+
+
+def _apt_get(command: list[str]) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    done.stdout = done.stdout.strip()
+    return done
+
+
+def installed() -> dict[str, tuple[tuple[str, ...], ...]]:
+    """The installed packages and what each depends on: each dependency with its alternatives."""
+    fields = "${Package}\t${Depends}, ${Pre-Depends}\t${db:Status-Status}\n"
+    return {
+        name: tuple(
+            tuple(_bare(alternative) for alternative in dependency.split("|"))
+            for dependency in depends.split(",")
+            if dependency.strip()
+        )
+        for name, depends, status in (
+            line.split("\t")
+            for line in _dpkg_query("--show", f"--showformat={fields}").splitlines()
+        )
+        if status == "installed"
+    }
+
+
+def dependency_closure(*roots: str) -> list[str]:
+    """The packages that ``roots`` need, themselves included, as far as they are installed."""
+    known = installed()
+    seen: set[str] = set()
+    todo = list(roots)
+    while todo:
+        package = todo.pop()
+        if package in seen or package not in known:
+            continue
+        seen.add(package)
+        todo += (
+            next((a for a in alternatives if a in known), alternatives[0])
+            for alternatives in known[package]
+        )
+    return sorted(seen)
+
+
+def files_of(*packages: str) -> set[str]:
+    """The paths of all files, links and directories that the packages brought."""
+    return {
+        line for line in _dpkg_query("--listfiles", *packages).splitlines() if line.startswith("/")
+    }
+
+
+def _dpkg_query(*arguments: str) -> str:
+    if shutil.which("dpkg-query") is None:
+        raise DebianError("this is no Debian: there is no dpkg-query")
+    done = subprocess.run(["dpkg-query", *arguments], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def _bare(dependency: str) -> str:
+    """``python3:any (>= 3.11)`` -> ``python3``"""
+    return re.split(r"[ (:]", dependency.strip(), maxsplit=1)[0]
