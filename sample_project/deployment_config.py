@@ -1,0 +1,12 @@
+"""Where the project is deployed to. Takes no part in the package build."""
+
+from bigflow import DeploymentConfig
+
+deployment_config = DeploymentConfig(
+    name="dev",
+    properties={"docker_repository": "registry.example.com/weather-dev/seattle"},
+    is_default=True,
+).add_configuration(
+    name="prod",
+    properties={"docker_repository": "registry.example.com/weather/seattle"},
+)

@@ -1,0 +1,1 @@
+"""What weather to expect in Seattle, from NOAA's records."""
