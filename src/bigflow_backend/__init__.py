@@ -1,0 +1,145 @@
+"""The build backend of BigFlow projects: the hooks of PEP 517 and PEP 660, and ``setup()``.
+
+Nothing heavy is imported before a hook needs it: a frontend starts a process for each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bigflow_backend.package.config_settings import ConfigSettings
+    from bigflow_backend.project import Project
+
+__all__ = [
+    "build_editable",
+    "build_sdist",
+    "build_wheel",
+    "get_requires_for_build_editable",
+    "get_requires_for_build_sdist",
+    "get_requires_for_build_wheel",
+    "prepare_metadata_for_build_editable",
+    "prepare_metadata_for_build_wheel",
+    "setup",
+]
+
+_REQUIRES = ("setuptools>=77", "packaging>=24")
+
+
+def get_requires_for_build_wheel(config_settings: Mapping[str, Any] | None = None) -> list[str]:
+    """https://peps.python.org/pep-0517/#get-requires-for-build-wheel"""
+    from bigflow_backend.package.config_settings import read_config_settings
+
+    with _reported():
+        read_config_settings(config_settings)
+    return [*_REQUIRES, *(["tomli>=2"] if sys.version_info < (3, 11) else [])]
+
+
+get_requires_for_build_sdist = get_requires_for_build_wheel
+get_requires_for_build_editable = get_requires_for_build_wheel
+
+
+def prepare_metadata_for_build_wheel(
+    metadata_directory: str, config_settings: Mapping[str, Any] | None = None
+) -> str:
+    """https://peps.python.org/pep-0517/#prepare-metadata-for-build-wheel"""
+    from bigflow_backend.package.wheel import prepare_metadata
+
+    with _project(config_settings) as (project, settings):
+        return prepare_metadata(project, Path(metadata_directory), settings)
+
+
+prepare_metadata_for_build_editable = prepare_metadata_for_build_wheel
+
+
+def build_wheel(
+    wheel_directory: str,
+    config_settings: Mapping[str, Any] | None = None,
+    metadata_directory: str | None = None,
+) -> str:
+    """https://peps.python.org/pep-0517/#build-wheel"""
+    from bigflow_backend.package import wheel
+
+    del metadata_directory  # the same metadata come out again
+    with _project(config_settings) as (project, settings):
+        return wheel.build_wheel(project, Path(wheel_directory), settings).path.name
+
+
+def build_sdist(sdist_directory: str, config_settings: Mapping[str, Any] | None = None) -> str:
+    """https://peps.python.org/pep-0517/#build-sdist"""
+    from bigflow_backend.package import sdist
+
+    with _project(config_settings) as (project, settings):
+        return sdist.build_sdist(project, Path(sdist_directory), settings).path.name
+
+
+def build_editable(
+    wheel_directory: str,
+    config_settings: Mapping[str, Any] | None = None,
+    metadata_directory: str | None = None,
+) -> str:
+    """https://peps.python.org/pep-0660/#build-editable"""
+    from bigflow_backend.package import editable
+
+    del metadata_directory  # the same metadata come out again
+    with _project(config_settings) as (project, settings):
+        return editable.build_editable(project, Path(wheel_directory), settings)
+
+
+def setup(**keywords: Any) -> None:
+    """The whole of a ``project_setup.py``: ``setup(name=PROJECT_NAME)``.
+
+    Takes the keywords of setuptools' ``setup()``. Run as a script, it carries out the command on
+    its command line (``build_package``, ``build_image``, ``build_dags``, ``build_project`` or one
+    of setuptools'); within a hook, the hook takes the keywords.
+    """
+    from bigflow_backend.setup_script import captured
+
+    if captured(keywords):
+        return
+    with _reported():
+        from bigflow_backend.console.setup_commands import run_setup
+
+        run_setup(keywords)
+
+
+@contextlib.contextmanager
+def _project(
+    config_settings: Mapping[str, Any] | None,
+) -> Iterator[tuple[Project, ConfigSettings]]:
+    """The project in the current directory, where the frontend calls the hooks."""
+    from bigflow_backend.package.config_settings import read_config_settings
+    from bigflow_backend.project import read_project
+
+    with _reported():
+        yield read_project(Path.cwd()), read_config_settings(config_settings)
+
+
+@contextlib.contextmanager
+def _reported() -> Iterator[None]:
+    """A fault that the user can mend is told in a line or two, and ends the process."""
+    from bigflow_backend.errors import BigflowWarning, UserError
+
+    plain = warnings.formatwarning
+
+    def formatted(message: Any, category: Any, *place: Any, **more: Any) -> str:
+        if issubclass(category, BigflowWarning):
+            return f"bigflow: warning: {message}\n"
+        return plain(message, category, *place, **more)
+
+    warnings.formatwarning = formatted
+    try:
+        yield
+    except UserError as error:
+        print(f"bigflow: error: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"  {error.hint}", file=sys.stderr)
+        raise SystemExit(1) from error
+    finally:
+        warnings.formatwarning = plain

@@ -1,0 +1,139 @@
+"""What ``setup()``, ``[project]`` and requirements.txt say twice must be the same.
+
+https://packaging.python.org/en/latest/specifications/pyproject-toml/#declaring-project-metadata-the-project-table
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bigflow_backend.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from bigflow_backend.package.requirements import Requirements
+    from bigflow_backend.project import Project
+
+__all__ = ["check_agreement"]
+
+_FIELDS = {
+    "description": "description",
+    "long_description": "readme",
+    "python_requires": "requires-python",
+    "license": "license",
+    "license_expression": "license",
+    "license_files": "license-files",
+    "author": "authors",
+    "author_email": "authors",
+    "maintainer": "maintainers",
+    "maintainer_email": "maintainers",
+    "keywords": "keywords",
+    "classifiers": "classifiers",
+    "url": "urls",
+    "project_urls": "urls",
+    "entry_points": "entry-points",
+    "extras_require": "optional-dependencies",
+}
+"""Keyword of setup() -> field of [project]; ``name``, ``version`` and the dependencies apart."""
+
+
+def check_agreement(
+    project: Project, keywords: Mapping[str, Any], requirements: Requirements
+) -> None:
+    """
+    :raises UserError: for what two places say differently, naming both, and for a keyword of
+        setup() that [project] makes void.
+    """
+    table = project.pyproject.get("project")
+    script = project.setup_script.path.name if project.setup_script else "project_setup.py"
+    if table is not None:
+        _check_name(table, keywords, script)
+        _check_version(table)
+        for keyword, field in _FIELDS.items():
+            if keywords.get(keyword):
+                _check_field(table, field, keywords[keyword], f"{keyword} in {script}")
+    _check_dependencies(project, keywords, requirements, script)
+
+
+def _check_name(table: Mapping[str, Any], keywords: Mapping[str, Any], script: str) -> None:
+    from packaging.utils import canonicalize_name
+
+    ours, theirs = keywords.get("name"), table.get("name")
+    if ours and theirs and canonicalize_name(str(ours)) != canonicalize_name(str(theirs)):
+        raise _differ("the name", repr(ours), f"name in {script}", repr(theirs), "name")
+
+
+def _check_version(table: Mapping[str, Any]) -> None:
+    if "version" not in table and "version" not in table.get("dynamic", []):
+        raise UserError(
+            "pyproject.toml: [project] has neither a version nor a dynamic one",
+            hint='write dynamic = ["version"] there, and git gives it',
+        )
+
+
+def _check_field(table: Mapping[str, Any], field: str, value: object, place: str) -> None:
+    if field in table:
+        if _comparable(value) != _comparable(table[field]):
+            raise _differ(f"the {field}", repr(value), place, repr(table[field]), field)
+    elif field not in table.get("dynamic", []):
+        raise UserError(
+            f"{place} has no effect: [project] in pyproject.toml neither states {field} nor lists "
+            "it as dynamic",
+            hint=f'move it to [project] {field}, or add "{field}" to dynamic',
+        )
+
+
+def _comparable(value: object) -> object:
+    if isinstance(value, (list, tuple)):
+        return sorted(map(str, value))
+    return str(value).replace(" ", "") if isinstance(value, str) else value
+
+
+def _check_dependencies(
+    project: Project, keywords: Mapping[str, Any], requirements: Requirements, script: str
+) -> None:
+    file = f"resources/{project.requirements.name}"
+    exists = project.requirements.is_file()
+    stated = project.pyproject.get("project", {}).get("dependencies")
+    passed = keywords.get("install_requires")
+    if isinstance(passed, str):
+        passed = passed.splitlines()
+    if stated is not None and exists:
+        _check_same(stated, requirements.specifiers, "dependencies", f"[project] and {file}")
+    if passed and exists:
+        _check_same(passed, requirements.specifiers, "dependencies", f"{script} and {file}")
+    if passed and not exists:
+        raise UserError(
+            f"{script} passes install_requires, and there is no {file}",
+            hint=f"write the dependencies into {file}, where the image finds them, too",
+        )
+
+
+def _check_same(ours: Iterable[str], theirs: Iterable[str], what: str, places: str) -> None:
+    odd = sorted(_normalised(ours) ^ _normalised(theirs))
+    if odd:
+        raise UserError(
+            f"{places} state the {what} differently: only one of them has {', '.join(odd)}",
+            hint="keep resources/requirements.txt, and list dependencies as dynamic in [project]",
+        )
+
+
+def _normalised(requirements: Iterable[str]) -> set[str]:
+    return {_normal_form(str(text)) for text in requirements}
+
+
+def _normal_form(text: str) -> str:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        return str(Requirement(text))
+    except InvalidRequirement:
+        return text
+
+
+def _differ(what: str, ours: str, place: str, theirs: str, field: str) -> UserError:
+    return UserError(
+        f"{what} is {ours} by {place}, and {theirs} by [project] {field} in pyproject.toml",
+        hint="keep one of the two",
+    )

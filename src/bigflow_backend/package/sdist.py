@@ -1,0 +1,201 @@
+"""Project -> sdist: what building the wheel needs, and what MANIFEST.in adds.
+
+https://packaging.python.org/en/latest/specifications/source-distribution-format/
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import tarfile
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bigflow_backend.errors import UserError
+from bigflow_backend.package.config_settings import ConfigSettings
+from bigflow_backend.package.content import check_syntax, project_content
+from bigflow_backend.package.epoch import source_date_epoch
+from bigflow_backend.package.metadata import write_metadata
+from bigflow_backend.package.wheel import load
+from bigflow_backend.staging import replaced_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from setuptools import Distribution
+
+    from bigflow_backend.package.content import Content
+    from bigflow_backend.project import Project
+
+__all__ = ["Sdist", "build_sdist"]
+
+_BUILD_FILES = ("pyproject.toml", "project_setup.py", "setup.py", "setup.cfg", "MANIFEST.in")
+_READMES = ("README", "README.rst", "README.txt", "README.md")
+_NO_SETTINGS = ConfigSettings()
+
+
+@dataclass(frozen=True)
+class Sdist:
+    """A source distribution on disk."""
+
+    path: Path
+    name: str
+    version: str
+    sha256: str
+    size: int
+    """In bytes."""
+    seconds: float
+
+
+def build_sdist(
+    project: Project, directory: Path, settings: ConfigSettings = _NO_SETTINGS
+) -> Sdist:
+    """Builds the project's sdist into ``directory``; nothing is written anywhere else.
+
+    :raises UserError: as ``build_wheel``: what could not become a wheel is not published.
+    """
+    start = time.perf_counter()
+    epoch = source_date_epoch()
+    content = project_content(project)
+    check_syntax(content.modules)
+    loaded = load(project, content, settings)
+    distribution = loaded.distribution
+    with tempfile.TemporaryDirectory(prefix="bigflow-sdist-") as temporary:
+        dist_info = write_metadata(distribution, Path(temporary))
+        pkg_info = (dist_info / "METADATA").read_bytes()
+        stem = dist_info.name.removesuffix(".dist-info")
+    files = _files(project, content, distribution)
+    target = directory / f"{stem}.tar.gz"
+    with replaced_file(target) as new:
+        _write(new, stem, files, pkg_info, epoch)
+    return Sdist(
+        path=target,
+        name=loaded.project.name,
+        version=loaded.project.version.text,
+        sha256=hashlib.sha256(target.read_bytes()).hexdigest(),
+        size=target.stat().st_size,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _files(project: Project, content: Content, distribution: Distribution) -> list[str]:
+    """Paths relative to the project, with forward slashes; sorted."""
+    root = os.fspath(project.root)
+    names = {os.path.relpath(m.path, root) for m in content.members}
+    names |= {n for n in (*_BUILD_FILES, *_READMES) if (project.root / n).is_file()}
+    names |= set(getattr(distribution.metadata, "license_files", None) or ())
+    names |= set(_referenced_files(project))
+    for command in ("build_py", "build_ext", "build_clib", "build_scripts"):
+        names |= _sources_of(distribution, command)
+    names.discard("PKG-INFO")
+    required = frozenset(n for n in names if (project.root / n).is_file())
+    return sorted(n.replace(os.sep, "/") for n in _apply_manifest(project, required))
+
+
+def _sources_of(distribution: Distribution, command: str) -> set[str]:
+    """The sources of extension modules and scripts, which only setuptools knows."""
+    has = {
+        "build_ext": distribution.has_ext_modules,
+        "build_clib": distribution.has_c_libraries,
+        "build_scripts": distribution.has_scripts,
+    }.get(command)
+    if has is None or not has():
+        return set()
+    found: Any = distribution.get_command_obj(command)
+    found.ensure_finalized()
+    return set(found.get_source_files())
+
+
+def _referenced_files(project: Project) -> Iterable[str]:
+    """Files that pyproject.toml reads metadata from."""
+    table = project.pyproject.get("project", {})
+    readme = table.get("readme")
+    if isinstance(readme, dict):
+        readme = readme.get("file")
+    if isinstance(readme, str):
+        yield readme
+    licence = table.get("license")
+    if isinstance(licence, dict) and isinstance(licence.get("file"), str):
+        yield licence["file"]
+    for source in (
+        project.pyproject.get("tool", {}).get("setuptools", {}).get("dynamic", {}).values()
+    ):
+        files = source.get("file", []) if isinstance(source, dict) else []
+        yield from [files] if isinstance(files, str) else files
+
+
+def _apply_manifest(project: Project, names: frozenset[str]) -> set[str]:
+    """What MANIFEST.in adds to ``names``, and takes away from them.
+
+    https://setuptools.pypa.io/en/latest/userguide/miscellaneous.html
+    """
+    manifest = project.root / "MANIFEST.in"
+    if not manifest.is_file():
+        return set(names)
+    from setuptools.command.egg_info import FileList
+    from setuptools.errors import BaseError
+
+    files = FileList()
+    files.files = sorted(names)
+    for number, line in enumerate(manifest.read_text("utf-8").splitlines(), start=1):
+        text = line.partition("#")[0].strip()
+        if not text:
+            continue
+        try:
+            files.process_template_line(text)
+        except (BaseError, ValueError) as error:
+            raise UserError(
+                f"MANIFEST.in, line {number}: {error}", hint="mend that line"
+            ) from error
+    found = {os.path.normpath(n) for n in files.files}
+    missing = sorted(n for n in names & _needed(project, names) if os.path.normpath(n) not in found)
+    if missing:
+        raise UserError(
+            f"MANIFEST.in leaves out {missing[0]}, which building the wheel needs",
+            hint="remove the line that excludes it",
+        )
+    return {n for n in found if (project.root / n).is_file()}
+
+
+def _needed(project: Project, names: frozenset[str]) -> frozenset[str]:
+    packages = tuple(
+        os.path.relpath(project.source / p, project.root) + os.sep for p in project.packages
+    )
+    return frozenset(
+        n
+        for n in names
+        if n in _BUILD_FILES or n.startswith(packages) or n.startswith("resources" + os.sep)
+    )
+
+
+def _write(target: Path, stem: str, files: list[str], pkg_info: bytes, epoch: int) -> None:
+    # Both headers carry a time: gzip's own, and each member's.
+    with (
+        target.open("wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=epoch) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name in files:
+            try:
+                data = Path(name).read_bytes()
+                executable = os.access(name, os.X_OK)
+            except OSError as error:
+                raise UserError(
+                    f"cannot read {name}: {error.strerror}", hint="check the rights of the file"
+                ) from error
+            _add(archive, f"{stem}/{name}", data, epoch, executable=executable)
+        _add(archive, f"{stem}/PKG-INFO", pkg_info, epoch, executable=False)
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes, epoch: int, *, executable: bool) -> None:
+    # Owner, group, mode and time of the building machine stay out of it.
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    member.mtime = epoch
+    member.mode = 0o755 if executable else 0o644
+    archive.addfile(member, io.BytesIO(data))

@@ -1,0 +1,180 @@
+"""Project -> wheel."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bigflow_backend.errors import BigflowWarning, UserError
+from bigflow_backend.package.config_settings import ConfigSettings
+from bigflow_backend.package.content import check_syntax, project_content
+from bigflow_backend.package.distribution import load_distribution
+from bigflow_backend.package.epoch import source_date_epoch
+from bigflow_backend.package.metadata import metadata_members, write_metadata
+from bigflow_backend.package.wheel_writer import WheelWriter, normalise
+from bigflow_backend.staging import replaced_file
+
+if TYPE_CHECKING:
+    from setuptools import Distribution
+    from setuptools.command.bdist_wheel import bdist_wheel
+
+    from bigflow_backend.package.content import Content
+    from bigflow_backend.package.distribution import Loaded
+    from bigflow_backend.project import Project
+
+__all__ = ["Wheel", "build_wheel", "load", "prepare_metadata"]
+
+_NO_SETTINGS = ConfigSettings()
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel on disk."""
+
+    path: Path
+    name: str
+    """The distribution's name."""
+    version: str
+    sha256: str
+    size: int
+    """In bytes."""
+    seconds: float
+
+
+def build_wheel(
+    project: Project, directory: Path, settings: ConfigSettings = _NO_SETTINGS
+) -> Wheel:
+    """Builds the project's wheel into ``directory``; nothing is written anywhere else.
+
+    The current directory must be the project's.
+
+    :raises UserError: for everything in the project that is wrong; no wheel is written then.
+    """
+    start = time.perf_counter()
+    epoch = source_date_epoch()
+    content = project_content(project)
+    check_syntax(content.modules)
+    loaded = load(project, content, settings)
+    with tempfile.TemporaryDirectory(prefix="bigflow-wheel-") as temporary:
+        if loaded.needs_setuptools:
+            path = _build_with_setuptools(loaded.distribution, Path(temporary), directory, epoch)
+        else:
+            path = _build_in_one_pass(
+                loaded.distribution, content, Path(temporary), directory, epoch
+            )
+    return Wheel(
+        path=path,
+        name=loaded.project.name,
+        version=loaded.project.version.text,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        size=path.stat().st_size,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def prepare_metadata(
+    project: Project, directory: Path, settings: ConfigSettings = _NO_SETTINGS
+) -> str:
+    """Writes the wheel's ``.dist-info`` into ``directory``; its name there."""
+    loaded = load(project, project_content(project), settings)
+    with tempfile.TemporaryDirectory(prefix="bigflow-metadata-") as temporary:
+        written = write_metadata(loaded.distribution, Path(temporary))
+        target = directory / written.name
+        target.mkdir(exist_ok=True)
+        for member in metadata_members(written):
+            file = directory / member.name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(member.read())
+    return target.name
+
+
+def load(project: Project, content: Content, settings: ConfigSettings) -> Loaded:
+    """The distribution with the frontend's options applied; says what the user should know."""
+    from setuptools.errors import BaseError
+
+    loaded = load_distribution(project, content)
+    for text in _advice(loaded):
+        warnings.warn(text, BigflowWarning, stacklevel=2)
+    distribution = loaded.distribution
+    distribution.script_name = "project_setup.py"
+    distribution.script_args = [
+        *settings.global_options,
+        "bdist_wheel",
+        *settings.build_options,
+    ]
+    try:
+        distribution.parse_command_line()  # type: ignore[no-untyped-call]
+    except (BaseError, SystemExit) as error:
+        raise UserError(
+            f"setuptools refuses the build options: {error}",
+            hint="see `python -m setuptools.launch`; -C--build-option= is for bdist_wheel",
+        ) from error
+    return loaded
+
+
+def _advice(loaded: Loaded) -> list[str]:
+    found = [*loaded.requirements.warnings]
+    if not loaded.project.requirements.is_file():
+        found.append("there is no resources/requirements.txt: the wheel has no dependencies")
+    if "bigflow" in loaded.requirements.names:
+        found.append(
+            "resources/requirements.txt names bigflow, another distribution whose files overwrite "
+            "those of bigflow-backend; replace it by bigflow-backend"
+        )
+    return found
+
+
+def _build_in_one_pass(
+    distribution: Distribution, content: Content, temporary: Path, directory: Path, epoch: int
+) -> Path:
+    """Writes the wheel from the project's files: no ``build/`` whose leftovers could slip in."""
+    dist_info = write_metadata(distribution, temporary)
+    command = _bdist_wheel(distribution, temporary)
+    command.write_wheelfile(str(dist_info))
+    target = directory / f"{_file_stem(command)}.whl"
+    with (
+        replaced_file(target) as new,
+        WheelWriter(new, dist_info.name, epoch, stored=command.compression == "stored") as writer,
+    ):
+        writer.add(content.members)
+        writer.add(metadata_members(dist_info))
+    return target
+
+
+def _build_with_setuptools(
+    distribution: Distribution, temporary: Path, directory: Path, epoch: int
+) -> Path:
+    """Runs setuptools' own ``bdist_wheel`` in a private directory, and normalises the result."""
+    from setuptools.errors import BaseError, CCompilerError
+
+    distribution.get_command_obj("build").build_base = str(temporary / "build")
+    distribution.get_command_obj("egg_info").egg_base = str(temporary)
+    command = _bdist_wheel(distribution, temporary)
+    try:
+        distribution.run_command("bdist_wheel")
+    except (BaseError, CCompilerError, OSError) as error:
+        raise UserError(
+            f"setuptools cannot build the wheel: {str(error).splitlines()[0]}",
+            hint="its output above tells more",
+        ) from error
+    target = directory / f"{_file_stem(command)}.whl"
+    with replaced_file(target) as new:
+        normalise(temporary / "dist" / target.name, new, epoch)
+    return target
+
+
+def _bdist_wheel(distribution: Distribution, temporary: Path) -> bdist_wheel:
+    command = distribution.get_command_obj("bdist_wheel")
+    command.bdist_dir = str(temporary / "bdist")
+    command.dist_dir = str(temporary / "dist")
+    command.ensure_finalized()
+    return command
+
+
+def _file_stem(command: bdist_wheel) -> str:
+    return "-".join((command.wheel_dist_name, *command.get_tag()))
