@@ -13,7 +13,7 @@ import stat
 import zipfile
 from typing import TYPE_CHECKING
 
-from bigflow_backend.package.epoch import zip_date
+from bigflow_backend.epoch import zip_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
