@@ -51,6 +51,22 @@ class ImageSettings:
     """Directories of wheels, relative to the project, for requirements that are on no index. They
     are in the build context as ``wheels/``."""
 
+    build_args: dict[str, str] = field(default_factory=dict)
+    """Values for further ``ARG`` of the Dockerfile. They stay in the image's history: no secrets."""
+
+    context: tuple[str, ...] = ()
+    """Files and directories of the project that the build context holds besides the Dockerfile,
+    the wheel, ``resources/`` and ``wheels/``; for a Dockerfile of one's own."""
+
+    export_tar: bool = True
+    """Whether the image is written to ``.image/`` as a tar archive, too."""
+
+    timeout: int = 3600
+    """Seconds that a build may take in all."""
+
+    idle_timeout: int = 900
+    """Seconds that a build may go on without a line of output."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DagSettings:

@@ -1,0 +1,58 @@
+"""How an image is to be built."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from bigflow_backend.settings import ImageSettings
+
+__all__ = ["ImageOptions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions:
+    """The settings of a build, each as the command line or the project's files have it."""
+
+    base_image: str | None = None
+    """The value of the Dockerfile's ``ARG BASE_IMAGE``; None leaves it to the Dockerfile."""
+    network: str | None = None
+    """The network of RUN steps: ``host``, ``none``, ...; None leaves it to the engine."""
+    find_links: tuple[Path, ...] = ()
+    """Directories of wheels; relative ones start at the project's root."""
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    """Values for further ``ARG`` of the Dockerfile."""
+    context: tuple[str, ...] = ()
+    """Further paths of the project for the build context."""
+    export_tar: bool = True
+    """Whether ``.image/`` gets the image as a tar archive."""
+    timeout: int = 3600
+    """Seconds for the whole build."""
+    idle_timeout: int = 900
+    """Seconds without a line of output."""
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: ImageSettings,
+        *,
+        base_image: str | None = None,
+        network: str | None = None,
+        find_links: Iterable[Path] = (),
+        export_tar: bool | None = None,
+    ) -> ImageOptions:
+        """``[tool.bigflow.image]``, under what the command line says.
+
+        ``find_links`` come before those of the settings; make them absolute where they are
+        relative to another directory than the project's.
+        """
+        values = {f.name: getattr(settings, f.name) for f in dataclasses.fields(cls)}
+        values["find_links"] = (*find_links, *map(Path, settings.find_links))
+        said = {"base_image": base_image, "network": network, "export_tar": export_tar}
+        values |= {name: value for name, value in said.items() if value is not None}
+        return cls(**values)

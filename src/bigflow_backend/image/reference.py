@@ -1,0 +1,81 @@
+"""The name of an image: ``[registry[:port]/]path:tag``.
+
+The grammar is that of https://pkg.go.dev/github.com/distribution/reference .
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bigflow_backend.errors import UserError
+
+__all__ = ["ImageReference", "image_reference"]
+
+_REGISTRY = re.compile(
+    r"(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+    r"(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*"
+    r"|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
+)
+_PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_LONGEST_NAME = 255
+
+
+@dataclass(frozen=True)
+class ImageReference:
+    """A repository and a tag, both valid."""
+
+    repository: str
+    tag: str
+
+    def __str__(self) -> str:
+        return f"{self.repository}:{self.tag}"
+
+
+def image_reference(repository: str, tag: str) -> ImageReference:
+    """The reference of an image.
+
+    :raises UserError: when it is none that an engine or a registry takes.
+    """
+    registry, path = _split(repository)
+    if not repository:
+        raise UserError("docker_repository is empty", hint=_EXAMPLE)
+    if path != path.lower() and _PATH.fullmatch(path.lower()):
+        good = f"{registry}/{path.lower()}" if registry else path.lower()
+        raise UserError(
+            f"docker_repository {repository!r} has upper-case letters, which no registry takes",
+            hint=f"write {good!r}",
+        )
+    name, colon, old_tag = path.partition(":")
+    if colon and _PATH.fullmatch(name):
+        raise UserError(
+            f"docker_repository {repository!r} has a tag; the project's version is the tag",
+            hint=f"leave {':' + old_tag!r} out",
+        )
+    if not _PATH.fullmatch(path) or (registry and not _REGISTRY.fullmatch(registry)):
+        raise UserError(
+            f"docker_repository {repository!r} is no valid name of an image", hint=_EXAMPLE
+        )
+    if len(repository) > _LONGEST_NAME:
+        raise UserError(
+            f"docker_repository has {len(repository)} characters: {repository!r}",
+            hint=f"{_LONGEST_NAME} is the most that a registry takes",
+        )
+    if not _TAG.fullmatch(tag):
+        raise UserError(
+            f"the version gives the image the tag {tag!r}, which is not a valid one",
+            hint="a tag has at most 128 letters, digits, '_', '.' and '-'; choose another version",
+        )
+    return ImageReference(repository, tag)
+
+
+_EXAMPLE = "docker_repository is like 'registry.example.com/team/project', without a tag"
+
+
+def _split(repository: str) -> tuple[str, str]:
+    """The registry, which may be missing, and the path: as Docker tells them apart."""
+    head, slash, path = repository.partition("/")
+    if slash and ("." in head or ":" in head or head == "localhost"):
+        return head, path
+    return "", repository
