@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bigflow_backend.epoch import source_date_epoch
 from bigflow_backend.errors import UserError
 from bigflow_backend.package.config_settings import ConfigSettings
 from bigflow_backend.package.content import check_syntax, project_content
-from bigflow_backend.epoch import source_date_epoch
 from bigflow_backend.package.metadata import write_metadata
 from bigflow_backend.package.wheel import load
 from bigflow_backend.staging import replaced_file

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bigflow_backend.epoch import source_date_epoch
 from bigflow_backend.errors import BigflowWarning, UserError
 from bigflow_backend.package.config_settings import ConfigSettings
 from bigflow_backend.package.content import check_syntax, project_content
 from bigflow_backend.package.distribution import load_distribution
-from bigflow_backend.epoch import source_date_epoch
 from bigflow_backend.package.metadata import metadata_members, write_metadata
 from bigflow_backend.package.wheel_writer import WheelWriter, normalise
 from bigflow_backend.staging import replaced_file
