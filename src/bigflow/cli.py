@@ -1,0 +1,266 @@
+"""The ``bigflow`` command.
+
+``run`` and ``describe`` are the runtime's. The build commands are named here, so that ``--help``
+lists them, and are ``bigflow_backend``'s: it is loaded when one of them is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from bigflow.errors import BigflowError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+__all__ = ["main"]
+
+_BUILD_COMMANDS = {
+    "build": "run the tests, then build the package, the image and the DAGs",
+    "build-package": "run the tests, then build the wheel",
+    "build-image": "build the image from the wheel in dist/",
+    "build-dags": "build one DAG file per workflow",
+    "project-version": "print the version that wheel, image and DAGs carry",
+    "pv": "the same as project-version",
+    "release": "tag the current commit with the next version, and push the tag",
+}
+_BUILD_LIBRARIES = {"build", "docker", "jinja2", "packaging", "pytest", "setuptools", "tomli"}
+"""What the extra ``build`` brings."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status: 0, or 1 for a fault that the user can mend.
+
+    :raises SystemExit: with status 2 for wrong usage; with its own status when a job exits.
+    :raises BaseException: whatever a job raises.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and arguments[0] in _BUILD_COMMANDS:
+        return _build(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.version:
+        import bigflow
+
+        print(f"bigflow-backend {bigflow.__version__}")
+        return 0
+    if options.command == "describe":
+        return _describe(options)
+    if options.command == "run":
+        return _run(options)
+    parser.print_usage(sys.stderr)
+    print("bigflow: error: give a command; `bigflow --help` lists them", file=sys.stderr)
+    return 2
+
+
+def _run(options: argparse.Namespace) -> int:
+    from bigflow.configuration import set_current_env
+    from bigflow.running import run
+
+    workflow_id, job_id = options.job or (options.workflow, None)
+    try:
+        if options.config is not None:
+            set_current_env(options.config)
+        package = options.project_package or _package_of_source_tree()
+        _make_importable(os.getcwd(), package)  # noqa: PTH109 - pathlib costs each pod 5 ms
+        work = run(package, workflow_id, job_id, runtime=options.runtime, module=options.module)
+    except BigflowError as error:
+        return _report(error)
+    work()
+    return 0
+
+
+def _describe(options: argparse.Namespace) -> int:
+    """Prints one JSON document; whatever the project's code prints goes to stderr."""
+    import json
+
+    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    try:
+        document = _description(options)
+    except BigflowError as error:
+        from bigflow.description import SCHEMA
+
+        fault = {"message": error.message, "hint": error.hint}
+        document = {"schema": SCHEMA, "error": fault}
+    json.dump(document, answer, default=str, allow_nan=False)
+    answer.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # At once: a thread that a project's module has started must not hold up the build.
+    os._exit(1 if "error" in document else 0)
+
+
+def _description(options: argparse.Namespace) -> dict[str, object]:
+    from pathlib import Path
+
+    import bigflow
+    from bigflow.deployment import describe_deployment
+    from bigflow.description import SCHEMA, describe_workflows
+
+    sys.path.insert(0, os.path.abspath(options.root))  # noqa: PTH100
+    package, file = options.project_package, options.deployment_config
+    return {
+        "schema": SCHEMA,
+        "bigflow": bigflow.__version__,
+        "package": package,
+        "workflows": describe_workflows(package, options.start_time) if package else [],
+        "deployment": describe_deployment(Path(file), options.config) if file else None,
+    }
+
+
+def _build(arguments: Sequence[str]) -> int:
+    try:
+        from bigflow_backend.console import main as build_main
+
+        return int(build_main(arguments))
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _BUILD_LIBRARIES:
+            raise
+        return _report(
+            BigflowError(
+                f"{arguments[0]} needs {missing}, which is not installed",
+                hint="pip install 'bigflow-backend[build]'",
+            )
+        )
+
+
+def _package_of_source_tree() -> str:
+    """The main package of the project that the current directory lies in, as the build reads it."""
+    from pathlib import Path
+
+    try:
+        from bigflow_backend.errors import UserError
+        from bigflow_backend.project import find_project
+    except ModuleNotFoundError as error:  # Python 3.10 reads TOML with a library
+        raise BigflowError(
+            f"without {error.name} the project's files cannot be read",
+            hint="give --project-package, or install bigflow-backend[build]",
+        ) from error
+    try:
+        project = find_project(Path.cwd())
+    except UserError as error:
+        raise BigflowError(
+            error.message, hint=f"give --project-package; or {error.hint}"
+        ) from error
+    sys.path.insert(0, str(project.source))
+    return project.package
+
+
+def _make_importable(directory: str, package: str) -> None:
+    """``python -m`` looks in the current directory; so does the console script with this."""
+    if directory not in sys.path and os.path.isdir(os.path.join(directory, package)):  # noqa: PTH112, PTH118
+        sys.path.insert(0, directory)
+
+
+def _report(error: BigflowError) -> int:
+    print(f"bigflow: error: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"bigflow: {error.hint}", file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bigflow",
+        description="Data pipelines as a Python package, an image and Airflow DAGs.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    _add_run(commands)
+    _add_describe(commands)
+    for name, text in _BUILD_COMMANDS.items():
+        commands.add_parser(name, help=text, add_help=False)
+    return parser
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "run",
+        help="run a job or a workflow in this process",
+        description="Runs a job, or all jobs of a workflow one after another, in this process.",
+        allow_abbrev=False,
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("-j", "--job", metavar="WORKFLOW.JOB", type=_job, help="the job to run")
+    what.add_argument("-w", "--workflow", metavar="WORKFLOW", help="the workflow to run")
+    parser.add_argument(
+        "-r",
+        "--runtime",
+        metavar="'Y-m-d[ H:M[:S]]'",
+        type=_runtime,
+        help="the start of the period to process, in UTC; by default the present time",
+    )
+    parser.add_argument(
+        "-c",
+        "--config",
+        metavar="NAME",
+        type=_not_empty,
+        help="the configuration, such as dev or prod; by default the variable bf_env",
+    )
+    parser.add_argument(
+        "--project-package",
+        metavar="PACKAGE",
+        help="the project's main package; in a project's directory it is known",
+    )
+    parser.add_argument(
+        "--module",
+        metavar="MODULE",
+        help="the module that holds the workflow; by default it is looked for",
+    )
+
+
+def _add_describe(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "describe",
+        help="print workflows and deployment as JSON, for the build",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--project-package", metavar="PACKAGE", help="whose workflows")
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        default=".",
+        help="the directory that holds the package, by default this one",
+    )
+    parser.add_argument(
+        "--start-time",
+        metavar="'Y-m-d[ H:M[:S]]'",
+        type=_start_time,
+        help="the start time of the build, in UTC",
+    )
+    parser.add_argument("--deployment-config", metavar="FILE")
+    parser.add_argument("-c", "--config", metavar="NAME", type=_not_empty)
+
+
+def _job(text: str) -> tuple[str, str]:
+    workflow_id, _, job_id = text.partition(".")
+    if not workflow_id or not job_id:
+        raise argparse.ArgumentTypeError(f"{text!r} is not WORKFLOW.JOB")
+    return workflow_id, job_id
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty")
+    return text
+
+
+def _runtime(text: str) -> str:
+    _start_time(text)
+    return text
+
+
+def _start_time(text: str) -> datetime:
+    from bigflow.job import parse_runtime
+
+    try:
+        return parse_runtime(text)
+    except BigflowError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,249 @@
+"""The seam to the build: workflows and deployment as plain data, then JSON.
+
+``python -m bigflow describe`` prints what ``describe()`` returns. ``description.schema.json`` says
+what that is; ``SCHEMA`` is its version.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from zoneinfo import ZoneInfo
+
+from bigflow.discovery import fault_of_user_code, find_workflows
+from bigflow.errors import BigflowError
+from bigflow.job import Job
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from bigflow.discovery import FoundWorkflow
+    from bigflow.job import AnyJob
+    from bigflow.workflow import Workflow
+
+    Check = Callable[[str, object], Any]
+
+__all__ = ["SCHEMA", "describe_workflows"]
+
+SCHEMA = 1
+"""The version of the form; it changes when a reader of the old form would misread the new one."""
+
+
+def describe_workflows(package: str, start_time: datetime | None = None) -> list[dict[str, Any]]:
+    """The workflows of ``package`` as plain data, sorted by id.
+
+    ``start_time``, naive and UTC, is what the start-time factories are given; without it the
+    workflows have no start date.
+
+    :raises BigflowError: for a module that cannot be imported, and for a value that no DAG can
+        have; it names the workflow and the job.
+    """
+    return [_describe_workflow(found, start_time) for found in find_workflows(package)]
+
+
+def _describe_workflow(found: FoundWorkflow, start_time: datetime | None) -> dict[str, Any]:
+    workflow = found.workflow
+    of = f"workflow {workflow.workflow_id!r} ({found.module})"
+    described: dict[str, Any] = {
+        "id": workflow.workflow_id,
+        "module": found.module,
+        "variable": found.variable,
+        "schedule": _schedule(of, workflow.schedule_interval),
+    }
+    for name, check in _WORKFLOW_ATTRIBUTES.items():
+        described[name] = check(f"{of}: {name}", getattr(workflow, name))
+    described["jobs"] = [
+        _describe_job(job, workflow.definition.dependencies[job.id], f"job {job.id!r} of {of}")
+        for job in workflow.definition.jobs
+    ]
+    zone = _zone(of, workflow.timezone)
+    if start_time is not None:
+        start = _start_date(found, start_time, zone)
+        described["start_date"] = start.replace(tzinfo=None).isoformat()
+        described["start_date_utc"] = (
+            start.astimezone(timezone.utc).replace(tzinfo=None).isoformat()
+        )
+    return described
+
+
+def _describe_job(job: AnyJob, depends_on: tuple[str, ...], of: str) -> dict[str, Any]:
+    described = {"id": job.id, "depends_on": list(depends_on)}
+    for name, check in _JOB_ATTRIBUTES.items():
+        value = getattr(job, name, getattr(Job, name))
+        described[name] = check(f"{of}: {name}", value)
+    return described
+
+
+def _schedule(of: str, interval: object) -> dict[str, Any]:
+    if interval is None:
+        return {"kind": "none", "value": None}
+    if isinstance(interval, str) and interval in {"@once", "@continuous"}:
+        return {"kind": interval[1:], "value": None}
+    if isinstance(interval, str):
+        return {"kind": "cron", "value": interval}
+    if isinstance(interval, timedelta) and interval > timedelta(0):
+        seconds = interval.total_seconds()
+        return {"kind": "timedelta", "value": int(seconds) if seconds.is_integer() else seconds}
+    raise BigflowError(
+        f"{of}: schedule_interval cannot be {interval!r}",
+        hint="give a cron expression or preset, a timedelta or None",
+    )
+
+
+def _zone(of: str, name: object) -> ZoneInfo:
+    try:
+        return ZoneInfo(str(name))
+    except (KeyError, ValueError, OSError) as error:  # unknown; no name of a file; a directory
+        raise BigflowError(
+            f"{of}: there is no time zone {name!r}",
+            hint="give an IANA name, such as Europe/Warsaw (a machine without any needs `tzdata`)",
+        ) from error
+
+
+def _start_date(found: FoundWorkflow, start_time: datetime, zone: ZoneInfo) -> datetime:
+    """The workflow's first runtime, in its own time zone."""
+    workflow: Workflow = found.workflow
+    local = start_time.replace(tzinfo=timezone.utc).astimezone(zone).replace(tzinfo=None)
+    try:
+        start = workflow.start_time_factory(local)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a project's function raises
+        doing = f"start_time_factory of workflow {workflow.workflow_id!r}"
+        raise fault_of_user_code(error, found.module, doing) from error
+    if not isinstance(start, datetime):
+        raise BigflowError(
+            f"workflow {workflow.workflow_id!r} ({found.module}): start_time_factory returned "
+            f"{start!r}",
+            hint="it must return a datetime",
+        )
+    if start.tzinfo is None:
+        start = start.replace(tzinfo=zone)
+    # By way of UTC, so that a time which the clocks skipped becomes the one they showed instead.
+    return start.astimezone(timezone.utc).astimezone(zone)
+
+
+def _refuse(what: str, value: object, wanted: str) -> BigflowError:
+    return BigflowError(f"{what} cannot be {value!r}", hint=f"give {wanted}")
+
+
+def _text(what: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise _refuse(what, value, "a string")
+    return str(value)
+
+
+def _flag(what: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _refuse(what, value, "True or False")
+    return value
+
+
+def _integer(what: str, value: object, *, least: int | None = None) -> int:
+    wanted = "a whole number" if least is None else f"a whole number from {least} on"
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _refuse(what, value, wanted)
+    if least is not None and value < least:
+        raise _refuse(what, value, wanted)
+    return int(value)
+
+
+def _seconds(what: str, value: object) -> float:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 <= value < float("inf"):  # type: ignore[operator]
+        raise _refuse(what, value, "a number of seconds")
+    return value  # type: ignore[return-value]
+
+
+def _timeout(what: str, value: object) -> float:
+    # BigFlow means its default by 0 or None. To Airflow 0 would be a timeout of no time at all.
+    return _seconds(what, value or Job.execution_timeout_sec)
+
+
+def _quantity(what: str, value: object) -> str:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return _text(what, value)
+
+
+def _texts(what: str, value: object) -> list[str]:
+    if not isinstance(value, (list, tuple)):
+        raise _refuse(what, value, "a list of strings")
+    return [_text(f"{what}[{i}]", item) for i, item in enumerate(value)]
+
+
+def _text_map(what: str, value: object) -> dict[str, str]:
+    return {key: _text(f"{what}[{key!r}]", item) for key, item in _mapping(what, value).items()}
+
+
+def _mapping(what: str, value: object) -> Mapping[str, object]:
+    from collections.abc import Mapping
+
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise _refuse(what, value, "a dict whose keys are strings")
+    return value
+
+
+def _mappings(what: str, value: object) -> list[dict[str, Any]]:
+    if not isinstance(value, (list, tuple)):
+        raise _refuse(what, value, "a list of dicts")
+    return [_plain_map(f"{what}[{i}]", item) for i, item in enumerate(value)]
+
+
+def _plain_map(what: str, value: object) -> dict[str, Any]:
+    return {key: _plain(f"{what}[{key!r}]", item) for key, item in _mapping(what, value).items()}
+
+
+def _plain(what: str, value: object) -> Any:
+    """Data that JSON can carry and that means the same as a Python literal."""
+    if value is None or type(value) in {str, int, bool}:
+        return value
+    if type(value) is float and abs(value) < float("inf"):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(f"{what}[{i}]", item) for i, item in enumerate(value)]
+    if isinstance(value, dict):
+        return _plain_map(what, value)
+    raise _refuse(what, value, "strings, numbers, True, False, None, lists and dicts of these")
+
+
+def _optional(check: Check) -> Check:
+    return lambda what, value: None if value is None else check(what, value)
+
+
+_WORKFLOW_ATTRIBUTES: dict[str, Check] = {
+    "timezone": _text,
+    "catchup": _flag,
+    "depends_on_past": _flag,
+    "max_active_runs": partial(_integer, least=1),
+    "env_variable": _text,
+    "env_default": _optional(_text),
+    "secrets": _texts,
+    "on_failure_callback": _optional(_text),
+    "tags": _texts,
+    "owner": _text,
+    "description": _optional(_text),
+    "doc_md": _optional(_text),
+}
+_JOB_ATTRIBUTES: dict[str, Check] = {
+    "retry_count": partial(_integer, least=0),
+    "retry_pause_sec": _seconds,
+    "execution_timeout_sec": _timeout,
+    "cpu_request": _optional(_quantity),
+    "cpu_limit": _optional(_quantity),
+    "memory_request": _optional(_quantity),
+    "memory_limit": _optional(_quantity),
+    "gpu": _optional(partial(_integer, least=1)),
+    "pool": _optional(_text),
+    "priority_weight": _optional(_integer),
+    "environment": _text_map,
+    "secrets": _texts,
+    "labels": _text_map,
+    "annotations": _text_map,
+    "service_account": _optional(_text),
+    "node_selector": _text_map,
+    "tolerations": _mappings,
+    "operator_arguments": _plain_map,
+}

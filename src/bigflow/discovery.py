@@ -1,0 +1,191 @@
+"""Which modules of a package hold workflows, and loading one without loading all."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import namedtuple
+from importlib import import_module
+from importlib.util import find_spec
+
+from bigflow.errors import BigflowError
+from bigflow.workflow import Workflow
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import ModuleType
+    from typing import Any
+
+__all__ = ["FoundWorkflow", "fault_of_user_code", "find_workflows", "load_workflow", "module_names"]
+
+
+class FoundWorkflow(namedtuple("_Found", ["workflow", "module", "variable"])):  # noqa: PYI024
+    """A workflow, and the first module, in the order of names, that has it."""
+
+    __slots__ = ()
+
+    workflow: Workflow
+    module: str
+    variable: str
+    """The name in the module of the workflow, or of the list, tuple or dict that holds it."""
+
+
+def module_names(package: str) -> list[str]:
+    """The names of the package and of all modules in it, sorted; none is imported.
+
+    ``__main__`` is left out, because to import it is to run it, and so is what Python's ``import``
+    statement could not name.
+
+    :raises BigflowError: when there is no such package.
+    """
+    try:
+        spec = find_spec(package)
+    except ModuleNotFoundError:  # of the parent of a dotted name
+        spec = None
+    if spec is None:
+        raise BigflowError(
+            f"there is no package {package!r}",
+            hint=f"change to the project, or install it; the search was in {_search_path()}",
+        )
+    return sorted({package, *_names_below(package, spec.submodule_search_locations or ())})
+
+
+def find_workflows(package: str) -> list[FoundWorkflow]:
+    """All workflows of the package, sorted by id; each object once.
+
+    A workflow is found as an attribute of a module, or in lists, tuples and dicts that are.
+
+    :raises BigflowError: for a module that cannot be imported, with file and line, and for two
+        workflows of one id, with both modules.
+    """
+    found: dict[int, FoundWorkflow] = {}
+    for module in module_names(package):
+        for variable, workflow in _workflows_in(_import(module)):
+            found.setdefault(id(workflow), FoundWorkflow(workflow, module, variable))
+    by_id: dict[str, FoundWorkflow] = {}
+    for one in found.values():
+        other = by_id.setdefault(one.workflow.workflow_id, one)
+        if other is not one:
+            raise BigflowError(
+                f"two workflows have the id {one.workflow.workflow_id!r}: "
+                f"{other.module}.{other.variable} and {one.module}.{one.variable}",
+                hint="give each an id of its own",
+            )
+    return sorted(by_id.values(), key=lambda one: str(one.workflow.workflow_id))
+
+
+def load_workflow(package: str, workflow_id: str, module: str | None = None) -> Workflow:
+    """One workflow, from ``module`` if it is given, else from the first module that has it.
+
+    Without ``module``, the modules are imported in the order of their names until it is found; one
+    that cannot be imported is passed over, and named when the workflow is not found.
+
+    :raises BigflowError: when it is not found; it says which there are.
+    """
+    known: set[str] = set()
+    faults: list[BigflowError] = []
+    for name in [module] if module else module_names(package):
+        try:
+            loaded = _import(name)
+        except BigflowError as fault:
+            if module:
+                raise
+            faults.append(fault)
+            continue
+        for _, workflow in _workflows_in(loaded):
+            if workflow.workflow_id == workflow_id:
+                return workflow
+            known.add(workflow.workflow_id)
+    message = f"there is no workflow {workflow_id!r} in {module or package}"
+    if faults:
+        message += "; modules that cannot be imported: " + "; ".join(f.message for f in faults)
+    raise BigflowError(message, hint=f"there are: {', '.join(sorted(known)) or 'none'}")
+
+
+def fault_of_user_code(error: BaseException, module: str, doing: str) -> BigflowError:
+    """One line for what the project's code raised: file, line, type and message.
+
+    ``module`` is the name of the module that was run, and ``doing`` says for what, such as
+    ``importing P.workflow``.
+    """
+    where = _place_of(error, module.partition(".")[0])
+    if isinstance(error, BigflowError):
+        return BigflowError(f"{where}{error.message} ({doing})", hint=error.hint)
+    text = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
+    what = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return BigflowError(f"{where}{what} ({doing})", hint="mend that line")
+
+
+def _names_below(
+    package: str, directories: Iterable[str], above: frozenset[str] = frozenset()
+) -> Iterator[str]:
+    from pkgutil import iter_modules
+
+    for directory in directories:
+        real = os.path.realpath(directory)
+        if real in above:  # a link to a directory that it lies in
+            continue
+        for entry in iter_modules([directory]):  # of a directory or of a zip archive
+            if entry.name == "__main__" or not entry.name.isidentifier():
+                continue
+            name = f"{package}.{entry.name}"
+            yield name
+            if entry.ispkg:
+                below = os.path.join(directory, entry.name)  # noqa: PTH118
+                yield from _names_below(name, [below], above | {real})
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a project's module raises: SystemExit, too
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing and f"{name}.".startswith(f"{missing}."):
+            fault = BigflowError(
+                f"there is no module {name!r}", hint=f"the search was in {_search_path()}"
+            )
+        else:
+            fault = fault_of_user_code(error, name, f"importing {name}")
+        raise fault from error
+
+
+def _workflows_in(module: ModuleType) -> Iterator[tuple[str, Workflow]]:
+    for variable, value in list(vars(module).items()):
+        for workflow in _workflows_of(value, set()):
+            yield variable, workflow
+
+
+def _workflows_of(value: Any, seen: set[int]) -> Iterator[Workflow]:
+    # By type(): isinstance() would ask a lazy proxy for its __class__, which may run anything.
+    if issubclass(type(value), Workflow):
+        yield value
+    elif issubclass(type(value), (list, tuple, dict)) and id(value) not in seen:
+        seen.add(id(value))
+        for item in list(value.values() if isinstance(value, dict) else value):
+            yield from _workflows_of(item, seen)
+
+
+def _place_of(error: BaseException, root: str) -> str:
+    """``file, line n: `` of the fault: the innermost line that is the project's own, if any."""
+    if isinstance(error, SyntaxError) and error.filename and not error.filename.startswith("<"):
+        return f"{_shown(error.filename)}, line {error.lineno}: "
+    place = ""
+    traceback = error.__traceback__
+    while traceback is not None:
+        frame = traceback.tb_frame
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == root:
+            place = f"{_shown(frame.f_code.co_filename)}, line {traceback.tb_lineno}: "
+        traceback = traceback.tb_next
+    return place
+
+
+def _shown(file: str) -> str:
+    relative = os.path.relpath(file)
+    return file if relative.startswith("..") else relative
+
+
+def _search_path() -> str:
+    return ", ".join(entry or "." for entry in sys.path)

@@ -1,0 +1,130 @@
+"""Jobs and their order."""
+
+from __future__ import annotations
+
+from graphlib import CycleError, TopologicalSorter
+
+from bigflow.errors import BigflowError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from bigflow.job import AnyJob
+
+__all__ = ["Definition", "InvalidJobGraph"]
+
+
+class InvalidJobGraph(BigflowError):  # noqa: N818 - BigFlow's name
+    """The jobs do not form a graph that can be run."""
+
+
+class Definition:
+    """The jobs of a workflow and which of them wait for which.
+
+    ``jobs`` maps a job to those that follow it, or is a list of jobs that run one after another::
+
+        Definition({extract: [clean, count], clean: [report], count: [report]})
+        Definition([extract, clean, report])
+
+    :raises InvalidJobGraph: when something in it is not a job, two jobs have one id, or jobs wait
+        for each other in a circle.
+    """
+
+    jobs: tuple[AnyJob, ...]
+    """In an order that can be run; where several could be next, that of the definition."""
+    dependencies: Mapping[str, tuple[str, ...]]
+    """The id of each job -> the ids of the jobs that it waits for, in the order of definition."""
+
+    def __init__(self, jobs: Mapping[AnyJob, Sequence[AnyJob]] | Sequence[AnyJob]) -> None:
+        by_id: dict[str, AnyJob] = {}
+        upstream: dict[str, list[str]] = {}
+        for job, followers in _edges(jobs):
+            job_id = _add(job, by_id, upstream)
+            for follower in followers:
+                waiting = upstream[_add(follower, by_id, upstream)]
+                if job_id not in waiting:
+                    waiting.append(job_id)
+        position = {job_id: i for i, job_id in enumerate(by_id)}
+        self.jobs = tuple(by_id[job_id] for job_id in _runnable_order(upstream, position))
+        self.dependencies = {
+            job_id: tuple(sorted(waits_for, key=position.__getitem__))
+            for job_id, waits_for in upstream.items()
+        }
+
+    def sequential_order(self) -> list[AnyJob]:
+        """The jobs in an order that can be run."""
+        return list(self.jobs)
+
+
+def _edges(
+    jobs: Mapping[AnyJob, Sequence[AnyJob]] | Sequence[AnyJob],
+) -> Iterator[tuple[AnyJob, Sequence[AnyJob]]]:
+    """Each job with those that follow it."""
+    if isinstance(jobs, dict):
+        for job, followers in jobs.items():
+            if not isinstance(followers, (list, tuple)):
+                raise InvalidJobGraph(
+                    f"what follows {_name(job)} is {followers!r}", hint="write a list of jobs"
+                )
+            yield job, followers
+    elif isinstance(jobs, (list, tuple)):
+        for i, job in enumerate(jobs):
+            yield job, jobs[i + 1 : i + 2]
+    else:
+        raise InvalidJobGraph(
+            f"a definition cannot be {jobs!r}", hint="give a list of jobs or {job: [next jobs]}"
+        )
+
+
+def _add(job: AnyJob, by_id: dict[str, AnyJob], upstream: dict[str, list[str]]) -> str:
+    _check_job(job)
+    known = by_id.setdefault(job.id, job)
+    if known is not job:
+        raise InvalidJobGraph(
+            f"two jobs have the id {job.id!r}: {known!r} and {job!r}",
+            hint="give each job an id of its own",
+        )
+    upstream.setdefault(job.id, [])
+    return job.id
+
+
+def _check_job(job: object) -> None:
+    if isinstance(job, type):
+        raise InvalidJobGraph(
+            f"{job.__name__} is a class, not a job", hint=f"write {job.__name__}(...)"
+        )
+    if not (callable(getattr(job, "execute", None)) or callable(getattr(job, "run", None))):
+        raise InvalidJobGraph(
+            f"{job!r} is not a job", hint="a job has an `id` and a method `execute(context)`"
+        )
+    job_id = getattr(job, "id", None)
+    if not isinstance(job_id, str) or not job_id:
+        raise InvalidJobGraph(
+            f"the id of the job {job!r} is {job_id!r}",
+            hint="give it a string of letters, digits and _",
+        )
+
+
+def _runnable_order(
+    upstream: Mapping[str, Iterable[str]], position: Mapping[str, int]
+) -> Iterator[str]:
+    sorter = TopologicalSorter(upstream)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        # The nodes of the circle, each after one that it waits for.
+        circle = " -> ".join(error.args[1])
+        raise InvalidJobGraph(
+            f"jobs wait for each other in a circle: {circle}", hint="take one of these arrows out"
+        ) from None
+    ready: list[str] = []
+    while sorter.is_active():
+        ready = sorted([*ready, *sorter.get_ready()], key=position.__getitem__)
+        first = ready.pop(0)
+        sorter.done(first)
+        yield first
+
+
+def _name(job: object) -> str:
+    return repr(getattr(job, "id", job))

@@ -1,0 +1,270 @@
+"""The backend's side of the seam: what a project's own code says, asked in a child process.
+
+``python -m bigflow describe`` imports the project and prints JSON; nothing of the project is
+imported into this process. The form is that of ``bigflow/description.schema.json``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from bigflow_backend.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from bigflow_backend.project import Project
+
+__all__ = [
+    "DeploymentDescription",
+    "Description",
+    "JobDescription",
+    "Schedule",
+    "WorkflowDescription",
+    "describe_deployment",
+    "describe_workflows",
+    "read_description",
+    "workflow_arguments",
+]
+
+SCHEMA = 1
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """When a workflow runs."""
+
+    kind: Literal["cron", "timedelta", "none", "once", "continuous"]
+    value: str | float | None
+    """The expression or preset of ``cron``, the seconds of ``timedelta``, else None."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobDescription:
+    """A ``bigflow.Job``, whose attributes these are."""
+
+    id: str
+    depends_on: tuple[str, ...]
+    """The ids of the jobs that it waits for, in the order of definition."""
+    retry_count: int
+    retry_pause_sec: float
+    execution_timeout_sec: float
+    cpu_request: str | None
+    cpu_limit: str | None
+    memory_request: str | None
+    memory_limit: str | None
+    gpu: int | None
+    pool: str | None
+    priority_weight: int | None
+    environment: Mapping[str, str]
+    secrets: tuple[str, ...]
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    service_account: str | None
+    node_selector: Mapping[str, str]
+    tolerations: tuple[Mapping[str, Any], ...]
+    operator_arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowDescription:
+    """A ``bigflow.Workflow``, whose attributes these are."""
+
+    id: str
+    module: str
+    """The first module, in the order of names, that has it."""
+    variable: str
+    """The name there of the workflow, or of the list, tuple or dict that holds it."""
+    schedule: Schedule
+    timezone: str
+    start_date: datetime
+    """The first runtime, naive, on the clock of ``timezone``."""
+    start_date_utc: datetime
+    """The same, naive, in UTC: when the clocks go back, the other names two hours."""
+    catchup: bool
+    depends_on_past: bool
+    max_active_runs: int
+    env_variable: str
+    env_default: str | None
+    secrets: tuple[str, ...]
+    on_failure_callback: str | None
+    tags: tuple[str, ...]
+    owner: str
+    description: str | None
+    doc_md: str | None
+    jobs: tuple[JobDescription, ...]
+    """In topological order; where several could be next, in the order of definition."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentDescription:
+    """What ``deployment_config.py`` says."""
+
+    config: str
+    """The name of the configuration that was resolved."""
+    properties: Mapping[str, Any]
+
+    @property
+    def docker_repository(self) -> str:
+        """
+        :raises UserError: when the configuration has none.
+        """
+        repository = self.properties.get("docker_repository")
+        if not isinstance(repository, str) or not repository:
+            raise UserError(
+                f"deployment_config.py: the configuration {self.config!r} has no docker_repository",
+                hint="add the property: 'docker_repository': 'registry.example.com/team/project'",
+            )
+        return repository
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """One answer of ``bigflow describe``."""
+
+    bigflow: str
+    """The version of the runtime that gave it."""
+    package: str | None
+    workflows: tuple[WorkflowDescription, ...]
+    """Sorted by id."""
+    deployment: DeploymentDescription | None
+
+
+def describe_workflows(
+    project: Project, *, python: str = sys.executable, start_time: datetime
+) -> tuple[WorkflowDescription, ...]:
+    """The workflows of the project, sorted by id, as ``python`` finds them in the source tree.
+
+    ``start_time`` is that of the build: in UTC, or with a zone of its own.
+
+    :raises UserError: when a module cannot be imported, a workflow is wrong, or there is none.
+    """
+    arguments = workflow_arguments(project.package, start_time)
+    found = _ask(python, [*arguments, "--root", str(project.source)], cwd=project.root).workflows
+    if not found:
+        raise UserError(
+            f"there is no workflow in the package {project.package!r}",
+            hint="bind one to a name in a module: daily = bigflow.Workflow('daily', [...])",
+        )
+    return found
+
+
+def describe_deployment(
+    project: Project, *, python: str = sys.executable, config: str | None = None
+) -> DeploymentDescription:
+    """What deployment_config.py says, for the configuration ``config`` or the default one.
+
+    :raises UserError: when the file is missing, raises, or has no such configuration.
+    """
+    file = project.deployment_config
+    if not file.is_file():
+        raise UserError(
+            f"there is no {file.name} in {project.root}",
+            hint='create it: deployment_config = DeploymentConfig("dev", '
+            '{"docker_repository": "..."})',
+        )
+    arguments = ["--deployment-config", str(file), "--root", str(project.source)]
+    if config is not None:
+        arguments += ["--config", config]
+    deployment = _ask(python, arguments, cwd=project.root).deployment
+    if deployment is None:
+        raise _no_answer(python, "it left out the deployment")
+    return deployment
+
+
+def workflow_arguments(package: str, start_time: datetime) -> list[str]:
+    """The arguments after ``python -m bigflow describe`` that ask for the workflows."""
+    if start_time.tzinfo is not None:
+        start_time = start_time.astimezone(timezone.utc)
+    return ["--project-package", package, "--start-time", f"{start_time:%Y-%m-%d %H:%M:%S}"]
+
+
+def read_description(answer: bytes, *, source: str) -> Description:
+    """Reads the JSON that ``python -m bigflow describe`` printed.
+
+    ``source`` says whose answer it is, for the messages: an interpreter, an image.
+
+    :raises UserError: for the fault that the answer tells of, or an answer of another form.
+    """
+    try:
+        document = json.loads(answer)
+        schema = document["schema"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise _no_answer(source, "it printed no description") from error
+    if schema != SCHEMA:
+        raise _no_answer(
+            source, f"its description has the form {schema!r}, this one reads {SCHEMA}"
+        )
+    if "error" in document:
+        raise UserError(document["error"]["message"], hint=document["error"]["hint"])
+    try:
+        return _description(document)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _no_answer(source, f"its description lacks or misstates {error}") from error
+
+
+def _ask(python: str, arguments: Sequence[str], *, cwd: Path) -> Description:
+    command = [python, "-m", "bigflow", "describe", *arguments]
+    try:
+        # What the project's code prints comes on stderr, which is the user's.
+        child = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, check=False)
+    except OSError as error:
+        raise UserError(
+            f"cannot run {python}: {error.strerror}", hint="give --python a Python interpreter"
+        ) from error
+    if not child.stdout:
+        raise _no_answer(python, _why_silent(python, child.returncode, cwd))
+    return read_description(child.stdout, source=python)
+
+
+def _why_silent(python: str, status: int, cwd: Path) -> str:
+    probe = [python, "-c", "import bigflow.description"]
+    if subprocess.run(probe, cwd=cwd, capture_output=True, check=False).returncode:
+        return "there is no bigflow-backend in it"
+    return f"it ended with status {status} and said nothing"
+
+
+def _no_answer(source: str, reason: str) -> UserError:
+    return UserError(
+        f"{source} did not describe the project: {reason}",
+        hint="install this version of bigflow-backend there, and what the project requires",
+    )
+
+
+def _description(document: Mapping[str, Any]) -> Description:
+    deployment = document["deployment"]
+    return _make(
+        Description,
+        document,
+        workflows=tuple(_workflow(workflow) for workflow in document["workflows"]),
+        deployment=deployment and _make(DeploymentDescription, deployment),
+    )
+
+
+def _workflow(document: Mapping[str, Any]) -> WorkflowDescription:
+    return _make(
+        WorkflowDescription,
+        document,
+        schedule=_make(Schedule, document["schedule"]),
+        start_date=datetime.fromisoformat(document["start_date"]),
+        start_date_utc=datetime.fromisoformat(document["start_date_utc"]),
+        jobs=tuple(_make(JobDescription, job) for job in document["jobs"]),
+    )
+
+
+def _make(model: type[T], document: Mapping[str, Any], **read: object) -> T:
+    """``model`` from its JSON; lists become tuples, and what it does not know is left out."""
+    values = {}
+    for field in dataclasses.fields(model):  # type: ignore[arg-type]
+        value = read[field.name] if field.name in read else document[field.name]
+        values[field.name] = tuple(value) if isinstance(value, list) else value
+    return model(**values)
