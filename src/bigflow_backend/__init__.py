@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from bigflow_backend.reporting import reported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +37,7 @@ def get_requires_for_build_wheel(config_settings: Mapping[str, Any] | None = Non
     """https://peps.python.org/pep-0517/#get-requires-for-build-wheel"""
     from bigflow_backend.package.config_settings import read_config_settings
 
-    with _reported():
+    with reported():
         read_config_settings(config_settings)
     return [*_REQUIRES, *(["tomli>=2"] if sys.version_info < (3, 11) else [])]
 
@@ -103,7 +104,7 @@ def setup(**keywords: Any) -> None:
 
     if captured(keywords):
         return
-    with _reported():
+    with reported():
         from bigflow_backend.console.setup_commands import run_setup
 
         run_setup(keywords)
@@ -117,29 +118,5 @@ def _project(
     from bigflow_backend.package.config_settings import read_config_settings
     from bigflow_backend.project import read_project
 
-    with _reported():
+    with reported():
         yield read_project(Path.cwd()), read_config_settings(config_settings)
-
-
-@contextlib.contextmanager
-def _reported() -> Iterator[None]:
-    """A fault that the user can mend is told in a line or two, and ends the process."""
-    from bigflow_backend.errors import BigflowWarning, UserError
-
-    plain = warnings.formatwarning
-
-    def formatted(message: Any, category: Any, *place: Any, **more: Any) -> str:
-        if issubclass(category, BigflowWarning):
-            return f"bigflow: warning: {message}\n"
-        return plain(message, category, *place, **more)
-
-    warnings.formatwarning = formatted
-    try:
-        yield
-    except UserError as error:
-        print(f"bigflow: error: {error.message}", file=sys.stderr)
-        if error.hint:
-            print(f"  {error.hint}", file=sys.stderr)
-        raise SystemExit(1) from error
-    finally:
-        warnings.formatwarning = plain

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["BigflowWarning", "UserError", "did_you_mean"]
+__all__ = ["AlreadyToldError", "BigflowWarning", "UserError", "did_you_mean"]
 
 
 class UserError(Exception):
@@ -27,6 +27,10 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class AlreadyToldError(Exception):
+    """A fault of the user's that a child process has told already; only the exit status is left."""
 
 
 class BigflowWarning(UserWarning):

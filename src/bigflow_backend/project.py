@@ -58,6 +58,9 @@ class Project:
     pyproject: Mapping[str, Any]
     """The parsed pyproject.toml; empty when there is none."""
     settings: Settings
+    output: Path
+    """The directory that ``dist/``, ``.image/`` and ``.dags/`` are made in: the root, or one beside
+    it from which a finished build is moved into place."""
 
     @property
     def static_version(self) -> tuple[str, str] | None:
@@ -106,15 +109,15 @@ class Project:
 
     @property
     def dist(self) -> Path:
-        return self.root / "dist"
+        return self.output / "dist"
 
     @property
     def images(self) -> Path:
-        return self.root / ".image"
+        return self.output / ".image"
 
     @property
     def dags(self) -> Path:
-        return self.root / ".dags"
+        return self.output / ".dags"
 
 
 def find_project(start: Path) -> Project:
@@ -159,6 +162,7 @@ def read_project(root: Path) -> Project:
         setup_script=script,
         pyproject=pyproject,
         settings=settings,
+        output=root,
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["replaced_directory", "replaced_file"]
+__all__ = ["move_into_place", "replaced_directory", "replaced_file"]
 
 
 @contextlib.contextmanager
@@ -51,6 +51,15 @@ def replaced_file(target: Path) -> Iterator[Path]:
         new.replace(target)
     finally:
         new.unlink(missing_ok=True)
+
+
+def move_into_place(new: Path, target: Path) -> None:
+    """Puts a finished file or directory in the place of ``target``, on the same file system."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if new.is_dir():
+        _swap(new, target)
+    else:
+        new.replace(target)
 
 
 def _swap(new: Path, target: Path) -> None:

@@ -55,16 +55,20 @@ class Loaded:
     headers, or build commands of the project's own."""
 
 
-def load_distribution(project: Project, content: Content) -> Loaded:
+def load_distribution(
+    project: Project, content: Content, keywords: Mapping[str, Any] | None = None
+) -> Loaded:
     """Runs the project's setup script and reads its configuration; nothing is written.
 
+    ``keywords`` are those of its ``setup()``, where the script is running already.
     The current directory must be the project's, as setuptools reads its configuration there.
 
     :raises UserError: for a setup script that fails, metadata that setuptools refuses, and what
         two files say differently.
     """
     script = project.setup_script
-    keywords = run_setup_script(script.path) if script is not None else {}
+    if keywords is None:
+        keywords = run_setup_script(script.path) if script is not None else {}
     if script is not None and keywords.get("version") is not None:
         stated = dataclasses.replace(script, version=str(keywords["version"]))
         project = dataclasses.replace(project, setup_script=stated)

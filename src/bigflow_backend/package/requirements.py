@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["Requirements", "read_requirements"]
+__all__ = ["Requirements", "read_requirements", "refuse_bigflow"]
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
@@ -58,6 +58,19 @@ def read_requirements(path: Path) -> Requirements:
         names=tuple(reader.found.values()),
         warnings=tuple(reader.warnings),
     )
+
+
+def refuse_bigflow(path: Path) -> None:
+    """
+    :raises UserError: when the file requires ``bigflow``, another distribution on the index with an
+        import package of the same name: in one environment they overwrite each other's files.
+    """
+    if "bigflow" in read_requirements(path).names:
+        raise UserError(
+            f"{path.parent.name}/{path.name} requires bigflow, whose files overwrite those of "
+            "bigflow-backend",
+            hint="replace it by bigflow-backend",
+        )
 
 
 @dataclass

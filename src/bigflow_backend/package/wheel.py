@@ -38,12 +38,27 @@ class Wheel:
 
     path: Path
     name: str
-    """The distribution's name."""
+    """The distribution's name, as the file's name has it."""
     version: str
     sha256: str
     size: int
     """In bytes."""
     seconds: float
+    """What it took to build."""
+
+    @classmethod
+    def read(cls, path: Path, *, seconds: float) -> Wheel:
+        """Describes the wheel in the file ``path``."""
+        name, version, *_ = path.name.split("-")
+        data = path.read_bytes()
+        return cls(
+            path=path,
+            name=name,
+            version=version,
+            sha256=hashlib.sha256(data).hexdigest(),
+            size=len(data),
+            seconds=seconds,
+        )
 
 
 def build_wheel(
@@ -67,14 +82,7 @@ def build_wheel(
             path = _build_in_one_pass(
                 loaded.distribution, content, Path(temporary), directory, epoch
             )
-    return Wheel(
-        path=path,
-        name=loaded.project.name,
-        version=loaded.project.version.text,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        size=path.stat().st_size,
-        seconds=time.perf_counter() - start,
-    )
+    return Wheel.read(path, seconds=time.perf_counter() - start)
 
 
 def prepare_metadata(

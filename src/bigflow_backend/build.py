@@ -1,0 +1,274 @@
+"""The steps in their order: tests, package, image, DAGs.
+
+Both doors, the ``bigflow`` command and the commands of ``project_setup.py``, call these functions.
+What a step makes is moved into the project when all that was asked for is made: a build that fails
+leaves ``dist/``, ``.image/`` and ``.dags/`` as they were.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bigflow_backend.errors import AlreadyToldError, BigflowWarning, UserError
+from bigflow_backend.project_tests import run_tests
+from bigflow_backend.staging import move_into_place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from bigflow_backend.dags import DagFiles
+    from bigflow_backend.image import Image, ImageOptions
+    from bigflow_backend.package.wheel import Wheel
+    from bigflow_backend.project import Project
+    from bigflow_backend.project_tests import TestRun
+
+__all__ = [
+    "Build",
+    "BuildOptions",
+    "build_dags",
+    "build_image",
+    "build_package",
+    "build_project",
+]
+
+_BACKEND = "bigflow_backend"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildOptions:
+    """What the caller of a build decides."""
+
+    image: ImageOptions | None = None
+    """How to build the image; not needed for package and DAGs."""
+    config: str | None = None
+    """The environment in deployment_config.py; None takes its default."""
+    start_time: datetime | None = None
+    """The ``<start>`` of the DAGs' ids, naive UTC; needed for the DAGs."""
+    workflow: str | None = None
+    """The id of the one workflow to build a DAG of; None takes all."""
+    python: str = sys.executable
+    """The interpreter with the project's dependencies: it runs the tests and finds workflows."""
+    say: Callable[[str], None] = print
+    """Takes the lines of progress."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """What a build has made."""
+
+    made_in: Path
+    """Stands for the project's root in the paths of what was made."""
+    tests: TestRun | None = None
+    wheel: Wheel | None = None
+    image: Image | None = None
+    dags: DagFiles | None = None
+
+
+def build_package(project: Project, options: BuildOptions) -> Build:
+    """Runs the project's tests, then builds its wheel into ``dist/``.
+
+    :raises UserError: for everything that the user can mend.
+    """
+    with _staged(project) as staged:
+        tests = _test(staged, options)
+        return Build(made_in=staged.output, tests=tests, wheel=_wheel(staged, options))
+
+
+def build_image(project: Project, options: BuildOptions) -> Build:
+    """Builds the wheel and the image it is installed in, into ``dist/`` and ``.image/``."""
+    with _staged(project) as staged:
+        repository = _docker_repository(staged, options)
+        wheel = _wheel(staged, options)
+        return Build(
+            made_in=staged.output, wheel=wheel, image=_image(staged, wheel, repository, options)
+        )
+
+
+def build_dags(project: Project, options: BuildOptions) -> Build:
+    """Writes a DAG file for each workflow into ``.dags/``."""
+    with _staged(project) as staged:
+        return Build(
+            made_in=staged.output, dags=_dags(staged, _docker_repository(staged, options), options)
+        )
+
+
+def build_project(project: Project, options: BuildOptions) -> Build:
+    """Tests, package, image and DAGs; the first failure ends it, and nothing is changed then."""
+    with _staged(project) as staged:
+        repository = _docker_repository(staged, options)
+        tests = _test(staged, options)
+        wheel = _wheel(staged, options)
+        image = _image(staged, wheel, repository, options)
+        dags = _dags(staged, repository, options)
+        return Build(made_in=staged.output, tests=tests, wheel=wheel, image=image, dags=dags)
+
+
+def _test(project: Project, options: BuildOptions) -> TestRun:
+    options.say(f"testing {project.tests.relative_to(project.root)}/")
+    run = run_tests(project, python=options.python)
+    if not run.tests:
+        warnings.warn(
+            f"there are no tests in {project.tests}: nothing was tested",
+            BigflowWarning,
+            stacklevel=2,
+        )
+    return run
+
+
+def _wheel(project: Project, options: BuildOptions) -> Wheel:
+    """Builds the wheel as every frontend does: through the hook, in a process of its own."""
+    from pyproject_hooks import BackendUnavailable, BuildBackendHookCaller, BuildBackendWarning
+
+    from bigflow_backend.package.wheel import Wheel
+
+    _check_build_system(project)
+    options.say(f"building the wheel of {project.name} {project.version}")
+    project.dist.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    caller = BuildBackendHookCaller(
+        str(project.root), _BACKEND, runner=_run_hook, python_executable=sys.executable
+    )
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", BuildBackendWarning)
+            name = caller.build_wheel(str(project.dist))
+    except subprocess.CalledProcessError as error:
+        raise AlreadyToldError from error
+    except BackendUnavailable as error:
+        raise UserError(
+            f"{sys.executable} cannot import {_BACKEND}",
+            hint="pip install 'bigflow-backend[build]'",
+        ) from error
+    for warning in caught:
+        warnings.warn(str(warning.message), BigflowWarning, stacklevel=2)
+    return Wheel.read(project.dist / name, seconds=time.perf_counter() - start)
+
+
+def _check_build_system(project: Project) -> None:
+    """``pip wheel .`` must give the same wheel as ``bigflow build``."""
+    from build import check_dependency
+
+    table = project.pyproject.get("build-system")
+    if table is None:
+        return
+    backend = table.get("build-backend")
+    if backend != _BACKEND:
+        raise UserError(
+            f"pyproject.toml: [build-system] build-backend is {backend!r}",
+            hint=f'write build-backend = "{_BACKEND}", so that pip builds the same wheel',
+        )
+    missing = [chain[-1] for r in table.get("requires", []) for chain in check_dependency(r)]
+    if missing:
+        raise UserError(
+            f"pyproject.toml: [build-system] requires {', '.join(missing)}, not installed here",
+            hint=f"{sys.executable} -m pip install " + " ".join(f"'{m}'" for m in missing),
+        )
+
+
+def _run_hook(
+    cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
+) -> None:
+    environment = {**os.environ, **(extra_environ or {})}
+    subprocess.run(cmd, cwd=cwd, env=environment, check=True, stdout=sys.stderr.fileno())
+
+
+def _docker_repository(project: Project, options: BuildOptions) -> str:
+    from bigflow_backend.describe import describe_deployment
+
+    return describe_deployment(
+        project, python=options.python, config=options.config
+    ).docker_repository
+
+
+def _image(project: Project, wheel: Wheel, repository: str, options: BuildOptions) -> Image:
+    from bigflow_backend.image import ImageOptions, build_image
+    from bigflow_backend.package.requirements import refuse_bigflow
+
+    refuse_bigflow(project.requirements)
+    options.say(f"building the image {repository}:{project.version.image_tag}")
+    return build_image(
+        project,
+        wheel.path,
+        repository=repository,
+        version=project.version,
+        options=options.image or ImageOptions.from_settings(project.settings.image),
+        say=options.say,
+    )
+
+
+def _dags(project: Project, repository: str, options: BuildOptions) -> DagFiles:
+    from bigflow_backend.dags import build_dags
+    from bigflow_backend.describe import describe_workflows
+    from bigflow_backend.package.requirements import refuse_bigflow
+
+    if options.start_time is None:
+        msg = "building DAGs needs a start time"
+        raise ValueError(msg)
+    refuse_bigflow(project.requirements)
+    workflows = describe_workflows(project, python=options.python, start_time=options.start_time)
+    if options.workflow is not None:
+        chosen = tuple(w for w in workflows if w.id == options.workflow)
+        if not chosen:
+            raise UserError(
+                f"there is no workflow {options.workflow!r} in {project.package}",
+                hint="workflows there: " + ", ".join(w.id for w in workflows),
+            )
+        workflows = chosen
+    options.say(f"writing {len(workflows)} DAG files")
+    return build_dags(
+        project,
+        workflows,
+        image=f"{repository}:{project.version.image_tag}",
+        version=project.version,
+        start_time=options.start_time,
+    )
+
+
+@contextlib.contextmanager
+def _staged(project: Project) -> Iterator[Project]:
+    """The project with its outputs beside their places; when the block ends well, they move."""
+    _remove_leftovers(project.root)
+    staging = Path(tempfile.mkdtemp(prefix=f"{_STAGING}{os.getpid()}-", dir=project.root))
+    try:
+        staged = dataclasses.replace(project, output=staging)
+        yield staged
+        for wheel in staged.dist.glob("*") if staged.dist.is_dir() else ():
+            move_into_place(wheel, project.dist / wheel.name)
+        for made, target in ((staged.images, project.images), (staged.dags, project.dags)):
+            if made.is_dir():
+                move_into_place(made, target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+_STAGING = ".bigflow-build-"
+
+
+def _remove_leftovers(root: Path) -> None:
+    """Removes what a build that was killed has left, and nothing of one that is still running."""
+    for directory in root.glob(f"{_STAGING}*"):
+        pid = directory.name.removeprefix(_STAGING).partition("-")[0]
+        if pid.isdigit() and not _is_running(int(pid)):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,148 @@
+"""The options of the build commands, said once for both doors: argparse and setuptools."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bigflow_backend.build import BuildOptions
+from bigflow_backend.errors import UserError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bigflow_backend.image import ImageOptions
+    from bigflow_backend.project import Project
+
+__all__ = [
+    "DAG_OPTIONS",
+    "ENVIRONMENT_OPTIONS",
+    "IMAGE_OPTIONS",
+    "Option",
+    "add_arguments",
+    "build_options",
+]
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a command."""
+
+    name: str
+    """As it is typed, without the dashes."""
+    help: str
+    short: str = ""
+    metavar: str | None = None
+    """The name of its value; a flag has none, and is also there as ``--no-<name>``."""
+    repeated: bool = False
+
+    @property
+    def key(self) -> str:
+        return self.name.replace("-", "_")
+
+
+ENVIRONMENT_OPTIONS = (
+    Option("config", "the environment in deployment_config.py", short="c", metavar="NAME"),
+    Option("python", "the interpreter that has the project's dependencies", metavar="PATH"),
+)
+IMAGE_OPTIONS = (
+    Option("base-image", "the value of the Dockerfile's ARG BASE_IMAGE", metavar="IMAGE"),
+    Option("network", "the network of the build's RUN steps, such as host", metavar="NETWORK"),
+    Option(
+        "find-links",
+        "a directory of wheels for requirements that are on no index",
+        metavar="DIRECTORY",
+        repeated=True,
+    ),
+    Option("export-image-tar", "write the image to .image/ as a tar file (default)"),
+)
+DAG_OPTIONS = (
+    Option("workflow", "build the DAG of this workflow only", short="w", metavar="ID"),
+    Option(
+        "start-time",
+        "the <start> of the DAGs, UTC, as 'YYYY-MM-DD HH:MM:SS'; by default the current hour",
+        short="t",
+        metavar="TIME",
+    ),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser, options: Sequence[Option]) -> None:
+    """Adds the options to a parser of the command line; those not given are None."""
+    import argparse
+
+    for option in options:
+        names = [f"--{option.name}", *([f"-{option.short}"] if option.short else [])]
+        if option.metavar is None:
+            parser.add_argument(
+                *names, action=argparse.BooleanOptionalAction, default=None, help=option.help
+            )
+        else:
+            parser.add_argument(
+                *names,
+                metavar=option.metavar,
+                action="append" if option.repeated else "store",
+                default=None,
+                help=option.help,
+            )
+
+
+def build_options(
+    project: Project, values: Mapping[str, Any], *, say: Callable[[str], None]
+) -> BuildOptions:
+    """The values of the options, by their keys, as the build takes them.
+
+    :raises UserError: for a value that cannot be one.
+    """
+    python = values.get("python") or sys.executable
+    if not os.access(python, os.X_OK):
+        raise UserError(f"--python {python} is no interpreter", hint="name its path")
+    return BuildOptions(
+        image=_image_options(project, values),
+        config=values.get("config"),
+        start_time=_start_time(values.get("start_time")),
+        workflow=_workflow(values.get("workflow")),
+        python=str(python),
+        say=say,
+    )
+
+
+def _image_options(project: Project, values: Mapping[str, Any]) -> ImageOptions:
+    from bigflow_backend.image import ImageOptions
+
+    return ImageOptions.from_settings(
+        project.settings.image,
+        base_image=values.get("base_image"),
+        network=values.get("network"),
+        # The command line is relative to where it is typed, the settings to the project.
+        find_links=tuple(Path(d).absolute() for d in values.get("find_links") or ()),
+        export_tar=values.get("export_image_tar"),
+    )
+
+
+_FORMATS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S")
+
+
+def _start_time(text: str | None) -> datetime:
+    """The start time, naive UTC; the one place where a build reads the clock."""
+    if text is None or text.upper() == "NOW":
+        now = datetime.now(timezone.utc).replace(tzinfo=None)
+        return now.replace(minute=0, second=0, microsecond=0)
+    for form in _FORMATS:
+        try:
+            return datetime.strptime(text, form)  # noqa: DTZ007  (UTC, as the help says)
+        except ValueError:  # noqa: PERF203  (the next form may fit)
+            continue
+    raise UserError(
+        f"--start-time {text!r} is no time", hint="write it as 'YYYY-MM-DD HH:MM:SS', in UTC"
+    )
+
+
+def _workflow(text: str | None) -> str | None:
+    # BigFlow's word for every workflow.
+    return None if text is None or text.upper() == "ALL" else text

@@ -1,0 +1,70 @@
+"""What a build has made, for a person and for a machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bigflow_backend.build import Build
+
+__all__ = ["as_json", "summary"]
+
+
+def summary(build: Build) -> str:
+    """A line for each artifact: what it is, where it lies, how large it is."""
+    return "\n".join(_lines(build))
+
+
+def as_json(build: Build) -> str:
+    """The whole result as one JSON object; paths are relative to the project."""
+    return json.dumps(_plain(build, build.made_in), indent=2, sort_keys=True)
+
+
+def _lines(build: Build) -> Iterator[str]:
+    if build.tests is not None:
+        skipped = f", {build.tests.skipped} skipped" if build.tests.skipped else ""
+        yield f"tests  {build.tests.tests} passed{skipped}"
+    if build.wheel is not None:
+        yield f"wheel  {_place(build, build.wheel.path)}  {size(build.wheel.size)}"
+    if build.image is not None:
+        yield f"image  {build.image.tag}"
+        if build.image.tar is not None:
+            made = build.image.tar
+            yield f"       {_place(build, made)}  {size(made.stat().st_size)}"
+    if build.dags is not None:
+        for file in build.dags.files:
+            yield f"DAG    {_place(build, file.path)}"
+
+
+def _place(build: Build, path: Path) -> str:
+    return path.relative_to(build.made_in).as_posix()
+
+
+def size(count: float) -> str:
+    """Bytes in decimal units: ``47.8 kB``."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:  # noqa: PLR2004
+            return f"{count:.1f} {unit}" if unit != "B" else f"{count:.0f} B"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def _plain(value: Any, root: Path) -> Any:
+    if dataclasses.is_dataclass(value):
+        names = (f.name for f in dataclasses.fields(value) if f.name != "made_in")
+        return {n: _plain(getattr(value, n), root) for n in names}
+    if isinstance(value, Path):
+        return value.relative_to(root).as_posix() if value.is_relative_to(root) else str(value)
+    if isinstance(value, datetime):
+        return value.isoformat(" ")
+    if isinstance(value, (list, tuple)):
+        return [_plain(v, root) for v in value]
+    if isinstance(value, dict):
+        return {str(k): _plain(v, root) for k, v in value.items()}
+    return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)

@@ -1,0 +1,52 @@
+"""How a fault of the user's is told, at every door: two lines, no traceback, exit status 1."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from bigflow_backend.errors import AlreadyToldError, BigflowWarning, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["print_error", "print_warning", "reported"]
+
+
+def print_error(error: UserError) -> None:
+    """Tells what is wrong and what to do, on standard error."""
+    print(f"bigflow: error: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"  {error.hint}", file=sys.stderr)
+
+
+def print_warning(text: str) -> None:
+    """Gives advice, on standard error."""
+    print(f"bigflow: warning: {text}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def reported() -> Iterator[None]:
+    """A ``UserError`` in the block is told, and ends the process with status 1.
+
+    Our own warnings are told in one line, without the place in our code that gave them.
+    """
+    plain = warnings.formatwarning
+
+    def formatted(message: Any, category: Any, *place: Any, **more: Any) -> str:
+        if issubclass(category, BigflowWarning):
+            return f"bigflow: warning: {message}\n"
+        return plain(message, category, *place, **more)
+
+    warnings.formatwarning = formatted
+    try:
+        yield
+    except UserError as error:
+        print_error(error)
+        raise SystemExit(1) from error
+    except AlreadyToldError as error:
+        raise SystemExit(1) from error
+    finally:
+        warnings.formatwarning = plain
