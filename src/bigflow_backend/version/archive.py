@@ -1,0 +1,104 @@
+"""Versions that travel with a copy of the project: PKG-INFO and ``.git_archival.txt``."""
+
+from __future__ import annotations
+
+import email
+import re
+from typing import TYPE_CHECKING
+
+from bigflow_backend.errors import UserError
+from bigflow_backend.version.model import ProjectVersion
+from bigflow_backend.version.scheme import Version, following, parse, tagged
+
+if TYPE_CHECKING:
+    from email.message import Message
+    from pathlib import Path
+
+__all__ = ["ARCHIVAL", "from_archival", "from_pkg_info"]
+
+ARCHIVAL = ".git_archival.txt"
+_WAYS_OUT = "use a git clone or an sdist, or set BIGFLOW_VERSION to the version, such as 1.2.0"
+_DESCRIBED = re.compile(r"(?P<tag>.+)-(?P<distance>\d+)-g[0-9a-f]+")
+
+
+def from_pkg_info(root: Path, distribution: str) -> ProjectVersion | None:
+    """The version in an unpacked sdist's PKG-INFO, or None when there is no such file.
+
+    https://packaging.python.org/en/latest/specifications/source-distribution-format/
+
+    :raises UserError: when the file is another distribution's or names no version.
+    """
+    fields = _fields(root / "PKG-INFO")
+    if fields is None:
+        return None
+    name, text = fields.get("Name", ""), fields.get("Version", "")
+    if _normalised(name) != _normalised(distribution):
+        raise UserError(
+            f"{root / 'PKG-INFO'} is that of {name!r}, not of {distribution!r}",
+            hint="remove the file: only an unpacked sdist has one",
+        )
+    version = parse(text)
+    if version is None:
+        raise UserError(
+            f"{root / 'PKG-INFO'}: Version is {text!r}, which is no version (PEP 440)",
+            hint="unpack the sdist again, or remove the file",
+        )
+    return ProjectVersion(text=str(version), source="PKG-INFO", commit=None)
+
+
+def from_archival(root: Path, prefix: str) -> ProjectVersion | None:
+    """The version that ``git archive`` wrote into ``.git_archival.txt``, or None without the file.
+
+    https://git-scm.com/docs/gitattributes#_creating_an_archive
+
+    :raises UserError: when git has not filled the file in, or no version tag is in it.
+    """
+    fields = _fields(root / ARCHIVAL)
+    if fields is None:
+        return None
+    node, described = fields.get("node", ""), fields.get("describe-name", "")
+    if "$Format:" in node or not node:
+        raise UserError(
+            f"{root / ARCHIVAL} is not filled in: this copy was made by other means than"
+            " `git archive`, or .gitattributes lacks the line `.git_archival.txt export-subst`",
+            hint=_WAYS_OUT,
+        )
+    names = [ref[5:] for ref in fields.get("ref-names", "").split(", ") if ref.startswith("tag: ")]
+    here = {name: v for name in [*names, described] if (v := tagged(name, prefix))}
+    if here:
+        tag = max(here, key=lambda name: here[name])
+        return ProjectVersion(text=str(here[tag]), source=f"{ARCHIVAL}, tag {tag}", commit=node)
+    match = _DESCRIBED.fullmatch(described)
+    base = match and tagged(match["tag"], prefix)
+    if not match or not base:
+        raise UserError(
+            f"{root / ARCHIVAL} names no version tag: describe-name is {described!r}",
+            hint=_WAYS_OUT,
+        )
+    return ProjectVersion(
+        text=_after(base, int(match["distance"]), node),
+        source=f"{ARCHIVAL}, {match['distance']} commits after tag {match['tag']}",
+        commit=node,
+    )
+
+
+def _after(base: Version, distance: int, node: str) -> str:
+    return f"{following(base, distance)}+g{node[:12]}"
+
+
+def _fields(path: Path) -> Message | None:
+    """Both files are headers as those of a mail."""
+    try:
+        return email.message_from_string(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise UserError(
+            f"cannot read {path}: {reason}", hint="check the file and its rights"
+        ) from error
+
+
+def _normalised(name: str) -> str:
+    """https://packaging.python.org/en/latest/specifications/name-normalization/"""
+    return re.sub(r"[-_.]+", "-", name).lower()
