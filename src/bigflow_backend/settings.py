@@ -83,6 +83,56 @@ class DagSettings:
     kubernetes_conn_id: str = "kubernetes_default"
     """The Airflow connection by which the operators reach the cluster."""
 
+    template: str | None = None
+    """A Jinja2 template of the DAG files, relative to the project, that extends
+    ``bigflow/dag.py.j2``."""
+
+    tags: tuple[str, ...] = ()
+    """Tags of every DAG, before those of its workflow."""
+
+    image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
+    """When a node pulls the image."""
+
+    image_pull_secrets: tuple[str, ...] = ()
+    """The Kubernetes secrets with which a node pulls the image."""
+
+    startup_timeout_seconds: int = 600
+    """How long a pod may take to start, which includes pulling the image and adding a node."""
+
+    on_finish_action: Literal["delete_pod", "keep_pod", "delete_succeeded_pod"] = "delete_pod"
+    """What becomes of a pod that has ended."""
+
+    cpu_request: str | None = None
+    """The CPU that each pod requests where its job names none, such as ``"500m"``."""
+
+    cpu_limit: str | None = None
+    """The same, for the limit."""
+
+    memory_request: str | None = None
+    """The memory that each pod requests where its job names none, such as ``"512Mi"``."""
+
+    memory_limit: str | None = None
+    """The same, for the limit."""
+
+    pool: str | None = None
+    """The Airflow pool of each task whose job names none."""
+
+    service_account: str | None = None
+    """The Kubernetes service account of each pod whose job names none."""
+
+    environment: dict[str, str] = field(default_factory=dict)
+    """Environment variables of every pod; a job's own of the same name wins, as with the next
+    three."""
+
+    labels: dict[str, str] = field(default_factory=dict)
+    """Labels of every pod."""
+
+    annotations: dict[str, str] = field(default_factory=dict)
+    """Annotations of every pod."""
+
+    node_selector: dict[str, str] = field(default_factory=dict)
+    """The node labels that every pod wants."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:

@@ -1,0 +1,199 @@
+"""What can be wrong with a workflow is found at build, not by Airflow or Kubernetes at night.
+
+The rules are those of the systems that read the value: Airflow's keys and columns, Kubernetes'
+names (see ``kubernetes.py``), cron (see ``cron.py``). The first fault is raised, and its message
+names the workflow, the job and the field.
+"""
+
+from __future__ import annotations
+
+import re
+from graphlib import CycleError, TopologicalSorter
+from keyword import iskeyword
+from typing import TYPE_CHECKING, Any
+
+from bigflow_backend.dags.cron import PRESETS, cron_fault
+from bigflow_backend.dags.kubernetes import pod_name
+from bigflow_backend.dags.places import Place
+from bigflow_backend.dags.pods import check_pod, check_secrets
+from bigflow_backend.dags.values import check_tags, check_text, check_whole
+from bigflow_backend.dags.zones import find_zone
+from bigflow_backend.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bigflow_backend.describe import JobDescription, WorkflowDescription
+
+__all__ = ["check_workflow", "check_workflows", "is_dotted_name"]
+
+# Airflow allows dots as well, but `--job workflow.job` is taken apart at one. Python's `\w` is
+# that of Airflow's own check: letters and digits of every script.
+_ID = re.compile(r"\w[\w-]*")
+_ID_HINT = "use letters, digits, _ and -; a letter or a digit comes first"
+_VARIABLE_LENGTH = 250
+_OWNER_LENGTH = 500
+_LARGEST = 2**31 - 1
+_LONGEST = 10**9
+
+
+def check_workflows(workflows: Sequence[WorkflowDescription]) -> None:
+    """Checks each workflow, and that no two of them get in each other's way."""
+    seen: dict[str, WorkflowDescription] = {}
+    for workflow in workflows:
+        check_workflow(workflow)
+        other = seen.setdefault(pod_name(workflow.id, ""), workflow)
+        if other is workflow:
+            continue
+        if other.id == workflow.id:
+            raise UserError(
+                f"two workflows have the id {workflow.id!r}: {other.module}.{other.variable} and"
+                f" {workflow.module}.{workflow.variable}",
+                hint="give each workflow an id of its own",
+            )
+        raise UserError(
+            f"the workflows {other.id!r} ({other.module}) and {workflow.id!r} ({workflow.module})"
+            " would name their pods alike",
+            hint="let their ids differ in more than case, _ and -",
+        )
+
+
+def check_workflow(workflow: WorkflowDescription) -> None:
+    """Checks one workflow and its jobs.
+
+    :raises UserError: for the first value that is wrong.
+    """
+    place = Place.workflow(workflow.id)
+    _check_id(workflow.id, f"workflow {workflow.module}.{workflow.variable}")
+    _check_schedule(workflow, place)
+    for field in ("catchup", "depends_on_past"):
+        _check_boolean(field, getattr(workflow, field), place)
+    _check_configuration(workflow, place)
+    check_secrets("secrets", workflow.secrets, place)
+    _check_callback(workflow.on_failure_callback, place)
+    check_tags(workflow.tags, place)
+    check_text("owner", workflow.owner, place, longest=_OWNER_LENGTH, lines=False)
+    for field in ("description", "doc_md"):
+        if getattr(workflow, field) is not None:
+            check_text(field, getattr(workflow, field), place)
+    _check_jobs(workflow, place)
+
+
+def _check_id(value: object, owner: str) -> None:
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise Place(owner).fault("id", value, "which cannot name a DAG or a task", _ID_HINT)
+
+
+def _check_boolean(field: str, value: object, place: Place) -> None:
+    if not isinstance(value, bool):
+        raise place.fault(field, value, "not a boolean", "write True or False")
+
+
+def _check_schedule(workflow: WorkflowDescription, place: Place) -> None:
+    kind, value = workflow.schedule.kind, workflow.schedule.value
+    field = "schedule_interval"
+    if kind == "cron":
+        check_text(field, value, place, lines=False)
+        wrong = cron_fault(str(value))
+        if wrong:
+            hint = f"write five fields, as in '30 6 * * 1-5', or one of {', '.join(PRESETS)}"
+            raise place.fault(field, value, f"no schedule: {wrong}", hint)
+    elif kind == "timedelta":
+        _check_seconds(field, value, place)
+        if not value:
+            raise place.fault(field, value, "no time at all", "write a longer timedelta")
+    check_whole("max_active_runs", workflow.max_active_runs, place, least=1, most=_LARGEST)
+    if kind == "continuous" and workflow.max_active_runs != 1:
+        raise place.fault(
+            "max_active_runs",
+            workflow.max_active_runs,
+            "but its schedule is @continuous",
+            "Airflow wants max_active_runs=1 for it",
+        )
+    find_zone(workflow.timezone, place)
+
+
+def _check_seconds(field: str, value: Any, place: Place) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LONGEST:
+        raise place.fault(field, value, "no number of seconds", f"write 0 to {_LONGEST}")
+
+
+def _check_configuration(workflow: WorkflowDescription, place: Place) -> None:
+    name = workflow.env_variable
+    check_text("env_variable", name, place, longest=_VARIABLE_LENGTH, lines=False)
+    # The template takes `var.value[name]`, which Jinja reads as an attribute: these are other ones.
+    if name.startswith("_") or name in {"get", "var"}:
+        raise place.fault(
+            "env_variable",
+            name,
+            "which templates of Airflow cannot read",
+            "give the Airflow Variable another name",
+        )
+    if workflow.env_default is not None:
+        check_text("env_default", workflow.env_default, place, lines=False)
+
+
+def _check_callback(path: Any, place: Place) -> None:
+    if path is not None and not (is_dotted_name(path) and "." in path):
+        raise place.fault(
+            "on_failure_callback",
+            path,
+            "not the import path of a function",
+            "write it as 'package.module.function', importable where Airflow runs",
+        )
+
+
+def is_dotted_name(text: object) -> bool:
+    """Whether ``text`` is a module's name, or that of something in one."""
+    return isinstance(text, str) and all(
+        part.isidentifier() and not iskeyword(part) for part in text.split(".")
+    )
+
+
+def _check_jobs(workflow: WorkflowDescription, place: Place) -> None:
+    if not workflow.jobs:
+        raise UserError(f"{place.text} has no jobs", hint="give its definition at least one job")
+    known: dict[str, JobDescription] = {}
+    names: dict[str, str] = {}
+    for job in workflow.jobs:
+        _check_id(job.id, f"{place.text}, a job")
+        if known.setdefault(job.id, job) is not job:
+            raise UserError(
+                f"{place.text}: two jobs have the id {job.id!r}",
+                hint="give each job an id of its own",
+            )
+        other = names.setdefault(pod_name(workflow.id, job.id), job.id)
+        if other != job.id:
+            raise UserError(
+                f"{place.text}: the jobs {other!r} and {job.id!r} would name their pods alike",
+                hint="let their ids differ in more than case, _ and -",
+            )
+        _check_job(job, workflow, place.job(job.id))
+    _check_graph(workflow, place)
+
+
+def _check_job(job: JobDescription, workflow: WorkflowDescription, place: Place) -> None:
+    check_whole("retry_count", job.retry_count, place, least=0, most=_LARGEST)
+    _check_seconds("retry_pause_sec", job.retry_pause_sec, place)
+    if job.execution_timeout_sec is not None:
+        _check_seconds("execution_timeout_sec", job.execution_timeout_sec, place)
+    if job.priority_weight is not None:
+        check_whole("priority_weight", job.priority_weight, place, least=-_LARGEST, most=_LARGEST)
+    check_pod(job, place, secrets=workflow.secrets)
+
+
+def _check_graph(workflow: WorkflowDescription, place: Place) -> None:
+    graph = {job.id: job.depends_on for job in workflow.jobs}
+    for job in workflow.jobs:
+        for upstream in job.depends_on:
+            if upstream not in graph:
+                raise place.job(job.id).fault(
+                    "depends_on", upstream, "which is no job of the workflow", "add that job"
+                )
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        raise UserError(
+            f"{place.text}: its jobs wait for each other: {' -> '.join(error.args[1])}",
+            hint="take one of these arrows out",
+        ) from None

@@ -1,0 +1,71 @@
+"""``[tool.bigflow.dags]``: what it may say, and how it fills what workflows and jobs leave open."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bigflow_backend.dags.kubernetes import is_dns_label, is_dns_subdomain
+from bigflow_backend.dags.places import Place
+from bigflow_backend.dags.pods import check_pod_values
+from bigflow_backend.dags.values import check_tags, check_whole
+
+if TYPE_CHECKING:
+    from bigflow_backend.describe import JobDescription, WorkflowDescription
+    from bigflow_backend.settings import DagSettings
+
+__all__ = ["check_settings", "with_defaults"]
+
+_PLACE = Place("pyproject.toml, [tool.bigflow.dags]", key_separator="-")
+_CONNECTION = re.compile(r"[A-Za-z0-9_.-]{1,250}", re.ASCII)
+_A_DAY = 24 * 60 * 60
+
+_VALUES = ("cpu_request", "cpu_limit", "memory_request", "memory_limit", "pool", "service_account")
+_TABLES = ("environment", "labels", "annotations", "node_selector")
+
+
+def check_settings(settings: DagSettings) -> None:
+    """Refuses settings that no pod or DAG could have."""
+    namespace = settings.namespace
+    if namespace is not None and not is_dns_label(namespace):
+        raise _PLACE.fault(
+            "namespace", namespace, "which names none", "use small letters, digits and -"
+        )
+    connection = settings.kubernetes_conn_id
+    if not _CONNECTION.fullmatch(connection):
+        raise _PLACE.fault(
+            "kubernetes_conn_id",
+            connection,
+            "which cannot name a connection of Airflow",
+            "use letters, digits, _, - and .",
+        )
+    for secret in settings.image_pull_secrets:
+        if not is_dns_subdomain(secret):
+            raise _PLACE.fault(
+                "image_pull_secrets",
+                secret,
+                "which cannot name a secret",
+                "use small letters, digits, - and .",
+            )
+    check_whole(
+        "startup_timeout_seconds", settings.startup_timeout_seconds, _PLACE, least=1, most=_A_DAY
+    )
+    check_tags(settings.tags, _PLACE)
+    check_pod_values(settings, _PLACE)
+
+
+def with_defaults(workflow: WorkflowDescription, settings: DagSettings) -> WorkflowDescription:
+    """The workflow with the project's values where it and its jobs have none of their own."""
+    return replace(
+        workflow,
+        tags=tuple(dict.fromkeys([*settings.tags, *workflow.tags])),
+        jobs=tuple(_job_with_defaults(job, settings) for job in workflow.jobs),
+    )
+
+
+def _job_with_defaults(job: JobDescription, settings: DagSettings) -> JobDescription:
+    changes = {name: getattr(settings, name) for name in _VALUES if getattr(job, name) is None}
+    for name in _TABLES:
+        changes[name] = {**getattr(settings, name), **getattr(job, name)}
+    return replace(job, **changes)

@@ -1,0 +1,179 @@
+"""Values as the Python source of a DAG file, and text as it survives the file's readers.
+
+Three of them read what stands in a DAG file: Python, when Airflow parses it; Jinja, when Airflow
+renders an operator's template fields; Kubernetes, when it expands ``$(NAME)`` in a pod. Each has
+its escape here, and nothing enters a file by another way.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias, Union
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "Call",
+    "Name",
+    "Value",
+    "airflow_text",
+    "calls_in",
+    "kubernetes_text",
+    "literal",
+    "same",
+]
+
+_WIDTH = 88
+_INDENT = "    "
+
+
+@dataclass(frozen=True)
+class Name:
+    """A name that the file binds at its top, standing for itself."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """The call of a function that the file imports, with literal arguments."""
+
+    function: str
+    """The dotted name, as the file spells it. It is ours, never a user's."""
+    positional: Sequence[Value] = ()
+    named: Mapping[str, Value] = field(default_factory=dict)
+
+
+Value: TypeAlias = Union[
+    bool, int, float, str, "Sequence[Value]", "Mapping[str, Value]", Call, Name, None
+]
+"""What can stand as an argument in a DAG file."""
+
+
+def literal(value: Value, *, indent: str = "") -> str:
+    """The Python source of a value: ASCII, and on one line where that is not too long.
+
+    ``indent`` is the indentation of the line on which it stands.
+
+    :raises TypeError: for an object that is no :data:`Value`.
+    :raises ValueError: for text or a number that has no literal.
+    """
+    flat = _flat(value)
+    if len(indent) + len(flat) <= _WIDTH or not _brackets(value):
+        return flat
+    opening, parts, closing = _parts(value, indent + _INDENT)
+    rows = _filled(parts, indent) if _is_row(value) else parts
+    inner = "".join(f"{indent}{_INDENT}{row},\n" for row in rows)
+    return f"{opening}\n{inner}{indent}{closing}"
+
+
+def _filled(parts: Sequence[str], indent: str) -> list[str]:
+    """The parts in rows of about the width of a line."""
+    rows: list[str] = []
+    for part in parts:
+        if rows and len(indent) + len(_INDENT) + len(rows[-1]) + len(part) <= _WIDTH:
+            rows[-1] += f", {part}"
+        else:
+            rows.append(part)
+    return rows
+
+
+def _is_row(value: Value) -> bool:
+    """A list of scalars reads better in rows than in a column."""
+    return isinstance(value, (list, tuple)) and not any(map(_brackets, value))
+
+
+def _flat(value: Value) -> str:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return _scalar(value)
+    if isinstance(value, Name):
+        return value.name
+    opening, parts, closing = _parts(value, None)
+    return opening + ", ".join(parts) + closing
+
+
+def _parts(value: Value, indent: str | None) -> tuple[str, list[str], str]:
+    """The brackets of a value and the source of what stands between them."""
+
+    def source(part: Value) -> str:
+        return _flat(part) if indent is None else literal(part, indent=indent)
+
+    if isinstance(value, Call):
+        named = [f"{name}={source(part)}" for name, part in value.named.items()]
+        return f"{value.function}(", [*map(source, value.positional), *named], ")"
+    if isinstance(value, dict):
+        return "{", [f"{_scalar(key)}: {source(part)}" for key, part in value.items()], "}"
+    if isinstance(value, (list, tuple)):
+        return "[", [source(part) for part in value], "]"
+    raise TypeError(f"{type(value).__name__} has no literal")
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, str):
+        if "\0" in value:
+            raise ValueError("text with a null character has no place in a DAG file")
+        # Not repr(): ascii() leaves no line separator and no bidirectional control in the file.
+        # A subclass of str may have a __repr__ of its own.
+        return ascii(str(value))
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} has no literal")
+    if value is None or type(value) in (bool, int, float):
+        return repr(value)
+    raise TypeError(f"{type(value).__name__} has no literal")
+
+
+def _brackets(value: Value) -> bool:
+    return isinstance(value, (Call, dict, list, tuple))
+
+
+def calls_in(value: Value) -> frozenset[str]:
+    """The functions that a value calls, and so the imports that it needs."""
+    if isinstance(value, Call):
+        inner = [*value.positional, *value.named.values()]
+        return frozenset({value.function}).union(*map(calls_in, inner))
+    if isinstance(value, dict):
+        return frozenset().union(*map(calls_in, value.values()))
+    if isinstance(value, (list, tuple)):
+        return frozenset().union(*map(calls_in, value))
+    return frozenset()
+
+
+def same(one: Value, other: Value) -> bool:
+    """Whether two values have the same literal: ``1``, ``1.0`` and ``True`` are three values."""
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return list(one) == list(other) and all(map(same, one.values(), other.values()))
+    if isinstance(one, Call) and isinstance(other, Call):
+        return (
+            one.function == other.function
+            and same(one.positional, other.positional)
+            and same(one.named, other.named)
+        )
+    return type(one) is type(other) and one == other
+
+
+def airflow_text(text: str) -> str:
+    """``text`` for a template field of an operator: Airflow renders it to what it was.
+
+    Jinja evaluates ``{{``, ``{%`` and ``{#``, drops one trailing newline and turns ``\\r\\n`` and
+    ``\\r`` into ``\\n`` (https://jinja.palletsprojects.com/en/stable/api/#jinja2.Environment:
+    ``newline_sequence``, ``keep_trailing_newline``). A string literal in an expression escapes all
+    of that, ``{% raw %}`` does not.
+    """
+    if any(mark in text for mark in ("{{", "{%", "{#", "\r")) or text.endswith("\n"):
+        return "{{ " + ascii(text) + " }}"
+    return text
+
+
+def kubernetes_text(text: str) -> str:
+    """``text`` for the value of a pod's environment variable: the container finds what it was.
+
+    Kubernetes expands ``$(NAME)`` there and reads ``$$`` as one ``$``
+    (https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/).
+    """
+    if "$(" in text or "$$" in text:
+        return text.replace("$", "$$")
+    return text

@@ -1,0 +1,182 @@
+"""The further arguments of a KubernetesPodOperator that a job may set.
+
+Listed is what every provider from 7.9 (Airflow 2.7) to 10.25 (Airflow 3.3) takes without a
+warning, as plain data, and what no attribute of a job sets already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bigflow_backend.dags.kubernetes import is_dns_label, is_dns_subdomain
+from bigflow_backend.dags.literals import Call
+from bigflow_backend.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bigflow_backend.dags.literals import Value
+    from bigflow_backend.dags.places import Place
+
+__all__ = ["IMAGE_PULL_POLICIES", "ON_FINISH_ACTIONS", "check_arguments", "operator_arguments"]
+
+ON_FINISH_ACTIONS = ("delete_pod", "keep_pod", "delete_succeeded_pod")
+"""Those of all providers; ``delete_active_pod`` came later."""
+
+IMAGE_PULL_POLICIES = ("IfNotPresent", "Always", "Never")
+
+_LONGEST = 10**9
+"""Seconds: some thirty years, which fits into every column and integer on the way."""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What a value must be: in words, and as a test."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _choice(*words: str) -> _Kind:
+    return _Kind("one of " + ", ".join(words), lambda value: value in words)
+
+
+_BOOLEAN = _Kind("True or False", lambda value: isinstance(value, bool))
+_SECONDS = _Kind("a whole number of seconds", lambda v: _is_whole(v) and 0 < v <= _LONGEST)
+_COUNT = _Kind("a whole number from 1 on", lambda v: _is_whole(v) and 0 < v < 2**31)
+_DURATION = _Kind("a number of seconds", lambda v: _is_number(v) and 0 < v <= _LONGEST)
+_EXIT_CODE = _Kind("an exit code, 1 to 255", lambda v: _is_whole(v) and 0 < v <= 255)  # noqa: PLR2004
+_DNS_LABEL = _Kind(
+    "a name of small letters, digits and hyphens",
+    lambda v: isinstance(v, str) and is_dns_label(v),
+)
+_DNS_SUBDOMAIN = _Kind(
+    "a name of small letters, digits, hyphens and dots",
+    lambda v: isinstance(v, str) and is_dns_subdomain(v),
+)
+_QUEUE = _Kind(
+    "text of at most 256 characters",
+    lambda v: isinstance(v, str) and v.isprintable() and 0 < len(v) <= 256,  # noqa: PLR2004
+)
+_OBJECT = _Kind("a dict of plain data", lambda value: isinstance(value, dict))
+
+_KINDS: Mapping[str, _Kind] = {
+    "active_deadline_seconds": _SECONDS,
+    "affinity": _OBJECT,
+    "base_container_name": _DNS_LABEL,
+    "container_security_context": _OBJECT,
+    "deferrable": _BOOLEAN,
+    "dnspolicy": _choice("Default", "ClusterFirst", "ClusterFirstWithHostNet", "None"),
+    "get_logs": _BOOLEAN,
+    "hostname": _DNS_LABEL,
+    "hostnetwork": _BOOLEAN,
+    "ignore_first_depends_on_past": _BOOLEAN,
+    "image_pull_policy": _choice(*IMAGE_PULL_POLICIES),
+    "log_events_on_failure": _BOOLEAN,
+    "log_pod_spec_on_failure": _BOOLEAN,
+    "max_active_tis_per_dag": _COUNT,
+    "max_active_tis_per_dagrun": _COUNT,
+    "max_retry_delay": _DURATION,
+    "on_finish_action": _choice(*ON_FINISH_ACTIONS),
+    "poll_interval": _DURATION,
+    "pool_slots": _COUNT,
+    "priority_class_name": _DNS_SUBDOMAIN,
+    "queue": _QUEUE,
+    "retry_exponential_backoff": _BOOLEAN,
+    "schedulername": _DNS_SUBDOMAIN,
+    "security_context": _OBJECT,
+    "skip_on_exit_code": _EXIT_CODE,
+    "startup_check_interval_seconds": _SECONDS,
+    "startup_timeout_seconds": _SECONDS,
+    "subdomain": _DNS_LABEL,
+    "termination_grace_period": _SECONDS,
+    "termination_message_policy": _choice("File", "FallbackToLogsOnError"),
+    "trigger_rule": _choice(
+        "all_success", "all_failed", "all_done", "one_success", "one_failed", "one_done",
+        "none_failed", "none_skipped", "none_failed_min_one_success", "all_skipped", "always",
+    ),
+    "wait_for_downstream": _BOOLEAN,
+    "weight_rule": _choice("downstream", "upstream", "absolute"),
+}  # fmt: skip
+
+_NOT_EVERYWHERE = "not every Airflow from 2.7 to 3.3 takes it"
+_ELSEWHERE: Mapping[str, str] = {
+    "annotations": "set the job's `annotations`",
+    "arguments": "the pod's command is made from the job's id",
+    "automount_service_account_token": _NOT_EVERYWHERE,
+    "cmds": "the pod's command is made from the job's id",
+    "config_file": "see `target` in [tool.bigflow.dags]",
+    "container_resources": "set the job's `cpu_request`, `memory_limit`, ...",
+    "depends_on_past": "set the workflow's `depends_on_past`",
+    "do_xcom_push": "a job passes no data through Airflow",
+    "durable": _NOT_EVERYWHERE,
+    "email": "Airflow 3 warns of it; set the workflow's `on_failure_callback`",
+    "env_vars": "set the job's `environment`",
+    "execution_timeout": "set the job's `execution_timeout_sec`",
+    "image": "the image is the one that this build made",
+    "image_pull_secrets": "set `image-pull-secrets` in [tool.bigflow.dags]",
+    "is_delete_operator_pod": "newer providers ignore it; set `on_finish_action`",
+    "kubernetes_conn_id": "set `kubernetes-conn-id` in [tool.bigflow.dags]",
+    "labels": "set the job's `labels`",
+    "log_events_on_startup": _NOT_EVERYWHERE,
+    "log_formatter": _NOT_EVERYWHERE,
+    "logging_interval": _NOT_EVERYWHERE,
+    "name": "the pod's name is made from the ids",
+    "namespace": "set `namespace` in [tool.bigflow.dags]",
+    "node_selector": "set the job's `node_selector`",
+    "on_failure_callback": "set the workflow's `on_failure_callback`",
+    "on_kill_action": _NOT_EVERYWHERE,
+    "owner": "set the workflow's `owner`",
+    "pool": "set the job's `pool`",
+    "priority_weight": "set the job's `priority_weight`",
+    "reattach_on_restart": "newer providers warn of it",
+    "resources": "set the job's `cpu_request`, `memory_limit`, ...",
+    "retries": "set the job's `retry_count`",
+    "retry_delay": "set the job's `retry_pause_sec`",
+    "schedule_timeout_seconds": _NOT_EVERYWHERE,
+    "secrets": "set the job's `secrets`",
+    "service_account_name": "set the job's `service_account`",
+    "sla": "Airflow 3 has none",
+    "task_id": "the task's id is the job's id",
+    "tolerations": "set the job's `tolerations`",
+}
+
+
+def check_arguments(arguments: Mapping[str, Any], place: Place) -> None:
+    """Refuses an argument that is unknown, set elsewhere, or of another type."""
+    if not isinstance(arguments, dict):
+        raise place.fault(
+            "operator_arguments", arguments, "not a dict", "write {name of the argument: value}"
+        )
+    for name, value in arguments.items():
+        if name not in _KINDS:
+            raise UserError(
+                f"{place.text}: operator_arguments has {name!r}, which cannot be set there",
+                hint=_ELSEWHERE.get(name) or did_you_mean(str(name), _KINDS),
+            )
+        if not _KINDS[name].holds(value):
+            raise place.fault(
+                f"operator_arguments[{name!r}]",
+                value,
+                "which the operator does not take",
+                f"it must be {_KINDS[name].words}",
+            )
+
+
+def operator_arguments(arguments: Mapping[str, Any]) -> dict[str, Value]:
+    """Checked arguments as they stand in the call of the operator."""
+    return {
+        name: Call("datetime.timedelta", named={"seconds": value})
+        if name == "max_retry_delay"
+        else value
+        for name, value in arguments.items()
+    }
