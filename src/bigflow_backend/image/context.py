@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
+import filecmp
 import os
 import stat
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from bigflow_backend.errors import UserError
@@ -36,9 +36,9 @@ def context_files(
     """
     ignored = _ignored(project.root)
     files = {
-        name: path
+        name: _regular(project.root, path)
         for start in ("resources", *additions)
-        for name, path in _project_files(project.root, start, named=start in additions)
+        for name, path in _project_files(project.root, start)
         if not ignored(name)
     }
     files |= _distributions(project.root, find_links)
@@ -67,15 +67,16 @@ def write_context(files: Mapping[str, Path], output: IO[bytes], *, epoch: int) -
                 member.type, member.mode = tarfile.DIRTYPE, 0o755
                 archive.addfile(member)
                 continue
-            content = _read(files[name])
-            executable = files[name].stat().st_mode & stat.S_IXUSR
-            member.size, member.mode = len(content), 0o755 if executable else 0o644
-            archive.addfile(member, io.BytesIO(content))
+            with _opened(files[name]) as content:
+                status = os.fstat(content.fileno())
+                member.size = status.st_size
+                member.mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
+                archive.addfile(member, content)
 
 
-def _read(path: Path) -> bytes:
+def _opened(path: Path) -> IO[bytes]:
     try:
-        return path.read_bytes()
+        return path.open("rb")
     except OSError as error:
         raise UserError(
             f"cannot read {path} for the image: {error.strerror}",
@@ -83,9 +84,10 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
-def _project_files(root: Path, start: str, *, named: bool) -> Iterator[tuple[str, Path]]:
-    path = root / start
+def _project_files(root: Path, start: str) -> Iterator[tuple[str, Path]]:
+    """The names in the context and the paths of what lies at or below ``start``."""
     relative = Path(os.path.normpath(start))
+    path = root / relative
     if relative.is_absolute() or ".." in relative.parts:
         raise UserError(
             f"pyproject.toml: tool.bigflow.image.context names {start!r}, outside the project",
@@ -94,8 +96,8 @@ def _project_files(root: Path, start: str, *, named: bool) -> Iterator[tuple[str
     if path.is_dir():
         yield from _directory_files(root, path)
     elif path.exists():
-        yield str(relative), _regular(root, path)
-    elif named:
+        yield str(relative), path
+    elif start != "resources":
         raise UserError(
             f"pyproject.toml: tool.bigflow.image.context names {start!r}, which does not exist",
             hint="correct the path, or leave it out",
@@ -105,25 +107,21 @@ def _project_files(root: Path, start: str, *, named: bool) -> Iterator[tuple[str
 def _directory_files(root: Path, directory: Path) -> Iterator[tuple[str, Path]]:
     for parent, directories, names in os.walk(directory, onerror=_raise):
         directories[:] = sorted(set(directories) - _NEVER_BY_ACCIDENT)
-        for name in sorted(set(names) - _NEVER_BY_ACCIDENT):
+        # os.walk counts a link to a directory as a directory, and does not enter it.
+        links = [name for name in directories if Path(parent, name).is_symlink()]
+        for name in sorted({*names, *links} - _NEVER_BY_ACCIDENT):
             path = Path(parent, name)
-            yield str(path.relative_to(root)), _regular(root, path)
-        for name in directories:
-            if Path(parent, name).is_symlink():
-                link = Path(parent, name).relative_to(root)
-                raise UserError(
-                    f"{link} is a link to a directory, which the image would not have",
-                    hint="put the directory itself there",
-                )
+            yield str(path.relative_to(root)), path
 
 
 def _regular(root: Path, path: Path) -> Path:
-    if not path.is_file():
-        raise UserError(
-            f"{path.relative_to(root)} is neither a file nor a directory",
-            hint="remove it, or name it in .dockerignore",
-        )
-    return path
+    if path.is_file():
+        return path
+    what = "a link to a directory" if path.is_dir() else "no regular file"
+    raise UserError(
+        f"{path.relative_to(root)} is {what}, which has no place in an image",
+        hint="put a file there, or exclude it in .dockerignore",
+    )
 
 
 def _raise(error: OSError) -> None:
@@ -150,7 +148,7 @@ def _distributions(root: Path, find_links: Sequence[Path]) -> dict[str, Path]:
             )
         for path in files:
             other = found.setdefault(f"wheels/{path.name}", path)
-            if _read(other) != _read(path):
+            if not filecmp.cmp(other, path, shallow=False):
                 raise UserError(
                     f"find-links holds two different files {path.name}, in {other.parent} and "
                     f"{path.parent}",
@@ -165,6 +163,7 @@ def _ignored(root: Path) -> Callable[[str], bool]:
         return lambda _name: False
     from docker.utils.build import PatternMatcher
 
-    lines = (line.strip() for line in _read(path).decode("utf-8-sig", "replace").splitlines())
+    with _opened(path) as file:
+        lines = [line.strip() for line in file.read().decode("utf-8-sig", "replace").splitlines()]
     matcher = PatternMatcher([line for line in lines if line and not line.startswith("#")])
-    return lambda name: bool(matcher.matches(name))
+    return lambda name: bool(matcher.matches(PurePosixPath(name)))

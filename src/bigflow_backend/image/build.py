@@ -1,0 +1,125 @@
+"""Project and wheel -> image, and ``.image/`` with what is to be known of it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bigflow_backend.errors import UserError
+from bigflow_backend.image.builder import BuildRequest, WheelFile
+from bigflow_backend.image.engine import EngineBuilder
+from bigflow_backend.image.info import image_info, leftovers, write_info
+from bigflow_backend.image.reference import image_reference
+from bigflow_backend.staging import replaced_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bigflow_backend.image.builder import Builder
+    from bigflow_backend.image.options import ImageOptions
+    from bigflow_backend.project import Project
+    from bigflow_backend.version import ProjectVersion
+
+__all__ = ["Image", "build_image"]
+
+_log = logging.getLogger("bigflow_backend.image")
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that was built."""
+
+    tag: str
+    """Its full name, ``repository:tag``: what ``docker run`` and the DAGs take."""
+    id: str
+    digest: str | None
+    """The digest of its manifest, where it has one already."""
+    version: str
+    size: int
+    """In bytes, unpacked."""
+    tar: Path | None
+    """``.image/image-<version>.tar``, which ``docker load`` takes."""
+    info: Path
+    """``.image/imageinfo-<version>.json``"""
+    builder: str
+    """What built it, with its version."""
+    seconds: float
+
+
+def build_image(
+    project: Project,
+    wheel: Path,
+    *,
+    repository: str,
+    version: ProjectVersion,
+    options: ImageOptions,
+    say: Callable[[str], None] = _log.info,
+) -> Image:
+    """Builds the project's image with ``wheel`` in it and replaces ``.image/``.
+
+    The image is ``<repository>:<version.image_tag>`` and stays in the engine. ``say`` gets the
+    output of the build, line by line. When the build fails, ``.image/`` and the tag are as they
+    were.
+
+    :raises UserError: for everything that the user can mend.
+    """
+    start = time.perf_counter()
+    request = BuildRequest(
+        project=project,
+        wheel=_wheel_file(wheel, version),
+        reference=image_reference(repository, version.image_tag),
+        version=version,
+        options=options,
+        say=say,
+    )
+    builder: Builder = EngineBuilder()
+    stale = leftovers(project.root / project.images.name)
+    with replaced_directory(project.images) as directory:
+        # The names hold the version as the tag does: `+` would have to be quoted in a URL.
+        tar = directory / f"image-{version.image_tag}.tar" if options.export_tar else None
+        with builder.build(request, tar=tar, stale=stale) as built:
+            seconds = time.perf_counter() - start
+            info = image_info(request, built, seconds=seconds)
+            info_path = directory / f"imageinfo-{version.image_tag}.json"
+            write_info(info_path, info)
+            if project.deployment_config.is_file():
+                shutil.copyfile(
+                    project.deployment_config, directory / project.deployment_config.name
+                )
+    return Image(
+        tag=str(request.reference),
+        id=built.id,
+        digest=built.digest,
+        version=version.text,
+        size=info["size"],
+        tar=tar and project.images / tar.name,
+        info=project.images / info_path.name,
+        builder=built.builder,
+        seconds=seconds,
+    )
+
+
+def _wheel_file(path: Path, version: ProjectVersion) -> WheelFile:
+    """The wheel, which must be that of the version: dist/ may hold one of another day."""
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+    from packaging.version import Version
+
+    rebuild = "build the package again: bigflow build-package"
+    try:
+        name, found, _build, _tags = parse_wheel_filename(path.name)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except InvalidWheelFilename as error:
+        raise UserError(f"{path.name} is not the name of a wheel", hint=rebuild) from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}", hint=rebuild) from error
+    if found != Version(version.text):
+        raise UserError(
+            f"{path.name} is of version {found}, but the image would be {version.text}",
+            hint=rebuild,
+        )
+    return WheelFile(path=path, name=name, version=str(found), sha256=digest)

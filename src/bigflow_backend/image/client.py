@@ -1,0 +1,88 @@
+"""The connection to a Docker Engine, and its faults in the user's words."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from typing import TYPE_CHECKING
+
+from bigflow_backend.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from docker import DockerClient
+
+__all__ = ["engine_faults", "one_line", "reachable_engine"]
+
+
+@contextlib.contextmanager
+def reachable_engine(*, timeout: int) -> Iterator[DockerClient]:
+    """The engine that ``DOCKER_HOST`` or the current context of Docker's command line names.
+
+    ``timeout`` is how many seconds it may be silent in one answer.
+
+    :raises UserError: when there is none, or the SDK is not installed.
+    """
+    try:
+        import docker
+        import requests
+    except ImportError as error:
+        raise UserError(
+            "building an image takes the docker SDK, which is not installed",
+            hint="pip install 'bigflow-backend[build]'",
+        ) from error
+    try:
+        # The version of the API is negotiated, never pinned: engines drop old ones.
+        client = docker.from_env(timeout=timeout)
+    except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+        raise UserError(
+            f"no Docker Engine answers at {_place()}: {one_line(str(error))}",
+            hint="start Docker, or set DOCKER_HOST to an engine that runs",
+        ) from error
+    with contextlib.closing(client):
+        yield client
+
+
+@contextlib.contextmanager
+def engine_faults(doing: str) -> Iterator[None]:
+    """Turns what goes wrong between us and the engine into one line; ``doing`` is a gerund."""
+    import docker
+    import requests
+    import urllib3
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise UserError(
+            f"the Docker Engine failed while {doing}: {one_line(str(error.explanation or error))}",
+            hint="see the engine's log, or try again",
+        ) from error
+    except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+        raise UserError(
+            f"the Docker Engine fell silent while {doing}",
+            hint="raise idle-timeout in [tool.bigflow.image], or see what keeps it busy",
+        ) from error
+    except (
+        docker.errors.DockerException,
+        requests.RequestException,
+        urllib3.exceptions.HTTPError,
+        ConnectionError,
+    ) as error:
+        raise UserError(
+            f"the Docker Engine stopped while {doing}: {one_line(str(error))}",
+            hint="start it again and repeat the build",
+        ) from error
+
+
+def one_line(text: str) -> str:
+    """The text without colours and line breaks."""
+    return " ".join(_ESCAPES.sub("", text).split())
+
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+def _place() -> str:
+    return os.environ.get("DOCKER_HOST") or "the default address"

@@ -1,0 +1,154 @@
+"""The builder that hands the project's Dockerfile to a Docker Engine, through the docker SDK.
+
+It uses what every engine since Docker 20.10 has, and what Podman's compatible socket has, too: the
+classic build API. (The SDK has none for BuildKit: https://github.com/docker/docker-py/issues/2230)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from bigflow_backend.epoch import source_date_epoch
+from bigflow_backend.errors import UserError, did_you_mean
+from bigflow_backend.image.check import check_image
+from bigflow_backend.image.client import engine_faults, one_line, reachable_engine
+from bigflow_backend.image.context import context_files, write_context
+from bigflow_backend.image.dockerfile import read_dockerfile
+from bigflow_backend.image.engine_images import EngineImages
+from bigflow_backend.image.output import BuildOutput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import IO
+
+    from docker import APIClient
+
+    from bigflow_backend.image.builder import BuildRequest, BuiltImage
+    from bigflow_backend.image.dockerfile import Dockerfile
+
+__all__ = ["EngineBuilder"]
+
+
+class EngineBuilder:
+    """Builds on the engine that the environment names."""
+
+    @contextlib.contextmanager
+    def build(
+        self, request: BuildRequest, *, tar: Path | None, stale: tuple[str, ...]
+    ) -> Iterator[BuiltImage]:
+        """See :class:`bigflow_backend.image.builder.Builder`."""
+        options = request.options
+        dockerfile = read_dockerfile(request.project.dockerfile)
+        build_args = _build_args(request, dockerfile)
+        files = context_files(
+            request.project,
+            request.wheel.path,
+            find_links=options.find_links,
+            additions=options.context,
+        )
+        with (
+            reachable_engine(timeout=options.idle_timeout) as client,
+            tempfile.TemporaryFile() as context,
+        ):
+            write_context(files, context, epoch=source_date_epoch())
+            context.seek(0)
+            output = BuildOutput(dockerfile, network=options.network, say=request.say)
+            _run_build(client.api, context, request, build_args, output)
+            images, image_id = EngineImages(client), output.end()
+            with images.replacing(image_id, request.reference):
+                check_image(client.api, image_id, request)
+                with images.tagged(image_id, request.reference):
+                    if tar is not None:
+                        images.save(request.reference, tar)
+                    built = images.described(
+                        image_id,
+                        base=dockerfile.base_image(build_args),
+                        step_images=output.step_images,
+                    )
+                    yield built
+            images.discard(set(stale) - set(built.leftovers))
+
+
+def _build_args(request: BuildRequest, dockerfile: Dockerfile) -> dict[str, str]:
+    """The values of the Dockerfile's ``ARG``: ours where it asks for them, and all of the user's.
+
+    :raises UserError: when the user gives one that the Dockerfile does not declare; the engine
+        would only warn, and build something else than was asked for.
+    """
+    said = dict(request.options.build_args)
+    if request.options.base_image is not None:
+        said["BASE_IMAGE"] = request.options.base_image
+    declared = dockerfile.arguments
+    for name in said:
+        if name not in declared and name.upper() not in _PREDEFINED:
+            near = did_you_mean(name, declared) if declared else f"write `ARG {name}` there"
+            raise UserError(f"the Dockerfile declares no ARG {name}", hint=near)
+    created = datetime.fromtimestamp(source_date_epoch(), timezone.utc)
+    urls = {k.casefold(): v for k, v in _project_urls(request).items()}
+    ours = {
+        "VERSION": request.version.text,
+        "REVISION": request.version.commit or "",
+        "SOURCE": next((urls[k] for k in ("source", "repository", "homepage") if k in urls), ""),
+        "CREATED": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    return {name: value for name, value in ours.items() if name in declared} | said
+
+
+# https://docs.docker.com/reference/dockerfile/#predefined-args
+_PREDEFINED = {"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"}
+
+
+def _project_urls(request: BuildRequest) -> dict[str, str]:
+    urls = request.project.pyproject.get("project", {}).get("urls", {})
+    return urls if isinstance(urls, dict) else {}
+
+
+def _run_build(
+    api: APIClient,
+    context: IO[bytes],
+    request: BuildRequest,
+    build_args: dict[str, str],
+    output: BuildOutput,
+) -> None:
+    """Runs the build to its end. The image has no tag yet: it gets one when it is known to be good.
+
+    The SDK has no limit of its own for a build. ``timeout`` here is that of one read, so it limits
+    the silence; the whole is limited at each event, of which there is at least one in that time.
+    """
+    from docker.errors import APIError
+
+    options = request.options
+    deadline = time.monotonic() + options.timeout
+    with engine_faults("building the image"):
+        try:
+            events = api.build(
+                fileobj=context,
+                custom_context=True,
+                decode=True,
+                # Without these two, containers of failed and of all steps stay behind.
+                rm=True,
+                forcerm=True,
+                buildargs=build_args,
+                network_mode=options.network,
+                timeout=min(options.idle_timeout, options.timeout),
+            )
+            with contextlib.closing(events):
+                for event in events:
+                    output.feed(event)
+                    if time.monotonic() > deadline:
+                        raise UserError(
+                            f"the build took longer than {options.timeout} seconds",
+                            hint="raise timeout in [tool.bigflow.image]",
+                        )
+        except APIError as error:
+            if error.is_client_error():
+                raise UserError(
+                    f"the Docker Engine refused the Dockerfile: {one_line(str(error.explanation))}",
+                    hint="mend that line of the Dockerfile",
+                ) from error
+            raise
