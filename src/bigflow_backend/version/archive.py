@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from bigflow_backend.errors import UserError
-from bigflow_backend.version.model import ProjectVersion
-from bigflow_backend.version.scheme import Version, following, parse, tagged
+from bigflow_backend.version.model import HASH_DIGITS, ProjectVersion
+from bigflow_backend.version.scheme import following, parse, tagged
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -76,14 +76,10 @@ def from_archival(root: Path, prefix: str) -> ProjectVersion | None:
             hint=_WAYS_OUT,
         )
     return ProjectVersion(
-        text=_after(base, int(match["distance"]), node),
+        text=following(base, int(match["distance"]), f"g{node[:HASH_DIGITS]}"),
         source=f"{ARCHIVAL}, {match['distance']} commits after tag {match['tag']}",
         commit=node,
     )
-
-
-def _after(base: Version, distance: int, node: str) -> str:
-    return f"{following(base, distance)}+g{node[:12]}"
 
 
 def _fields(path: Path) -> Message | None:

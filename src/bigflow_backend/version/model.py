@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from bigflow_backend.errors import UserError
 
-__all__ = ["ProjectVersion"]
+__all__ = ["HASH_DIGITS", "ProjectVersion"]
+
+HASH_DIGITS = 12
+"""How much of a hash a version shows: enough for any repository, short enough to read."""
 
 _LONGEST_IMAGE_TAG = 128
 """https://github.com/distribution/reference/blob/main/regexp.go"""

@@ -166,10 +166,11 @@ def _refuse_changes(top: Path) -> None:
 def _next_version(wanted: str, tags: Tags) -> Version:
     version = bump(tags.highest, cast("Level", wanted)) if is_level(wanted) else _explicit(wanted)
     on_highest = tags.highest in {tags.versions[name] for name in tags.here}
-    now = tags.highest if on_highest and tags.highest else Version(following(tags.highest, 0))
+    after = Version(following(tags.highest, 0, "g"))
+    now = tags.highest if on_highest and tags.highest else after
     if version <= now:
         raise UserError(
-            f"{version} would sort before {now}, which this commit is already",
+            f"{version} would not sort after {now.public}, which this commit is already",
             hint=f"release {bump(tags.highest, 'patch')} or higher",
         )
     return version

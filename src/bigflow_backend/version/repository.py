@@ -96,6 +96,11 @@ def find_checkout(root: Path, revision: str | None = None) -> Checkout:
             raise _unknown_revision(revision, root)
         case [_, top, *_]:
             raise OutsideGitError(f"the git repository {top} has no commit yet", hint=_COMMIT_IT)
+        case _ if "not a git repository" in answer.complaint:
+            # A .git that is empty, or a work tree's file that points to nowhere, as in containers.
+            raise OutsideGitError(
+                f"no git repository holds {root}: {answer.reason}", hint=_COMMIT_IT
+            )
         case _:
             raise no_answer(root, answer)
 

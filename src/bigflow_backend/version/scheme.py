@@ -43,26 +43,27 @@ def tagged(tag: str, prefix: str) -> Version | None:
     return match and parse(match["version"])
 
 
-def following(base: Version | None, distance: int) -> str:
-    """The public version of a commit that lies ``distance`` commits after ``base``.
+def following(base: Version | None, distance: int, local: str) -> str:
+    """The version of a commit that lies ``distance`` commits after ``base``.
 
-    It sorts after ``base`` and before whatever release may come next: 1.2.0 -> 1.2.1.devN,
-    1.2 -> 1.2.1.devN, 1.2.0rc1 -> 1.2.0rc2.devN, 1.2.0.post1 -> 1.2.0.post2.devN.
-    Without a base it is 0.0.devN.
+    It sorts after ``base`` and before the next release: 1.2.0 -> 1.2.1.devN+local,
+    1.2 -> 1.2.1.devN+local, 1.2.0rc1 -> 1.2.0rc2.devN+local,
+    1.2.0.post1 -> 1.2.0.post2.devN+local. Without a base it is 0.0.devN+local. Between 1.3.0.dev1
+    and 1.3.0.dev2 there is room for local versions only: 1.3.0.dev1+N.local.
     """
     if base is None:
-        return f"0.0.dev{distance}"
+        return f"0.0.dev{distance}+{local}"
     if base.dev is not None:
-        stem = base.public.rpartition(".dev")[0]
-        return f"{stem}.dev{base.dev + distance}"
+        return f"{base.public}+{distance}.{local}"
     if base.post is not None:
-        stem = base.public.rpartition(".post")[0]
-        return f"{stem}.post{base.post + 1}.dev{distance}"
-    if base.pre is not None:
+        stem = f"{base.public.rpartition('.post')[0]}.post{base.post + 1}"
+    elif base.pre is not None:
         letter, number = base.pre
-        return f"{_release(base, *base.release)}{letter}{number + 1}.dev{distance}"
-    *head, last = _padded(base)
-    return f"{_release(base, *head, last + 1)}.dev{distance}"
+        stem = f"{_release(base, *base.release)}{letter}{number + 1}"
+    else:
+        *head, last = _padded(base)
+        stem = _release(base, *head, last + 1)
+    return f"{stem}.dev{distance}+{local}"
 
 
 def bump(base: Version | None, level: Level) -> Version:
@@ -74,7 +75,7 @@ def bump(base: Version | None, level: Level) -> Version:
     base = base or Version("0.0.0")
     major, minor, patch = _padded(base)[:3]
     # 1.3.0rc1 already stands for the minor release 1.3.0: only a lower number needs raising.
-    early = base.is_prerelease and not any(_padded(base)[3:])
+    early = base < Version(base.base_version) and not any(_padded(base)[3:])
     if level == "major":
         raised = (major if early and minor == patch == 0 else major + 1, 0, 0)
     elif level == "minor":

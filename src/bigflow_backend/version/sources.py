@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.errors import UserError
 from bigflow_backend.version.archive import from_archival, from_pkg_info
-from bigflow_backend.version.model import ProjectVersion
+from bigflow_backend.version.model import HASH_DIGITS, ProjectVersion
 from bigflow_backend.version.repository import (
     Checkout,
     OutsideGitError,
@@ -21,14 +21,13 @@ from bigflow_backend.version.scheme import Version, following, parse
 from bigflow_backend.version.worktree import changes, tree_hash
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from bigflow_backend.settings import VersionSettings
 
 __all__ = ["from_outside_git", "project_version", "refuse_shallow"]
 
-_DIGITS = 12
-"""Of a hash, in a version: enough for every repository there is, short enough to read."""
 _NAMED = 5
 """How many of the tags that are passed over are named."""
 
@@ -135,49 +134,49 @@ def _from_git(root: Path, settings: VersionSettings, revision: str | None = None
     checkout = find_checkout(root, revision)
     tags = find_tags(checkout, settings.tag_prefix)
     changed = changes(checkout.top) if revision is None else ()
-    if tags.here and not changed:
-        return _on_tag(checkout, tags)
-    refuse_shallow(checkout)
     base = tags.highest
     names = tags.naming(base) if base else []
+    if not changed and tags.here.intersection(names):
+        return _on_tag(checkout, tags, tags.here)
     count = distance(checkout, names)
-    if base and not count and not changed:  # a tag of a tag, which was not seen to be here
-        return _on_tag(checkout, tags)
-    local = f"g{checkout.commit[:_DIGITS]}"
+    if not changed and base and count == 0:  # a tag of a tag, which is not seen to be here
+        return _on_tag(checkout, tags, names)
+    if not changed and tags.here:
+        return _on_tag(checkout, tags, tags.here)
+    refuse_shallow(checkout)
+    local = f"g{checkout.commit[:HASH_DIGITS]}"
     source = f"{_counted(count, 'commit')} after git tag {names[-1]}" if base else "git, no tag"
     if changed:
-        local += f".t{tree_hash(changed)[:_DIGITS]}"
+        local += f".t{tree_hash(changed)[:HASH_DIGITS]}"
         source += f", {_counted(len(changed), 'changed file')}"
     return ProjectVersion(
-        text=f"{following(base, count)}+{local}",
+        text=following(base, count, local),
         source=source,
         commit=checkout.commit,
         notes=() if base else (_no_tag(tags, settings.tag_prefix),),
     )
 
 
-def _on_tag(checkout: Checkout, tags: Tags) -> ProjectVersion:
-    versions = {name: tags.versions[name] for name in tags.here} or tags.versions
-    version = max(versions.values())
-    elsewhere = [v for name, v in tags.versions.items() if name not in versions]
+def _on_tag(checkout: Checkout, tags: Tags, here: Collection[str]) -> ProjectVersion:
+    name = max(here, key=lambda name: (tags.versions[name], name))
+    version = tags.versions[name]
+    elsewhere = (v for other, v in tags.versions.items() if other not in here)
     before = max(elsewhere, default=None)
     return ProjectVersion(
         text=str(version),
-        source=f"git tag {max(name for name in versions if versions[name] == version)}",
+        source=f"git tag {name}",
         commit=checkout.commit,
-        notes=(_backwards(version, before),) if _is_backwards(version, before) else (),
+        notes=_backwards(version, before) if before else (),
     )
 
 
-def _is_backwards(version: Version, before: Version | None) -> bool:
-    return before is not None and version < Version(following(before, 1))
-
-
-def _backwards(version: Version, before: Version | None) -> str:
-    return (
-        f"{version} sorts before {following(before, 1)}, the version of commits after {before}:"
+def _backwards(version: Version, before: Version) -> tuple[str, ...]:
+    built = Version(following(before, 1, "g"))
+    note = (
+        f"{version} sorts before {built.public}, which commits after {before} have been given:"
         " pip will not take it for an upgrade of those"
     )
+    return (note,) if version < built else ()
 
 
 def _no_tag(tags: Tags, prefix: str) -> str:
