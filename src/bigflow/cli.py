@@ -87,7 +87,7 @@ def _describe(options: argparse.Namespace) -> int:
 
         fault = {"message": error.message, "hint": error.hint}
         document = {"schema": SCHEMA, "error": fault}
-    json.dump(document, answer, default=str, allow_nan=False)
+    json.dump(document, answer, allow_nan=False)
     answer.close()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -172,7 +172,8 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="store_true", help="print the version")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    # Without `prog` argparse would format a usage message to get it, which costs imports.
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", prog="bigflow")
     _add_run(commands)
     _add_describe(commands)
     for name, text in _BUILD_COMMANDS.items():
@@ -207,11 +208,13 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument(
         "--project-package",
         metavar="PACKAGE",
+        type=_module,
         help="the project's main package; in a project's directory it is known",
     )
     parser.add_argument(
         "--module",
         metavar="MODULE",
+        type=_module,
         help="the module that holds the workflow; by default it is looked for",
     )
 
@@ -222,7 +225,9 @@ def _add_describe(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="print workflows and deployment as JSON, for the build",
         allow_abbrev=False,
     )
-    parser.add_argument("--project-package", metavar="PACKAGE", help="whose workflows")
+    parser.add_argument(
+        "--project-package", metavar="PACKAGE", type=_module, help="whose workflows"
+    )
     parser.add_argument(
         "--root",
         metavar="DIR",
@@ -244,6 +249,12 @@ def _job(text: str) -> tuple[str, str]:
     if not workflow_id or not job_id:
         raise argparse.ArgumentTypeError(f"{text!r} is not WORKFLOW.JOB")
     return workflow_id, job_id
+
+
+def _module(text: str) -> str:
+    if not all(part.isidentifier() for part in text.split(".")):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a package or module")
+    return text
 
 
 def _not_empty(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 
@@ -35,7 +36,7 @@ def describe_deployment(file: Path, env_name: str | None = None) -> dict[str, An
     wanted = {*config.property_names(name), "docker_repository"}
     return {
         "config": name,
-        "properties": {key: properties[key] for key in sorted(wanted & properties.keys())},
+        "properties": {key: _plain(properties[key]) for key in sorted(wanted & properties.keys())},
     }
 
 
@@ -70,3 +71,12 @@ def _find_config(module: ModuleType, file: Path) -> Config:
             hint="write: deployment_config = DeploymentConfig(name=..., properties={...})",
         )
     return found.popitem()[1]
+
+
+def _plain(value: object) -> object:
+    """Data that JSON can carry; of anything else its text."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return str(value)
+    return value

@@ -6,7 +6,7 @@ what that is; ``SCHEMA`` is its version.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -59,12 +59,8 @@ def _describe_workflow(found: FoundWorkflow, start_time: datetime | None) -> dic
         for job in workflow.definition.jobs
     ]
     zone = _zone(of, workflow.timezone)
-    if start_time is not None:
-        start = _start_date(found, start_time, zone)
-        described["start_date"] = start.replace(tzinfo=None).isoformat()
-        described["start_date_utc"] = (
-            start.astimezone(timezone.utc).replace(tzinfo=None).isoformat()
-        )
+    start = start_time and _start_date(found, start_time, zone)
+    described["start_date"] = start and start.isoformat()
     return described
 
 
@@ -92,7 +88,9 @@ def _schedule(of: str, interval: object) -> dict[str, Any]:
     )
 
 
-def _zone(of: str, name: object) -> ZoneInfo:
+def _zone(of: str, name: object) -> tzinfo:
+    if name == "UTC":  # needs no database, and a slim image may lack one
+        return timezone.utc
     try:
         return ZoneInfo(str(name))
     except (KeyError, ValueError, OSError) as error:  # unknown; no name of a file; a directory
@@ -102,8 +100,8 @@ def _zone(of: str, name: object) -> ZoneInfo:
         ) from error
 
 
-def _start_date(found: FoundWorkflow, start_time: datetime, zone: ZoneInfo) -> datetime:
-    """The workflow's first runtime, in its own time zone."""
+def _start_date(found: FoundWorkflow, start_time: datetime, zone: tzinfo) -> datetime:
+    """The workflow's first runtime, on the clock of its own time zone."""
     workflow: Workflow = found.workflow
     local = start_time.replace(tzinfo=timezone.utc).astimezone(zone).replace(tzinfo=None)
     try:

@@ -34,8 +34,8 @@ class FoundWorkflow(namedtuple("_Found", ["workflow", "module", "variable"])):  
 def module_names(package: str) -> list[str]:
     """The names of the package and of all modules in it, sorted; none is imported.
 
-    ``__main__`` is left out, because to import it is to run it, and so is what Python's ``import``
-    statement could not name.
+    ``__main__`` is left out, because to import it is to run it. So is a file whose name is no
+    identifier; stderr says so.
 
     :raises BigflowError: when there is no such package.
     """
@@ -127,7 +127,14 @@ def _names_below(
         if real in above:  # a link to a directory that it lies in
             continue
         for entry in iter_modules([directory]):  # of a directory or of a zip archive
-            if entry.name == "__main__" or not entry.name.isidentifier():
+            if entry.name == "__main__":
+                continue
+            if not entry.name.isidentifier():
+                print(
+                    f"bigflow: {entry.name!r} in {_shown(directory)} is passed over: "
+                    "no `import` could name it",
+                    file=sys.stderr,
+                )
                 continue
             name = f"{package}.{entry.name}"
             yield name

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "JobContext", "execute_job", "parse_runtime"]
 
+_RUNTIME_LENGTHS = {len("2026-01-01"), len("2026-01-01 00:00"), len("2026-01-01 00:00:00")}
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -110,9 +111,13 @@ def parse_runtime(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
-    # From Python 3.11 on, fromisoformat() reads every form of ISO 8601; only ours comes back as
-    # it went in. (strptime() would import _strptime, calendar and locale.)
-    if moment is None or moment.isoformat(" ")[: max(len(text), len("2026-01-01"))] != text:
+    # From Python 3.11 on, fromisoformat() reads every form of ISO 8601; only ours come back as
+    # they went in. (strptime() would import _strptime, calendar and locale.)
+    if (
+        moment is None
+        or len(text) not in _RUNTIME_LENGTHS
+        or moment.isoformat(" ", "seconds")[: len(text)] != text
+    ):
         raise BigflowError(
             f"the runtime {text!r} is no date and time",
             hint="write it as '2026-01-01 00:00:00' or '2026-01-01'",

@@ -11,13 +11,14 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from bigflow_backend.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from bigflow_backend.project import Project
@@ -86,10 +87,9 @@ class WorkflowDescription:
     """The name there of the workflow, or of the list, tuple or dict that holds it."""
     schedule: Schedule
     timezone: str
-    start_date: datetime
-    """The first runtime, naive, on the clock of ``timezone``."""
-    start_date_utc: datetime
-    """The same, naive, in UTC: when the clocks go back, the other names two hours."""
+    start_date: str | None
+    """The first runtime on the clock of ``timezone``, as ISO 8601 with the offset from UTC, which
+    tells the two hours of one name apart when the clocks go back. None without a start time."""
     catchup: bool
     depends_on_past: bool
     max_active_runs: int
@@ -216,7 +216,9 @@ def _ask(python: str, arguments: Sequence[str], *, cwd: Path) -> Description:
     command = [python, "-m", "bigflow", "describe", *arguments]
     try:
         # What the project's code prints comes on stderr, which is the user's.
-        child = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, check=False)
+        child = subprocess.run(
+            command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False
+        )
     except OSError as error:
         raise UserError(
             f"cannot run {python}: {error.strerror}", hint="give --python a Python interpreter"
@@ -255,8 +257,6 @@ def _workflow(document: Mapping[str, Any]) -> WorkflowDescription:
         WorkflowDescription,
         document,
         schedule=_make(Schedule, document["schedule"]),
-        start_date=datetime.fromisoformat(document["start_date"]),
-        start_date_utc=datetime.fromisoformat(document["start_date_utc"]),
         jobs=tuple(_make(JobDescription, job) for job in document["jobs"]),
     )
 

@@ -1,0 +1,193 @@
+"""Job, JobContext and Workflow: names, defaults, and how jobs of every kind are run."""
+# ruff: noqa: DTZ001 - runtimes and start times are naive
+
+from __future__ import annotations
+
+import datetime as dt
+import inspect
+from typing import Any
+
+import pytest
+
+import bigflow
+from bigflow import BigflowError, Job, JobContext, Workflow
+from bigflow.job import parse_runtime
+
+
+class Recorder(Job):
+    """Remembers the contexts that it was run with."""
+
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self.contexts: list[JobContext] = []
+
+    def execute(self, context: JobContext) -> None:
+        self.contexts.append(context)
+
+
+class TestSignatures:
+    """The names, order and defaults that BigFlow's users know."""
+
+    def test_of_a_workflow(self) -> None:
+        parameters = inspect.signature(Workflow).parameters
+        positional = {
+            name: parameter.default
+            for name, parameter in parameters.items()
+            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        }
+        assert positional == {
+            "workflow_id": inspect.Parameter.empty,
+            "definition": inspect.Parameter.empty,
+            "schedule_interval": "@daily",
+            "start_time_factory": bigflow.daily_start_time,
+            "depends_on_past": True,
+            "secrets": (),
+            "env_variable": "env",
+        }
+
+    def test_of_a_job(self) -> None:
+        assert (Job.retry_count, Job.retry_pause_sec, Job.execution_timeout_sec) == (3, 60, 10800)
+
+    def test_of_a_context(self) -> None:
+        assert JobContext._fields == ("runtime", "runtime_str", "workflow", "workflow_id", "env")
+
+
+def test_attributes_may_be_given_set_in_the_class_or_on_the_object() -> None:
+    class InClass(Recorder):
+        id = "in_class"
+        retry_count = 7
+        labels = {"team": "weather"}  # noqa: RUF012 - as users write it
+
+    job = InClass(retry_pause_sec=5)
+    job.memory_limit = "1Gi"
+    assert (job.id, job.retry_count, job.retry_pause_sec) == ("in_class", 7, 5)
+    assert (job.execution_timeout_sec, job.labels, job.memory_limit) == (
+        10800,
+        {"team": "weather"},
+        "1Gi",
+    )
+    assert Recorder("a", retry_count=0).retry_count == 0
+    assert Recorder("b").retry_count == 3
+
+
+def test_a_job_without_execute_cannot_be_made() -> None:
+    class Lazy(Job):
+        id = "lazy"
+
+    with pytest.raises(TypeError, match="execute"):
+        Lazy()  # type: ignore[abstract]
+
+
+def test_a_workflow_runs_its_jobs_in_order_with_one_context() -> None:
+    jobs = [Recorder("a"), Recorder("b")]
+    workflow = Workflow("w", jobs)
+    workflow.run(dt.datetime(2026, 1, 1, 10))
+    contexts = [context for job in jobs for context in job.contexts]
+    assert contexts == [contexts[0], contexts[0]]
+    assert contexts[0] == JobContext(
+        dt.datetime(2026, 1, 1, 10), "2026-01-01 10:00:00", workflow, "w", None
+    )
+
+
+def test_an_older_job_gets_the_runtime_as_text() -> None:
+    got = []
+
+    class Old:
+        id = "old"
+
+        def run(self, runtime: str) -> None:
+            got.append(runtime)
+
+    Workflow("w", [Old()]).run_job("old", "2026-01-01")
+    Workflow("w", [Old()]).run_job("old", dt.date(2026, 1, 2))
+    assert got == ["2026-01-01", "2026-01-02 00:00:00"]
+
+
+def test_a_job_runs_outside_of_a_workflow_too() -> None:
+    job = Recorder("a")
+    job.run("2026-01-01")
+    assert job.contexts[0].runtime == dt.datetime(2026, 1, 1)
+    assert job.contexts[0].workflow is None
+
+
+def test_an_unknown_job_is_an_error_that_names_the_others() -> None:
+    with pytest.raises(BigflowError) as caught:
+        Workflow("w", [Recorder("a"), Recorder("b")]).run_job("c")
+    assert caught.value.message == "workflow 'w' has no job 'c'"
+    assert caught.value.hint == "its jobs: a, b"
+
+
+@pytest.mark.parametrize("workflow_id", ["", None, 12, b"w"])
+def test_an_id_that_is_no_text(workflow_id: Any) -> None:
+    with pytest.raises(BigflowError, match="a workflow's id cannot be"):
+        Workflow(workflow_id, [])
+
+
+@pytest.mark.parametrize("interval", [object(), 3600, ["@daily"]])
+def test_a_schedule_of_another_type(interval: Any) -> None:
+    with pytest.raises(BigflowError, match="the schedule of workflow 'w' cannot be"):
+        Workflow("w", [], interval)
+
+
+class TestContext:
+    def test_of_nothing_has_the_present_time_in_utc(self) -> None:
+        def now() -> dt.datetime:
+            return dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
+
+        before = now().replace(microsecond=0)
+        context = JobContext.make()
+        assert before <= context.runtime <= now()
+        assert context.runtime == parse_runtime(context.runtime_str)
+
+    def test_env_is_bf_env(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("bf_env", "prod")
+        assert JobContext.make().env == "prod"
+        assert JobContext.make(env="dev").env == "dev"
+
+    def test_of_two_workflow_ids(self) -> None:
+        with pytest.raises(BigflowError, match="workflow_id is 'v', the workflow's is 'w'"):
+            JobContext.make(workflow=Workflow("w", []), workflow_id="v")
+
+    def test_keeps_what_is_given(self) -> None:
+        context = JobContext.make(runtime=dt.datetime(2026, 1, 1), runtime_str="then")
+        assert (context.runtime_str, context.workflow_id) == ("then", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-01-31", dt.datetime(2026, 1, 31)),
+        ("2026-01-31 07:05", dt.datetime(2026, 1, 31, 7, 5)),
+        ("2026-01-31 07:05:09", dt.datetime(2026, 1, 31, 7, 5, 9)),
+    ],
+)
+def test_runtimes(text: str, moment: dt.datetime) -> None:
+    assert parse_runtime(text) == moment
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "now",
+        "2026",
+        "2026-01",
+        "2026-02-30",
+        "20260131",
+        "2026-1-31",
+        "2026-W05-6",
+        "2026-01-31T07:05:09",
+        "2026-01-31 07",
+        "2026-01-31 07:05:09.5",
+        "2026-01-31 07:05:09.500000",
+        "2026-01-31 07:05:09+00:00",
+        "2026-01-31 ",
+        " 2026-01-31",
+        "2026-01-31\n",
+        "٢٠٢٦-01-31",
+        "{{ ts }}",
+    ],
+)
+def test_what_is_no_runtime(text: str) -> None:
+    with pytest.raises(BigflowError, match="is no date and time"):
+        parse_runtime(text)

@@ -1,0 +1,1 @@
+raise AssertionError("discovery runs no __main__ module")
