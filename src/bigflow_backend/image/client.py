@@ -38,8 +38,8 @@ def reachable_engine(*, timeout: int) -> Iterator[DockerClient]:
         client = docker.from_env(timeout=timeout)
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         raise UserError(
-            f"no Docker Engine answers at {_place()}: {one_line(str(error))}",
-            hint="start Docker, or set DOCKER_HOST to an engine that runs",
+            f"no Docker Engine answers at {_place()}: {_reason(error)}",
+            hint="start Docker, or set DOCKER_HOST to an engine that runs and that you may use",
         ) from error
     with contextlib.closing(client):
         yield client
@@ -79,6 +79,16 @@ def engine_faults(doing: str) -> Iterator[None]:
 def one_line(text: str) -> str:
     """The text without colours and line breaks."""
     return " ".join(_ESCAPES.sub("", text).split())
+
+
+def _reason(error: BaseException) -> str:
+    """What the operating system said, under the wrappings of three libraries."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return one_line(str(error))
 
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")

@@ -19,6 +19,7 @@ __all__ = ["BuildOutput"]
 _STEP = re.compile(r"(?:\[\d+/\d+\] )?step \d+/\d+ ?: ?(?P<instruction>.*)", re.IGNORECASE)
 _STEP_IMAGE = re.compile(r" ---> (?P<id>[0-9a-f]{12,64})$")
 _BUILT = re.compile(r"Successfully built (?P<id>[0-9a-f]{12,64})$")
+_NARRATION = re.compile(r" ---> |Removing intermediate container ")
 _NO_NETWORK = re.compile(
     r"temporary failure in name resolution|name or service not known|network is unreachable"
     r"|nodename nor servname|could not resolve host|newconnectionerror|nameresolutionerror",
@@ -101,7 +102,7 @@ class BuildOutput:
             self.image_id = self.image_id or built["id"]
         elif made := _STEP_IMAGE.match(line):
             self.step_images.add(made["id"])
-        else:
+        elif not _NARRATION.match(line):
             self._step_lines.append(line)
 
     def _begin(self, instruction: str) -> None:
@@ -142,22 +143,20 @@ class BuildOutput:
         return one_line(said) + status
 
     def _hint(self) -> str:
+        isolated = self._network in {None, "none"}
         said = "\n".join(self._step_lines)
         if _NO_NETWORK.search(said):
-            if self._network in {None, "none"}:
-                return (
-                    "RUN steps have no network here; on a network of the host's they may: "
-                    'network = "host" in [tool.bigflow.image], or --network host'
-                )
-            return "a RUN step found no way to a server: check this machine's network"
+            return _HOST_NETWORK if isolated else "check this machine's way to that server"
         if missing := re.search(r"No matching distribution found for (\S+)", said):
-            return (
-                f"correct {missing[1]} in resources/requirements.txt, or, if it is on no index, "
-                "put its wheel into a directory that find-links names"
-            )
+            hint = f"correct {missing[1]}, or bring its wheel by find-links"
+            return f"{hint}; {_HOST_NETWORK}" if isolated else hint
         return "the lines above tell more"
 
 
+_HOST_NETWORK = (
+    "if RUN steps have no network on this engine, lend them the host's: --network host, or "
+    'network = "host" in [tool.bigflow.image]'
+)
 _MEND = "mend that line of the Dockerfile"
 
 
