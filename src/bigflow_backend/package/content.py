@@ -12,7 +12,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bigflow_backend.errors import BigflowWarning, UserError
+from bigflow_backend.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,7 +32,6 @@ _JUNK_NAMES = {
     ".ipynb_checkpoints",
 }
 _JUNK_ENDINGS = (".pyc", ".pyo", "~", ".swp", ".swo")
-_NAMED_IN_A_WARNING = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +65,8 @@ class Content:
     """The Python files: ``*.py``, ``*.pyi``, ``py.typed``; sorted by name."""
     resources: tuple[Member, ...]
     """The files of ``resources/``; sorted by name."""
+    left_out: tuple[str, ...] = ()
+    """The files inside the packages that are not Python, relative to the project; sorted."""
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -83,11 +84,14 @@ def project_content(project: Project) -> Content:
         walk.visit(os.fspath(project.source / package), package)
     resources = resource_members(project)
     _refuse_resources_package(project)
-    if walk.left_out:
-        _warn_of_left_out(project, walk.left_out)
     modules = tuple(sorted(walk.modules, key=lambda m: m.name))
     _refuse_case_twins((*modules, *resources))
-    return Content(packages=tuple(sorted(walk.packages)), modules=modules, resources=resources)
+    return Content(
+        packages=tuple(sorted(walk.packages)),
+        modules=modules,
+        resources=resources,
+        left_out=tuple(sorted(os.path.relpath(p, project.root) for p in walk.left_out)),
+    )
 
 
 def resource_members(project: Project) -> tuple[Member, ...]:
@@ -242,19 +246,6 @@ def _refuse_case_twins(members: Iterable[Member]) -> None:
                 f"{twin} and {member.name} differ only in upper and lower case",
                 hint="rename one of them; some file systems hold only one",
             )
-
-
-def _warn_of_left_out(project: Project, paths: list[str]) -> None:
-    names = sorted(os.path.relpath(p, project.root) for p in paths)
-    shown = ", ".join(names[:_NAMED_IN_A_WARNING])
-    more = len(names) - _NAMED_IN_A_WARNING
-    rest = f" and {more} more" if more > 0 else ""
-    warnings.warn(
-        f"left out of the wheel, because only Python files and resources/ are in it: "
-        f"{shown}{rest}; move them to resources/",
-        BigflowWarning,
-        stacklevel=2,
-    )
 
 
 def _unreadable(path: str, error: OSError) -> UserError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +14,14 @@ from bigflow_backend.package.requirements import Requirements, read_requirements
 from bigflow_backend.setup_script import run_setup_script
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from setuptools import Distribution
 
     from bigflow_backend.package.content import Content
     from bigflow_backend.project import Project
 
-__all__ = ["Loaded", "load_distribution", "setup_keywords"]
+__all__ = ["Loaded", "load_distribution", "without_notices"]
 
 _REFUSED = {
     "data_files": "move the files to resources/",
@@ -83,7 +85,7 @@ def _load(project: Project, content: Content, keywords: Mapping[str, Any]) -> Lo
             raise UserError(f"setup() passes {name}, which is not the layout's", hint=advice)
     requirements = read_requirements(project.requirements)
     check_agreement(project, keywords, requirements)
-    distribution = Distribution(setup_keywords(project, content, keywords, requirements))
+    distribution = Distribution(_setup_keywords(project, content, keywords, requirements))
     _parse_configuration(distribution)
     if not _setuptools_takes_dependencies(project):
         # Neither given nor dynamic: requirements.txt counts, and setuptools would drop it.
@@ -101,7 +103,7 @@ def _load(project: Project, content: Content, keywords: Mapping[str, Any]) -> Lo
     )
 
 
-def setup_keywords(
+def _setup_keywords(
     project: Project, content: Content, keywords: Mapping[str, Any], requirements: Requirements
 ) -> dict[str, Any]:
     """The keywords of setuptools' ``setup()`` for a project that passed ``keywords`` to ours."""
@@ -138,3 +140,13 @@ def _parse_configuration(distribution: Distribution) -> None:
             "pyproject.toml or setup.cfg: " + (lines[0] if lines else type(error).__name__),
             hint=lines[1] if len(lines) > 1 else "mend that entry",
         ) from error
+
+
+@contextlib.contextmanager
+def without_notices() -> Iterator[None]:
+    """Leaves out what setuptools says about itself and not about the project."""
+    with warnings.catch_warnings():
+        # Its commands that build call `install`, and warn of being called.
+        warnings.filterwarnings("ignore", "setup.py install is deprecated")
+        warnings.filterwarnings("ignore", "Editable installation.")
+        yield

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bigflow_backend.errors import UserError
 from bigflow_backend.package.config_settings import ConfigSettings
 from bigflow_backend.package.content import project_content
+from bigflow_backend.package.distribution import without_notices
 from bigflow_backend.package.wheel import load
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def build_editable(
         command.mode = settings.editable_mode
         try:
             command.ensure_finalized()
-            command.run()
+            with without_notices():
+                command.run()
         except (BaseError, OSError) as error:
             raise UserError(
                 f"setuptools cannot build the editable wheel: {str(error).splitlines()[0]}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 import time
 import warnings
@@ -14,12 +15,14 @@ from bigflow_backend.epoch import source_date_epoch
 from bigflow_backend.errors import BigflowWarning, UserError
 from bigflow_backend.package.config_settings import ConfigSettings
 from bigflow_backend.package.content import check_syntax, project_content
-from bigflow_backend.package.distribution import load_distribution
+from bigflow_backend.package.distribution import load_distribution, without_notices
 from bigflow_backend.package.metadata import metadata_members, write_metadata
 from bigflow_backend.package.wheel_writer import WheelWriter, normalise
 from bigflow_backend.staging import replaced_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from setuptools import Distribution
     from setuptools.command.bdist_wheel import bdist_wheel
 
@@ -106,7 +109,7 @@ def load(project: Project, content: Content, settings: ConfigSettings) -> Loaded
     from setuptools.errors import BaseError
 
     loaded = load_distribution(project, content)
-    for text in _advice(loaded):
+    for text in _advice(loaded, content):
         warnings.warn(text, BigflowWarning, stacklevel=2)
     distribution = loaded.distribution
     distribution.script_name = "project_setup.py"
@@ -125,16 +128,31 @@ def load(project: Project, content: Content, settings: ConfigSettings) -> Loaded
     return loaded
 
 
-def _advice(loaded: Loaded) -> list[str]:
-    found = [*loaded.requirements.warnings]
-    if not loaded.project.requirements.is_file():
+def _advice(loaded: Loaded, content: Content) -> list[str]:
+    """What the user should know and need not act on."""
+    found = list(loaded.requirements.warnings)
+    stated = getattr(loaded.distribution, "install_requires", None)
+    if not stated and not loaded.project.requirements.is_file():
         found.append("there is no resources/requirements.txt: the wheel has no dependencies")
     if "bigflow" in loaded.requirements.names:
         found.append(
             "resources/requirements.txt names bigflow, another distribution whose files overwrite "
             "those of bigflow-backend; replace it by bigflow-backend"
         )
+    extensions = loaded.distribution.ext_modules or ()
+    sources = {os.path.normpath(s) for e in extensions for s in (*e.sources, *e.depends)}
+    left_out = [name for name in content.left_out if name not in sources]
+    if left_out:
+        found.append(
+            "left out of the wheel, because only Python files and resources/ are in it: "
+            f"{_enumerated(left_out)}; move them to resources/"
+        )
     return found
+
+
+def _enumerated(names: Sequence[str], most: int = 10) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
 
 
 def _build_in_one_pass(
@@ -164,7 +182,8 @@ def _build_with_setuptools(
     distribution.get_command_obj("egg_info").egg_base = str(temporary)
     command = _bdist_wheel(distribution, temporary)
     try:
-        distribution.run_command("bdist_wheel")
+        with without_notices():
+            distribution.run_command("bdist_wheel")
     except (BaseError, CCompilerError, OSError) as error:
         raise UserError(
             f"setuptools cannot build the wheel: {str(error).splitlines()[0]}",

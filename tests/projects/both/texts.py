@@ -1,0 +1,1 @@
+DESCRIPTION = "two places, one meaning"

@@ -1,0 +1,1 @@
+from pipelines._fast import answer

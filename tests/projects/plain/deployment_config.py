@@ -1,0 +1,1 @@
+raise RuntimeError("takes no part in the package build")

@@ -1,0 +1,5 @@
+from pipelines.workflow import ANSWER
+
+
+def test_answer():
+    assert ANSWER == 42
