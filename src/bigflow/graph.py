@@ -9,8 +9,11 @@ from bigflow.errors import BigflowError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from bigflow.job import AnyJob
+
+    Jobs = Mapping[Any, Sequence[AnyJob]] | Sequence[AnyJob]
 
 __all__ = ["Definition", "InvalidJobGraph"]
 
@@ -36,7 +39,7 @@ class Definition:
     dependencies: Mapping[str, tuple[str, ...]]
     """The id of each job -> the ids of the jobs that it waits for, in the order of definition."""
 
-    def __init__(self, jobs: Mapping[AnyJob, Sequence[AnyJob]] | Sequence[AnyJob]) -> None:
+    def __init__(self, jobs: Jobs) -> None:
         by_id: dict[str, AnyJob] = {}
         upstream: dict[str, list[str]] = {}
         for job, followers in _edges(jobs):
@@ -57,9 +60,7 @@ class Definition:
         return list(self.jobs)
 
 
-def _edges(
-    jobs: Mapping[AnyJob, Sequence[AnyJob]] | Sequence[AnyJob],
-) -> Iterator[tuple[AnyJob, Sequence[AnyJob]]]:
+def _edges(jobs: Jobs) -> Iterator[tuple[AnyJob, Sequence[AnyJob]]]:
     """Each job with those that follow it."""
     if isinstance(jobs, dict):
         for job, followers in jobs.items():

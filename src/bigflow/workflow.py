@@ -11,9 +11,10 @@ from bigflow.start_time import daily_start_time, hourly_start_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import date, datetime
 
+    from bigflow.graph import Jobs
     from bigflow.job import AnyJob
 
 __all__ = [
@@ -55,7 +56,7 @@ class Workflow:
     def __init__(  # noqa: PLR0917 - the positional ones are BigFlow's
         self,
         workflow_id: str,
-        definition: Definition | Mapping[AnyJob, Sequence[AnyJob]] | Sequence[AnyJob],
+        definition: Definition | Jobs,
         schedule_interval: str | timedelta | None = "@daily",
         start_time_factory: Callable[[datetime], datetime] = daily_start_time,
         depends_on_past: bool = True,
