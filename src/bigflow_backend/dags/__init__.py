@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.errors import UserError
@@ -65,7 +65,7 @@ def build_dags(
     """Writes ``.dags/`` anew: a file per workflow, ``image_version.txt`` and ``manifest.json``.
 
     ``image`` is the reference by which Kubernetes pulls the image, with a tag or a digest.
-    ``start_time``, in UTC, is the ``<start>`` of the DAG ids, and the one from which the workflows
+    ``start_time``, in UTC where it has no zone, is the ``<start>`` of the DAG ids, and the one from which the workflows
     were described. ``config`` is the configuration that all jobs run with; without it the Airflow
     Variable of each workflow decides at run time. Equal arguments give equal bytes.
 
@@ -79,14 +79,14 @@ def build_dags(
     from bigflow_backend.staging import replaced_directory
 
     began = time.monotonic()
-    if start_time.utcoffset() != timedelta(0):
-        raise ValueError(f"start_time must be in UTC: {start_time!r}")
+    if start_time.tzinfo is None:
+        start_time = start_time.replace(tzinfo=timezone.utc)
     settings = project.settings.dags
     build = DagBuild(
         package=project.package,
         image=image,
         version=version,
-        start_time=start_time,
+        start_time=start_time.astimezone(timezone.utc),
         settings=settings,
         config=config,
     )
@@ -121,7 +121,7 @@ def build_dags(
         files=tuple(files),
         image=image,
         version=str(version),
-        start_time=start_time,
+        start_time=build.start_time,
         seconds=time.monotonic() - began,
     )
 

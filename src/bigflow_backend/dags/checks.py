@@ -31,7 +31,8 @@ __all__ = ["check_workflow", "check_workflows", "is_dotted_name"]
 # that of Airflow's own check: letters and digits of every script.
 _ID = re.compile(r"\w[\w-]*")
 _ID_HINT = "use letters, digits, _ and -; a letter or a digit comes first"
-_VARIABLE_LENGTH = 250
+# Airflow 3 fetches a Variable by a URL, of which the name becomes a part as it is.
+_VARIABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,249}", re.ASCII)
 _OWNER_LENGTH = 500
 _LARGEST = 2**31 - 1
 _LONGEST = 10**9
@@ -120,14 +121,13 @@ def _check_seconds(field: str, value: Any, place: Place) -> None:
 
 def _check_configuration(workflow: WorkflowDescription, place: Place) -> None:
     name = workflow.env_variable
-    check_text("env_variable", name, place, longest=_VARIABLE_LENGTH, lines=False)
-    # The template takes `var.value[name]`, which Jinja reads as an attribute: these are other ones.
-    if name.startswith("_") or name in {"get", "var"}:
+    # The template takes `var.value[name]`, which Jinja reads as an attribute: these are others.
+    if not isinstance(name, str) or not _VARIABLE.fullmatch(name) or name in {"get", "var"}:
         raise place.fault(
             "env_variable",
             name,
-            "which templates of Airflow cannot read",
-            "give the Airflow Variable another name",
+            "which no template of Airflow can read safely",
+            "name the Airflow Variable with letters, digits, _, -, . and :, a letter first",
         )
     if workflow.env_default is not None:
         check_text("env_default", workflow.env_default, place, lines=False)

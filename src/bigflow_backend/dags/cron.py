@@ -29,12 +29,12 @@ class _Field:
     names: tuple[str, ...] = ()
     """The names of its values, the first of which is ``first``."""
 
-    def number(self, text: str) -> int | None:
+    def number(self, text: str) -> int:
         if text.lower() in self.names:
             return self.first + self.names.index(text.lower())
-        if not re.fullmatch(r"[0-9]{1,2}", text, re.ASCII):
-            return None
-        return int(text) if self.first <= int(text) <= self.last else None
+        if re.fullmatch(r"[0-9]{1,2}", text, re.ASCII) and self.first <= int(text) <= self.last:
+            return int(text)
+        raise ValueError(f"{text!r} is no {self.name}: {self.first} to {self.last}")
 
 
 _FIELDS = (
@@ -54,48 +54,62 @@ def cron_fault(expression: str) -> str | None:
     texts = expression.split(" ")
     if len(texts) != len(_FIELDS) or not all(texts):
         return "it must have five fields, with one blank between them"
-    values: dict[str, set[int]] = {}
-    for field, text in zip(_FIELDS, texts, strict=True):
-        values[field.name] = set()
-        for item in text.split(","):
-            found = _values(field, item)
-            if isinstance(found, str):
-                return f"its {field.name} is {text!r}: {found}"
-            values[field.name] |= found
-    if texts[4] == "*" and not any(
-        min(values[_DAY.name]) <= _LONGEST.get(month, 31) for month in values[_MONTH.name]
-    ):
+    try:
+        _, _, days, months, _ = map(_values, _FIELDS, texts)
+    except ValueError as error:
+        return str(error)
+    if min(days) > max(_LONGEST.get(month, 31) for month in months):
         return "no month that it names has such a day"
+    if "#" in texts[4] and texts[2] != "*":
+        return "with an n-th weekday, its day of the month must be *"
     return None
 
 
-def _values(field: _Field, item: str) -> set[int] | str:
-    """The values that one item of a list stands for, or what is wrong with it."""
-    special = _special(field, item)
-    if special is not None:
-        return special
+def _values(field: _Field, text: str) -> set[int]:
+    """The values that a field of an expression stands for.
+
+    :raises ValueError: when it stands for none, or not for the same in every croniter.
+    """
+    if text == "*":
+        return set(range(field.first, field.last + 1))
+    if field is _DAY and text.upper() == "L":
+        return {28}  # at the earliest
+    items = text.split(",")
+    if field is _WEEKDAY and any("#" in item for item in items):
+        return {_nth_weekday(item) for item in items}
+    values = set[int]().union(*(_item_values(field, item) for item in items))
+    # A day of the month *or* of the week fits where both are given, and croniters differ in
+    # whether every day is "given".
+    every_day = {_DAY.name: set(range(1, 32)), _WEEKDAY.name: set(range(7))}.get(field.name)
+    if every_day and every_day <= {v % 7 if field is _WEEKDAY else v for v in values}:
+        raise ValueError(f"its {field.name} names every day; write *")
+    return values
+
+
+def _nth_weekday(item: str) -> int:
+    weekday, hash_sign, nth = item.partition("#")
+    _WEEKDAY.number(weekday)
+    if not hash_sign or nth not in {"1", "2", "3", "4", "5"}:
+        raise ValueError("beside an n-th weekday, as in mon#1, there may be only others")
+    return int(nth)
+
+
+def _item_values(field: _Field, item: str) -> set[int]:
     span, slash, step = item.partition("/")
-    if slash and not re.fullmatch(r"0*[1-9][0-9]?", step, re.ASCII):
-        return f"{step!r} is no step"
-    if span == "*":
+    begin, dash, end = span.partition("-")
+    if span == "*" and slash:
         first, last = field.first, field.last
+    elif dash:
+        first, last = field.number(begin), field.number(end)
+        if first >= last:  # croniter 2 and later take 5-5 for every value
+            raise ValueError(f"the range {span!r} does not run forwards")
     else:
-        begin, dash, end = span.partition("-")
-        low, high = field.number(begin), field.number(end if dash else begin)
-        if low is None or high is None:
-            wrong = end if low is not None else begin
-            return f"{wrong!r} is not one of {field.first} to {field.last}"
-        if high < low:
-            return f"{span!r} runs backwards; write two ranges"
-        first, last = low, field.last if slash and not dash else high
-    return set(range(first, last + 1, int(step) if slash else 1))
-
-
-def _special(field: _Field, item: str) -> set[int] | None:
-    if field is _DAY and item.upper() == "L":
-        return {28}  # at the earliest, for the question whether any month has it
-    if field is _WEEKDAY:
-        day, hash_sign, nth = item.partition("#")
-        if hash_sign and nth in {"1", "2", "3", "4", "5"} and field.number(day) is not None:
-            return {int(nth)}
-    return None
+        first = field.number(begin)
+        last = field.last if slash else first
+        if slash and field is _WEEKDAY:  # is 7 within 5/2?
+            raise ValueError(f"{item!r} has no end; write a range before the step")
+    if not slash:
+        return set(range(first, last + 1))
+    if not re.fullmatch(r"[1-9][0-9]?", step, re.ASCII) or int(step) > last - first:
+        raise ValueError(f"{step!r} is no step within {first} to {last}")
+    return set(range(first, last + 1, int(step)))
