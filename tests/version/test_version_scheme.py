@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from bigflow_backend.version.scheme import Version, bump, following, tagged
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bigflow_backend.version.scheme import Version, bump, following, tagged
 
 
 @pytest.mark.parametrize(
