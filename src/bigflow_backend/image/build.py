@@ -80,12 +80,11 @@ def build_image(
     builder: Builder = EngineBuilder()
     stale = leftovers(project.root / project.images.name)
     with replaced_directory(project.images) as directory:
-        # The names hold the version as the tag does: `+` would have to be quoted in a URL.
-        tar = directory / f"image-{version.image_tag}.tar" if options.export_tar else None
+        tar = directory / f"image-{version}.tar" if options.export_tar else None
         with builder.build(request, tar=tar, stale=stale) as built:
             seconds = time.perf_counter() - start
             info = image_info(request, built, seconds=seconds)
-            info_path = directory / f"imageinfo-{version.image_tag}.json"
+            info_path = directory / f"imageinfo-{version}.json"
             write_info(info_path, info)
             if project.deployment_config.is_file():
                 shutil.copyfile(

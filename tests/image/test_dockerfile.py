@@ -1,0 +1,88 @@
+"""What we read of a Dockerfile ourselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bigflow_backend.errors import UserError
+from bigflow_backend.image.dockerfile import STANDARD, Instruction, read_dockerfile
+
+_SAMPLE = Path(__file__).parents[2] / "sample_project" / "Dockerfile"
+
+
+def test_instructions_carry_their_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "Dockerfile"
+    path.write_text("# syntax\nfrom a\n\nRUN one \\\n  # in between\n\n  two\n  ENV A=b\n")
+    assert read_dockerfile(path).instructions == (
+        Instruction(2, "FROM", "a"),
+        Instruction(4, "RUN", "one two"),
+        Instruction(8, "ENV", "A=b"),
+    )
+
+
+def test_a_file_that_ends_within_an_instruction(tmp_path: Path) -> None:
+    path = tmp_path / "Dockerfile"
+    path.write_text("FROM a\nRUN one \\\n")
+    assert read_dockerfile(path).instructions[-1] == Instruction(2, "RUN", "one")
+
+
+def test_arguments_and_their_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "Dockerfile"
+    path.write_text('ARG A\nARG B= C="x y"\nFROM a\nARG A=late D=\'1\'\nARG "open\n')
+    assert read_dockerfile(path).arguments == {
+        "A": None,
+        "B": "",
+        "C": "x y",
+        "D": "1",
+        '"open': None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "base"),
+    [
+        ("FROM python:3.12", "python:3.12"),
+        ("ARG BASE=a:1\nFROM ${BASE}", "a:1"),
+        ("ARG BASE=a:1\nFROM $BASE", "a:1"),
+        ("ARG BASE\nFROM ${BASE:-b:2}", "b:2"),
+        ("ARG GIVEN=a\nFROM $GIVEN", "given:1"),
+        ("FROM --platform=linux/amd64 a:1", "a:1"),
+        ("FROM a:1 AS One\nFROM b:1\nFROM one as two\nFROM two", "a:1"),
+        ("FROM", None),
+        ("RUN true", None),
+    ],
+)
+def test_base_image(tmp_path: Path, text: str, base: str | None) -> None:
+    path = tmp_path / "Dockerfile"
+    path.write_text(text)
+    assert read_dockerfile(path).base_image({"GIVEN": "given:1"}) == base
+
+
+def test_no_dockerfile(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no Dockerfile in") as raised:
+        read_dockerfile(tmp_path / "Dockerfile")
+    assert f"cp {STANDARD} {tmp_path}/Dockerfile" in raised.value.hint
+    assert STANDARD.is_file()
+
+
+def test_a_dockerfile_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "Dockerfile"
+    path.write_bytes(b"FROM \xff")
+    with pytest.raises(UserError, match=r"cannot read .*Dockerfile"):
+        read_dockerfile(path)
+
+
+def test_the_sample_project_has_the_standard_one() -> None:
+    assert _SAMPLE.read_bytes() == STANDARD.read_bytes()
+
+
+def test_the_standard_one_has_only_what_every_builder_knows() -> None:
+    text = STANDARD.read_text()
+    assert "--mount" not in text
+    assert not text.startswith("# syntax")
+    standard = read_dockerfile(STANDARD)
+    assert standard.arguments["BASE_IMAGE"] == "python:3.12-slim-bookworm"
+    assert standard.base_image({}) == "python:3.12-slim-bookworm"
+    assert sum(i.keyword == "LABEL" for i in standard.instructions) == 1

@@ -1,0 +1,72 @@
+"""Wheels for tests: that of bigflow-backend itself, which is on no index, and small ones."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["bigflow_wheels", "make_wheel"]
+
+_REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def bigflow_wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the wheel of bigflow-backend, as it stands in this tree: for find-links."""
+    work = tmp_path_factory.mktemp("bigflow-backend")
+    # setuptools writes beside the sources; a copy keeps it away from this tree.
+    shutil.copytree(
+        _REPOSITORY / "src",
+        work / "source" / "src",
+        ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"),
+    )
+    for name in ("pyproject.toml", "setup.cfg", "README.md", "LICENSE"):
+        if (_REPOSITORY / name).exists():
+            shutil.copy2(_REPOSITORY / name, work / "source")
+    subprocess.run(
+        [
+            sys.executable, "-m", "build", "--wheel", "--no-isolation",
+            "--outdir", work / "wheels", work / "source",
+        ],
+        capture_output=True,
+        check=True,
+    )  # fmt: skip
+    return work / "wheels"
+
+
+def make_wheel(directory: Path, name: str, version: str, files: Mapping[str, str]) -> Path:
+    """A pure wheel with the files, as the specification of the format has it.
+
+    https://packaging.python.org/en/latest/specifications/binary-distribution-format/
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    stem = f"{name.replace('-', '_')}-{version}"
+    path = directory / f"{stem}-py3-none-any.whl"
+    info = f"{stem}.dist-info"
+    content = {
+        **files,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = [f"{member},{_hash(text)},{len(text.encode())}" for member, text in content.items()]
+    content[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,", ""])
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, text in content.items():
+            archive.writestr(member, text)
+    return path
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
