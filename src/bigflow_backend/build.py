@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import shutil
 import subprocess
@@ -55,7 +56,7 @@ class BuildOptions:
     config: str | None = None
     """The environment in deployment_config.py; None takes its default."""
     start_time: datetime | None = None
-    """The ``<start>`` of the DAGs' ids, naive UTC; needed for the DAGs."""
+    """The ``<start>`` of the DAGs' ids, in UTC; needed for the DAGs."""
     workflow: str | None = None
     """The id of the one workflow to build a DAG of; None takes all."""
     python: str = sys.executable
@@ -138,7 +139,10 @@ def _wheel(project: Project, options: BuildOptions) -> Wheel:
     project.dist.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     caller = BuildBackendHookCaller(
-        str(project.root), _BACKEND, runner=_run_hook, python_executable=sys.executable
+        str(project.root),
+        _BACKEND,
+        runner=functools.partial(_run_hook, project.version.text),
+        python_executable=sys.executable,
     )
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -178,9 +182,13 @@ def _check_build_system(project: Project) -> None:
 
 
 def _run_hook(
-    cmd: Sequence[str], cwd: str | None = None, extra_environ: Mapping[str, str] | None = None
+    version: str,
+    cmd: Sequence[str],
+    cwd: str | None = None,
+    extra_environ: Mapping[str, str] | None = None,
 ) -> None:
-    environment = {**os.environ, **(extra_environ or {})}
+    # The version is told once: wheel, image and DAGs must not differ when a file changes meanwhile.
+    environment = {**os.environ, **(extra_environ or {}), "BIGFLOW_VERSION": version}
     subprocess.run(cmd, cwd=cwd, env=environment, check=True, stdout=sys.stderr.fileno())
 
 

@@ -60,10 +60,10 @@ def _dispatch(argv: list[str]) -> int:
     for command in BUILD_COMMANDS:
         if command.name == name:
             return _build(command, argv[1:])
-    from bigflow_backend.console.versions import project_version, release
+    from bigflow_backend.console.versions import print_version, release
 
     if name in {"project-version", "pv"}:
-        return project_version(argv[1:])
+        return print_version(argv[1:])
     if name == "release":
         return release(argv[1:])
     print(f"bigflow: unknown command {name!r}; see `bigflow --help`", file=sys.stderr)

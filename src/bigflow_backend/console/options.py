@@ -129,13 +129,12 @@ _FORMATS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%
 
 
 def _start_time(text: str | None) -> datetime:
-    """The start time, naive UTC; the one place where a build reads the clock."""
+    """The start time in UTC; the one place where a build reads the clock."""
     if text is None or text.upper() == "NOW":
-        now = datetime.now(timezone.utc).replace(tzinfo=None)
-        return now.replace(minute=0, second=0, microsecond=0)
+        return datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
     for form in _FORMATS:
         try:
-            return datetime.strptime(text, form)  # noqa: DTZ007  (UTC, as the help says)
+            return datetime.strptime(text, form).replace(tzinfo=timezone.utc)
         except ValueError:  # noqa: PERF203  (the next form may fit)
             continue
     raise UserError(

@@ -130,7 +130,7 @@ def load(project: Project, content: Content, settings: ConfigSettings) -> Loaded
 
 def _advice(loaded: Loaded, content: Content) -> list[str]:
     """What the user should know and need not act on."""
-    found = list(loaded.requirements.warnings)
+    found = [*loaded.project.version.notes, *loaded.requirements.warnings]
     stated = getattr(loaded.distribution, "install_requires", None)
     if not stated and not loaded.project.requirements.is_file():
         found.append("there is no resources/requirements.txt: the wheel has no dependencies")
