@@ -7,11 +7,13 @@ support.engine COMMAND...``
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,10 +74,11 @@ def docker_engine(*, log: Callable[[str], None] = lambda _line: None) -> Iterato
 
 def _reachable() -> Engine | None:
     # `from_env` follows DOCKER_HOST, else the current context of Docker's command line.
-    try:
-        client = docker.from_env(timeout=10)
-    except (DockerException, requests.RequestException):
-        return None
+    with _sockets_may_leak():
+        try:
+            client = docker.from_env(timeout=10)
+        except (DockerException, requests.RequestException):
+            return None
     with contextlib.closing(client):
         return Engine(client.api.base_url, f"Docker Engine {client.version()['Version']}")
 
@@ -141,10 +144,21 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(1 / tries_per_second)
             raise _UnavailableError(f"dockerd ended: {_last_line(log.read_text(errors='replace'))}")
-        with contextlib.suppress(DockerException, requests.RequestException):
+        with _sockets_may_leak(), contextlib.suppress(DockerException, requests.RequestException):
             docker.DockerClient(url, timeout=10).close()
             return
     raise _UnavailableError(f"dockerd did not answer within {_START_SECONDS} seconds")
+
+
+@contextlib.contextmanager
+def _sockets_may_leak() -> Iterator[None]:
+    """Collects what docker-py leaves open when it is refused: it never closes that socket."""
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
