@@ -1,0 +1,265 @@
+"""The tests' kubelet: real containers, their logs, exit codes, secrets and ends."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.kubernetes import Kubernetes
+from support.kubernetes.container_spec import expand
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from docker import DockerClient
+
+    from support.kubernetes import PodRecord
+
+pytestmark = pytest.mark.engine
+TIMEOUT = 60
+PODS = "/api/v1/namespaces/default/pods"
+
+
+def run(
+    kubernetes: Kubernetes,
+    image: str,
+    script: str,
+    *,
+    arguments: Sequence[str] = (),
+    spec: dict[str, Any] | None = None,
+    **more: Any,
+) -> str:
+    """Creates a pod that runs the script; returns its name."""
+    container = {
+        "name": "base",
+        "image": image,
+        "command": ["python3", "-u", "-c"],
+        "args": [script, *arguments],
+        **more,
+    }
+    body = {
+        "metadata": {"generateName": "test-"},
+        "spec": {"restartPolicy": "Never", "containers": [container], **(spec or {})},
+    }
+    return str(kubernetes.cluster.create_pod("default", body)["metadata"]["name"])
+
+
+def is_finished(pods: list[PodRecord]) -> bool:
+    return all(pod.finished for pod in pods)
+
+
+def finished(kubernetes: Kubernetes) -> PodRecord:
+    (pod,) = kubernetes.wait_for(is_finished, timeout=TIMEOUT)
+    return pod
+
+
+def waiting(kubernetes: Kubernetes) -> PodRecord:
+    (pod,) = kubernetes.wait_for(lambda pods: bool(pods[0].reason), timeout=TIMEOUT)
+    return pod
+
+
+def get(kubernetes: Kubernetes, path: str) -> Generator[bytes, None, None]:
+    """The lines of an answer, as they come."""
+    host = kubernetes.url.removeprefix("http://")
+    connection = http.client.HTTPConnection(host, timeout=TIMEOUT)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {kubernetes.token}"})
+        answer = connection.getresponse()
+        assert answer.status == 200, answer.read()
+        yield from answer
+    finally:
+        connection.close()
+
+
+def test_the_log_and_the_exit_code(kubernetes: Kubernetes, base_image: str) -> None:
+    script = "import sys; print('żółw'); print('err', file=sys.stderr); print('end', end='')"
+    name = run(kubernetes, base_image, script)
+    pod = finished(kubernetes)
+    assert (pod.phase, pod.reason, pod.exit_code) == ("Succeeded", "Completed", 0)
+    assert sorted(pod.log.splitlines()) == ["end", "err", "żółw"]
+    assert pod.started is not None
+    assert pod.finished is not None
+    assert pod.created < pod.started < pod.finished
+    assert pod.deleted is None
+    kubernetes.cluster.delete("pods", "default", name, {})
+    (pod,) = kubernetes.wait_for(lambda pods: pods[0].deleted is not None, timeout=TIMEOUT)
+    assert "żółw" in pod.log
+
+
+def test_a_failure(kubernetes: Kubernetes, base_image: str) -> None:
+    run(kubernetes, base_image, "raise SystemExit(3)")
+    pod = finished(kubernetes)
+    assert (pod.phase, pod.reason, pod.exit_code) == ("Failed", "Error", 3)
+
+
+def test_a_program_that_is_not_there(kubernetes: Kubernetes, base_image: str) -> None:
+    run(kubernetes, base_image, "", command=["no-such-program"])
+    pod = finished(kubernetes)
+    assert (pod.phase, pod.reason, pod.exit_code) == ("Failed", "StartError", 128)
+    assert "no-such-program" in " ".join(kubernetes.events())
+
+
+def test_the_environment(kubernetes: Kubernetes, base_image: str) -> None:
+    kubernetes.create_secret("db-password", {"other": "s3cr$(A)t", "o.k": "all"})
+    run(
+        kubernetes,
+        base_image,
+        "import os, sys; env = os.environ\n"
+        "print([env.get(name) for name in 'ABCDP'], sys.argv[1:], env['o.k'])",
+        arguments=["$(A)"],
+        envFrom=[{"secretRef": {"name": "db-password"}}],
+        env=[
+            {"name": "A", "value": "a b\n$x"},
+            {"name": "B", "value": "$(A)-$$(A)-$(Z)"},
+            {"name": "C", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
+            {
+                "name": "D",
+                "valueFrom": {"secretKeyRef": {"name": "none", "key": "k", "optional": True}},
+            },
+            {"name": "P", "valueFrom": {"secretKeyRef": {"name": "db-password", "key": "other"}}},
+        ],
+    )
+    values = ["a b\n$x", "a b\n$x-$(A)-$(Z)", "default", None, "s3cr$(A)t"]
+    assert finished(kubernetes).log == f"{values} {values[:1]} all\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expanded"),
+    [
+        ("$(A)", "a"),
+        ("$$(A)", "$(A)"),
+        ("$$$(A)", "$a"),
+        ("$(B) $A $", "$(B) $A $"),
+        ("$()", "$()"),
+    ],
+)
+def test_references_in_arguments(text: str, expanded: str) -> None:
+    assert expand(text, {"A": "a"}) == expanded
+
+
+def test_the_limits_and_the_user(kubernetes: Kubernetes, base_image: str) -> None:
+    run(
+        kubernetes,
+        base_image,
+        "import os; print(os.getuid(), os.getgid(), os.getcwd())",
+        spec={"securityContext": {"runAsUser": 65534, "runAsGroup": 65534}},
+        workingDir="/tmp",
+        resources={"limits": {"memory": "64Mi", "cpu": "500m"}},
+    )
+    assert finished(kubernetes).log == "65534 65534 /tmp\n"
+
+
+def test_the_memory_limit_is_enforced(kubernetes: Kubernetes, base_image: str) -> None:
+    run(
+        kubernetes,
+        base_image,
+        "x = bytearray(256 * 2**20)",
+        resources={"limits": {"memory": "32Mi"}},
+    )
+    pod = finished(kubernetes)
+    assert (pod.phase, pod.reason, pod.exit_code) == ("Failed", "OOMKilled", 137)
+
+
+MISSING = {"name": "A", "valueFrom": {"secretKeyRef": {"name": "db-password", "key": "k"}}}
+
+
+def test_a_missing_secret(kubernetes: Kubernetes, base_image: str) -> None:
+    run(kubernetes, base_image, "", env=[MISSING])
+    pod = waiting(kubernetes)
+    assert (pod.phase, pod.reason) == ("Pending", "CreateContainerConfigError")
+    assert f'{pod.name}: Failed: Error: secrets "db-password" not found' in kubernetes.events()
+
+
+def test_a_missing_key_of_a_secret(kubernetes: Kubernetes, base_image: str) -> None:
+    kubernetes.create_secret("db-password", {"other": ""})
+    run(kubernetes, base_image, "", env=[MISSING])
+    assert waiting(kubernetes).reason == "CreateContainerConfigError"
+
+
+def test_a_missing_image(kubernetes: Kubernetes) -> None:
+    name = run(kubernetes, "bigflow-test/none:1", "")
+    pod = waiting(kubernetes)
+    assert (pod.phase, pod.reason) == ("Pending", "ErrImagePull")
+    kubernetes.cluster.delete("pods", "default", name, {})
+    kubernetes.wait_for(lambda pods: pods[0].deleted is not None, timeout=TIMEOUT)
+
+
+def test_a_pod_that_fits_no_node(kubernetes: Kubernetes, base_image: str) -> None:
+    run(kubernetes, base_image, "", spec={"nodeSelector": {"disk": "fast"}})
+    kubernetes.wait_for(lambda _: len(kubernetes.events()) == 1, timeout=TIMEOUT)
+    run(kubernetes, base_image, "", resources={"limits": {"nvidia.com/gpu": "1"}})
+    kubernetes.wait_for(lambda _: len(kubernetes.events()) == 2, timeout=TIMEOUT)
+    first, second = kubernetes.events()
+    assert "FailedScheduling: 0/1 nodes are available" in first
+    assert "Insufficient nvidia.com/gpu" in second
+    for pod in kubernetes.pods:
+        kubernetes.cluster.delete("pods", "default", pod.name, {})
+    assert all(pod.deleted for pod in kubernetes.pods)
+
+
+def containers_of(pod: PodRecord, engine: DockerClient) -> list[Any]:
+    return engine.containers.list(all=True, filters={"label": f"io.kubernetes.pod.uid={pod.uid}"})
+
+
+FOREVER = "import time; print('up')\nwhile True: time.sleep(60)"
+
+
+def test_deleting_a_pod_kills_its_container(
+    kubernetes: Kubernetes, base_image: str, engine: DockerClient
+) -> None:
+    name = run(kubernetes, base_image, FOREVER)
+    (pod,) = kubernetes.wait_for(lambda pods: bool(pods[0].started), timeout=TIMEOUT)
+    assert len(containers_of(pod, engine)) == 1
+    deleted = kubernetes.cluster.delete("pods", "default", name, {})
+    assert "deletionTimestamp" in deleted["metadata"]
+    (pod,) = kubernetes.wait_for(lambda pods: pods[0].deleted is not None, timeout=TIMEOUT)
+    assert pod.exit_code == 137
+    assert containers_of(pod, engine) == []
+
+
+def test_stopping_the_cluster_leaves_no_container(engine: DockerClient, base_image: str) -> None:
+    with Kubernetes(engine) as kubernetes:
+        run(kubernetes, base_image, FOREVER)
+        (pod,) = kubernetes.wait_for(lambda pods: bool(pods[0].started), timeout=TIMEOUT)
+    assert containers_of(pod, engine) == []
+
+
+def test_the_deadline_of_a_pod(kubernetes: Kubernetes, base_image: str) -> None:
+    run(kubernetes, base_image, FOREVER, spec={"activeDeadlineSeconds": 1})
+    pod = finished(kubernetes)
+    assert (pod.phase, pod.reason) == ("Failed", "DeadlineExceeded")
+
+
+def test_a_log_is_followed_to_its_end(kubernetes: Kubernetes, base_image: str) -> None:
+    name = run(kubernetes, base_image, "for n in range(3): print(n)")
+    kubernetes.wait_for(lambda pods: bool(pods[0].started), timeout=TIMEOUT)
+    lines = list(get(kubernetes, f"{PODS}/{name}/log?follow=True&timestamps=true"))
+    assert [line.split()[1] for line in lines] == [b"0", b"1", b"2"]
+    assert all(line.split()[0].endswith(b"Z") for line in lines)
+    assert list(get(kubernetes, f"{PODS}/{name}/log?tailLines=1")) == [b"2\n"]
+    assert list(get(kubernetes, f"{PODS}/{name}/log?sinceSeconds=3600")) == [b"0\n", b"1\n", b"2\n"]
+
+
+def test_a_watch_tells_the_whole_life(kubernetes: Kubernetes, base_image: str) -> None:
+    name = run(kubernetes, base_image, "")
+    seen: list[tuple[str, str]] = []
+    with contextlib.closing(get(kubernetes, f"{PODS}?watch=1&timeoutSeconds={TIMEOUT}")) as lines:
+        for line in lines:
+            change = json.loads(line)
+            step = (change["type"], change["object"]["status"]["phase"])
+            if step == ("MODIFIED", "Succeeded") and step not in seen:
+                kubernetes.cluster.delete("pods", "default", name, {})
+            seen.append(step)
+            if step[0] == "DELETED":
+                break
+    assert seen[0] == ("ADDED", "Pending")
+    assert ("MODIFIED", "Running") in seen
+    assert seen[-1] == ("DELETED", "Succeeded")
+
+
+def test_a_watch_ends_when_its_time_is_over(kubernetes: Kubernetes) -> None:
+    assert list(get(kubernetes, f"{PODS}?watch=1&timeoutSeconds=1")) == []

@@ -1,0 +1,94 @@
+"""The output of one container, line by line, for readers that may follow it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["ContainerLog", "LogLine"]
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line without its end, and when it was written."""
+
+    time: datetime
+    content: bytes
+
+    def encoded(self, *, timestamp: bool) -> bytes:
+        """As the API sends it; the time is RFC 3339 with nanoseconds."""
+        stamp = self.time.strftime("%Y-%m-%dT%H:%M:%S.%f000Z ").encode() if timestamp else b""
+        return stamp + self.content + b"\n"
+
+
+class ContainerLog:
+    """Lines that one thread appends while others read."""
+
+    def __init__(self) -> None:
+        self._lines: list[LogLine] = []
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def write(self, chunks: Iterable[bytes]) -> None:
+        """Appends the whole lines of a stream until it ends; its chunks may end within a line."""
+        rest = b""
+        for chunk in chunks:
+            *lines, rest = (rest + chunk).split(b"\n")
+            self._append(lines)
+
+    def complete(self, output: bytes) -> None:
+        """Appends what ``output``, all that was written, has beyond the lines so far.
+
+        Docker may end the stream of a container's log before its very last lines.
+        """
+        lines = output.removesuffix(b"\n").split(b"\n") if output else []
+        self._append(lines[len(self._lines) :])
+
+    def close(self) -> None:
+        """Nothing follows: readers that follow the log come to its end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    @property
+    def text(self) -> str:
+        """All lines; what is not UTF-8 is replaced."""
+        return b"".join(line.encoded(timestamp=False) for line in self.read()).decode(
+            errors="replace"
+        )
+
+    def read(self, *, since: datetime | None = None, tail: int | None = None) -> list[LogLine]:
+        """The lines so far, of these the last ``tail``, of these the ones from ``since`` on."""
+        with self._changed:
+            lines = self._lines if tail is None else self._lines[max(0, len(self._lines) - tail) :]
+            return [line for line in lines if since is None or line.time >= since]
+
+    def follow(
+        self, *, since: datetime | None = None, tail: int | None = None
+    ) -> Iterator[list[LogLine]]:
+        """The lines as :meth:`read` has them, then those to come, until the log is closed."""
+        with self._changed:
+            seen = len(self._lines)
+            lines = self.read(since=since, tail=tail)
+        while True:
+            if lines:
+                yield lines
+            with self._changed:
+                while not self._closed and len(self._lines) == seen:
+                    self._changed.wait()
+                lines = self._lines[seen:]
+                seen += len(lines)
+                if not lines:
+                    return
+
+    def _append(self, lines: list[bytes]) -> None:
+        if lines:
+            now = datetime.now(timezone.utc)
+            with self._changed:
+                self._lines.extend(LogLine(now, line) for line in lines)
+                self._changed.notify_all()

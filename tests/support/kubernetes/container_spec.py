@@ -1,0 +1,118 @@
+"""From a pod's container to the arguments of the Docker Engine."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from support.kubernetes.status import ApiError
+from support.kubernetes.syntax import parse_quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from support.kubernetes.cluster import Cluster, Object
+
+__all__ = ["ContainerConfigError", "ContainerSpec", "container_spec", "expand"]
+
+# https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
+_REFERENCE = re.compile(r"\$\$|\$\((?P<name>[^()]*)\)")
+
+
+class ContainerConfigError(Exception):
+    """The container cannot be made; its pod waits with CreateContainerConfigError."""
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """What one container is started with."""
+
+    name: str
+    image: str
+    command: list[str]
+    """Takes the place of the image's entrypoint, unless it is empty."""
+    arguments: list[str]
+    """Take the place of the image's command, unless both lists are empty."""
+    environment: dict[str, str]
+    user: str | None
+    working_directory: str | None
+    memory_bytes: int | None
+    nano_cpus: int | None
+    host_network: bool
+
+
+def container_spec(pod: Object, cluster: Cluster) -> ContainerSpec:
+    """The only container of the pod, with its secrets read.
+
+    :raises ContainerConfigError: for a secret, or a key in one, that does not exist.
+    """
+    (container,) = pod["spec"]["containers"]
+    environment = dict(_environment(pod, container, cluster))
+    limits = container.get("resources", {}).get("limits", {})
+    security = {**pod["spec"].get("securityContext", {}), **container.get("securityContext", {})}
+    ids = [str(security[key]) for key in ("runAsUser", "runAsGroup") if key in security]
+    return ContainerSpec(
+        name=container["name"],
+        image=container["image"],
+        command=[expand(word, environment) for word in container.get("command", [])],
+        arguments=[expand(word, environment) for word in container.get("args", [])],
+        environment=environment,
+        user=":".join(ids) or None,
+        working_directory=container.get("workingDir"),
+        memory_bytes=int(parse_quantity(limits["memory"])) if "memory" in limits else None,
+        nano_cpus=int(parse_quantity(limits["cpu"]) * 10**9) if "cpu" in limits else None,
+        host_network=pod["spec"].get("hostNetwork", False),
+    )
+
+
+def expand(text: str, environment: Mapping[str, str]) -> str:
+    """Replaces ``$(NAME)`` where the variable exists; ``$$`` stands for one ``$``."""
+
+    def replacement(match: re.Match[str]) -> str:
+        if match[0] == "$$":
+            return "$"
+        return environment.get(match["name"], match[0])
+
+    return _REFERENCE.sub(replacement, text)
+
+
+def _environment(
+    pod: Object, container: Mapping[str, Any], cluster: Cluster
+) -> Iterator[tuple[str, str]]:
+    namespace = pod["metadata"]["namespace"]
+    known: dict[str, str] = {}
+    for source in container.get("envFrom", []):
+        reference = source["secretRef"]
+        prefix = source.get("prefix", "")
+        for key, value in _secret(cluster, namespace, reference).items():
+            known[prefix + key] = value
+            yield prefix + key, value
+    for variable in container.get("env", []):
+        name, source = variable["name"], variable.get("valueFrom")
+        if source is None:
+            value = expand(variable.get("value", ""), known)
+        elif "fieldRef" in source:
+            value = pod["metadata"][source["fieldRef"]["fieldPath"].removeprefix("metadata.")]
+        else:
+            reference = source["secretKeyRef"]
+            secret, key = _secret(cluster, namespace, reference), reference["key"]
+            if key not in secret:
+                if reference.get("optional"):
+                    continue
+                where = f"{namespace}/{reference['name']}"
+                raise ContainerConfigError(f"couldn't find key {key} in Secret {where}")
+            value = secret[key]
+        known[name] = value
+        yield name, value
+
+
+def _secret(cluster: Cluster, namespace: str, reference: Mapping[str, Any]) -> dict[str, str]:
+    try:
+        secret = cluster.get("secrets", namespace, reference["name"])
+    except ApiError as missing:
+        if reference.get("optional"):
+            return {}
+        raise ContainerConfigError(str(missing)) from missing
+    return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}

@@ -1,0 +1,89 @@
+"""The node: watches the cluster for pods and runs their containers on a Docker Engine."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from support.kubernetes.pod_worker import PodWorker
+from support.kubernetes.syntax import parse_quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from docker import DockerClient
+
+    from support.kubernetes.cluster import Cluster, Object
+
+__all__ = ["Kubelet", "Node"]
+
+
+@dataclass(frozen=True)
+class Node:
+    """The one node of the cluster."""
+
+    name: str = "node"
+    labels: Mapping[str, str] = field(default_factory=lambda: {"kubernetes.io/os": "linux"})
+    allocatable: Mapping[str, str] = field(default_factory=lambda: {"cpu": "8", "memory": "32Gi"})
+    """What one pod may request at most; other resources, such as GPUs, it has none of."""
+
+    def why_not(self, pod: Object) -> str | None:
+        """Why the pod cannot be scheduled here."""
+        selector = pod["spec"].get("nodeSelector", {})
+        if not selector.items() <= self.labels.items():
+            return "node(s) didn't match Pod's node affinity/selector"
+        resources = pod["spec"]["containers"][0].get("resources", {})
+        wanted = {**resources.get("limits", {}), **resources.get("requests", {})}
+        for name, quantity in wanted.items():
+            if parse_quantity(quantity) > parse_quantity(self.allocatable.get(name, "0")):
+                return f"Insufficient {name}"
+        return None
+
+
+class Kubelet:
+    """Gives each new pod to a :class:`PodWorker` and tells it when the pod is to go."""
+
+    def __init__(self, cluster: Cluster, engine: DockerClient, node: Node) -> None:
+        self._cluster = cluster
+        self._engine = engine
+        self._node = node
+        self._workers: dict[str, PodWorker] = {}
+        self._thread = threading.Thread(target=self._watch, name="kubelet")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Kills what runs. The cluster's log of changes must be closed, which ends the watch."""
+        self._thread.join()
+        for worker in self._workers.values():
+            worker.terminate(grace_seconds=0)
+        for worker in self._workers.values():
+            worker.join()
+
+    def _watch(self) -> None:
+        for change in self._cluster.changes.watch("pods", after=0, timeout=None):
+            uid = change.object["metadata"]["uid"]
+            if change.type == "ADDED":
+                self._schedule(change.object)
+            elif uid in self._workers and "deletionTimestamp" in change.object["metadata"]:
+                grace = change.object["metadata"]["deletionGracePeriodSeconds"]
+                self._workers[uid].terminate(grace_seconds=grace)
+
+    def _schedule(self, pod: Object) -> None:
+        why_not = self._node.why_not(pod)
+        if why_not:
+            message = f"0/1 nodes are available: 1 {why_not}."
+            condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+            self._cluster.set_pod_status(pod, conditions=[{**condition, "message": message}])
+            self._cluster.record_event(pod, "FailedScheduling", message, warning=True)
+        elif self._cluster.bind_pod(pod, self._node.name):
+            meta = pod["metadata"]
+            name = f"{meta['namespace']}/{meta['name']}"
+            self._cluster.record_event(
+                pod, "Scheduled", f"Successfully assigned {name} to {self._node.name}"
+            )
+            worker = PodWorker(pod, self._cluster, self._engine)
+            self._workers[meta["uid"]] = worker
+            worker.start()

@@ -1,0 +1,193 @@
+"""The life of one pod on the node: from its secrets to its exit code and its removal."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from docker.errors import APIError, ImageNotFound
+
+from support.kubernetes.cluster import timestamp
+from support.kubernetes.container_log import ContainerLog
+from support.kubernetes.container_spec import (
+    ContainerConfigError,
+    ContainerSpec,
+    container_spec,
+)
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+    from support.kubernetes.cluster import Cluster, Object
+
+__all__ = ["PodWorker"]
+
+# The tests' containers need no time to say goodbye, and PID 1 ignores SIGTERM by default, so an
+# honest grace period would only be waited for.
+_LONGEST_GRACE_SECONDS = 1
+_CANNOT_START = 128
+
+
+class PodWorker:
+    """Runs a pod's container in a thread of its own."""
+
+    def __init__(self, pod: Object, cluster: Cluster, engine: DockerClient) -> None:
+        self._pod = pod
+        self._cluster = cluster
+        self._engine = engine
+        self._thread = threading.Thread(target=self._run, name=pod["metadata"]["name"])
+        self._lock = threading.Lock()
+        self._container: Container | None = None
+        self._deadline_passed = False
+        self._removal = threading.Event()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self) -> None:
+        self._thread.join()
+
+    def terminate(self, *, grace_seconds: int) -> None:
+        """Stops the container, and has the pod removed when it is stopped. Returns at once."""
+        self._removal.set()
+        threading.Thread(target=self._stop, args=(grace_seconds,)).start()
+
+    def _run(self) -> None:
+        try:
+            self._run_container()
+            self._removal.wait()
+        finally:
+            self._cluster.remove_pod(self._pod)
+
+    def _run_container(self) -> None:
+        self._cluster.set_pod_status(
+            self._pod,
+            startTime=timestamp(),
+            conditions=[{"type": "PodScheduled", "status": "True"}],
+            hostIP="127.0.0.1",
+            podIP="127.0.0.1",
+        )
+        name = self._pod["spec"]["containers"][0]["name"]
+        try:
+            spec = container_spec(self._pod, self._cluster)
+            container = self._created(spec)
+        except ContainerConfigError as error:
+            self._event("Failed", f"Error: {error}", warning=True)
+            self._wait("CreateContainerConfigError", str(error))
+            return
+        except ImageNotFound:
+            image = self._pod["spec"]["containers"][0]["image"]
+            message = f'Failed to pull image "{image}": {image}: not found'
+            self._event("Failed", message, warning=True)
+            self._wait("ErrImagePull", message)
+            return
+        self._event("Created", f"Created container {name}")
+        try:
+            self._follow(container, name)
+        finally:
+            with self._lock:
+                self._container = None
+            container.remove(force=True, v=True)
+
+    def _created(self, spec: ContainerSpec) -> Container:
+        options: dict[str, Any] = {
+            "entrypoint": spec.command or None,
+            # Docker keeps the image's command for an empty list, and Kubernetes drops it when it
+            # is given a command.
+            "command": spec.arguments or ([] if spec.command else None),
+            "environment": spec.environment,
+            "user": spec.user,
+            "working_dir": spec.working_directory,
+            "network_mode": "host" if spec.host_network else "none",
+            "mem_limit": spec.memory_bytes,
+            "nano_cpus": spec.nano_cpus,
+            "labels": {"io.kubernetes.pod.uid": self._pod["metadata"]["uid"]},
+            "hostname": None if spec.host_network else self._pod["metadata"]["name"][:63],
+        }
+        return self._engine.containers.create(spec.image, **options)
+
+    def _follow(self, container: Container, name: str) -> None:
+        log, started = ContainerLog(), timestamp()
+        timer: threading.Timer | None = None
+        try:
+            with self._lock:
+                if self._removal.is_set():
+                    return
+                container.start()
+                self._container = container
+        except APIError as error:
+            # As containerd tells of a program that does not exist in the image.
+            log.close()
+            self._cluster.attach_log(self._pod, log)
+            self._event("Failed", f"Error: {error.explanation}", warning=True)
+            self._finish(name, started, _CANNOT_START, "StartError", str(error.explanation))
+            return
+        self._cluster.attach_log(self._pod, log)
+        self._event("Started", f"Started container {name}")
+        self._set_phase("Running", name, {"running": {"startedAt": started}})
+        deadline = self._pod["spec"].get("activeDeadlineSeconds")
+        if deadline is not None:
+            timer = threading.Timer(deadline, self._pass_deadline)
+            timer.start()
+        try:
+            log.write(container.logs(stream=True, follow=True))
+            code = int(container.wait(timeout=None)["StatusCode"])
+            log.complete(container.logs())
+            container.reload()
+            killed = container.attrs["State"]["OOMKilled"]
+        finally:
+            log.close()
+            if timer is not None:
+                timer.cancel()
+        reason = "OOMKilled" if killed else "Error" if code else "Completed"
+        self._finish(name, started, code, reason)
+
+    def _finish(
+        self, name: str, started: str, code: int, reason: str, message: str | None = None
+    ) -> None:
+        terminated = {
+            "exitCode": code,
+            "reason": reason,
+            "message": message,
+            "startedAt": started,
+            "finishedAt": timestamp(),
+        }
+        more: dict[str, str] = {}
+        if self._deadline_passed:
+            why = "Pod was active on the node longer than the specified deadline"
+            more = {"reason": "DeadlineExceeded", "message": why}
+        failed = code != 0 or self._deadline_passed
+        self._set_phase(
+            "Failed" if failed else "Succeeded", name, {"terminated": terminated}, **more
+        )
+
+    def _pass_deadline(self) -> None:
+        self._deadline_passed = True
+        self._event("DeadlineExceeded", "Pod was active longer than its deadline", warning=True)
+        self._stop(_LONGEST_GRACE_SECONDS)
+
+    def _stop(self, grace_seconds: int) -> None:
+        with self._lock:
+            if self._container is not None:
+                self._container.stop(timeout=min(grace_seconds, _LONGEST_GRACE_SECONDS))
+
+    def _wait(self, reason: str, message: str) -> None:
+        name = self._pod["spec"]["containers"][0]["name"]
+        self._set_phase("Pending", name, {"waiting": {"reason": reason, "message": message}})
+
+    def _set_phase(self, phase: str, name: str, state: dict[str, Any], **more: str) -> None:
+        running = "running" in state
+        status = {
+            "name": name,
+            "image": self._pod["spec"]["containers"][0]["image"],
+            "imageID": "",
+            "ready": running,
+            "started": running,
+            "restartCount": 0,
+            "state": state,
+        }
+        self._cluster.set_pod_status(self._pod, phase=phase, containerStatuses=[status], **more)
+
+    def _event(self, reason: str, message: str, *, warning: bool = False) -> None:
+        self._cluster.record_event(self._pod, reason, message, warning=warning)

@@ -1,0 +1,171 @@
+"""A Kubernetes of one node for one test: started and stopped by a ``with`` block."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from support.kubernetes.cluster import Cluster
+from support.kubernetes.http_server import ApiServer
+from support.kubernetes.kubelet import Kubelet, Node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+    from docker import DockerClient
+    from typing_extensions import Self
+
+__all__ = ["Kubernetes", "PodRecord"]
+
+
+@dataclass(frozen=True)
+class PodRecord:
+    """What became of one pod. Its moments are resource versions, so they are in one order."""
+
+    uid: str
+    name: str
+    namespace: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    spec: Mapping[str, Any]
+    phase: str
+    reason: str
+    """Why it failed or waits: ``Error``, ``DeadlineExceeded``, ``ErrImagePull``, ..."""
+    exit_code: int | None
+    log: str
+    created: int
+    started: int | None
+    finished: int | None
+    deleted: int | None
+
+    @property
+    def container(self) -> Mapping[str, Any]:
+        container: Mapping[str, Any] = self.spec["containers"][0]
+        return container
+
+    @property
+    def image(self) -> str:
+        return str(self.container["image"])
+
+    @property
+    def command(self) -> list[str]:
+        """The whole command line: ``command`` and ``args``."""
+        return [*self.container.get("command", []), *self.container.get("args", [])]
+
+
+class Kubernetes:
+    """API server and kubelet; without an engine no pod is ever scheduled."""
+
+    def __init__(
+        self,
+        engine: DockerClient | None,
+        *,
+        namespaces: tuple[str, ...] = ("default",),
+        node: Node | None = None,
+    ) -> None:
+        self.cluster = Cluster(namespaces=namespaces)
+        self.token = secrets.token_hex()
+        self._server = ApiServer(self.cluster, self.token)
+        self._kubelet = Kubelet(self.cluster, engine, node or Node()) if engine else None
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        if self._kubelet is not None:
+            self._kubelet.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.cluster.changes.close()
+        if self._kubelet is not None:
+            self._kubelet.stop()
+        self._server.stop()
+
+    @property
+    def url(self) -> str:
+        return self._server.url
+
+    def kubeconfig(self, namespace: str = "default") -> dict[str, Any]:
+        """The configuration of a client; written as JSON it is YAML, too."""
+        context = {"cluster": "tests", "user": "tests", "namespace": namespace}
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "tests",
+            "clusters": [{"name": "tests", "cluster": {"server": self.url}}],
+            "users": [{"name": "tests", "user": {"token": self.token}}],
+            "contexts": [{"name": "tests", "context": context}],
+        }
+
+    def create_secret(
+        self, name: str, data: Mapping[str, str], *, namespace: str = "default"
+    ) -> None:
+        self.cluster.create_secret(
+            namespace, {"metadata": {"name": name}, "stringData": dict(data)}
+        )
+
+    @property
+    def pods(self) -> list[PodRecord]:
+        """All pods that ever were, in the order of their creation."""
+        histories: dict[str, list[Any]] = {}
+        for change in self.cluster.changes.of("pods"):
+            histories.setdefault(change.object["metadata"]["uid"], []).append(change)
+        return [self._record(history) for history in histories.values()]
+
+    def events(self) -> list[str]:
+        """The events of all pods so far, each as ``pod: reason: message``."""
+        return [
+            f"{e['involvedObject']['name']}: {e['reason']}: {e['message']}"
+            for e in (change.object for change in self.cluster.changes.of("events"))
+        ]
+
+    def wait_for(
+        self, predicate: Callable[[list[PodRecord]], bool], *, timeout: float
+    ) -> list[PodRecord]:
+        """The pods as soon as the predicate holds of them.
+
+        :raises TimeoutError: when it does not hold in time.
+        """
+        if not self.cluster.changes.wait_for(lambda: predicate(self.pods), timeout):
+            raise TimeoutError(f"within {timeout} seconds the pods only became: {self.pods}")
+        return self.pods
+
+    def _record(self, history: list[Any]) -> PodRecord:
+        pod = history[-1].object
+        meta, status = pod["metadata"], pod["status"]
+
+        def first(state: str) -> int | None:
+            return next((c.version for c in history if state in _state(c.object)), None)
+
+        state = _state(pod)
+        terminated = state.get("terminated", {})
+        details: Mapping[str, Any] = next(iter(state.values()), {})
+        log = self.cluster.log(meta["uid"])
+        return PodRecord(
+            uid=meta["uid"],
+            name=meta["name"],
+            namespace=meta["namespace"],
+            labels=meta.get("labels", {}),
+            annotations=meta.get("annotations", {}),
+            spec=pod["spec"],
+            phase=status["phase"],
+            reason=status.get("reason") or details.get("reason", ""),
+            exit_code=terminated.get("exitCode"),
+            log=log.text if log else "",
+            created=history[0].version,
+            started=first("running"),
+            finished=first("terminated"),
+            deleted=history[-1].version if history[-1].type == "DELETED" else None,
+        )
+
+
+def _state(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+    statuses = pod["status"].get("containerStatuses") or [{}]
+    state: Mapping[str, Any] = statuses[0].get("state", {})
+    return state
