@@ -1,0 +1,206 @@
+"""Which workflows a package holds: through `bigflow describe`, as the build asks."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.runtime import SAMPLE, describe, run_bigflow, write_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WORKFLOW = "import bigflow\n{name} = bigflow.Workflow({id!r}, [])\n"
+
+
+def workflow(name: str, workflow_id: str | None = None) -> str:
+    return WORKFLOW.format(name=name, id=workflow_id or name)
+
+
+def found(package: str, cwd: Path) -> list[tuple[str, str, str]]:
+    answer = describe("--project-package", package, cwd=cwd)
+    return [(w["id"], w["module"], w["variable"]) for w in answer["workflows"]]
+
+
+def fault(package: str, cwd: Path) -> tuple[str, str]:
+    answer = describe("--project-package", package, cwd=cwd)
+    return answer["error"]["message"], answer["error"]["hint"]
+
+
+def test_attributes_lists_dicts_and_results_of_factories_each_once() -> None:
+    assert found("runtime_sample", SAMPLE) == [
+        ("archive", "runtime_sample.workflow", "archive"),
+        # The same object as `same_again` there, and first met in the other module.
+        ("daily", "runtime_sample.loads.hourly", "daily"),
+        ("failing", "runtime_sample.loads.hourly", "failing"),
+        ("load_gdansk", "runtime_sample.loads.hourly", "listed"),
+        ("load_oslo", "runtime_sample.loads.hourly", "by_city"),
+    ]
+
+
+def test_nested_and_recursive_containers(tmp_path: Path) -> None:
+    text = workflow("a") + "nested = {'x': [({'y': bigflow.Workflow('b', [])},)]}\n"
+    text += "loop = []\nloop.append(loop)\nloop.append(bigflow.Workflow('c', []))\n"
+    write_files(tmp_path, {"p/__init__.py": text})
+    assert found("p", tmp_path) == [("a", "p", "a"), ("b", "p", "nested"), ("c", "p", "loop")]
+
+
+def test_modules_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+    say = "import sys\nprint(__name__, file=sys.stderr)\n"
+    files = ["c.py", "b/z.py", "__init__.py", "b/__init__.py", "a.py"]
+    write_files(tmp_path, {f"p/{file}": say for file in files})
+    answer = run_bigflow("describe", "--project-package", "p", cwd=tmp_path)
+    assert answer.stderr.split() == ["p", "p.a", "p.b", "p.b.z", "p.c"]
+
+
+def test_subclasses_of_workflow(tmp_path: Path) -> None:
+    text = "import bigflow\nclass Mine(bigflow.Workflow): pass\nw = Mine('w', [])\n"
+    write_files(tmp_path, {"p/__init__.py": text})
+    assert found("p", tmp_path) == [("w", "p", "w")]
+
+
+def test_main_modules_are_not_run(tmp_path: Path) -> None:
+    boom = "raise SystemExit('run')"
+    write_files(tmp_path, {"p/__init__.py": workflow("w"), "p/__main__.py": boom})
+    write_files(tmp_path, {"p/q/__init__.py": "", "p/q/__main__.py": boom})
+    assert found("p", tmp_path) == [("w", "p", "w")]
+
+
+def test_a_file_that_no_import_could_name_is_passed_over_aloud(tmp_path: Path) -> None:
+    write_files(tmp_path, {"p/__init__.py": workflow("w"), "p/my-script.py": "raise SystemExit"})
+    answer = run_bigflow("describe", "--project-package", "p", cwd=tmp_path)
+    assert answer.returncode == 0
+    assert "'my-script' in p is passed over" in answer.stderr
+
+
+def test_objects_that_answer_any_question_with_an_exception(tmp_path: Path) -> None:
+    text = """
+class Proxy:
+    def __getattribute__(self, name):
+        raise RuntimeError("no request context")
+proxy = Proxy()
+"""
+    write_files(tmp_path, {"p/__init__.py": workflow("w") + text})
+    assert found("p", tmp_path) == [("w", "p", "w")]
+
+
+def test_a_link_to_a_directory_above(tmp_path: Path) -> None:
+    write_files(tmp_path, {"p/__init__.py": "", "p/q/__init__.py": workflow("w")})
+    (tmp_path / "p/q/again").symlink_to(tmp_path / "p")
+    assert found("p", tmp_path) == [("w", "p.q", "w")]
+
+
+def test_a_package_in_a_zip_archive(tmp_path: Path) -> None:
+    archive = tmp_path / "p.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("p/__init__.py", "")
+        file.writestr("p/q/__init__.py", "")
+        file.writestr("p/q/flows.py", workflow("w"))
+    answer = describe("--project-package", "p", cwd=tmp_path, env={"PYTHONPATH": str(archive)})
+    assert [w["module"] for w in answer["workflows"]] == ["p.q.flows"]
+
+
+def test_a_package_that_is_one_module(tmp_path: Path) -> None:
+    write_files(tmp_path, {"single.py": workflow("w")})
+    assert found("single", tmp_path) == [("w", "single", "w")]
+
+
+def test_two_workflows_of_one_id_name_both_modules(tmp_path: Path) -> None:
+    write_files(tmp_path, {"p/__init__.py": "", "p/a.py": workflow("x", "w")})
+    write_files(tmp_path, {"p/b.py": workflow("y", "w")})
+    message, hint = fault("p", tmp_path)
+    assert message == "two workflows have the id 'w': p.a.x and p.b.y"
+    assert hint == "give each an id of its own"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("\n\nraise ValueError('no\\nvalue')", "p/a.py, line 3: ValueError: no value"),
+        ("raise SystemExit(0)", "p/a.py, line 1: SystemExit: 0"),
+        ("import sys\nsys.exit()", "p/a.py, line 2: SystemExit"),
+        ("x = 1\ndef f(:\n", "p/a.py, line 2: SyntaxError: "),
+        ("import nothing_of_that_name", "p/a.py, line 1: ModuleNotFoundError: No module named"),
+        ("from p import nothing", "p/a.py, line 1: ImportError: cannot import name 'nothing'"),
+        ("import json\njson.loads('[')", "p/a.py, line 2: JSONDecodeError: "),
+        ("import p.b", "p/b.py, line 2: ZeroDivisionError: division by zero"),
+        ("class X(BaseException): pass\nraise X", "p/a.py, line 2: X"),
+        ("x = '\0'", "source code string cannot contain null bytes"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named_with_its_line(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    write_files(tmp_path, {"p/__init__.py": "", "p/a.py": text, "p/b.py": "\n1 / 0"})
+    message, hint = fault("p", tmp_path)
+    assert told in message
+    assert message.endswith("(importing p.a)")
+    assert "\n" not in message + hint
+
+
+def test_what_this_package_refuses_is_named_with_its_line(tmp_path: Path) -> None:
+    write_files(tmp_path, {"p/__init__.py": "import bigflow\n\nw = bigflow.Workflow('', [])\n"})
+    message, hint = fault("p", tmp_path)
+    assert message == "p/__init__.py, line 3: a workflow's id cannot be '' (importing p)"
+    assert hint == "give it a string of letters, digits and _"
+
+
+def test_there_is_no_such_package(tmp_path: Path) -> None:
+    for name in ("nothing_of_that_name", "nothing.of.that.name"):
+        message, hint = fault(name, tmp_path)
+        assert message == f"there is no package {name!r}"
+        assert str(tmp_path) in hint
+
+
+class TestLoadingOne:
+    """`bigflow run` imports no more than it must."""
+
+    @pytest.fixture
+    def project(self, tmp_path: Path) -> Path:
+        job = "class J:\n    id = 'j'\n    def execute(self, context): print('ran', __name__)\n"
+        files = {
+            "p/__init__.py": "",
+            "p/a.py": "raise ValueError('broken')",
+            "p/b.py": job + "import bigflow\nw = bigflow.Workflow('w', [J()])",
+            "p/c.py": job + "import bigflow\nw = bigflow.Workflow('v', [J()])",
+            "p/d.py": "import os\nos.kill(os.getpid(), 9)",
+        }
+        return write_files(tmp_path, files)
+
+    def run(self, project: Path, *arguments: str) -> tuple[int, str, str]:
+        done = run_bigflow("run", *arguments, cwd=project)
+        return done.returncode, done.stdout, done.stderr
+
+    def test_a_broken_module_does_not_keep_others_from_running(self, project: Path) -> None:
+        status, out, error = self.run(project, "--job", "w.j", "--project-package", "p")
+        assert (status, error) == (0, "")
+        assert out.endswith("ran p.b\n")
+
+    def test_nothing_but_the_named_module_is_imported(self, project: Path) -> None:
+        arguments = ("--job", "v.j", "--project-package", "p", "--module", "p.c")
+        status, out, error = self.run(project, *arguments)
+        assert (status, error) == (0, "")
+        assert out.endswith("ran p.c\n")
+
+    def test_not_found_tells_of_modules_that_could_not_be_searched(self, project: Path) -> None:
+        (project / "p/d.py").unlink()
+        status, _, error = self.run(project, "--job", "x.j", "--project-package", "p")
+        assert status == 1
+        assert "no workflow 'x' in p; modules that cannot be imported: p/a.py, line 1: " in error
+        assert error.endswith("bigflow: there are: v, w\n")
+
+    def test_not_in_the_named_module(self, project: Path) -> None:
+        arguments = ("--job", "v.j", "--project-package", "p", "--module", "p.b")
+        status, _, error = self.run(project, *arguments)
+        assert (status, error) == (
+            1,
+            "bigflow: error: there is no workflow 'v' in p.b\nbigflow: there are: w\n",
+        )
+
+    def test_the_named_module_is_broken_or_missing(self, project: Path) -> None:
+        arguments = ("--job", "w.j", "--project-package", "p", "--module")
+        assert "p/a.py, line 1: ValueError: broken" in self.run(project, *arguments, "p.a")[2]
+        assert "there is no module 'p.e'" in self.run(project, *arguments, "p.e")[2]
+        assert "there is no module 'q.e'" in self.run(project, *arguments, "q.e")[2]
