@@ -1,3 +1,9 @@
 """What all tests share: the fixtures of ``tests/support``, which pytest finds beside this file."""
 
-pytest_plugins = ["support.airflow", "support.containers", "support.distribution", "support.kubernetes.fixtures"]
+pytest_plugins = [
+    "support.airflow",
+    "support.containers",
+    "support.distribution",
+    "support.kubernetes.fixtures",
+    "support.skips",
+]

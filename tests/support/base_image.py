@@ -32,7 +32,7 @@ __all__ = ["make_base_image"]
 
 _PACKAGES = (
     "base-files", "base-passwd", "bash", "ca-certificates", "coreutils", "dash", "findutils",
-    "grep", "libc-bin", "netbase", "python3", "python3-pip", "sed", "tar", "tzdata",
+    "grep", "libc-bin", "libstdc++6", "netbase", "python3", "python3-pip", "sed", "tar", "tzdata",
 )  # fmt: skip
 # `perl` and the packaging tools serve the packages' scripts, not their programs.
 _NOT_NEEDED = {"debconf", "dpkg", "perl-base"}

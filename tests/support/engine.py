@@ -27,7 +27,7 @@ from support.debian import DebianError, install
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Engine", "docker_engine"]
+__all__ = ["Engine", "docker_engine", "private_engine"]
 
 _START_SECONDS = 60
 _STOP_SECONDS = 30
@@ -43,6 +43,10 @@ class Engine:
     """What the SDK and the command line take as ``DOCKER_HOST``; None when there is no engine."""
     note: str
     """One line: which engine this is, or why there is none."""
+    is_private: bool = False
+    """Whether it was started for us: its containers have no network of their own."""
+    pid: int | None = None
+    """The process of one that was started for us."""
 
 
 class _UnavailableError(Exception):
@@ -61,14 +65,21 @@ def docker_engine(*, log: Callable[[str], None] = lambda _line: None) -> Iterato
     if reachable is not None:
         yield reachable
         return
+    with private_engine(log=log) as engine, contextlib.ExitStack() as stack:
+        if engine.url is not None:
+            stack.enter_context(_environment("DOCKER_HOST", engine.url))
+        yield engine
+
+
+@contextlib.contextmanager
+def private_engine(*, log: Callable[[str], None] = lambda _line: None) -> Iterator[Engine]:
+    """An engine that is started for the block, as root on Debian, and stopped after it."""
     with contextlib.ExitStack() as stack:
         try:
-            url = stack.enter_context(_private_engine(_dockerd(log), log))
-            engine = Engine(url, f"a private Docker Engine {_server_version(url)}")
+            url, pid = stack.enter_context(_started(_dockerd(log), log))
+            engine = Engine(url, f"a private Docker Engine {_server_version(url)}", pid)
         except _UnavailableError as reason:
             engine = Engine(None, f"no Docker Engine: {reason}")
-        else:
-            stack.enter_context(_environment("DOCKER_HOST", url))
         yield engine
 
 
@@ -107,7 +118,7 @@ def _dockerd(log: Callable[[str], None]) -> str:
 
 
 @contextlib.contextmanager
-def _private_engine(dockerd: str, log: Callable[[str], None]) -> Iterator[str]:
+def _started(dockerd: str, log: Callable[[str], None]) -> Iterator[tuple[str, int]]:
     log("starting a private Docker Engine")
     # A short path: that of a socket holds 107 characters at most.
     home = Path(tempfile.mkdtemp(prefix="engine-"))
@@ -131,7 +142,7 @@ def _private_engine(dockerd: str, log: Callable[[str], None]) -> Iterator[str]:
             )
         try:
             _wait_until_it_answers(process, url, home / "log")
-            yield url
+            yield url, process.pid
         finally:
             _stop(process)
     finally:

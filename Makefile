@@ -1,0 +1,56 @@
+# make demo      the sample project becomes a wheel, an image and DAGs
+# make test      what fits into ten minutes on two cores
+# make test-all  the longer matrices
+# make format    rewrites the sources as `make lint` wants them
+#
+# Each makes its own virtual environment with PYTHON, below .venv/.
+
+PYTHON ?= python3
+DEMO := .venv/demo
+TEST := .venv/test
+PYTEST = $(TEST)/bin/python -m pytest
+# Nothing is built in this tree: setuptools would leave a build/ whose leftovers it packs again.
+SOURCES := $(shell git ls-files --cached --others --exclude-standard src pyproject.toml setup.cfg)
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: demo test test-all lint format benchmark clean
+
+demo: $(DEMO)/ready
+	$(DEMO)/bin/python scripts/demo.py
+
+test: lint
+	$(PYTEST) -m "not slow"
+
+test-all: $(TEST)/ready
+	$(PYTEST) -m slow
+
+lint: $(TEST)/ready
+	$(TEST)/bin/ruff check .
+	$(TEST)/bin/ruff format --check .
+	$(TEST)/bin/mypy
+
+format: $(TEST)/ready
+	$(TEST)/bin/ruff check --fix .
+	$(TEST)/bin/ruff format .
+
+benchmark: $(TEST)/ready
+	$(TEST)/bin/python benchmarks/run.py
+
+# The distribution is on no index yet: a wheel of it stands in $(DEMO)/wheels, for find-links.
+$(DEMO)/ready: $(SOURCES) scripts/distribution.py
+	$(PYTHON) -m venv --clear $(DEMO)
+	$(DEMO)/bin/pip install --quiet --upgrade pip
+	$(DEMO)/bin/python scripts/distribution.py $(DEMO)/wheels
+	$(DEMO)/bin/pip install --quiet --find-links $(DEMO)/wheels "bigflow-backend[build]" \
+	  --requirement sample_project/resources/requirements.txt
+	touch $@
+
+$(TEST)/ready: pyproject.toml setup.cfg
+	$(PYTHON) -m venv --clear $(TEST)
+	$(TEST)/bin/pip install --quiet --upgrade pip
+	$(TEST)/bin/pip install --quiet --editable ".[build]" --group test
+	touch $@
+
+clean:
+	rm -rf .venv .cache build dist

@@ -1,0 +1,33 @@
+"""Skipped tests are told on the last line of a run; with ``BIGFLOW_REQUIRE_ALL=1`` they fail it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_reasons: dict[str, int] = {}
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        _reasons[reason] = _reasons.get(reason, 0) + 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _reasons and os.environ.get("BIGFLOW_REQUIRE_ALL") == "1":
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_unconfigure() -> Iterator[None]:
+    # After the summary, which would be the last line otherwise.
+    yield
+    for reason, count in sorted(_reasons.items()):
+        print(f"NOT RUN: {count} {'test' if count == 1 else 'tests'}: {reason}")
