@@ -21,15 +21,13 @@ __all__ = ["main"]
 
 _BUILD_COMMANDS = {
     "build": "run the tests, then build the package, the image and the DAGs",
-    "build-package": "run the tests, then build the wheel",
-    "build-image": "build the image from the wheel in dist/",
-    "build-dags": "build one DAG file per workflow",
+    "build-package": "run the tests, then build the wheel into dist/",
+    "build-image": "build the wheel and the image that it is installed in, into .image/",
+    "build-dags": "write an Airflow DAG for each workflow into .dags/",
     "project-version": "print the version that wheel, image and DAGs carry",
     "pv": "the same as project-version",
     "release": "tag the current commit with the next version, and push the tag",
 }
-_BUILD_LIBRARIES = {"build", "docker", "jinja2", "packaging", "pytest", "setuptools", "tomli"}
-"""What the extra ``build`` brings."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in _BUILD_COMMANDS:
-        return _build(arguments)
+        from bigflow_backend.console import main as build
+
+        return build(arguments)
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.version:
@@ -113,23 +113,6 @@ def _description(options: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def _build(arguments: Sequence[str]) -> int:
-    try:
-        from bigflow_backend.console import main as build_main
-
-        return int(build_main(arguments))
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in _BUILD_LIBRARIES:
-            raise
-        return _report(
-            BigflowError(
-                f"{arguments[0]} needs {missing}, which is not installed",
-                hint="pip install 'bigflow-backend[build]'",
-            )
-        )
-
-
 def _package_of_source_tree() -> str:
     """The main package of the project that the current directory lies in, as the build reads it."""
     from pathlib import Path
@@ -161,7 +144,7 @@ def _make_importable(directory: str, package: str) -> None:
 def _report(error: BigflowError) -> int:
     print(f"bigflow: error: {error.message}", file=sys.stderr)
     if error.hint:
-        print(f"bigflow: {error.hint}", file=sys.stderr)
+        print(f"  {error.hint}", file=sys.stderr)
     return 1
 
 

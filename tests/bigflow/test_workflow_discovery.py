@@ -189,14 +189,14 @@ class TestLoadingOne:
         status, _, error = self.run(project, "--job", "x.j", "--project-package", "p")
         assert status == 1
         assert "no workflow 'x' in p; modules that cannot be imported: p/a.py, line 1: " in error
-        assert error.endswith("bigflow: there are: v, w\n")
+        assert error.endswith("  there are: v, w\n")
 
     def test_not_in_the_named_module(self, project: Path) -> None:
         arguments = ("--job", "v.j", "--project-package", "p", "--module", "p.b")
         status, _, error = self.run(project, *arguments)
         assert (status, error) == (
             1,
-            "bigflow: error: there is no workflow 'v' in p.b\nbigflow: there are: w\n",
+            "bigflow: error: there is no workflow 'v' in p.b\n  there are: w\n",
         )
 
     def test_the_named_module_is_broken_or_missing(self, project: Path) -> None:
