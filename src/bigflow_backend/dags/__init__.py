@@ -65,9 +65,10 @@ def build_dags(
     """Writes ``.dags/`` anew: a file per workflow, ``image_version.txt`` and ``manifest.json``.
 
     ``image`` is the reference by which Kubernetes pulls the image, with a tag or a digest.
-    ``start_time``, in UTC where it has no zone, is the ``<start>`` of the DAG ids, and the one from which the workflows
-    were described. ``config`` is the configuration that all jobs run with; without it the Airflow
-    Variable of each workflow decides at run time. Equal arguments give equal bytes.
+    ``start_time``, in UTC where it has no zone, is the ``<start>`` of the DAG ids, and the one from
+    which the workflows were described. ``config`` is the configuration that all jobs run with;
+    without it the Airflow Variable of each workflow decides at run time. Equal arguments give
+    equal bytes.
 
     :raises UserError: for a workflow, a setting or a template that is wrong; what was in ``.dags/``
         is still there then.

@@ -122,12 +122,12 @@ def _check_seconds(field: str, value: Any, place: Place) -> None:
 def _check_configuration(workflow: WorkflowDescription, place: Place) -> None:
     name = workflow.env_variable
     # The template takes `var.value[name]`, which Jinja reads as an attribute: these are others.
-    if not isinstance(name, str) or not _VARIABLE.fullmatch(name) or name in {"get", "var"}:
+    if not _VARIABLE.fullmatch(name) or name in {"get", "var"}:
         raise place.fault(
             "env_variable",
             name,
             "which no template of Airflow can read safely",
-            "name the Airflow Variable with letters, digits, _, -, . and :, a letter first",
+            "name the Airflow Variable with letters, digits, _, -, . and :, no sign first",
         )
     if workflow.env_default is not None:
         check_text("env_default", workflow.env_default, place, lines=False)

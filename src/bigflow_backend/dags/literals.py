@@ -142,6 +142,8 @@ def calls_in(value: Value) -> frozenset[str]:
 
 def same(one: Value, other: Value) -> bool:
     """Whether two values have the same literal: ``1``, ``1.0`` and ``True`` are three values."""
+    if one is other:
+        return True
     if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
         return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, dict) and isinstance(other, dict):

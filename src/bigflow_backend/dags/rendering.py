@@ -7,6 +7,7 @@ put in afterwards, which tells where each of them stands, and ``verification`` f
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,9 +89,9 @@ class Renderer:
         for i, part in enumerate(_MARK.split(skeleton)):
             if i % 2 == 0:
                 parts.append(part)
-                begins = part.rpartition("\n")
-                if begins[1]:
-                    indent = re.match(" *", begins[2])[0]  # type: ignore[index]
+                _, newline, begun = part.rpartition("\n")
+                if newline:
+                    indent = begun[: len(begun) - len(begun.lstrip(" "))]
                 line, column = _advance(part, line, column)
                 continue
             value = self.values[int(part)]
@@ -129,7 +130,8 @@ def renderer(root: Path, template: str | None) -> Renderer:
     def finalize(_context: Any, value: Any) -> str:
         if isinstance(value, (_Source, jinja2.Undefined)):
             return str(value)  # which raises for an undefined one
-        literal(value)  # so that the error has the template's line
+        if template is not None:
+            literal(value)  # so that an error has the template's line
         values.append(value)
         return f"\0{len(values) - 1}\0"
 
@@ -156,6 +158,7 @@ def renderer(root: Path, template: str | None) -> Renderer:
     return Renderer(compiled, values, template)
 
 
+@functools.cache
 def _name(value: object) -> _Source:
     """The filter ``name``: a name of Python that stands in the file without quotes."""
     if not is_dotted_name(value):

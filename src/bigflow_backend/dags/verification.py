@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.dags.literals import Call, Name, Value, same
@@ -42,19 +42,23 @@ def verify(text: str, placed: Sequence[Placed], dag: Dag) -> None:
 
     :raises VerificationError: for the first thing that is wrong.
     """
-    tree = _parse(text)
-    nodes = list(ast.walk(tree))
-    _check_literals(nodes, placed)
-    constants: dict[str, Value] = {
-        "RUNTIME": dag.runtime,
-        "CONFIG": dag.config,
-        "common": dict(dag.common),
-    }
-    for name, value in constants.items():
-        _check_constant(nodes, name, value)
-    _check_dag(nodes, dag)
-    _check_tasks(nodes, dag)
-    _check_order(nodes, dag)
+    file = _read(_parse(text), placed)
+    _check_constants(file, dag)
+    _check_dag(file, dag)
+    _check_tasks(file, dag)
+    _check_order(file, dag)
+
+
+@dataclass
+class _File:
+    """What of a file the model speaks of."""
+
+    literals: dict[int, Value] = field(default_factory=dict)
+    """The values that were put in, by the ``id`` of their expressions."""
+    assigned: dict[str, list[ast.expr]] = field(default_factory=dict)
+    calls: dict[str, list[ast.Call]] = field(default_factory=dict)
+    order: set[tuple[Any, Any]] = field(default_factory=set)
+    """The tasks of each ``tasks[...] >> tasks[...]``."""
 
 
 def _parse(text: str) -> ast.Module:
@@ -71,55 +75,73 @@ def _parse(text: str) -> ast.Module:
     return tree
 
 
-def _check_literals(nodes: Sequence[ast.AST], placed: Sequence[Placed]) -> None:
-    by_span = {_span(node): node for node in nodes if isinstance(node, ast.expr)}
-    for literal in placed:
-        node = by_span.get(literal.span)
-        if node is None:
-            raise VerificationError(
-                f"line {literal.span[0]} of the result: a value stands in quotes, in a comment or"
-                " within a word"
-            )
-        if not same(_value(node), literal.value):
-            raise VerificationError(f"line {literal.span[0]} of the result: a value has changed")
+def _read(tree: ast.Module, placed: Sequence[Placed]) -> _File:
+    file = _File()
+    missing = {literal.span: literal.value for literal in placed}
+    nodes: list[ast.AST] = [tree]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.expr) and _is_literal(node, missing, file.literals):
+            continue
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                file.assigned.setdefault(name, []).append(value)
+            case ast.Call(func=ast.Name(id=name)):
+                file.calls.setdefault(name, []).append(node)
+            case ast.BinOp(op=ast.RShift(), left=left, right=right):
+                file.order.add((_task_id(left), _task_id(right)))
+        nodes.extend(ast.iter_child_nodes(node))
+    if missing:
+        line = min(missing)[0]
+        raise VerificationError(
+            f"line {line} of the result: a value stands in quotes, in a comment or within a word"
+        )
+    return file
 
 
-def _span(node: ast.expr) -> Span:
-    # A tree that was parsed has these.
-    return (
-        node.lineno,
-        node.col_offset,
-        node.end_lineno or 0,
-        node.end_col_offset or 0,
-    )
+def _is_literal(node: ast.expr, missing: dict[Span, Value], literals: dict[int, Value]) -> bool:
+    """Whether a literal was put in there; it moves from ``missing`` to ``literals`` then."""
+    span = (node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0)
+    if span not in missing:
+        return False
+    value = missing.pop(span)
+    if not same(_value(node, {}), value):
+        raise VerificationError(f"line {node.lineno} of the result: a value has changed")
+    literals[id(node)] = value
+    return True
 
 
-def _check_constant(nodes: Sequence[ast.AST], name: str, value: Value) -> None:
-    found = [
-        node.value
-        for node in nodes
-        if isinstance(node, ast.Assign)
-        and any(isinstance(target, ast.Name) and target.id == name for target in node.targets)
-    ]
-    if len(found) != 1:
-        raise VerificationError(f"{name} is assigned {len(found)} times")
-    _check_arguments(name, {"value": value}, {"value": _value(found[0])})
+def _check_constants(file: _File, dag: Dag) -> None:
+    constants: dict[str, Value] = {
+        "RUNTIME": dag.runtime,
+        "CONFIG": dag.config,
+        "common": dict(dag.common),
+    }
+    for name, value in constants.items():
+        found = file.assigned.get(name, [])
+        if len(found) != 1:
+            raise VerificationError(f"{name} is assigned {len(found)} times")
+        if not same(_value(found[0], file.literals), value):
+            raise VerificationError(f"{name} is not what the workflow says")
 
 
-def _check_dag(nodes: Sequence[ast.AST], dag: Dag) -> None:
-    calls = _calls(nodes, "DAG")
+def _check_dag(file: _File, dag: Dag) -> None:
+    calls = file.calls.get("DAG", [])
     if len(calls) != 1:
         raise VerificationError(f"the file has {len(calls)} DAGs, not one")
-    _check_arguments("the DAG", dag.arguments, calls[0])
+    _check_arguments("the DAG", dag.arguments, _named(calls[0], file.literals))
 
 
-def _check_tasks(nodes: Sequence[ast.AST], dag: Dag) -> None:
-    calls = _calls(nodes, "KubernetesPodOperator")
+def _check_tasks(file: _File, dag: Dag) -> None:
+    by_id: dict[object, list[Mapping[str, Any]]] = {}
+    for call in file.calls.get("KubernetesPodOperator", []):
+        named = _named(call, file.literals)
+        by_id.setdefault(named.get("task_id"), []).append(named)
     for task in dag.tasks:
-        found = [call for call in calls if call.get("task_id") == task.task_id]
+        found = by_id.get(task.task_id, [])
         if len(found) != 1:
             raise VerificationError(f"the task {task.task_id!r} is there {len(found)} times")
-        if not isinstance(found[0].get("**"), Name):
+        if found[0].get("**") != Name("common"):
             raise VerificationError(f"the task {task.task_id!r} lacks **common")
         _check_arguments(f"the task {task.task_id!r}", task.arguments, found[0])
 
@@ -132,61 +154,44 @@ def _check_arguments(owner: str, wanted: Mapping[str, Value], found: Mapping[str
             raise VerificationError(f"{owner} has another {name} than the workflow says")
 
 
-def _check_order(nodes: Sequence[ast.AST], dag: Dag) -> None:
+def _check_order(file: _File, dag: Dag) -> None:
     wanted = {(upstream, task.task_id) for task in dag.tasks for upstream in task.upstream}
-    found = {
-        (_task_id(node.left), _task_id(node.right))
-        for node in nodes
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.RShift)
-    }
-    missing = wanted - found
+    missing = wanted - file.order
     if missing:
         raise VerificationError("the file lacks the order {!r} >> {!r}".format(*min(missing)))
 
 
 def _task_id(node: ast.expr) -> str | None:
     """``x`` of ``tasks["x"]``."""
-    if (
-        isinstance(node, ast.Subscript)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "tasks"
-        and isinstance(node.slice, ast.Constant)
-        and isinstance(node.slice.value, str)
-    ):
-        return node.slice.value
+    match node:
+        case ast.Subscript(value=ast.Name(id="tasks"), slice=ast.Constant(value=str() as task_id)):
+            return task_id
     return None
-
-
-def _calls(nodes: Sequence[ast.AST], function: str) -> list[dict[str, Any]]:
-    """The named arguments of each call of a function; ``**`` for unpacked ones."""
-    return [
-        _named(node)
-        for node in nodes
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == function
-    ]
 
 
 class _Code:
     """An expression that is no value; it equals nothing."""
 
 
-def _value(node: ast.expr | None) -> Any:  # noqa: PLR0911 - one for each form of a literal
-    """The value of an expression of literals."""
+def _value(node: ast.expr | None, literals: Mapping[int, Value]) -> Any:  # noqa: PLR0911
+    """The value of an expression of literals, of which some are known."""
+    if id(node) in literals:
+        return literals[id(node)]
     match node:
         case ast.Constant(value=value):
             return value
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as number)):
             return -number
         case ast.List(elts=parts) | ast.Tuple(elts=parts):
-            return [_value(part) for part in parts]
+            return [_value(part, literals) for part in parts]
         case ast.Dict(keys=keys, values=values) if all(map(_is_text, keys)):
-            return dict(zip(map(_value, keys), map(_value, values), strict=True))
+            read = [_value(part, literals) for part in [*keys, *values]]
+            return dict(zip(read[: len(keys)], read[len(keys) :], strict=True))
         case ast.Name(id=name):
             return Name(name)
         case ast.Call(func=function, args=arguments):
-            return Call(ast.unparse(function), [*map(_value, arguments)], _named(node))
+            positional = [_value(part, literals) for part in arguments]
+            return Call(ast.unparse(function), positional, _named(node, literals))
     return _Code()
 
 
@@ -194,5 +199,6 @@ def _is_text(node: ast.expr | None) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
-def _named(call: ast.Call) -> dict[str, Any]:
-    return {keyword.arg or "**": _value(keyword.value) for keyword in call.keywords}
+def _named(call: ast.Call, literals: Mapping[int, Value]) -> dict[str, Any]:
+    """The named arguments of a call; ``**`` for unpacked ones."""
+    return {keyword.arg or "**": _value(keyword.value, literals) for keyword in call.keywords}
