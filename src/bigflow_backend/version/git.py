@@ -126,6 +126,7 @@ def run(
         except BaseException as error:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            process.wait()  # `with` does not, after Ctrl-C
             if isinstance(error, subprocess.TimeoutExpired):
                 raise _too_slow(arguments, directory, limit, otherwise) from error
             raise

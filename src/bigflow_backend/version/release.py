@@ -115,7 +115,7 @@ def plan_release(
         top=checkout.top,
         version=str(version),
         previous=str(tags.highest) if tags.highest else None,
-        tag=f"{prefix}{_letter(everywhere, prefix)}{version}",
+        tag=f"{prefix}{_letter(tags.versions or everywhere, prefix)}{version}",
         message=f"{distribution} {version}",
         commit=checkout.commit,
         remote=remote,
