@@ -306,15 +306,15 @@ def _check_package(root: Path, source: Path, package: str) -> None:
         )
     if (source / package / "__init__.py").is_file():
         return
-    if (source / package).is_dir():
-        raise UserError(
-            f"the package {package}/ has no __init__.py",
-            hint=f"create {(source / package / '__init__.py').relative_to(root)}; it may be empty",
-        )
     if (root / "src" / package / "__init__.py").is_file():
         raise UserError(
             f"the package {package!r} lies in src/, and pyproject.toml does not say so",
             hint='write source-directory = "src" into [tool.bigflow]',
+        )
+    if (source / package).is_dir():
+        raise UserError(
+            f"the package {package}/ has no __init__.py",
+            hint=f"create {(source / package / '__init__.py').relative_to(root)}; it may be empty",
         )
     there = sorted(p.parent.name for p in source.glob("*/__init__.py") if p.parent.name != "test")
     raise UserError(

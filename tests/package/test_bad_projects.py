@@ -1,0 +1,358 @@
+"""What a user can get wrong: one line with the culprit, one with the remedy, nothing changed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.projects import HookFailedError, write_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.projects import Project
+
+_SETUP = """\
+from bigflow_backend import setup
+PROJECT_NAME = "pipelines"
+if __name__ == "__main__":
+    setup(name=PROJECT_NAME, {})
+"""
+_PYPROJECT = """\
+[build-system]
+requires = ["bigflow-backend"]
+build-backend = "bigflow_backend"
+"""
+
+
+# Root reads everything; without its capabilities it is a user like any other.
+_WITHOUT_CAPABILITIES = (
+    ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A project that is wrong, and what its user must read."""
+
+    name: str
+    files: dict[str, str | None]
+    message: str
+    hint: str
+    links: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+CASES = [
+    Case(
+        "D24 nested resources",
+        {"resources/queries/daily.sql": "select 1"},
+        "resources/queries is a directory",
+        "move its files up",
+    ),
+    Case(
+        "D26 a resources package in the package",
+        {"pipelines/resources/__init__.py": "", "resources/table.csv": "1"},
+        "pipelines/resources is in the package already",
+        "rename one of the two",
+    ),
+    Case(
+        "D27 a link that leaves the project",
+        {},
+        "resources/passwd is a link that leaves the project, to /etc/passwd",
+        "copy the file",
+        links={"resources/passwd": "/etc/passwd"},
+    ),
+    Case(
+        "a link that leads nowhere",
+        {},
+        "resources/gone is a link that leads nowhere",
+        "mend or remove the link",
+        links={"resources/gone": "nothing"},
+    ),
+    Case(
+        "a module that is a link out of the project",
+        {},
+        "pipelines/shared.py is a link that leaves the project",
+        "copy the file",
+        links={"pipelines/shared.py": "/etc/hostname"},
+    ),
+    Case(
+        "a link to a directory among the modules",
+        {"pipelines/jobs/__init__.py": ""},
+        "pipelines/tasks is a link to a directory",
+        "under its own name",
+        links={"pipelines/tasks": "jobs"},
+    ),
+    Case(
+        "D31 editable requirement",
+        {"resources/requirements.txt": "packaging\n-e ../library\n"},
+        "requirements.txt, line 2: an editable requirement",
+        "NAME @ URL",
+    ),
+    Case(
+        "D31 files that include each other",
+        {"resources/requirements.txt": "-r base.txt\n", "resources/base.txt": "-r base.txt\n"},
+        "include each other: base.txt -> base.txt",
+        "remove one of the -r lines",
+    ),
+    Case(
+        "a missing -r file",
+        {"resources/requirements.txt": "\n\n-r base.txt\n"},
+        "requirements.txt, line 3: there is no base.txt",
+        "create it",
+    ),
+    Case(
+        "a -r file outside resources",
+        {"resources/requirements.txt": "-r ../base.txt\n", "base.txt": ""},
+        "requirements.txt, line 1: -r ../base.txt leaves resources/",
+        "move ../base.txt into resources/",
+    ),
+    Case(
+        "a line that is no requirement",
+        {"resources/requirements.txt": "packaging>>20\n"},
+        "requirements.txt, line 1: 'packaging>>20' is no requirement",
+        "PEP 508",
+    ),
+    Case(
+        "D33 a syntax error",
+        {"pipelines/broken.py": "def f():\n    return (\n"},
+        "pipelines/broken.py, line 2: '(' was never closed",
+        "mend the module",
+    ),
+    Case(
+        "D34 no __init__.py",
+        {"pipelines/__init__.py": None},
+        "the package pipelines/ has no __init__.py",
+        "create pipelines/__init__.py",
+    ),
+    Case(
+        "a sub-package without __init__.py",
+        {"pipelines/jobs/load.py": ""},
+        "pipelines/jobs/load.py would be left out",
+        "__init__.py",
+    ),
+    Case(
+        "D34 a PROJECT_NAME that names no package",
+        {
+            "project_setup.py": _SETUP.format("").replace('"pipelines"', '"piplines"'),
+            "other/__init__.py": "",
+        },
+        "there is no package 'piplines'",
+        "packages there: other, pipelines",
+    ),
+    Case(
+        "D34 a src layout that was not declared",
+        {
+            "src/pipelines/__init__.py": "",
+            "pipelines/__init__.py": None,
+            "pipelines/workflow.py": None,
+        },
+        "the package 'pipelines' lies in src/",
+        'source-directory = "src"',
+    ),
+    Case(
+        "names that differ only in case",
+        {"resources/Table.csv": "1", "resources/table.csv": "2"},
+        "pipelines/resources/Table.csv and pipelines/resources/table.csv differ only in",
+        "rename one",
+    ),
+    Case(
+        "a malformed SOURCE_DATE_EPOCH",
+        {},
+        "SOURCE_DATE_EPOCH is 'yesterday'",
+        "git log -1",
+        environment={"SOURCE_DATE_EPOCH": "yesterday"},
+    ),
+    Case(
+        "a version that is none",
+        {},
+        "BIGFLOW_VERSION is 'INVALID'",
+        "1.2.0",
+        environment={"BIGFLOW_VERSION": "INVALID"},
+    ),
+    Case(
+        "an unknown key",
+        {"pyproject.toml": _PYPROJECT + "[tool.bigflow]\npakage = 'pipelines'\n"},
+        "unknown key 'pakage' in [tool.bigflow]",
+        "did you mean 'package'?",
+    ),
+    Case(
+        "a value of another type",
+        {"pyproject.toml": _PYPROJECT + "[tool.bigflow]\npackages = 'pipelines'\n"},
+        "tool.bigflow.packages must be a list of strings, not 'pipelines'",
+        "write a list of strings",
+    ),
+    Case(
+        "two names of the main package",
+        {
+            "pyproject.toml": _PYPROJECT + "[tool.bigflow]\npackage = 'other'\n",
+            "other/__init__.py": "",
+        },
+        "'pipelines' by PROJECT_NAME in project_setup.py, 'other' by [tool.bigflow] package",
+        "keep one of the two",
+    ),
+    Case(
+        "pyproject.toml that is not TOML",
+        {"pyproject.toml": "[build-system\n"},
+        "pyproject.toml is not TOML",
+        "mend that line",
+    ),
+    Case(
+        "a setup script with a syntax error",
+        {"project_setup.py": "PROJECT_NAME = \n"},
+        "project_setup.py, line 1: invalid syntax",
+        "mend that line",
+    ),
+    Case(
+        "a setup script that raises",
+        {"project_setup.py": _SETUP.format("description=1 / 0")},
+        "project_setup.py, line 4: ZeroDivisionError: division by zero",
+        "--version` shows the traceback",
+    ),
+    Case(
+        "a setup script that calls no setup()",
+        {"project_setup.py": 'PROJECT_NAME = "pipelines"\n'},
+        "project_setup.py called bigflow_backend.setup() 0 times",
+        'if __name__ == "__main__"',
+    ),
+    Case(
+        "data files",
+        {"project_setup.py": _SETUP.format("data_files=[('etc', ['a'])]")},
+        "setup() passes data_files",
+        "move the files to resources/",
+    ),
+    Case(
+        "two names of the distribution",
+        {"pyproject.toml": _PYPROJECT + "[project]\nname = 'rides'\ndynamic = ['version']\n"},
+        "the name is 'pipelines' by name in project_setup.py, and 'rides' by [project] name",
+        "keep one of the two",
+    ),
+    Case(
+        "two descriptions",
+        {
+            "pyproject.toml": _PYPROJECT
+            + "[project]\nname = 'pipelines'\ndynamic = ['version']\ndescription = 'Rides'\n",
+            "project_setup.py": _SETUP.format("description='Trips'"),
+        },
+        "the description is 'Trips' by description in project_setup.py, and 'Rides' by [project]",
+        "keep one of the two",
+    ),
+    Case(
+        "a keyword that [project] makes void",
+        {
+            "pyproject.toml": _PYPROJECT + "[project]\nname = 'pipelines'\ndynamic = ['version']\n",
+            "project_setup.py": _SETUP.format("description='Trips'"),
+        },
+        "description in project_setup.py has no effect",
+        'add "description" to dynamic',
+    ),
+    Case(
+        "dependencies in two places",
+        {
+            "pyproject.toml": _PYPROJECT
+            + "[project]\nname = 'pipelines'\ndynamic = ['version']\ndependencies = ['six']\n",
+            "resources/requirements.txt": "packaging\n",
+        },
+        "[project] and resources/requirements.txt state the dependencies differently: only one of "
+        "them has packaging, six",
+        "keep resources/requirements.txt",
+    ),
+    Case(
+        "install_requires without requirements.txt",
+        {
+            "project_setup.py": _SETUP.format("install_requires=['six']"),
+            "resources/requirements.txt": None,
+        },
+        "project_setup.py passes install_requires, and there is no resources/requirements.txt",
+        "write the dependencies into resources/requirements.txt",
+    ),
+    Case(
+        "an override of a static version",
+        {"pyproject.toml": _PYPROJECT + "[project]\nname = 'pipelines'\nversion = '1.0'\n"},
+        "BIGFLOW_VERSION",
+        "",
+        environment={"BIGFLOW_VERSION": "2.0"},
+    ),
+    Case(
+        "a [project] that setuptools refuses",
+        {
+            "pyproject.toml": _PYPROJECT
+            + "[project]\nname = 'pipelines'\ndynamic = ['version']\nauthors = 'Ada'\n"
+        },
+        "pyproject.toml or setup.cfg: invalid pyproject.toml config: `project.authors`",
+        "",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+def test_a_bad_project_is_told_and_left_alone(tmp_path: Path, case: Case) -> None:
+    project = write_project(tmp_path / "project", case.files)
+    for name, target in case.links.items():
+        (project.root / name).symlink_to(target)
+    before = project.files()
+    out = tmp_path / "out"
+    out.mkdir()
+    told = failure(project, out, case.environment)
+    assert case.message in told[0], told
+    assert len(told) == 2, told
+    assert case.hint in told[1], told
+    assert project.files() == before
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["pipelines/workflow.py", "resources/table.csv", "resources"])
+def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+    project = write_project(tmp_path / "project", {"resources/table.csv": "1"})
+    (project.root / name).chmod(0)
+    out = tmp_path / "out"
+    out.mkdir()
+    build = "import bigflow_backend as b, sys; b.build_wheel(sys.argv[1])"
+    done = subprocess.run(
+        [*_WITHOUT_CAPABILITIES, sys.executable, "-c", build, out],
+        cwd=project.root,
+        env={**os.environ, **project.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (project.root / name).chmod(0o755)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"bigflow: error: cannot read {project.root / name}: Permission denied",
+        "  check the rights of the file and its directory",
+    ]
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"editable-mode": "strict"}, "did you mean 'editable_mode'?"),
+        ({"editable_mode": "stric"}, "did you mean 'strict'?"),
+        ({"--build-option": "--no-such-option"}, "option --no-such-option not recognized"),
+    ],
+)
+def test_config_settings_are_checked(
+    tmp_path: Path, settings: dict[str, str], message: str
+) -> None:
+    project = write_project(tmp_path / "project")
+    with pytest.raises(HookFailedError) as caught:
+        project.hook("build_wheel", str(tmp_path), settings)
+    assert message in "\n".join(caught.value.told)
+
+
+def failure(project: Project, out: Path, environment: dict[str, str]) -> list[str]:
+    """The lines that ``build_wheel`` tells, without its prefix."""
+    with pytest.raises(HookFailedError) as caught:
+        project.hook("build_wheel", str(out), **environment)
+    assert caught.value.status == 1
+    told: list[str] = caught.value.told
+    assert told[0].startswith("bigflow: error: ")
+    return told
