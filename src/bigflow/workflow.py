@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from bigflow.errors import BigflowError
-from bigflow.graph import Definition
+from bigflow.graph import Definition, InvalidJobGraph
 from bigflow.job import Job, JobContext, execute_job
 from bigflow.start_time import daily_start_time, hourly_start_time
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Definition",
+    "InvalidJobGraph",
     "Job",
     "JobContext",
     "Workflow",

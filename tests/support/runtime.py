@@ -36,7 +36,8 @@ def run_bigflow(
 
 def clean_environment(added: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process' environment without what would change the outcome, and with ``added``."""
-    kept = {k: v for k, v in os.environ.items() if not k.lower().startswith(("bf_", "bigflow_"))}
+    changes_the_outcome = ("bf_", "bigflow_", "python")
+    kept = {k: v for k, v in os.environ.items() if not k.lower().startswith(changes_the_outcome)}
     return {**kept, "PYTHONDONTWRITEBYTECODE": "1", **(added or {})}
 
 
