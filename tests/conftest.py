@@ -4,6 +4,7 @@ pytest_plugins = [
     "support.airflow",
     "support.containers",
     "support.distribution",
+    "support.end_to_end",
     "support.kubernetes.fixtures",
     "support.skips",
 ]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import shutil
 import sqlite3
@@ -27,8 +28,26 @@ import uv
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["AIRFLOW_2", "AIRFLOW_3", "Airflow", "Release", "TaskInstance", "installed_airflow"]
+__all__ = [
+    "AIRFLOW_2",
+    "AIRFLOW_3",
+    "Airflow",
+    "Release",
+    "TaskInstance",
+    "installed_airflow",
+    "kubernetes_connection",
+]
 
+_SEPARATOR = "-*- the next command -*-\n"
+_RUN_COMMANDS = f"""\
+import contextlib, json, sys
+from airflow.__main__ import main
+for sys.argv in json.loads(sys.argv[1]):
+    print({_SEPARATOR!r}, end="", flush=True)
+    with contextlib.suppress(SystemExit):
+        main()
+    sys.stdout.flush()
+"""
 REPOSITORY = Path(__file__).parents[2]
 PROVIDER = "apache-airflow-providers-cncf-kubernetes"
 FIXTURES = {"airflow", "airflow_2", "airflow_3"}
@@ -138,6 +157,17 @@ class Airflow:
             pytest.fail(f"[{self.version}] {command}: {done.returncode}\n{done.stdout}")
         return done
 
+    def test_dags(self, *runs: tuple[str, str]) -> dict[str, str]:
+        """``airflow dags test DAG_ID DATE`` for each run; returns what each said, by DAG id.
+
+        The commands share one process, as most of the time of one goes into Airflow's imports. Runs
+        may fail: :meth:`run_states` tells.
+        """
+        commands = [["airflow", "dags", "test", dag_id, date] for dag_id, date in runs]
+        output = self.run_python(["-c", _RUN_COMMANDS, json.dumps(commands)], timeout=600).stdout
+        parts = output.split(_SEPARATOR)[1:]
+        return {dag_id: part for (dag_id, _), part in zip(runs, parts, strict=True)}
+
     def task_instances(self, dag_id: str) -> list[TaskInstance]:
         """The tasks of all runs of a DAG, in the order in which they ended."""
         rows = self._query(
@@ -155,6 +185,12 @@ class Airflow:
     def _query(self, statement: str, *parameters: str) -> list[Any]:
         with contextlib.closing(sqlite3.connect(self.database)) as connection:
             return connection.execute(statement, parameters).fetchall()
+
+
+def kubernetes_connection(kubeconfig: Mapping[str, Any]) -> str:
+    """The value of an ``AIRFLOW_CONN_...`` variable, for a cluster given by its kubeconfig."""
+    extra = {"kube_config": json.dumps(kubeconfig)}
+    return json.dumps({"conn_type": "kubernetes", "extra": extra})
 
 
 def installed_airflow(release: Release, home: Path) -> Airflow:

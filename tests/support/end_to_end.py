@@ -1,0 +1,43 @@
+"""Fixtures of the end-to-end tests: projects, built once per session, and Airflows to run them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.airflow import kubernetes_connection
+from support.built_project import BuiltProject, build_project_copy
+
+if TYPE_CHECKING:
+    from support.airflow import Airflow
+    from support.kubernetes import Kubernetes
+
+__all__ = ["connected_airflow", "sample"]
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def sample(
+    bigflow_wheels: Path, base_image: str, tmp_path_factory: pytest.TempPathFactory
+) -> BuiltProject:
+    """The sample project, version 1.2.0, deployed on 1 July 2026."""
+    return build_project_copy(
+        REPOSITORY / "sample_project",
+        tmp_path_factory.mktemp("sample"),
+        wheels=bigflow_wheels,
+        base_image=base_image,
+        version="1.2.0",
+        start_time="2026-07-01 00:00:00",
+    )
+
+
+@pytest.fixture
+def connected_airflow(airflow: Airflow, kubernetes: Kubernetes) -> Airflow:
+    """Each Airflow in turn, whose default connection to Kubernetes leads to `kubernetes`."""
+    return airflow.with_variables(
+        AIRFLOW_CONN_KUBERNETES_DEFAULT=kubernetes_connection(kubernetes.kubeconfig()),
+        AIRFLOW_VAR_ENV="dev",
+    )
