@@ -43,7 +43,7 @@ def check_workflows(workflows: Sequence[WorkflowDescription]) -> None:
     seen: dict[str, WorkflowDescription] = {}
     for workflow in workflows:
         check_workflow(workflow)
-        other = seen.setdefault(pod_name(workflow.id, ""), workflow)
+        other = seen.setdefault(pod_name(workflow.id, "job"), workflow)
         if other is workflow:
             continue
         if other.id == workflow.id:

@@ -1,0 +1,208 @@
+"""Descriptions of workflows, and the project and build that DAGs are made of, for their tests."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from bigflow_backend.dags import build_dags
+from bigflow_backend.describe import JobDescription, Schedule, WorkflowDescription
+from bigflow_backend.project import read_project
+from bigflow_backend.version import ProjectVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bigflow_backend.dags import DagFiles
+
+__all__ = [
+    "COMMIT",
+    "IMAGE",
+    "START_TIME",
+    "DagProject",
+    "DagSource",
+    "job",
+    "schedule",
+    "workflow",
+]
+
+IMAGE = "registry.example.com/team/pipelines:1.2.0"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+START_TIME = datetime(2026, 1, 2, 3, tzinfo=timezone.utc)
+
+
+def schedule(kind: Any, value: Any = None) -> Schedule:
+    return Schedule(kind=kind, value=value)
+
+
+def job(job_id: str, *depends_on: str, **values: Any) -> JobDescription:
+    """A job as the runtime describes one that sets nothing but ``values``."""
+    described: dict[str, Any] = {
+        "id": job_id,
+        "depends_on": depends_on,
+        "retry_count": 3,
+        "retry_pause_sec": 60,
+        "execution_timeout_sec": 10800,
+        "cpu_request": None,
+        "cpu_limit": None,
+        "memory_request": None,
+        "memory_limit": None,
+        "gpu": None,
+        "pool": None,
+        "priority_weight": None,
+        "environment": {},
+        "secrets": (),
+        "labels": {},
+        "annotations": {},
+        "service_account": None,
+        "node_selector": {},
+        "tolerations": (),
+        "operator_arguments": {},
+    }
+    return JobDescription(**(described | values))
+
+
+def workflow(workflow_id: str, *jobs: JobDescription, **values: Any) -> WorkflowDescription:
+    """A workflow as the runtime describes one that sets nothing but ``values``; by default it has
+    one job."""
+    described: dict[str, Any] = {
+        "id": workflow_id,
+        "module": f"pipelines.{workflow_id}",
+        "variable": workflow_id,
+        "schedule": schedule("cron", "@daily"),
+        "timezone": "UTC",
+        "start_date": "2026-01-01T00:00:00+00:00",
+        "catchup": True,
+        "depends_on_past": True,
+        "max_active_runs": 1,
+        "env_variable": "env",
+        "env_default": None,
+        "secrets": (),
+        "on_failure_callback": None,
+        "tags": (),
+        "owner": "airflow",
+        "description": None,
+        "doc_md": None,
+        "jobs": jobs or (job("load"),),
+    }
+    return WorkflowDescription(**(described | values))
+
+
+@dataclass(frozen=True)
+class DagProject:
+    """A project whose package is ``pipelines``."""
+
+    root: Path
+
+    @classmethod
+    def make(cls, root: Path, settings: str = "") -> DagProject:
+        """``settings`` are the lines of ``[tool.bigflow.dags]``."""
+        (root / "pipelines").mkdir(parents=True)
+        (root / "pipelines" / "__init__.py").touch()
+        (root / "project_setup.py").write_text('PROJECT_NAME = "pipelines"\n')
+        (root / "pyproject.toml").write_text(f"[tool.bigflow.dags]\n{settings}\n")
+        return cls(root)
+
+    @property
+    def dags(self) -> Path:
+        return self.root / ".dags"
+
+    def build(
+        self,
+        *workflows: WorkflowDescription,
+        image: str = IMAGE,
+        version: str = "1.2.0",
+        commit: str | None = COMMIT,
+        start_time: datetime = START_TIME,
+        config: str | None = None,
+    ) -> DagFiles:
+        return build_dags(
+            read_project(self.root),
+            workflows,
+            image=image,
+            version=ProjectVersion(text=version, source="the test", commit=commit),
+            start_time=start_time,
+            config=config,
+        )
+
+    def source(self, *workflows: WorkflowDescription, **build: Any) -> DagSource:
+        """The file of the first of the workflows."""
+        return DagSource(self.build(*workflows, **build).files[0].path.read_text("ascii"))
+
+
+@dataclass(frozen=True)
+class DagSource:
+    """A generated file, read independently of the code that writes and verifies it."""
+
+    text: str
+
+    @property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
+
+    @property
+    def dag(self) -> dict[str, Any]:
+        """The arguments of the DAG: values of literals, the source of everything else."""
+        (call,) = self._calls("DAG")
+        return _named(call, {})
+
+    @property
+    def tasks(self) -> dict[str, dict[str, Any]]:
+        """The arguments of each operator."""
+        common = {**self.assigned("common")}
+        calls = [_named(call, common) for call in self._calls("KubernetesPodOperator")]
+        return {call["task_id"]: call for call in calls}
+
+    @property
+    def order(self) -> set[tuple[str, str]]:
+        return {
+            (ast.unparse(node.left)[7:-2], ast.unparse(node.right)[7:-2])
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.BinOp)
+        }
+
+    @property
+    def imports(self) -> list[str]:
+        """The imports at the top level, in their order."""
+        return [
+            ast.unparse(node)
+            for node in self.tree.body
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+        ]
+
+    def assigned(self, target: str) -> Any:
+        """What is assigned to a name or an attribute."""
+        (found,) = (
+            node.value
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == target
+        )
+        return _read(found)
+
+    def _calls(self, function: str) -> Sequence[ast.Call]:
+        return [
+            node
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == function
+        ]
+
+
+def _named(call: ast.Call, common: dict[str, Any]) -> dict[str, Any]:
+    named = {k.arg: _read(k.value) for k in call.keywords if k.arg is not None}
+    unpacked = [ast.unparse(k.value) for k in call.keywords if k.arg is None]
+    return named | (common if unpacked == ["common"] else {})
+
+
+def _read(node: ast.expr) -> Any:
+    if isinstance(node, ast.Dict):
+        keys = [key and ast.literal_eval(key) for key in node.keys]
+        return dict(zip(keys, map(_read, node.values), strict=True))
+    if isinstance(node, ast.List):
+        return [_read(part) for part in node.elts]
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return ast.unparse(node)
