@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
     from bigflow_backend.project import Project
 
-__all__ = ["Content", "Member", "check_syntax", "project_content", "resource_members"]
+__all__ = [
+    "Content",
+    "Member",
+    "archive_name",
+    "check_syntax",
+    "project_content",
+    "resource_members",
+]
 
 _PYTHON = (".py", ".pyi")
 _TYPED_MARKER = "py.typed"  # https://peps.python.org/pep-0561/
@@ -109,6 +116,20 @@ def resource_members(project: Project) -> tuple[Member, ...]:
     )
 
 
+def archive_name(name: str) -> str:
+    """The name of a file, as an archive carries it: in UTF-8, whatever the locale.
+
+    :raises UserError: when its bytes on disk are not UTF-8.
+    """
+    try:
+        return os.fsencode(name).decode("utf-8")
+    except UnicodeDecodeError:
+        raise UserError(
+            f"the name of {name!r} is not UTF-8, so an archive cannot hold it",
+            hint="rename the file",
+        ) from None
+
+
 def check_syntax(modules: Iterable[Member]) -> None:
     """Compiles every module, so that broken code is not shipped.
 
@@ -188,13 +209,7 @@ def _is_python(name: str) -> bool:
 
 
 def _member(entry: os.DirEntry[str], name: str, root: str) -> Member:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise UserError(
-            f"the name of {entry.path!r} is not UTF-8, so a wheel cannot hold it",
-            hint="rename the file",
-        ) from None
+    name = archive_name(name)
     if entry.is_symlink():
         target = os.path.realpath(entry.path)
         if not target.startswith(root + os.sep):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from bigflow_backend.epoch import source_date_epoch
 from bigflow_backend.errors import UserError
 from bigflow_backend.package.config_settings import ConfigSettings
-from bigflow_backend.package.content import check_syntax, project_content
+from bigflow_backend.package.content import archive_name, check_syntax, project_content
 from bigflow_backend.package.metadata import write_metadata
 from bigflow_backend.package.wheel import load
 from bigflow_backend.staging import replaced_file
@@ -36,6 +36,7 @@ __all__ = ["Sdist", "build_sdist"]
 
 _BUILD_FILES = ("pyproject.toml", "project_setup.py", "setup.py", "setup.cfg", "MANIFEST.in")
 _READMES = ("README", "README.rst", "README.txt", "README.md")
+_LAST = 2**32 - 1
 _NO_SETTINGS = ConfigSettings()
 
 
@@ -174,10 +175,10 @@ def _needed(project: Project, names: frozenset[str]) -> frozenset[str]:
 
 
 def _write(target: Path, stem: str, files: list[str], pkg_info: bytes, epoch: int) -> None:
-    # Both headers carry a time: gzip's own, and each member's.
+    # Both headers carry a time: gzip's own, of 32 bits (RFC 1952), and each member's.
     with (
         target.open("wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=epoch) as packed,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=min(epoch, _LAST)) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
         for name in files:
@@ -188,7 +189,7 @@ def _write(target: Path, stem: str, files: list[str], pkg_info: bytes, epoch: in
                 raise UserError(
                     f"cannot read {name}: {error.strerror}", hint="check the rights of the file"
                 ) from error
-            _add(archive, f"{stem}/{name}", data, epoch, executable=executable)
+            _add(archive, f"{stem}/{archive_name(name)}", data, epoch, executable=executable)
         _add(archive, f"{stem}/PKG-INFO", pkg_info, epoch, executable=False)
 
 

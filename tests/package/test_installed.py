@@ -1,0 +1,124 @@
+"""An installed project finds its own resources, whatever else is installed or uninstalled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.environments import Environment, make_environment
+from support.projects import Project, write_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_READER = """\
+from pathlib import Path
+from bigflow.resources import get_resource_absolute_path
+
+def read(name):
+    return Path(get_resource_absolute_path(name, Path(__file__))).read_text()
+"""
+_SETUP = """\
+from bigflow_backend import setup
+PROJECT_NAME = "{0}"
+if __name__ == "__main__":
+    setup(name=PROJECT_NAME)
+"""
+WAYS = ("wheel", "sdist", "editable", "strict", "zip")
+
+
+@pytest.fixture
+def environment(tmp_path: Path, bigflow_wheels: Path) -> Environment:
+    return make_environment(tmp_path / "venv", bigflow_wheels)
+
+
+def make_project(root: Path, name: str) -> Project:
+    return write_project(
+        root / name,
+        {
+            "pipelines/__init__.py": None,
+            "pipelines/workflow.py": None,
+            "project_setup.py": _SETUP.format(name),
+            f"{name}/__init__.py": "",
+            f"{name}/reader.py": _READER,
+            f"{name}/jobs/__init__.py": "",
+            f"{name}/jobs/reader.py": _READER,
+            "resources/table.csv": f"of {name}",
+        },
+    )
+
+
+def install(environment: Environment, project: Project, way: str, out: Path) -> Path | None:
+    """Installs the project; for ``zip``, the archive to put on sys.path instead."""
+    out.mkdir(exist_ok=True)
+    pip = ("pip", "install", "--quiet", "--refresh")
+    if way == "editable":
+        environment.uv(*pip, "--editable", project.root)
+    elif way == "strict":
+        environment.uv(*pip, "-C", "editable_mode=strict", "--editable", project.root)
+    else:
+        built: Path = out / project.hook(
+            "build_sdist" if way == "sdist" else "build_wheel", str(out)
+        )
+        if way == "zip":
+            return built
+        environment.uv(*pip, built)
+    return None
+
+
+def read(environment: Environment, name: str, archives: list[Path], module: str = "reader") -> str:
+    return environment.run(
+        f"from {name}.{module} import read; print(read('table.csv'))",
+        PYTHONPATH=":".join(map(str, archives)),
+    )
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_project_reads_its_own_resources(
+    environment: Environment, tmp_path: Path, way: str
+) -> None:
+    archives = []
+    for name in ("alpha", "beta"):
+        archive = install(environment, make_project(tmp_path, name), way, tmp_path / "out")
+        archives += [archive] if archive else []
+    for name in ("alpha", "beta"):
+        assert read(environment, name, archives) == f"of {name}"
+        assert read(environment, name, archives, "jobs.reader") == f"of {name}"
+    if way == "zip":
+        archives.pop()
+    else:
+        environment.uv("pip", "uninstall", "--quiet", "beta")
+    assert read(environment, "alpha", archives) == "of alpha"
+
+
+@pytest.mark.parametrize("way", ["wheel", "sdist", "strict", "zip"])
+def test_importlib_resources_sees_them(environment: Environment, tmp_path: Path, way: str) -> None:
+    archive = install(environment, make_project(tmp_path, "alpha"), way, tmp_path / "out")
+    found = environment.run(
+        "import importlib.resources as r;"
+        "print((r.files('alpha') / 'resources' / 'table.csv').read_text())",
+        PYTHONPATH=str(archive or ""),
+    )
+    assert found == "of alpha"
+
+
+def test_a_lenient_editable_install_sees_new_resources(
+    environment: Environment, tmp_path: Path
+) -> None:
+    project = make_project(tmp_path, "alpha")
+    install(environment, project, "editable", tmp_path / "out")
+    project.write({"resources/table.csv": "changed"})
+    assert read(environment, "alpha", []) == "changed"
+
+
+def test_uninstalling_leaves_nothing(environment: Environment, tmp_path: Path) -> None:
+    before = files(environment)
+    install(environment, make_project(tmp_path, "alpha"), "wheel", tmp_path / "out")
+    assert files(environment) != before
+    environment.uv("pip", "uninstall", "--quiet", "alpha")
+    assert files(environment) == before
+
+
+def files(environment: Environment) -> set[str]:
+    return {str(p) for p in environment.root.rglob("*") if p.is_file() and p.suffix != ".pyc"}
