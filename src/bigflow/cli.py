@@ -146,7 +146,8 @@ def _package_of_source_tree() -> str:
 
 def _make_importable(directory: str, package: str) -> None:
     """``python -m`` looks in the current directory; so does the console script with this."""
-    if directory not in sys.path and os.path.isdir(os.path.join(directory, package)):  # noqa: PTH112, PTH118
+    path = os.path.join(directory, package.partition(".")[0])  # noqa: PTH118
+    if directory not in sys.path and (os.path.isdir(path) or os.path.isfile(f"{path}.py")):  # noqa: PTH112, PTH113
         sys.path.insert(0, directory)
 
 
