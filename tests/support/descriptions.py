@@ -130,7 +130,7 @@ class DagProject:
 
     def source(self, *workflows: WorkflowDescription, **build: Any) -> DagSource:
         """The file of the first of the workflows."""
-        return DagSource(self.build(*workflows, **build).files[0].path.read_text("ascii"))
+        return DagSource(self.build(*workflows, **build).files[0].path.read_text("utf-8"))
 
 
 @dataclass(frozen=True)

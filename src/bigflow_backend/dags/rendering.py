@@ -1,19 +1,11 @@
-"""From the model of a DAG to its file, through a Jinja2 template.
-
-In the template, every ``{{ expression }}`` becomes a Python literal, so that quoting can be neither
-forgotten nor done twice. While Jinja renders, an expression leaves only a mark; the literals are
-put in afterwards, which tells where each of them stands, and ``verification`` finds them there.
-"""
+"""From the model of a DAG to its file, through a Jinja2 template."""
 
 from __future__ import annotations
 
-import functools
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bigflow_backend.dags.checks import is_dotted_name
 from bigflow_backend.dags.literals import Value, literal
 from bigflow_backend.dags.verification import Placed, VerificationError, verify
 from bigflow_backend.errors import UserError
@@ -25,15 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Renderer", "renderer"]
 
-_OURS = "bigflow/dag.py.j2"
-_MARK = re.compile("\0([0-9]+)\0")
-"""No Python source holds a null character, and no value may."""
-
-
-class _Source(str):
-    """A name, checked, that stands in the file as it is."""
-
-    __slots__ = ()
+_QUOTES = ("'", '"')
 
 
 @dataclass(frozen=True)
@@ -61,45 +45,43 @@ class Renderer:
                 f"{self.user_template}: {error} (workflow {dag.workflow_id})",
                 hint="docs/dag.md says what a template may change",
             ) from error
-        return text
+        return text.rstrip("\n") + "\n"
 
     def _skeleton(self, dag: Dag) -> str:
+        """What Jinja gives: source with marks for the values."""
         from jinja2 import TemplateError
 
         self.values.clear()
+        if self.user_template is None:
+            return self.template.render(dag=dag)
         try:
             return self.template.render(dag=dag)
         except (
-            TemplateError,
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            TypeError,
-            ValueError,
+            *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+            *(OSError, TemplateError),
         ) as error:
-            if self.user_template is None:
-                raise
             raise _template_error(self.user_template, error) from error
 
     def _fill(self, skeleton: str) -> tuple[str, list[Placed]]:
         """Puts the literals in for their marks, and notes where."""
-        parts: list[str] = []
+        from bigflow_backend.dags.environment import MARK
+
+        parts = MARK.split(skeleton)
         placed: list[Placed] = []
         line, column, indent = 1, 0, ""
-        for i, part in enumerate(_MARK.split(skeleton)):
-            if i % 2 == 0:
-                parts.append(part)
-                _, newline, begun = part.rpartition("\n")
-                if newline:
-                    indent = begun[: len(begun) - len(begun.lstrip(" "))]
-                line, column = _advance(part, line, column)
-                continue
-            value = self.values[int(part)]
-            source = literal(value, indent=indent)
-            parts.append(source)
-            end_line, end_column = _advance(source, line, column)
-            placed.append(Placed(value, (line, column, end_line, end_column)))
-            line, column = end_line, end_column
+        for i in range(0, len(parts) - 1, 2):
+            before, after = parts[i], parts[i + 2]
+            line, column = _advance(before, line, column)
+            if before.endswith(_QUOTES) and after.startswith(_QUOTES):
+                raise VerificationError(f"line {line} of the result: a value stands in quotes")
+            _, newline, begun = before.rpartition("\n")
+            if newline:
+                indent = begun[: len(begun) - len(begun.lstrip(" "))]
+            value = self.values[int(parts[i + 1])]
+            parts[i + 1] = literal(value, indent=indent)
+            end = _advance(parts[i + 1], line, column)
+            placed.append(Placed(value, (line, column, *end)))
+            line, column = end
         return "".join(parts), placed
 
 
@@ -124,46 +106,17 @@ def renderer(root: Path, template: str | None) -> Renderer:
             hint="pip install 'bigflow-backend[build]'",
         ) from error
 
+    from bigflow_backend.dags.environment import OURS, make_environment
+
     values: list[Value] = []
-
-    @jinja2.pass_context  # keeps Jinja from folding constants at compile time, marks and all
-    def finalize(_context: Any, value: Any) -> str:
-        if isinstance(value, (_Source, jinja2.Undefined)):
-            return str(value)  # which raises for an undefined one
-        if template is not None:
-            literal(value)  # so that an error has the template's line
-        values.append(value)
-        return f"\0{len(values) - 1}\0"
-
-    ours = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
-    loaders: list[jinja2.BaseLoader] = [jinja2.PrefixLoader({"bigflow": ours})]
-    if template is not None:
-        loaders.append(jinja2.FileSystemLoader((root / template).parent))
-    environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(loaders),
-        undefined=jinja2.StrictUndefined,
-        finalize=finalize,
-        autoescape=False,  # noqa: S701 - Python, not HTML
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["name"] = _name
     if template is None:
-        return Renderer(environment.get_template(_OURS), values, None)
+        return Renderer(make_environment(values, None).get_template(OURS), values, None)
+    path = root / template
     try:
-        compiled = environment.get_template(Path(template).name)
+        compiled = make_environment(values, path.parent).get_template(path.name)
     except (jinja2.TemplateError, UnicodeDecodeError, OSError) as error:
         raise _template_error(template, error) from error
     return Renderer(compiled, values, template)
-
-
-@functools.cache
-def _name(value: object) -> _Source:
-    """The filter ``name``: a name of Python that stands in the file without quotes."""
-    if not is_dotted_name(value):
-        raise ValueError(f"{value!r} is not a name of Python")
-    return _Source(value)
 
 
 def _template_error(template: str, error: Exception) -> UserError:
@@ -173,11 +126,13 @@ def _template_error(template: str, error: Exception) -> UserError:
         missing = template if error.name == Path(template).name else error.name
         return UserError(
             f"there is no template {missing!r}",
-            hint=f"ours is {_OURS!r}; others lie beside the one that [tool.bigflow.dags] names",
+            hint="name bigflow/dag.py.j2, or one beside that of [tool.bigflow.dags] template",
         )
     line = error.lineno if isinstance(error, TemplateSyntaxError) else _line_of(error, template)
     where = f"{template}, line {line}" if line else template
-    return UserError(f"{where}: {error}", hint="docs/dag.md says what a template sees")
+    return UserError(
+        f"{where}: {str(error).splitlines()[0]}", hint="docs/dag.md says what a template sees"
+    )
 
 
 def _line_of(error: Exception, template: str) -> int | None:

@@ -112,17 +112,16 @@ def _is_literal(node: ast.expr, missing: dict[Span, Value], literals: dict[int, 
 
 
 def _check_constants(file: _File, dag: Dag) -> None:
-    constants: dict[str, Value] = {
-        "RUNTIME": dag.runtime,
-        "CONFIG": dag.config,
-        "common": dict(dag.common),
-    }
-    for name, value in constants.items():
-        found = file.assigned.get(name, [])
-        if len(found) != 1:
-            raise VerificationError(f"{name} is assigned {len(found)} times")
-        if not same(_value(found[0], file.literals), value):
+    for name, value in (("RUNTIME", dag.runtime), ("CONFIG", dag.config)):
+        if not same(_assigned(file, name), value):
             raise VerificationError(f"{name} is not what the workflow says")
+
+
+def _assigned(file: _File, name: str) -> Any:
+    found = file.assigned.get(name, [])
+    if len(found) != 1:
+        raise VerificationError(f"{name} is assigned {len(found)} times")
+    return _value(found[0], file.literals)
 
 
 def _check_dag(file: _File, dag: Dag) -> None:
@@ -133,6 +132,10 @@ def _check_dag(file: _File, dag: Dag) -> None:
 
 
 def _check_tasks(file: _File, dag: Dag) -> None:
+    common = _assigned(file, "common")
+    if not isinstance(common, dict):
+        raise VerificationError("common is no dict of values")
+    _check_arguments("common", dag.common, common)
     by_id: dict[object, list[Mapping[str, Any]]] = {}
     for call in file.calls.get("KubernetesPodOperator", []):
         named = _named(call, file.literals)
@@ -144,6 +147,9 @@ def _check_tasks(file: _File, dag: Dag) -> None:
         if found[0].get("**") != Name("common"):
             raise VerificationError(f"the task {task.task_id!r} lacks **common")
         _check_arguments(f"the task {task.task_id!r}", task.arguments, found[0])
+        twice = common.keys() & found[0].keys()
+        if twice:
+            raise VerificationError(f"the task {task.task_id!r} has {min(twice)} twice")
 
 
 def _check_arguments(owner: str, wanted: Mapping[str, Value], found: Mapping[str, Any]) -> None:

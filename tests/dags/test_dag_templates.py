@@ -1,0 +1,255 @@
+"""Templates of the user's own: what they may change, and how a wrong one is told of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bigflow_backend.errors import UserError
+from support.descriptions import DagProject, DagSource, job, workflow
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FLOW = workflow("daily", job("a"), job("b", "a"), description="It's {{ hot }}", tags=("x",))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> DagProject:
+    return DagProject.make(tmp_path / "project", 'template = "deploy/dag.py.j2"')
+
+
+def render(project: DagProject, body: str) -> DagSource:
+    template = project.root / "deploy" / "dag.py.j2"
+    template.parent.mkdir(exist_ok=True)
+    template.write_text('{% extends "bigflow/dag.py.j2" %}\n' + body, "utf-8")
+    return project.source(FLOW)
+
+
+def refusal(project: DagProject, body: str) -> UserError:
+    with pytest.raises(UserError) as caught:
+        render(project, body)
+    assert not project.dags.exists()
+    assert caught.value.message.isprintable()
+    assert caught.value.hint.isprintable()
+    return caught.value
+
+
+def test_a_template_that_changes_nothing_gives_our_file(
+    tmp_path: Path, project: DagProject
+) -> None:
+    ours = DagProject.make(tmp_path / "ours").source(FLOW)
+    assert render(project, "").text == ours.text
+
+
+def test_an_argument_of_the_dag(project: DagProject) -> None:
+    source = render(
+        project,
+        "{% block dag_arguments %}{{ super() }}    is_paused_upon_creation=False,\n"
+        "    params={{ {'of': dag.package, 'tags': dag.arguments.tags} }},\n{% endblock %}",
+    )
+    assert source.dag["is_paused_upon_creation"] is False
+
+
+def test_an_argument_of_the_dag_without_super(project: DagProject) -> None:
+    body = """
+{% block dag_arguments %}
+{% for name, value in dag.arguments.items() %}
+    {{ name | name }}={{ value }},
+{% endfor %}
+    render_template_as_native_obj=False,
+{% endblock %}
+"""
+    assert render(project, body).dag["tags"] == ["x"]
+
+
+def test_every_block_can_be_extended(project: DagProject) -> None:
+    body = """
+{% block imports scoped %}
+{{ "What comes first." }}
+{% include "imports.j2" %}
+{% endblock %}
+{% block constants %}
+TEAM = {{ dag.package ~ "'s team" }}
+RUNTIME = {{ dag.runtime }}
+CONFIG = {{ dag.config }}
+{% endblock %}
+{% block common_arguments %}
+{% for name, value in dag.common.items() %}
+        {{ name }}: {{ value }},
+{% endfor %}
+        'pod_runtime_info_envs': [],
+{% endblock %}
+{% block task_arguments scoped %}
+{% for name, value in task.arguments.items() %}
+        {{ name | name }}={{ value }},
+{% endfor %}
+        doc_md={{ task.task_id ~ " waits for " ~ task.upstream | join(", ") }},
+{% endblock %}
+{% block dependencies %}
+    tasks['a'] >> tasks['b']
+{% endblock %}
+{% block end %}
+print(TEAM)
+{% endblock %}
+"""
+    (project.root / "deploy").mkdir()
+    (project.root / "deploy" / "imports.j2").write_text(
+        "import datetime\nimport pendulum\n"
+        "from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator\n"
+        "from airflow.timetables.interval import CronDataIntervalTimetable\n"
+        "from airflow import DAG\n"
+    )
+    source = render(project, body)
+    assert source.assigned("TEAM") == "pipelines's team"
+    assert source.tasks["b"]["doc_md"] == "b waits for a"
+    assert source.tasks["b"]["pod_runtime_info_envs"] == []
+    assert source.text.endswith("print(TEAM)\n")
+
+
+def test_a_template_knows_the_build(project: DagProject) -> None:
+    body = "{% block end %}\nBUILD = {{ [dag.version, dag.commit, dag.image] }}\n{% endblock %}"
+    assert render(project, body).assigned("BUILD") == [
+        "1.2.0",
+        "0123456789abcdef0123456789abcdef01234567",
+        "registry.example.com/team/pipelines:1.2.0",
+    ]
+
+
+def test_text_of_a_template_need_not_be_ascii(project: DagProject) -> None:
+    body = "{% block end %}\nA = 'łąka'; B = [{{ 'żółw' }}, {{ -1.5 }}]  # ż\n{% endblock %}"
+    assert render(project, body).assigned("B") == ["żółw", -1.5]
+
+
+def test_a_block_of_ours_without_values_is_source_as_well(project: DagProject) -> None:
+    body = "{% block end %}{{ super() }}{% block mine %}\nA = 1{% endblock %}\n{% endblock %}"
+    assert render(project, body).text.endswith("\nA = 1\n")
+
+
+def test_text_joined_to_a_block_is_no_source(project: DagProject) -> None:
+    body = "{% block dag_arguments %}{{ dag.arguments.description ~ super() }}{% endblock %}"
+    assert "is a value, not code" in refusal(project, body).message
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("A = '{{ dag.workflow_id }}'", "a value stands in quotes"),
+        ('A = """{{ dag.workflow_id }}"""', "a value stands in quotes"),
+        ("# {{ dag.workflow_id }}", "a value stands in quotes, in a comment"),
+        ("A{{ 1 }} = 1", "a value stands"),
+        ("A = {{ 'a' }}{{ 'b' }}", "a value stands"),
+        ("A = {{ 'a' }} 'b'", "a value stands"),
+        ("A = {{ 1 }}", None),
+        ("A = {{ 1 }}.real", "is not Python"),
+        ("A = {{ 1 }}2", "a value stands"),
+        ("A = f'{ {{ 1 }} }'", None),
+    ],
+)
+def test_where_a_value_may_stand(project: DagProject, expression: str, reason: str | None) -> None:
+    body = f"{{% block end %}}\n{expression}\n{{% endblock %}}"
+    if reason is None:
+        assert render(project, body).text
+    else:
+        error = refusal(project, body)
+        assert error.message.startswith("deploy/dag.py.j2: ")
+        assert reason in error.message
+        assert error.message.endswith("(workflow daily)")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("{% block dag_arguments %}{% endblock %}", "the DAG lacks dag_id"),
+        (
+            "{% block dag_arguments %}{{ super() }}    catchup=False,\n{% endblock %}",
+            "keyword argument repeated: catchup",
+        ),
+        ("{% block task_arguments %}\n        task_id='x',\n{% endblock %}", "is there 0 times"),
+        ("{% block common_arguments %}{% endblock %}", "common lacks image"),
+        (
+            "{% block common_arguments %}{{ super() }}        'name': 'x',\n{% endblock %}",
+            "the task 'a' has name twice",
+        ),
+        (
+            "{% block common_arguments %}{{ super() }}        'image': 'x',\n{% endblock %}",
+            "common has another image",
+        ),
+        (
+            "{% block common_arguments %}{{ super() }}    **{},\n{% endblock %}",
+            "common is no dict of values",
+        ),
+        ("{% block constants %}\nRUNTIME = CONFIG = None\n{% endblock %}", "RUNTIME is assigned 0"),
+        (
+            "{% block constants %}\nRUNTIME = {{ dag.runtime }}\nCONFIG = 'dev'\n{% endblock %}",
+            "CONFIG is not what the workflow says",
+        ),
+        ("{% block dependencies %}{% endblock %}", "the file lacks the order 'a' >> 'b'"),
+        ("{% block dag %}{% endblock %}", "the file has 0 DAGs, not one"),
+        ("{% block end %}\nDAG('other')\n{% endblock %}", "the file has 2 DAGs"),
+        ("{% block end %}\nx = (\n{% endblock %}", "is not Python"),
+        ("{% block end %}\nreturn\n{% endblock %}", "is not Python"),
+        ("{% block end %}\nx = '\\d'\n{% endblock %}", "is not Python: invalid escape sequence"),
+        ("{% block end %}\nx is 1\n{% endblock %}", "is not Python: "),
+        (
+            "{% block end %}\nKubernetesPodOperator(task_id='a')\n{% endblock %}",
+            "the task 'a' is there 2 times",
+        ),
+    ],
+)
+def test_what_a_template_may_not_change(project: DagProject, body: str, reason: str) -> None:
+    error = refusal(project, body)
+    assert error.message.startswith("deploy/dag.py.j2: ")
+    assert reason in error.message
+    assert error.hint == "docs/dag.md says what a template may change"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("{% block end %}", "deploy/dag.py.j2, line 2: "),
+        ("\n\n{{ nothing }}{% block end %}{{ nothing }}{% endblock %}", "line 4: 'nothing'"),
+        ("{% block end %}{{ dag.nothing }}{% endblock %}", "line 2: "),
+        ("{% block end %}\n{{ dag }}{% endblock %}", "line 3: Dag has no literal"),
+        ("{% block end %}{{ 1 / 0 }}{% endblock %}", "line 2: division by zero"),
+        ("{% block end %}{{ 'a b' | name }}{% endblock %}", "line 2: 'a b' is not a name"),
+        ("{% block end %}{{ 'x' | nothing }}{% endblock %}", "line 2: No filter named 'nothing'"),
+        (
+            "{% block end %}{% set x %}{{ 1 }}{% endset %}A = {{ x }}{% endblock %}",
+            "is a value, not code",
+        ),
+    ],
+)
+def test_faults_of_jinja(project: DagProject, body: str, reason: str) -> None:
+    error = refusal(project, body)
+    assert error.message.startswith("deploy/dag.py.j2, line ")
+    assert reason in error.message
+    assert error.hint == "docs/dag.md says what a template sees"
+
+
+def test_a_template_that_is_not_there(project: DagProject) -> None:
+    with pytest.raises(UserError, match=r"there is no template 'deploy/dag\.py\.j2'"):
+        project.build(FLOW)
+
+
+def test_a_template_that_another_lacks(project: DagProject) -> None:
+    error = refusal(project, '{% block end %}{% include "other.j2" %}{% endblock %}')
+    assert error.message == "there is no template 'other.j2'"
+
+
+def test_a_template_that_is_not_utf_8(project: DagProject) -> None:
+    template = project.root / "deploy" / "dag.py.j2"
+    template.parent.mkdir()
+    template.write_bytes(b"# \xff")
+    with pytest.raises(UserError, match=r"deploy/dag\.py\.j2: .*utf-8"):
+        project.build(FLOW)
+
+
+def test_a_template_may_leave_its_line_endings_as_they_are(project: DagProject) -> None:
+    template = project.root / "deploy" / "dag.py.j2"
+    template.parent.mkdir()
+    template.write_bytes(
+        b'{% extends "bigflow/dag.py.j2" %}\r\n{% block end %}\r\nA = {{ 1 }}\r\n{% endblock %}\r\n'
+    )
+    assert "\r" not in project.source(FLOW).text
