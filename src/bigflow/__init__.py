@@ -6,6 +6,8 @@ on first use (PEP 562), and nothing here needs more than the standard library.
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False  # `typing` itself costs more to import than the rest of this package
 if TYPE_CHECKING:
     from typing import Any
@@ -68,3 +70,28 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, *_SUBMODULES})
+
+
+class _AbsentModules:
+    """Says of BigFlow's modules that are not here why; asked only for what no other finder has."""
+
+    names = frozenset(
+        f"bigflow.{name}"
+        for name in (
+            "bigquery", "commons", "dagbuilder", "dataflow", "dataproc", "deploy", "konfig", "log",
+            "migrate", "monitoring", "scaffold", "testing", "version",
+        )
+    )  # fmt: skip
+
+    @classmethod
+    def find_spec(cls, name: str, path: object = None, target: object = None) -> None:
+        del path, target
+        if name in cls.names:
+            message = (
+                f"{name} is a module of the distribution bigflow, which bigflow-backend replaces "
+                "without it; use the library that it wraps"
+            )
+            raise ModuleNotFoundError(message, name=name)
+
+
+sys.meta_path.append(_AbsentModules)  # type: ignore[arg-type]

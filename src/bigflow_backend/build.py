@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.errors import AlreadyToldError, BigflowWarning, UserError
+from bigflow_backend.project import BACKENDS
 from bigflow_backend.project_tests import run_tests
 from bigflow_backend.staging import move_into_place
 
@@ -168,7 +169,7 @@ def _check_build_system(project: Project) -> None:
     if table is None:
         return
     backend = table.get("build-backend")
-    if backend != _BACKEND:
+    if backend not in BACKENDS:
         raise UserError(
             f"pyproject.toml: [build-system] build-backend is {backend!r}",
             hint=f'write build-backend = "{_BACKEND}", so that pip builds the same wheel',

@@ -23,7 +23,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["Project", "SetupScript", "find_project", "read_project"]
+__all__ = ["BACKENDS", "Project", "SetupScript", "find_project", "read_project"]
+
+BACKENDS = ("bigflow_backend", "bigflow.build.meta")
+"""The build backends of a project: ours, and the name that BigFlow's had."""
 
 _SETUP_SCRIPTS = ("project_setup.py", "setup.py")
 
@@ -65,9 +68,10 @@ class Project:
     @property
     def static_version(self) -> tuple[str, str] | None:
         """The version that the project's own files state, and the place that states it."""
-        version = self.pyproject.get("project", {}).get("version")
-        if version is not None:
-            return str(version), "pyproject.toml [project] version"
+        for table in ("project", "bigflow-project"):
+            version = self.pyproject.get(table, {}).get("version")
+            if version is not None:
+                return str(version), f"pyproject.toml [{table}] version"
         if self.setup_script is not None and self.setup_script.version is not None:
             return self.setup_script.version, f"{self.setup_script.path.name} version"
         return None
@@ -152,7 +156,7 @@ def read_project(root: Path) -> Project:
     )
     source = _source_directory(root, settings)
     packages = _packages(root, source, script, settings, pyproject)
-    name = pyproject.get("project", {}).get("name") or (script and script.name) or packages[0]
+    name = _stated_name(script, pyproject) or packages[0]
     return Project(
         root=root,
         name=str(name),
@@ -166,6 +170,12 @@ def read_project(root: Path) -> Project:
     )
 
 
+def _stated_name(script: SetupScript | None, pyproject: Mapping[str, Any]) -> str | None:
+    """The distribution's name, where the project's files state one."""
+    tables = (pyproject.get(t, {}).get("name") for t in ("project", "bigflow-project"))
+    return next((str(n) for n in (*tables, script and script.name) if n), None)
+
+
 def _is_project(directory: Path) -> bool:
     if (directory / "project_setup.py").is_file():
         return True
@@ -174,7 +184,8 @@ def _is_project(directory: Path) -> bool:
     pyproject = _read_pyproject(directory / "pyproject.toml")
     return (
         "bigflow" in pyproject.get("tool", {})
-        or pyproject.get("build-system", {}).get("build-backend") == "bigflow_backend"
+        or "bigflow-project" in pyproject
+        or pyproject.get("build-system", {}).get("build-backend") in BACKENDS
     )
 
 
@@ -232,8 +243,13 @@ def _constants(tree: ast.Module) -> dict[str, str]:
 def _setup_keywords(tree: ast.Module, constants: Mapping[str, str]) -> dict[str, str]:
     """The keywords of the call of ``setup()`` whose value is a string, or a name of one."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and _called(node) in {"setup", "project_setup"}:
+        if isinstance(node, ast.Call) and _called(node) in _SETUP_FUNCTIONS:
             found = {}
+            first = node.args[0] if node.args else None
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                found["name"] = first.value
+            elif isinstance(first, ast.Name) and first.id in constants:
+                found["name"] = constants[first.id]
             for keyword in node.keywords:
                 value = keyword.value
                 if isinstance(value, ast.Constant) and isinstance(value.value, str):
@@ -242,6 +258,10 @@ def _setup_keywords(tree: ast.Module, constants: Mapping[str, str]) -> dict[str,
                     found[str(keyword.arg)] = constants[value.id]
             return found
     return {}
+
+
+_SETUP_FUNCTIONS = ("setup", "default_project_setup", "auto_configuration")
+"""Ours, and those of BigFlow's setup scripts, which take the name as their first argument."""
 
 
 def _called(call: ast.Call) -> str:
@@ -284,9 +304,9 @@ def _packages(
     if len(set(stated.values())) > 1:
         both = ", ".join(f"{name!r} by {place}" for place, name in stated.items())
         raise UserError(f"the main package is named twice: {both}", hint="keep one of the two")
-    implied = (script and script.name) or pyproject.get("project", {}).get("name")
+    implied = _stated_name(script, pyproject)
     main = next(iter(stated.values()), None) or next(iter(settings.packages), None)
-    main = main or (str(implied).replace("-", "_") if implied else None)
+    main = main or (implied.replace("-", "_") if implied else None)
     if not main:
         raise UserError(
             "nothing names the main package",

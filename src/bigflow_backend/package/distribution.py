@@ -8,6 +8,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bigflow_backend.bigflow_project import modern_keywords
 from bigflow_backend.errors import UserError
 from bigflow_backend.package.agreement import check_agreement
 from bigflow_backend.package.requirements import Requirements, read_requirements
@@ -71,6 +72,7 @@ def load_distribution(
     script = project.setup_script
     if keywords is None:
         keywords = run_setup_script(script.path) if script is not None else {}
+    keywords = {**modern_keywords(project.pyproject.get("bigflow-project", {})), **keywords}
     if script is not None and keywords.get("version") is not None:
         stated = dataclasses.replace(script, version=str(keywords["version"]))
         project = dataclasses.replace(project, setup_script=stated)

@@ -145,7 +145,9 @@ def _from_git(root: Path, settings: VersionSettings, revision: str | None = None
         return _on_tag(checkout, tags, tags.here)
     refuse_shallow(checkout)
     local = f"g{checkout.commit[:HASH_DIGITS]}"
-    source = f"{_counted(count, 'commit')} after git tag {names[-1]}" if base else "git, no tag"
+    source = f"git tag {names[-1]}" if base else "git, no tag"
+    if base and count:
+        source = f"{_counted(count, 'commit')} after {source}"
     if changed:
         local += f".t{tree_hash(changed)[:HASH_DIGITS]}"
         source += f", {_counted(len(changed), 'changed file')}"

@@ -1,0 +1,142 @@
+"""The wheels of existing BigFlow projects build unchanged, and the modern form is told."""
+
+from __future__ import annotations
+
+import re
+import warnings
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+from pyproject_hooks import BuildBackendWarning
+
+from support.projects import Project, write_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMS: dict[str, dict[str, str | None]] = {
+    "bigflow.build.setup": {
+        "project_setup.py": None,
+        "setup.py": """\
+#!/usr/bin/env python
+import bigflow.build
+
+bigflow.build.setup(
+    name="pipelines",
+    description="Rides",
+    docker_repository="eu.gcr.io/project/repository",
+    resources_dir="resources",
+)
+""",
+    },
+    "bigflow.build.default_project_setup": {
+        "project_setup.py": """\
+from bigflow.build import default_project_setup
+
+PROJECT_NAME = "pipelines"
+
+if __name__ == "__main__":
+    default_project_setup(PROJECT_NAME, description="Rides")
+""",
+    },
+    "bigflow.build.project_setup": {
+        "project_setup.py": """\
+import setuptools
+from bigflow.build import auto_configuration, project_setup
+
+PROJECT_NAME = "pipelines"
+
+if __name__ == "__main__":
+    setuptools.setup(
+        **project_setup(**auto_configuration(PROJECT_NAME), description="Rides")
+    )
+""",
+    },
+    "the table": {
+        "project_setup.py": None,
+        "pyproject.toml": """\
+[build-system]
+requires = ["bigflow-backend"]
+build-backend = "bigflow_backend"
+
+[bigflow-project]
+name = "pipelines"
+description = "Rides"
+version = "1.2.0"
+resources_dir = "resources"
+""",
+    },
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_old_forms_build(tmp_path: Path, form: str) -> None:
+    project = write_project(tmp_path / "project", FORMS[form])
+    wheel, told = build(project, tmp_path)
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        metadata = archive.read("pipelines-1.2.0.dist-info/METADATA").decode()
+    assert {"pipelines/workflow.py", "pipelines/resources/requirements.txt"} <= names
+    assert not any(n.startswith(("test/", "resources/")) or ".data/" in n for n in names)
+    assert "\nSummary: Rides\n" in metadata
+    if form.startswith("bigflow"):
+        assert f"{form} is BigFlow's form" in told
+        assert "from bigflow_backend import setup" in told
+
+
+def test_what_left_the_package_is_told(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", FORMS["bigflow.build.setup"])
+    _, told = build(project, tmp_path)
+    assert "docker_repository takes no part in the package; say it in deployment_config.py" in told
+
+
+@pytest.mark.parametrize("form", [f for f in FORMS if f != "the table"])
+def test_old_scripts_have_the_commands(tmp_path: Path, form: str) -> None:
+    project = write_project(tmp_path / "project", FORMS[form])
+    script = "setup.py" if (project.root / "setup.py").exists() else "project_setup.py"
+    done = project.run(script, "bdist_wheel")
+    assert done.returncode == 0, done.stderr
+    assert (project.root / "dist" / "pipelines-1.2.0-py3-none-any.whl").is_file()
+    assert "build_project" in project.run(script, "--help-commands").stdout
+
+
+def test_the_old_backend_name_has_the_hooks(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", FORMS["bigflow.build.setup"])
+    done = project.run(
+        "-c",
+        "import sys, bigflow.build.meta as b; print(b.build_wheel(sys.argv[1]))",
+        str(tmp_path),
+    )
+    assert done.stdout.split() == ["pipelines-1.2.0-py3-none-any.whl"], done.stderr
+
+
+def test_a_requirement_of_the_other_distribution_is_told(tmp_path: Path) -> None:
+    project = write_project(tmp_path, {"resources/requirements.txt": "bigflow==1.11.3\n"})
+    _, told = build(project, tmp_path)
+    assert "names bigflow, another distribution" in told
+    assert "replace it by bigflow-backend" in told
+
+
+@pytest.mark.parametrize("module", ["bigquery", "bigquery.dataset_manager", "dataflow", "log"])
+def test_modules_that_are_not_here_say_so(tmp_path: Path, module: str) -> None:
+    done = write_project(tmp_path).run("-c", f"import bigflow.{module}")
+    assert done.returncode == 1
+    assert re.search(
+        r"ModuleNotFoundError: bigflow\.\w+ is a module of the distribution bigflow, which "
+        "bigflow-backend replaces without it",
+        done.stderr,
+    )
+
+
+def test_other_modules_are_not_found_as_ever(tmp_path: Path) -> None:
+    done = write_project(tmp_path).run("-c", "import bigflow.nothing")
+    assert "No module named 'bigflow.nothing'" in done.stderr
+
+
+def build(project: Project, directory: Path) -> tuple[Path, str]:
+    """The wheel, and the warnings of its build."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", BuildBackendWarning)
+        name: str = project.hook("build_wheel", str(directory))
+    return directory / name, "\n".join(str(w.message) for w in caught)
