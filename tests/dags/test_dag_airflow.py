@@ -1,0 +1,248 @@
+"""Real Airflows read the files: both mean the same by them, and neither has a word to say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.dag_probe import MARK
+from support.descriptions import IMAGE, DagProject, job, schedule, workflow
+
+if TYPE_CHECKING:
+    from support.airflow import Airflow
+
+PROBE = Path(__file__).parents[1] / "support" / "dag_probe.py"
+
+HOSTILE = "{{ 1 / 0 }} {% raw %} 'quoted' \\ $(HOME) $$ \r\n\u2028 żółw\n"
+
+EVERYTHING = workflow(
+    "everything",
+    job("extract"),
+    job(
+        "load",
+        "extract",
+        retry_count=0,
+        execution_timeout_sec=90,
+        cpu_request="500m",
+        memory_request="256Mi",
+        memory_limit="512Mi",
+        gpu=1,
+        pool="default_pool",
+        priority_weight=7,
+        environment={"NOTE": HOSTILE},
+        secrets=("api_key",),
+        labels={"team": "data"},
+        annotations={"example.com/note": "x"},
+        service_account="runner",
+        node_selector={"disk": "ssd"},
+        tolerations=({"key": "gpu", "operator": "Exists", "effect": "NoSchedule"},),
+    ),
+    secrets=("db_password",),
+    description=HOSTILE,
+    doc_md=HOSTILE + "See README.md",
+    tags=("x" * 100,),
+    owner="data, platform",
+    on_failure_callback="json.dumps",
+    max_active_runs=3,
+    catchup=False,
+    depends_on_past=False,
+)
+
+OPERATOR_ARGUMENTS: dict[str, Any] = {
+    "active_deadline_seconds": 3600,
+    "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+    "base_container_name": "main",
+    "container_security_context": {"runAsNonRoot": True},
+    "deferrable": True,
+    "dnspolicy": "ClusterFirst",
+    "get_logs": False,
+    "hostname": "worker",
+    "hostnetwork": False,
+    "ignore_first_depends_on_past": True,
+    "image_pull_policy": "Always",
+    "log_events_on_failure": False,
+    "log_pod_spec_on_failure": False,
+    "max_active_tis_per_dag": 2,
+    "max_active_tis_per_dagrun": 2,
+    "max_retry_delay": 600,
+    "on_finish_action": "keep_pod",
+    "poll_interval": 1.5,
+    "pool_slots": 2,
+    "priority_class_name": "high",
+    "queue": "default",
+    "retry_exponential_backoff": True,
+    "schedulername": "other",
+    "security_context": {"runAsUser": 1000},
+    "skip_on_exit_code": 99,
+    "startup_check_interval_seconds": 5,
+    "startup_timeout_seconds": 60,
+    "subdomain": "workers",
+    "termination_grace_period": 30,
+    "termination_message_policy": "FallbackToLogsOnError",
+    "trigger_rule": "all_done",
+    "wait_for_downstream": True,
+    "weight_rule": "absolute",
+}
+
+WORKFLOWS = {
+    flow.id: flow
+    for flow in (
+        EVERYTHING,
+        workflow("plain"),
+        workflow("arguments", job("load", operator_arguments=OPERATOR_ARGUMENTS)),
+        workflow("defaulted", env_variable="no-such.variable", env_default="it's {{ dev"),
+        workflow(
+            "warsaw",
+            timezone="Europe/Warsaw",
+            start_date="2026-10-24T00:00:00+02:00",
+        ),
+        workflow("hourly", schedule=schedule("timedelta", 5400)),
+        workflow("weekdays", schedule=schedule("cron", "30 6 * * 1-5")),
+        workflow("once", schedule=schedule("once")),
+        workflow("by_hand", schedule=schedule("none")),
+        workflow("always", schedule=schedule("continuous")),
+        workflow("żółw", job("class"), job("my-job", "class")),
+    )
+}
+
+
+def ask(airflow: Airflow, *files: Path) -> dict[str, Any]:
+    """What an Airflow says of files, by the ids of their workflows."""
+    # -P: the directory of the script holds an airflow.py of our own.
+    said = airflow.run_python(["-P", PROBE, *sorted(files)]).stdout
+    (line,) = (line for line in said.splitlines() if line.startswith(MARK))
+    found = json.loads(line.removeprefix(MARK))
+    return {name.partition("__v")[0]: answer for name, answer in found.items()}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> DagProject:
+    project = DagProject.make(tmp_path_factory.mktemp("dags") / "project")
+    project.build(*WORKFLOWS.values())
+    return project
+
+
+@pytest.fixture(scope="module")
+def answers(airflow: Airflow, project: DagProject) -> dict[str, Any]:
+    """What the Airflow says of each workflow's file."""
+    return ask(airflow.with_variables(AIRFLOW_VAR_ENV="prod"), *project.dags.glob("*.py"))
+
+
+@pytest.fixture(scope="module")
+def dags(answers: dict[str, Any]) -> dict[str, Any]:
+    return {name: next(iter(answer["dags"].values())) for name, answer in answers.items()}
+
+
+def test_every_file_loads_without_error_or_warning(answers: dict[str, Any]) -> None:
+    assert answers.keys() == WORKFLOWS.keys()
+    for answer in answers.values():
+        assert (answer["errors"], answer["warnings"]) == ([], [])
+        assert len(answer["dags"]) == 1
+
+
+def test_what_a_workflow_sets(dags: dict[str, Any]) -> None:
+    dag = dags["everything"]
+    assert dag["description"] == HOSTILE
+    assert dag["doc_md"] == HOSTILE + "See README.md\n"
+    assert (dag["tags"], dag["catchup"], dag["max_active_runs"]) == (["x" * 100], False, 3)
+    assert [task["depends_on_past"] for task in dag["tasks"].values()] == [False, False]
+    assert all("dumps" in task["callback"] for task in dag["tasks"].values())
+
+
+def test_what_a_job_sets(dags: dict[str, Any]) -> None:
+    task = dags["everything"]["tasks"]["load"]
+    assert task["upstream"] == ["extract"]
+    assert task["name"] == "everything--load"
+    assert (task["retries"], task["timeout"]) == (0, 90)
+    assert task["secrets"] == [
+        ["DB_PASSWORD", "db-password", "db_password"],
+        ["API_KEY", "api-key", "api_key"],
+    ]
+    assert task["resources"] == {
+        "requests": {"cpu": "500m", "memory": "256Mi"},
+        "limits": {"memory": "512Mi", "nvidia.com/gpu": "1"},
+    }
+    assert task["on_finish_action"] == "delete_pod"
+    assert task["environment"]["NOTE"] == HOSTILE.replace("$", "$$")
+    assert task["environment"]["BIGFLOW_IMAGE"] == IMAGE
+
+
+def test_the_command_of_a_pod(dags: dict[str, Any]) -> None:
+    assert dags["plain"]["tasks"]["load"]["arguments"] == [
+        *("run", "--job", "plain.load"),
+        *("--runtime", "2026-01-02 00:00:00"),
+        *("--project-package", "pipelines"),
+        *("--module", "pipelines.plain"),
+        *("--config", "prod"),
+    ]
+
+
+def test_a_run_without_a_logical_date(dags: dict[str, Any]) -> None:
+    task = dags["plain"]["tasks"]["load"]
+    assert task["runtime without a logical date"] == "2026-01-03 04:05:06"
+
+
+def test_the_configuration_that_a_workflow_states(dags: dict[str, Any]) -> None:
+    assert dags["defaulted"]["tasks"]["load"]["arguments"][-1] == "it's {{ dev"
+
+
+def test_a_missing_variable_fails_the_task_and_is_named(airflow: Airflow, tmp_path: Path) -> None:
+    project = DagProject.make(tmp_path / "project")
+    made = project.build(workflow("daily", env_variable="no-such.variable"))
+    (dag,) = ask(airflow, made.files[0].path)["daily"]["dags"].values()
+    assert "no-such.variable" in dag["tasks"]["load"]["arguments"]["error"]
+
+
+@pytest.mark.parametrize(
+    ("name", "runs"),
+    [
+        (
+            "plain",  # the run of a day begins when the day has ended
+            [
+                ("2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"),
+                ("2026-01-02T00:00:00+00:00", "2026-01-03T00:00:00+00:00"),
+                ("2026-01-03T00:00:00+00:00", "2026-01-04T00:00:00+00:00"),
+            ],
+        ),
+        (
+            "warsaw",  # 25 October has 25 hours
+            [
+                ("2026-10-23T22:00:00+00:00", "2026-10-24T22:00:00+00:00"),
+                ("2026-10-24T22:00:00+00:00", "2026-10-25T23:00:00+00:00"),
+                ("2026-10-25T23:00:00+00:00", "2026-10-26T23:00:00+00:00"),
+            ],
+        ),
+        (
+            "hourly",
+            [
+                ("2026-01-01T00:00:00+00:00", "2026-01-01T01:30:00+00:00"),
+                ("2026-01-01T01:30:00+00:00", "2026-01-01T03:00:00+00:00"),
+                ("2026-01-01T03:00:00+00:00", "2026-01-01T04:30:00+00:00"),
+            ],
+        ),
+        (
+            "weekdays",  # 2 January is a Friday
+            [
+                ("2026-01-01T06:30:00+00:00", "2026-01-02T06:30:00+00:00"),
+                ("2026-01-02T06:30:00+00:00", "2026-01-05T06:30:00+00:00"),
+                ("2026-01-05T06:30:00+00:00", "2026-01-06T06:30:00+00:00"),
+            ],
+        ),
+        ("once", [("2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00+00:00")]),
+        ("by_hand", []),
+    ],
+)
+def test_when_the_first_runs_are(
+    dags: dict[str, Any], name: str, runs: list[tuple[str, str]]
+) -> None:
+    found = [tuple(moment.replace(" ", "T") for moment in run) for run in dags[name]["runs"]]
+    assert found[:3] == runs
+
+
+def test_ids_of_every_script(dags: dict[str, Any]) -> None:
+    tasks = dags["żółw"]["tasks"]
+    assert tasks["my-job"]["upstream"] == ["class"]
+    assert tasks["my-job"]["arguments"][2] == "żółw.my-job"

@@ -1,0 +1,143 @@
+"""Run by the Python of an Airflow: what that Airflow makes of the DAG files given, as JSON.
+
+Nothing of the project or of its tests is imported here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import json
+import sys
+import warnings
+from datetime import datetime, timezone
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MARK = "@@probe "
+"""Begins the line with the answer; Airflow writes others."""
+
+LOGICAL_DATE = datetime(2026, 1, 2, tzinfo=timezone.utc)
+RUN_AFTER = datetime(2026, 1, 3, 4, 5, 6, tzinfo=timezone.utc)
+
+
+def first_found(*places: str) -> Any:
+    """The first of the objects ``module:name`` that this Airflow has."""
+    for place in places:
+        module, _, name = place.partition(":")
+        with contextlib.suppress(ImportError, AttributeError):
+            return getattr(importlib.import_module(module), name)
+    raise ImportError(places)
+
+
+def load(path: str) -> tuple[Any, list[str]]:
+    """The DagBag of one file, and the warnings that name it."""
+    bag_class = first_found("airflow.dag_processing.dagbag:DagBag", "airflow.models.dagbag:DagBag")
+    known = inspect.signature(bag_class.__init__).parameters
+    options = {"include_examples": False} if "include_examples" in known else {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        bag = bag_class(path, **options)
+    found = [str(w.message) for w in caught if Path(w.filename).name == Path(path).name]
+    for captured in getattr(bag, "captured_warnings", {}).values():
+        found += map(str, captured)
+    return bag, found
+
+
+def describe(dag: Any) -> dict[str, Any]:
+    return {
+        "doc_md": dag.doc_md,
+        "description": dag.description,
+        "tags": sorted(dag.tags),
+        "catchup": dag.catchup,
+        "max_active_runs": dag.max_active_runs,
+        "runs": [[str(run.logical_date), str(run.run_after)] for run in first_runs(scheduled(dag))],
+        "tasks": {task.task_id: describe_task(dag, task) for task in dag.tasks},
+    }
+
+
+def first_runs(dag: Any) -> Iterator[Any]:
+    """The first three scheduled runs."""
+    restriction = first_found("airflow.timetables.base:TimeRestriction")
+    limits = restriction(earliest=dag.start_date, latest=None, catchup=True)
+    last = None
+    for _ in range(3):
+        info = dag.timetable.next_dagrun_info(last_automated_data_interval=last, restriction=limits)
+        if info is None:
+            return
+        last = info.data_interval
+        yield info
+
+
+def scheduled(dag: Any) -> Any:
+    """The DAG as the scheduler has it; raises where it cannot be kept."""
+    serializer = first_found(
+        "airflow.serialization.serialized_objects:DagSerialization",
+        "airflow.serialization.serialized_objects:SerializedDAG",
+    )
+    return serializer.from_dict(json.loads(json.dumps(serializer.to_dict(dag))))
+
+
+def describe_task(dag: Any, task: Any) -> dict[str, Any]:
+    environment = task.env_vars
+    if isinstance(environment, list):
+        environment = {variable.name: variable.value for variable in environment}
+    resources = task.container_resources
+    return {
+        "upstream": sorted(task.upstream_task_ids),
+        "arguments": render(dag, task, list(task.arguments), LOGICAL_DATE),
+        "runtime without a logical date": render(dag, task, task.arguments[4], None),
+        "environment": render(dag, task, environment, LOGICAL_DATE),
+        "name": render(dag, task, task.name, LOGICAL_DATE),
+        "retries": task.retries,
+        "timeout": task.execution_timeout and task.execution_timeout.total_seconds(),
+        "depends_on_past": task.depends_on_past,
+        "callback": callback_name(task.on_failure_callback),
+        "secrets": [[s.deploy_target, s.secret, s.key] for s in task.secrets],
+        "resources": resources and {"requests": resources.requests, "limits": resources.limits},
+        "on_finish_action": task.on_finish_action.value,
+    }
+
+
+def callback_name(callback: Any) -> Any:
+    if isinstance(callback, (list, tuple)):
+        return [callback_name(part) for part in callback]
+    return getattr(callback, "__name__", None)
+
+
+def render(dag: Any, task: Any, content: Any, logical_date: datetime | None) -> Any:
+    """What a template field becomes in a run, or the error that fails the task."""
+    variables = first_found(
+        "airflow.sdk.execution_time.context:VariableAccessor",
+        "airflow.utils.context:VariableAccessor",
+    )
+    context = {
+        "dag_run": SimpleNamespace(logical_date=logical_date, run_after=RUN_AFTER),
+        "var": {"value": variables(deserialize_json=False)},
+    }
+    try:
+        return task.render_template(content, context, dag.get_template_env())
+    except Exception as error:  # noqa: BLE001 - each release has its own, and all are the answer
+        return {"error": str(error)}
+
+
+def main(paths: list[str]) -> None:
+    first_found("airflow.providers.cncf.kubernetes.operators.pod:KubernetesPodOperator")
+    answer = {}
+    for path in paths:
+        bag, found = load(path)
+        answer[Path(path).name] = {
+            "errors": list(bag.import_errors.values()),
+            "warnings": found,
+            "dags": {dag.dag_id: describe(dag) for dag in bag.dags.values()},
+        }
+    sys.stdout.write(f"\n{MARK}{json.dumps(answer)}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
