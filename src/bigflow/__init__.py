@@ -94,4 +94,4 @@ class _AbsentModules:
             raise ModuleNotFoundError(message, name=name)
 
 
-sys.meta_path.append(_AbsentModules)  # type: ignore[arg-type]
+sys.meta_path.append(_AbsentModules)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bigflow_backend.dags import DagFiles
+    from bigflow_backend.describe import WorkflowDescription
     from bigflow_backend.image import Image, ImageOptions
     from bigflow_backend.package.wheel import Wheel
     from bigflow_backend.project import Project
@@ -101,19 +102,24 @@ def build_image(project: Project, options: BuildOptions) -> Build:
 def build_dags(project: Project, options: BuildOptions) -> Build:
     """Writes a DAG file for each workflow into ``.dags/``."""
     with _staged(project) as staged:
-        return Build(
-            made_in=staged.output, dags=_dags(staged, _docker_repository(staged, options), options)
-        )
+        repository = _docker_repository(staged, options)
+        workflows = _workflows(staged, options)
+        dags = _dags(staged, workflows, repository, options)
+        return Build(made_in=staged.output, dags=dags)
 
 
 def build_project(project: Project, options: BuildOptions) -> Build:
-    """Tests, package, image and DAGs; the first failure ends it, and nothing is changed then."""
+    """Tests, package, image and DAGs; the first failure ends it, and nothing is changed then.
+
+    What takes no time to find out is asked first: the repository and the workflows.
+    """
     with _staged(project) as staged:
         repository = _docker_repository(staged, options)
+        workflows = _workflows(staged, options)
         tests = _test(staged, options)
         wheel = _wheel(staged, options)
         image = _image(staged, wheel, repository, options)
-        dags = _dags(staged, repository, options)
+        dags = _dags(staged, workflows, repository, options)
         return Build(made_in=staged.output, tests=tests, wheel=wheel, image=image, dags=dags)
 
 
@@ -194,11 +200,12 @@ def _run_hook(
 
 
 def _docker_repository(project: Project, options: BuildOptions) -> str:
+    """The repository of the image, checked before anything is built for it."""
     from bigflow_backend.describe import describe_deployment
+    from bigflow_backend.image.reference import image_reference
 
-    return describe_deployment(
-        project, python=options.python, config=options.config
-    ).docker_repository
+    deployment = describe_deployment(project, python=options.python, config=options.config)
+    return image_reference(deployment.docker_repository, project.version.image_tag).repository
 
 
 def _image(project: Project, wheel: Wheel, repository: str, options: BuildOptions) -> Image:
@@ -217,32 +224,48 @@ def _image(project: Project, wheel: Wheel, repository: str, options: BuildOption
     )
 
 
-def _dags(project: Project, repository: str, options: BuildOptions) -> DagFiles:
-    from bigflow_backend.dags import build_dags
+def _workflows(project: Project, options: BuildOptions) -> tuple[WorkflowDescription, ...]:
+    """The workflows to make DAGs of."""
     from bigflow_backend.describe import describe_workflows
     from bigflow_backend.package.requirements import refuse_bigflow
 
-    if options.start_time is None:
-        msg = "building DAGs needs a start time"
-        raise ValueError(msg)
     refuse_bigflow(project.requirements)
-    workflows = describe_workflows(project, python=options.python, start_time=options.start_time)
-    if options.workflow is not None:
-        chosen = tuple(w for w in workflows if w.id == options.workflow)
-        if not chosen:
-            raise UserError(
-                f"there is no workflow {options.workflow!r} in {project.package}",
-                hint="workflows there: " + ", ".join(w.id for w in workflows),
-            )
-        workflows = chosen
-    options.say(f"writing {len(workflows)} DAG files")
+    workflows = describe_workflows(project, python=options.python, start_time=_start_time(options))
+    if options.workflow is None:
+        return workflows
+    chosen = tuple(w for w in workflows if w.id == options.workflow)
+    if not chosen:
+        raise UserError(
+            f"there is no workflow {options.workflow!r} in {project.package}",
+            hint="workflows there: " + ", ".join(w.id for w in workflows),
+        )
+    return chosen
+
+
+def _dags(
+    project: Project,
+    workflows: tuple[WorkflowDescription, ...],
+    repository: str,
+    options: BuildOptions,
+) -> DagFiles:
+    from bigflow_backend.dags import build_dags
+
+    start_time = _start_time(options)
+    options.say(f"writing {len(workflows)} DAG files that start at {start_time:%Y-%m-%d %H:%M} UTC")
     return build_dags(
         project,
         workflows,
         image=f"{repository}:{project.version.image_tag}",
         version=project.version,
-        start_time=options.start_time,
+        start_time=start_time,
     )
+
+
+def _start_time(options: BuildOptions) -> datetime:
+    if options.start_time is None:
+        msg = "building DAGs needs a start time"
+        raise ValueError(msg)
+    return options.start_time
 
 
 @contextlib.contextmanager

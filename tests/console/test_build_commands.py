@@ -1,0 +1,354 @@
+"""Both doors to the build: ``bigflow COMMAND`` and ``python project_setup.py COMMAND``."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.projects import write_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.projects import Project
+
+_WORKFLOW = """\
+from bigflow import Job, Workflow
+
+class Count(Job):
+    def execute(self, context):
+        print("counted", context.env)
+
+rides = Workflow(workflow_id="rides", definition=[Count("count")])
+"""
+_DEPLOYMENT = """\
+from bigflow import DeploymentConfig
+
+deployment_config = DeploymentConfig(
+    name="dev", properties={"docker_repository": "example.org/rides-dev"}
+).add_configuration("prod", {"docker_repository": "example.org/rides"})
+"""
+_TEST = """\
+def test_passes():
+    assert True
+"""
+_FILES = {
+    "pipelines/workflow.py": _WORKFLOW,
+    "deployment_config.py": _DEPLOYMENT,
+    "test/test_rides.py": _TEST,
+    "Dockerfile": "FROM scratch\n",
+}
+NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+DOORS = {
+    "bigflow": lambda command: ["-m", "bigflow", command],
+    "setup": lambda command: [
+        "project_setup.py",
+        {"build": "build_project"}.get(command, command.replace("-", "_")),
+    ],
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return write_project(tmp_path / "project", _FILES)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault, the commands that meet it, and what their user reads."""
+
+    name: str
+    commands: tuple[str, ...]
+    files: dict[str, str | None]
+    message: str
+    hint: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+CASES = [
+    Case(
+        "no Docker Engine",
+        ("build-image", "build"),
+        {},
+        "no Docker Engine",
+        "DOCKER_HOST",
+    ),
+    Case(
+        "no Dockerfile",
+        ("build-image", "build"),
+        {"Dockerfile": None},
+        "Dockerfile",
+        "",
+    ),
+    Case(
+        "no deployment_config.py",
+        ("build-image", "build-dags", "build"),
+        {"deployment_config.py": None},
+        "deployment_config.py",
+        "docker_repository",
+    ),
+    Case(
+        "a deployment_config.py that raises",
+        ("build-image", "build-dags", "build"),
+        {"deployment_config.py": "\nimport nowhere\n"},
+        "deployment_config.py, line 2: ModuleNotFoundError: No module named 'nowhere'",
+        "",
+    ),
+    Case(
+        "no docker_repository",
+        ("build-image", "build-dags", "build"),
+        {"deployment_config.py": _DEPLOYMENT.replace("docker_repository", "repository")},
+        "docker_repository",
+        "",
+    ),
+    Case(
+        "an upper-case repository",
+        ("build-image", "build-dags", "build"),
+        {"deployment_config.py": _DEPLOYMENT.replace("rides-dev", "Rides")},
+        "docker_repository 'example.org/Rides' has upper-case letters",
+        "write 'example.org/rides'",
+    ),
+    Case(
+        "no workflow",
+        ("build-dags", "build"),
+        {"pipelines/workflow.py": "ANSWER = 42\n"},
+        "no workflow",
+        "",
+    ),
+    Case(
+        "a module that cannot be imported",
+        ("build-dags", "build"),
+        {"pipelines/broken.py": "\n\nimport nowhere\n"},
+        "pipelines/broken.py, line 3",
+        "",
+    ),
+    Case(
+        "a failing test",
+        ("build-package", "build"),
+        {"test/test_rides.py": "def test_fails():\n    assert 1 == 2\n"},
+        "the project's tests failed: 1 of 1 tests failed",
+        "see their output above",
+    ),
+    Case(
+        "a test that ends the process",
+        ("build-package", "build"),
+        {"test/test_rides.py": "import os\n\ndef test_ends():\n    os._exit(0)\n"},
+        "the tests ended without a report, with exit status 0",
+        "os._exit()",
+    ),
+    Case(
+        "the other bigflow among the requirements",
+        ("build-dags",),
+        {"resources/requirements.txt": "bigflow\n"},
+        "resources/requirements.txt requires bigflow",
+        "replace it by bigflow-backend",
+    ),
+    Case(
+        "another build backend",
+        ("build-package",),
+        {"pyproject.toml": "[build-system]\nbuild-backend = 'setuptools.build_meta'\n"},
+        "[build-system] build-backend is 'setuptools.build_meta'",
+        'write build-backend = "bigflow_backend"',
+    ),
+]
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    ("case", "command"),
+    [(case, command) for case in CASES for command in case.commands],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_a_fault_is_told_and_the_last_build_left_alone(
+    project: Project, case: Case, command: str, door: str
+) -> None:
+    project.write(
+        {
+            "dist/pipelines-1.0-py3-none-any.whl": "the last good one",
+            ".image/imageinfo-1.0.json": "the last good one",
+            ".dags/rides_dag.py": "the last good one",
+            **case.files,
+        }
+    )
+    before = project.files()
+    done = project.run(*DOORS[door](command), **NO_ENGINE, **case.environment)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    told = done.stderr[done.stderr.index("bigflow: error: ") :].splitlines()
+    assert case.message in told[0], told
+    assert len(told) == 2, told
+    assert case.hint in told[1], told
+    assert project.files() == before
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_the_package_needs_no_deployment_config(project: Project, door: str) -> None:
+    project.write({"deployment_config.py": None, "Dockerfile": None})
+    done = project.run(*DOORS[door]("build-package"), **NO_ENGINE)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "tests  1 passed"
+    assert (project.root / "dist" / "pipelines-1.2.0-py3-none-any.whl").is_file()
+    assert not [p for p in project.root.iterdir() if p.name.startswith(".bigflow")]
+
+
+@pytest.mark.parametrize("framework", ["pytest", "unittest"])
+def test_both_frameworks_run_the_tests(project: Project, framework: str) -> None:
+    project.write(
+        {
+            "test/__init__.py": "",
+            "test/test_rides.py": "import unittest\n\nclass T(unittest.TestCase):\n"
+            "    def test_one(self):\n        from pipelines import workflow\n"
+            "    @unittest.skip('later')\n    def test_two(self):\n        pass\n",
+            "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "bigflow_backend"\n'
+            f'[tool.bigflow]\ntest-framework = "{framework}"\n',
+        }
+    )
+    done = project.run("-m", "bigflow", "build-package")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "tests  2 passed, 1 skipped"
+
+
+@pytest.mark.parametrize(
+    "test",
+    ["import nowhere\n", "import os\n\n\nclass T:\n    os._exit(0)\n"],
+    ids=["error", "exit"],
+)
+@pytest.mark.parametrize("framework", ["pytest", "unittest"])
+def test_tests_that_cannot_be_collected_fail(project: Project, framework: str, test: str) -> None:
+    project.write(
+        {
+            "test/__init__.py": "",
+            "test/test_rides.py": test,
+            "pyproject.toml": f'[tool.bigflow]\ntest-framework = "{framework}"\n',
+        }
+    )
+    assert project.run("-m", "bigflow", "build-package").returncode == 1
+    assert not (project.root / "dist").exists()
+
+
+def test_no_tests_are_told(project: Project) -> None:
+    project.write({"test/test_rides.py": None})
+    done = project.run("-m", "bigflow", "build-package")
+    assert done.returncode == 0, done.stderr
+    assert "nothing was tested" in done.stderr
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_dags_are_written_for_an_environment_and_a_start(project: Project, door: str) -> None:
+    options = ("--config", "prod", "--start-time", "2026-01-01 00:00:00")
+    done = project.run(*DOORS[door]("build-dags"), *options)
+    assert done.returncode == 0, done.stderr
+    name = "rides__v1_2_0__2026_01_01_00_00_00_dag.py"
+    assert done.stdout == f"DAG    .dags/{name}\n"
+    assert "example.org/rides:1.2.0" in (project.root / ".dags" / name).read_text("utf-8")
+
+
+def test_the_result_as_json(project: Project) -> None:
+    done = project.run("-m", "bigflow", "build-package", "--json")
+    result = json.loads(done.stdout)
+    assert result["tests"] == {"tests": 1, "skipped": 0}
+    assert result["wheel"]["path"] == "dist/pipelines-1.2.0-py3-none-any.whl"
+    assert result["wheel"]["version"] == "1.2.0"
+
+
+@pytest.mark.parametrize("directory", ["pipelines", "test"])
+def test_commands_work_from_below_the_project(project: Project, directory: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bigflow", "build-package"],
+        cwd=project.root / directory,
+        env={**os.environ, **project.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (project.root / "dist").is_dir()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["build", "--bogus"],
+        ["build-dags", "--start-tim", "2026-01-01"],
+        ["no-such-command"],
+        ["build", "x"],
+    ],
+)
+def test_wrong_usage_ends_with_2(project: Project, arguments: list[str]) -> None:
+    done = project.run("-m", "bigflow", *arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["--start-time", "soon"], "--start-time 'soon' is no time", "YYYY-MM-DD"),
+        (["--workflow", "trips"], "there is no workflow 'trips'", "workflows there: rides"),
+        (["--python", "/nonexistent"], "--python /nonexistent is no interpreter", "path"),
+        (["--config", "test"], "test", "dev, prod"),
+    ],
+)
+def test_values_of_options_are_checked(
+    project: Project, arguments: list[str], message: str, hint: str
+) -> None:
+    done = project.run("-m", "bigflow", "build-dags", *arguments)
+    assert done.returncode == 1
+    told = done.stderr[done.stderr.index("bigflow: error: ") :].splitlines()
+    assert message in told[0]
+    assert hint in told[1]
+    assert not (project.root / ".dags").exists()
+
+
+def test_no_project_here(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bigflow", "build"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("bigflow: error: no project here: ")
+
+
+def test_an_interrupt_leaves_the_last_build_and_no_child(project: Project) -> None:
+    project.write(
+        {
+            "dist/pipelines-1.0-py3-none-any.whl": "the last good one",
+            "test/test_rides.py": "import os, pathlib, signal\n\n"
+            "def test_waits():\n"
+            "    pathlib.Path(os.environ['PID_FILE']).write_text(str(os.getpid()))\n"
+            "    os.kill(os.getppid(), signal.SIGINT)\n"
+            "    signal.pause()\n",
+        }
+    )
+    before = project.files()
+    pid_file = project.root.parent / "pid"
+    done = project.run("-m", "bigflow", "build-package", PID_FILE=str(pid_file))
+    assert done.returncode == 128 + signal.SIGINT
+    assert "interrupted; nothing in the project was changed" in done.stderr
+    assert project.files() == before
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid_file.read_text()), 0)
+
+
+def test_what_a_killed_build_left_is_removed(project: Project) -> None:
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                          capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
+    project.write(
+        {
+            f".bigflow-build-{dead}-x/dist/half.whl": "",
+            f".bigflow-build-{os.getpid()}-y/dist/half.whl": "",
+        }
+    )
+    assert project.run("-m", "bigflow", "build-package").returncode == 0
+    left = [p.name for p in project.root.iterdir() if p.name.startswith(".bigflow-build-")]
+    assert left == [f".bigflow-build-{os.getpid()}-y"]
