@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from bigflow_backend.dags.literals import Value
     from bigflow_backend.dags.places import Place
 
-__all__ = ["IMAGE_PULL_POLICIES", "ON_FINISH_ACTIONS", "check_arguments", "operator_arguments"]
+__all__ = ["KINDS", "Kind", "check_arguments", "operator_arguments"]
 
-ON_FINISH_ACTIONS = ("delete_pod", "keep_pod", "delete_succeeded_pod")
+_ON_FINISH_ACTIONS = ("delete_pod", "keep_pod", "delete_succeeded_pod")
 """Those of all providers; ``delete_active_pod`` came later."""
 
-IMAGE_PULL_POLICIES = ("IfNotPresent", "Always", "Never")
+_IMAGE_PULL_POLICIES = ("IfNotPresent", "Always", "Never")
 
 _LONGEST = 10**9
 """Seconds: some thirty years, which fits into every column and integer on the way."""
 
 
 @dataclass(frozen=True)
-class _Kind:
+class Kind:
     """What a value must be: in words, and as a test."""
 
     words: str
@@ -46,30 +46,30 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _choice(*words: str) -> _Kind:
-    return _Kind("one of " + ", ".join(words), lambda value: value in words)
+def _choice(*words: str) -> Kind:
+    return Kind("one of " + ", ".join(words), lambda value: value in words)
 
 
-_BOOLEAN = _Kind("True or False", lambda value: isinstance(value, bool))
-_SECONDS = _Kind("a whole number of seconds", lambda v: _is_whole(v) and 0 < v <= _LONGEST)
-_COUNT = _Kind("a whole number from 1 on", lambda v: _is_whole(v) and 0 < v < 2**31)
-_DURATION = _Kind("a number of seconds", lambda v: _is_number(v) and 0 < v <= _LONGEST)
-_EXIT_CODE = _Kind("an exit code, 1 to 255", lambda v: _is_whole(v) and 0 < v <= 255)  # noqa: PLR2004
-_DNS_LABEL = _Kind(
+_BOOLEAN = Kind("True or False", lambda value: isinstance(value, bool))
+_SECONDS = Kind("a whole number of seconds", lambda v: _is_whole(v) and 0 < v <= _LONGEST)
+_COUNT = Kind("a whole number from 1 on", lambda v: _is_whole(v) and 0 < v < 2**31)
+_DURATION = Kind("a number of seconds", lambda v: _is_number(v) and 0 < v <= _LONGEST)
+_EXIT_CODE = Kind("an exit code, 1 to 255", lambda v: _is_whole(v) and 0 < v <= 255)  # noqa: PLR2004
+_DNS_LABEL = Kind(
     "a name of small letters, digits and hyphens",
     lambda v: isinstance(v, str) and is_dns_label(v),
 )
-_DNS_SUBDOMAIN = _Kind(
+_DNS_SUBDOMAIN = Kind(
     "a name of small letters, digits, hyphens and dots",
     lambda v: isinstance(v, str) and is_dns_subdomain(v),
 )
-_QUEUE = _Kind(
+_QUEUE = Kind(
     "text of at most 256 characters",
     lambda v: isinstance(v, str) and v.isprintable() and 0 < len(v) <= 256,  # noqa: PLR2004
 )
-_OBJECT = _Kind("a dict of plain data", lambda value: isinstance(value, dict))
+_OBJECT = Kind("a dict of plain data", lambda value: isinstance(value, dict))
 
-_KINDS: Mapping[str, _Kind] = {
+KINDS: Mapping[str, Kind] = {
     "active_deadline_seconds": _SECONDS,
     "affinity": _OBJECT,
     "base_container_name": _DNS_LABEL,
@@ -80,13 +80,13 @@ _KINDS: Mapping[str, _Kind] = {
     "hostname": _DNS_LABEL,
     "hostnetwork": _BOOLEAN,
     "ignore_first_depends_on_past": _BOOLEAN,
-    "image_pull_policy": _choice(*IMAGE_PULL_POLICIES),
+    "image_pull_policy": _choice(*_IMAGE_PULL_POLICIES),
     "log_events_on_failure": _BOOLEAN,
     "log_pod_spec_on_failure": _BOOLEAN,
     "max_active_tis_per_dag": _COUNT,
     "max_active_tis_per_dagrun": _COUNT,
     "max_retry_delay": _DURATION,
-    "on_finish_action": _choice(*ON_FINISH_ACTIONS),
+    "on_finish_action": _choice(*_ON_FINISH_ACTIONS),
     "poll_interval": _DURATION,
     "pool_slots": _COUNT,
     "priority_class_name": _DNS_SUBDOMAIN,
@@ -158,17 +158,17 @@ def check_arguments(arguments: Mapping[str, Any], place: Place) -> None:
             "operator_arguments", arguments, "not a dict", "write {name of the argument: value}"
         )
     for name, value in arguments.items():
-        if name not in _KINDS:
+        if name not in KINDS:
             raise UserError(
                 f"{place.text}: operator_arguments has {name!r}, which cannot be set there",
-                hint=_ELSEWHERE.get(name) or did_you_mean(str(name), _KINDS),
+                hint=_ELSEWHERE.get(name) or did_you_mean(str(name), KINDS),
             )
-        if not _KINDS[name].holds(value):
+        if not KINDS[name].holds(value):
             raise place.fault(
                 f"operator_arguments[{name!r}]",
                 value,
                 "which the operator does not take",
-                f"it must be {_KINDS[name].words}",
+                f"it must be {KINDS[name].words}",
             )
 
 
