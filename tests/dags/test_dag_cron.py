@@ -69,7 +69,7 @@ def test_what_no_croniter_takes_is_refused(expression: str, reason: str) -> None
 @pytest.mark.parametrize(
     "expression",
     [
-        "5-5 * * * *",  # croniter 2.0 and later: every minute
+        "5-5 * * * *",  # croniter 7: every minute
         "0 0 1-31 * mon",  # or: only on Mondays
         "0 0 1 * 0-6",
         "0 0 1 * */1",

@@ -101,7 +101,7 @@ def _item_values(field: _Field, item: str) -> set[int]:
         first, last = field.first, field.last
     elif dash:
         first, last = field.number(begin), field.number(end)
-        if first >= last:  # croniter 2 and later take 5-5 for every value
+        if first >= last:  # croniter 7 takes 5-5 for every value, 2.0 for one
             raise ValueError(f"the range {span!r} does not run forwards")
     else:
         first = field.number(begin)
