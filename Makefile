@@ -35,7 +35,7 @@ format: $(TEST)/ready
 	$(TEST)/bin/ruff format .
 
 benchmark: $(TEST)/ready
-	$(TEST)/bin/python benchmarks/run.py
+	$(TEST)/bin/python benchmarks/package.py
 
 # The distribution is on no index yet: a wheel of it stands in $(DEMO)/wheels, for find-links.
 $(DEMO)/ready: $(SOURCES) scripts/distribution.py

@@ -52,7 +52,7 @@ class ImageSettings:
     are in the build context as ``wheels/``."""
 
     build_args: dict[str, str] = field(default_factory=dict)
-    """Values for further ``ARG`` of the Dockerfile. They stay in the image's history: no secrets."""
+    """Values of further ``ARG`` of the Dockerfile. They stay in the image's history: no secrets."""
 
     context: tuple[str, ...] = ()
     """Files and directories of the project that the build context holds besides the Dockerfile,
