@@ -407,3 +407,12 @@ def test_an_interrupted_push_leaves_no_tag(
     with pytest.raises(KeyboardInterrupt):
         carry_out(planned)
     assert repository.tags() == []
+
+
+def test_a_plan_takes_four_processes(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.tag(*(f"v0.{number}.0" for number in range(50)))
+    log = log_git_processes(monkeypatch, tmp_path)
+    assert plan(repository).tag == "v0.50.0"
+    assert len(log.read_text().splitlines()) == 4

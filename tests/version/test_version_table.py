@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -235,7 +236,7 @@ def untracked(repository: Repository) -> None:
 
 def touched(repository: Repository) -> None:
     on_tag(repository)
-    (repository.path / "tracked.py").touch()
+    os.utime(repository.path / "tracked.py", (1, 1))
 
 
 def staged_and_taken_back(repository: Repository) -> None:
@@ -343,6 +344,8 @@ def test_the_source_is_named(tmp_path: Path) -> None:
     assert version(repository.path).source == "1 commit after git tag v1.2.0"
     repository.write("tracked.py", "")
     assert version(repository.path).source == "1 commit after git tag v1.2.0, 1 changed file"
+    repository.tag("v1.3.0")
+    assert version(repository.path).source == "git tag v1.3.0, 1 changed file"
 
 
 def test_tag_prefixes_tell_the_projects_of_a_repository_apart(tmp_path: Path) -> None:
@@ -449,6 +452,15 @@ def test_a_repository_of_sha256(tmp_path: Path) -> None:
     assert re.fullmatch(rf"1\.2\.1\.dev0{DIRTY}", version(path).text)
     repository.write("tracked.py", staged_back)
     assert version(path).text == "1.2.0"
+
+
+def test_replaced_objects_are_local_and_do_not_count(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repository")
+    three_commits_after(repository)
+    expected = version(repository.path)
+    repository.git("replace", "--graft", "HEAD", "HEAD~3")
+    assert repository.git("rev-list", "--count", "v1.2.0..HEAD") == "1"
+    assert version(repository.path) == expected
 
 
 def test_a_submodule_is_its_own_repository(tmp_path: Path) -> None:

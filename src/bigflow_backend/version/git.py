@@ -42,14 +42,8 @@ _LIMIT = 60.0
 
 _OTHERWISE = ", or set BIGFLOW_VERSION to the version, such as 1.2.0"
 
-_READ_ONLY = (
-    "--no-optional-locks",
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    f"core.hooksPath={os.devnull}",
-)
-"""A question writes nothing (``git status`` would refresh the index), starts no daemon, no hook."""
+_READ_ONLY = ("--no-optional-locks", "-c", "core.fsmonitor=false")
+"""A question does not write (``git status`` would refresh the index) and starts no daemon."""
 
 
 @dataclass(frozen=True)
