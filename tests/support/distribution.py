@@ -63,7 +63,8 @@ def make_wheel(directory: Path, name: str, version: str, files: Mapping[str, str
     content[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,", ""])
     with zipfile.ZipFile(path, "w") as archive:
         for member, text in content.items():
-            archive.writestr(member, text)
+            # A member without a date: the same files give the same bytes, and the same layers.
+            archive.writestr(zipfile.ZipInfo(member), text)
     return path
 
 

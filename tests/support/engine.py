@@ -27,7 +27,7 @@ from support.debian import DebianError, install
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Engine", "docker_engine", "private_engine"]
+__all__ = ["Engine", "docker_engine", "private_engine", "sockets_may_leak"]
 
 _START_SECONDS = 60
 _STOP_SECONDS = 30
@@ -43,10 +43,13 @@ class Engine:
     """What the SDK and the command line take as ``DOCKER_HOST``; None when there is no engine."""
     note: str
     """One line: which engine this is, or why there is none."""
-    is_private: bool = False
-    """Whether it was started for us: its containers have no network of their own."""
     pid: int | None = None
     """The process of one that was started for us."""
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it was started for us: its containers have no network of their own."""
+        return self.pid is not None
 
 
 class _UnavailableError(Exception):
@@ -77,7 +80,7 @@ def private_engine(*, log: Callable[[str], None] = lambda _line: None) -> Iterat
     with contextlib.ExitStack() as stack:
         try:
             url, pid = stack.enter_context(_started(_dockerd(log), log))
-            engine = Engine(url, f"a private Docker Engine {_server_version(url)}", pid)
+            engine = Engine(url, f"a private Docker Engine {_server_version(url)}", pid=pid)
         except _UnavailableError as reason:
             engine = Engine(None, f"no Docker Engine: {reason}")
         yield engine
@@ -85,7 +88,7 @@ def private_engine(*, log: Callable[[str], None] = lambda _line: None) -> Iterat
 
 def _reachable() -> Engine | None:
     # `from_env` follows DOCKER_HOST, else the current context of Docker's command line.
-    with _sockets_may_leak():
+    with sockets_may_leak():
         try:
             client = docker.from_env(timeout=10)
         except (DockerException, requests.RequestException):
@@ -155,14 +158,14 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(1 / tries_per_second)
             raise _UnavailableError(f"dockerd ended: {_last_line(log.read_text(errors='replace'))}")
-        with _sockets_may_leak(), contextlib.suppress(DockerException, requests.RequestException):
+        with sockets_may_leak(), contextlib.suppress(DockerException, requests.RequestException):
             docker.DockerClient(url, timeout=10).close()
             return
     raise _UnavailableError(f"dockerd did not answer within {_START_SECONDS} seconds")
 
 
 @contextlib.contextmanager
-def _sockets_may_leak() -> Iterator[None]:
+def sockets_may_leak() -> Iterator[None]:
     """Collects what docker-py leaves open when it is refused: it never closes that socket."""
     try:
         yield

@@ -12,9 +12,10 @@ from bigflow_backend.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from docker import DockerClient
+    from docker import APIClient, DockerClient
+    from requests import Response
 
-__all__ = ["engine_faults", "one_line", "reachable_engine"]
+__all__ = ["closed_responses", "engine_faults", "one_line", "reachable_engine"]
 
 
 @contextlib.contextmanager
@@ -43,6 +44,28 @@ def reachable_engine(*, timeout: int) -> Iterator[DockerClient]:
         ) from error
     with contextlib.closing(client):
         yield client
+
+
+@contextlib.contextmanager
+def closed_responses(api: APIClient) -> Iterator[None]:
+    """Closes the connections of the requests made in the block, also when it raises.
+
+    The SDK keeps the response of a build to itself; it is the end of the connection that tells the
+    engine to give the build up.
+    """
+    responses: list[Response] = []
+
+    def keep(response: Response, *_arguments: object, **_options: object) -> None:
+        responses.append(response)
+
+    hooks = api.hooks["response"]
+    hooks.append(keep)
+    try:
+        yield
+    finally:
+        hooks.remove(keep)
+        for response in responses:
+            response.close()
 
 
 @contextlib.contextmanager

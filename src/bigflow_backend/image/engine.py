@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING
 from bigflow_backend.epoch import source_date_epoch
 from bigflow_backend.errors import UserError, did_you_mean
 from bigflow_backend.image.check import check_image
-from bigflow_backend.image.client import engine_faults, one_line, reachable_engine
+from bigflow_backend.image.client import (
+    closed_responses,
+    engine_faults,
+    one_line,
+    reachable_engine,
+)
 from bigflow_backend.image.context import context_files, write_context
 from bigflow_backend.image.dockerfile import read_dockerfile
 from bigflow_backend.image.engine_images import EngineImages
@@ -124,7 +129,7 @@ def _run_build(
 
     options = request.options
     deadline = time.monotonic() + options.timeout
-    with engine_faults("building the image"):
+    with engine_faults("building the image"), closed_responses(api):
         try:
             events = api.build(
                 fileobj=context,
@@ -137,14 +142,13 @@ def _run_build(
                 network_mode=options.network,
                 timeout=min(options.idle_timeout, options.timeout),
             )
-            with contextlib.closing(events):
-                for event in events:
-                    output.feed(event)
-                    if time.monotonic() > deadline:
-                        raise UserError(
-                            f"the build took longer than {options.timeout} seconds",
-                            hint="raise timeout in [tool.bigflow.image]",
-                        )
+            for event in events:
+                output.feed(event)
+                if time.monotonic() > deadline:
+                    raise UserError(
+                        f"the build took longer than {options.timeout} seconds",
+                        hint="raise timeout in [tool.bigflow.image]",
+                    )
         except APIError as error:
             if error.is_client_error():
                 raise UserError(

@@ -30,6 +30,7 @@ _NO_BASE = re.compile(
     r"|dial tcp|connection refused|unauthorized|timeout",
     re.IGNORECASE,
 )
+_KILLED = 137
 _LINES_KEPT = 400
 _SHOWN = 80
 
@@ -126,8 +127,8 @@ class BuildOutput:
             return self._no_base(step, message)
         where = f"Dockerfile, line {step.line}: {_shortened(f'{step.keyword} {step.value}')}"
         if step.keyword == "RUN":
-            code = detail.get("code")
-            return UserError(f"{where} failed: {self._cause(message, code)}", hint=self._hint())
+            code = detail.get("code") or 0
+            return UserError(f"{where} failed: {self._cause(message, code)}", hint=self._hint(code))
         return UserError(f"{where} failed: {message}", hint=_MEND)
 
     def _no_base(self, step: Instruction, message: str) -> UserError:
@@ -136,13 +137,17 @@ class BuildOutput:
             hint = "check its name and the way to its registry, or name another base image"
         return UserError(f"Dockerfile, line {step.line}: no base image: {message}", hint=hint)
 
-    def _cause(self, message: str, code: object) -> str:
+    def _cause(self, message: str, code: int) -> str:
+        if code == _KILLED:
+            return "it was killed"
         errors = [line for line in self._step_lines if re.match(r"\s*(ERROR|error)\b", line)]
         said = (errors or list(self._step_lines) or [message])[-1]
         status = f" (exit status {code})" if code else ""
         return one_line(said) + status
 
-    def _hint(self) -> str:
+    def _hint(self, code: int) -> str:
+        if code == _KILLED:
+            return "the engine's machine ran out of memory, or the engine was stopped"
         isolated = self._network in {None, "none"}
         said = "\n".join(self._step_lines)
         if _NO_NETWORK.search(said):
