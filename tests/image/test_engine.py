@@ -42,9 +42,10 @@ _OURS = "bigflow.test.offline"
 _SHORT = """\
 ARG BASE_IMAGE
 FROM ${BASE_IMAGE}
+ENV PYTHONPATH=/site
 COPY wheels/ /wheels/
 COPY dist/ /dist/
-RUN pip install --no-deps --no-compile --quiet --find-links /wheels bigflow-backend /dist/*.whl
+RUN for wheel in /wheels/bigflow*.whl /dist/*.whl; do python3 -m zipfile -e $wheel /site; done
 LABEL end=
 """
 
@@ -386,8 +387,8 @@ _FAULTS = {
         "lines above",
     ),
     "requirement": (
-        _SHORT.replace("bigflow-backend", "no-such-library==1"),
-        r"line 5: .*No matching distribution found for no-such-library==1",
+        _SHORT + "RUN pip install no-such-library==1\n",
+        r"line 8: .*No matching distribution found for no-such-library==1",
         "correct no-such-library==1, or bring its wheel by find-links",
     ),
     "copy": (
@@ -407,7 +408,7 @@ _FAULTS = {
         r"dist/\*\.whl",
     ),
     "no bigflow": (
-        _SHORT.replace(" bigflow-backend", ""),
+        _SHORT.replace("/wheels/bigflow*.whl ", ""),
         "the image has no bigflow",
         r"requirements\.txt should name bigflow-backend",
     ),
@@ -457,7 +458,7 @@ def test_a_fault_after_naming_gives_the_name_back(
 
 def test_an_old_wheel_in_the_image(demo: Demo, tmp_path: Path) -> None:
     make_wheel(tmp_path / "old", "demo", "0.9", {"demo/__init__.py": ""})
-    demo.dockerfile(_SHORT.replace("/dist/*.whl", "demo"))
+    demo.dockerfile(_SHORT.replace("/dist/*.whl", "/wheels/demo*.whl"))
     find_links = (*demo.options.find_links, tmp_path / "old")
     error = refused(demo, find_links=find_links)
     assert error.message == "the image has demo 0.9 installed, not 1.0.0"
