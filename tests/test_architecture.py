@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 SOURCE = Path(__file__).parents[1] / "src"
 FLOORS = (
-    {"errors"},
+    {"errors", "reporting"},
     {"epoch", "settings", "staging", "version"},
     {"settings_schema", "bigflow_project", "describe", "project", "setup_script"},
     {"dags", "image", "package"},
     {"build", "project_tests", "unittest_child"},
-    {"", "console", "reporting"},
+    {"", "console"},
 )
 SIDE_BY_SIDE = {"dags", "image", "package"}
 

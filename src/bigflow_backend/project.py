@@ -42,6 +42,8 @@ class SetupScript:
     """The ``name`` in the call of ``setup()``."""
     version: str | None
     """The ``version`` in the call of ``setup()``."""
+    computes_version: bool = False
+    """Whether that is an expression, which only running the script gives a value."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,17 @@ class Project:
         return project_version(
             self.root,
             distribution=self.name,
-            static=self.static_version,
+            static=self.static_version or self._computed_version(),
             settings=self.settings.version,
         )
+
+    def _computed_version(self) -> tuple[str, str] | None:
+        if self.setup_script is None or not self.setup_script.computes_version:
+            return None
+        from bigflow_backend.setup_script import computed_version
+
+        version = computed_version(self.setup_script.path)
+        return (version, f"{self.setup_script.path.name} version") if version else None
 
     @property
     def resources(self) -> Path:
@@ -222,6 +232,7 @@ def _read_setup_script(root: Path) -> SetupScript | None:
         project_name=constants.get("PROJECT_NAME"),
         name=keywords.get("name"),
         version=keywords.get("version"),
+        computes_version="version" in keywords and keywords["version"] is None,
     )
 
 
@@ -240,24 +251,26 @@ def _constants(tree: ast.Module) -> dict[str, str]:
     return found
 
 
-def _setup_keywords(tree: ast.Module, constants: Mapping[str, str]) -> dict[str, str]:
-    """The keywords of the call of ``setup()`` whose value is a string, or a name of one."""
+def _setup_keywords(tree: ast.Module, constants: Mapping[str, str]) -> dict[str, str | None]:
+    """The keywords of the call of ``setup()``: strings, or None for what is no literal one."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _called(node) in _SETUP_FUNCTIONS:
-            found = {}
-            first = node.args[0] if node.args else None
-            if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                found["name"] = first.value
-            elif isinstance(first, ast.Name) and first.id in constants:
-                found["name"] = constants[first.id]
-            for keyword in node.keywords:
-                value = keyword.value
-                if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                    found[str(keyword.arg)] = value.value
-                elif isinstance(value, ast.Name) and value.id in constants:
-                    found[str(keyword.arg)] = constants[value.id]
+            found: dict[str, str | None] = {
+                str(keyword.arg): _string(keyword.value, constants) for keyword in node.keywords
+            }
+            if node.args:
+                found["name"] = _string(node.args[0], constants)
             return found
     return {}
+
+
+def _string(value: ast.expr, constants: Mapping[str, str]) -> str | None:
+    """The string that an expression stands for, where it is one or the name of one."""
+    if isinstance(value, ast.Name):
+        return constants.get(value.id)
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        return value.value
+    return None
 
 
 _SETUP_FUNCTIONS = ("setup", "default_project_setup", "auto_configuration")

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import runpy
+import subprocess
 import sys
 import traceback
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.errors import AlreadyToldError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["captured", "run_setup_script"]
+__all__ = ["captured", "computed_version", "run_setup_script"]
+
+_CHILD = "import sys, bigflow_backend.setup_script as s; s.print_version(sys.argv[1])"
 
 _calls: ContextVar[list[dict[str, Any]] | None] = ContextVar("setup_calls", default=None)
 
@@ -64,6 +68,23 @@ def run_setup_script(script: Path) -> dict[str, Any]:
     return calls[0]
 
 
+def computed_version(script: Path) -> str | None:
+    """The version that ``script`` passes to ``setup()``, where only running it tells; in a child.
+
+    :raises AlreadyToldError: when the script fails.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD, os.fspath(script)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise AlreadyToldError
+    version = json.loads(done.stdout.splitlines()[-1])["version"]
+    return None if version is None else str(version)
+
+
 @contextlib.contextmanager
 def _as_main(script: Path) -> Iterator[None]:
     # setuptools.build_meta leaves the project's directory off sys.path, so that a setup script
@@ -88,3 +109,13 @@ def _place(script: Path, error: Exception) -> str:
         if frame.filename == os.fspath(script)
     ]
     return f"{script.name}, line {lines[-1]}" if lines else script.name
+
+
+def print_version(script: str) -> None:
+    """What the child of ``computed_version`` does."""
+    from pathlib import Path
+
+    from bigflow_backend.reporting import reported
+
+    with reported():
+        print(json.dumps({"version": run_setup_script(Path(script)).get("version")}, default=str))

@@ -73,8 +73,11 @@ def load_distribution(
     if keywords is None:
         keywords = run_setup_script(script.path) if script is not None else {}
     keywords = {**modern_keywords(project.pyproject.get("bigflow-project", {})), **keywords}
-    if script is not None and keywords.get("version") is not None:
-        stated = dataclasses.replace(script, version=str(keywords["version"]))
+    if script is not None and script.computes_version:
+        version = keywords.get("version")
+        stated = dataclasses.replace(
+            script, version=None if version is None else str(version), computes_version=False
+        )
         project = dataclasses.replace(project, setup_script=stated)
     return _load(project, content, keywords)
 
