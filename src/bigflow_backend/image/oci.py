@@ -20,10 +20,12 @@ __all__ = [
     "DOCKER_INDEX",
     "DOCKER_MANIFEST",
     "INDEX",
+    "INDEXES",
     "LAYER_GZIP",
     "LAYER_TAR",
     "LAYER_ZSTD",
     "MANIFEST",
+    "MANIFESTS",
     "BaseImage",
     "Descriptor",
     "Layer",
@@ -42,6 +44,10 @@ LAYER_ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
 
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+
+INDEXES = frozenset({INDEX, DOCKER_INDEX})
+MANIFESTS = frozenset({INDEX, MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST})
+"""What a registry has under ``manifests/``."""
 
 _LAYERS = {
     LAYER_TAR: LAYER_TAR,

@@ -30,6 +30,8 @@ from bigflow_backend.image.oci import Descriptor, canonical_json, sha256_digest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from _typeshed import SupportsRead
+
 __all__ = ["BlobStore", "BlobWriter", "CorruptBlobError", "default_root", "open_store"]
 
 _CHUNK = 1 << 20
@@ -122,7 +124,7 @@ class BlobStore:
 
     def add(
         self,
-        source: bytes | IO[bytes],
+        source: bytes | SupportsRead[bytes],
         media_type: str,
         *,
         digest: str | None = None,
@@ -159,7 +161,7 @@ class BlobStore:
                     self._hold(blob.descriptor.digest)
 
     @contextlib.contextmanager
-    def spooled(self, source: IO[bytes]) -> Iterator[IO[bytes]]:
+    def spooled(self, source: SupportsRead[bytes]) -> Iterator[IO[bytes]]:
         """What ``source`` gives, as a file on the store's disk that can be read at any place."""
         with tempfile.TemporaryFile(dir=self.root / "partial") as file:
             while chunk := source.read(_CHUNK):

@@ -1,0 +1,21 @@
+"""Pull and push by the distribution protocol, with the credentials of Docker's configuration.
+
+Why this is our own client: docs/decisions, "Our own client for registries".
+"""
+
+from bigflow_backend.image.registry.access import Access
+from bigflow_backend.image.registry.connection import Registries
+from bigflow_backend.image.registry.names import RemoteName, remote_name
+from bigflow_backend.image.registry.pull import fetch_blob, fetch_manifest
+from bigflow_backend.image.registry.push import Pushed, push_image
+
+__all__ = [
+    "Access",
+    "Pushed",
+    "Registries",
+    "RemoteName",
+    "fetch_blob",
+    "fetch_manifest",
+    "push_image",
+    "remote_name",
+]

@@ -1,0 +1,121 @@
+"""What goes wrong between us and a registry, in the user's words."""
+
+from __future__ import annotations
+
+import http
+import json
+import socket
+from typing import TYPE_CHECKING
+
+from bigflow_backend.errors import UserError
+from bigflow_backend.image.client import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["TransientError", "connection_fault", "said", "shortened", "status_text"]
+
+_LONGEST = 200
+
+
+class TransientError(Exception):
+    """A failure that may be gone at the next try.
+
+    ``reason`` says what the registry did: ``answered 500 (Internal Server Error)``.
+    """
+
+    def __init__(self, reason: str, *, hint: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+        self.retry_after = retry_after
+        """How many seconds the registry asks to wait."""
+
+
+def status_text(status: int) -> str:
+    """``404 (Not Found)``"""
+    try:
+        return f"{status} ({http.HTTPStatus(status).phrase})"
+    except ValueError:
+        return str(status)
+
+
+def said(body: bytes, redact: Callable[[str], str]) -> str:
+    """What a registry says of an error, as the end of a sentence; nothing when it says nothing.
+
+    https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
+    """
+    try:
+        error = json.loads(body)["errors"][0]
+        text = str(error.get("message") or error["code"])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return ""
+    return f": {shortened(redact(one_line(text)))}" if text else ""
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def connection_fault(registry: str, error: Exception) -> TransientError:
+    """The fault of a connection that could not be made, or did not hold.
+
+    The messages of requests and urllib3 hold whole URLs, which may be signed: they are not told.
+
+    :raises UserError: when another try would be in vain.
+    """
+    import requests
+
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, requests.exceptions.SSLError):
+            raise UserError(
+                f"no trusted connection to the registry {registry}: {_tls_reason(causes)}",
+                hint="name the authority that signed its certificate in REQUESTS_CA_BUNDLE, or, "
+                "if it speaks plain HTTP, allow that for it",
+            ) from error
+        if isinstance(cause, requests.exceptions.ProxyError):
+            raise UserError(
+                f"the proxy in front of the registry {registry} fails: {_reason(causes)}",
+                hint="see HTTPS_PROXY and NO_PROXY",
+            ) from error
+        if isinstance(cause, (ConnectionRefusedError, socket.gaierror)):
+            raise UserError(
+                f"no registry answers at {registry}: {_reason(causes)}",
+                hint="check its name and port, and the way to it",
+            ) from error
+    if isinstance(error, requests.Timeout):
+        return TransientError("fell silent", hint="try again later, or see what keeps it busy")
+    return TransientError("dropped the connection", hint="try again later, or see its log")
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    todo: list[object] = [error]
+    while todo:
+        cause = todo.pop(0)
+        if not isinstance(cause, BaseException) or cause in found:
+            continue
+        found.append(cause)
+        # urllib3 keeps what it wraps in `reason` or in the arguments as often as in the context.
+        todo += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
+    return found
+
+
+def _reason(causes: list[BaseException]) -> str:
+    """What the operating system said, under the wrappings of the libraries."""
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.strerror:
+            return one_line(str(cause.strerror))
+    return type(causes[-1]).__name__
+
+
+def _tls_reason(causes: list[BaseException]) -> str:
+    import ssl
+
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return one_line(cause.verify_message)
+        if isinstance(cause, ssl.SSLError) and cause.reason:
+            return one_line(str(cause.reason)).lower().replace("_", " ")
+    return _reason(causes)
