@@ -42,7 +42,8 @@ def main() -> int:
         if engine.url is None:
             made = build_without_image(environment)
             result = run_job_here()
-            image_line = f"the image needs a Docker Engine: {engine.note}"
+            reason = engine.note.removeprefix("no Docker Engine: ")
+            image_line = f"not built; it needs a Docker Engine, and {reason}"
         else:
             made = build_all(engine, environment)
             result = run_job_in_image(made["image"]["tag"])
