@@ -41,6 +41,13 @@ class VersionSettings:
 class ImageSettings:
     """``[tool.bigflow.image]``"""
 
+    builder: Literal["auto", "engine", "embedded"] = "engine"
+    """What builds the image: ``engine`` hands the Dockerfile to a Docker Engine; ``embedded`` needs
+    none, and serves the standard Dockerfile; ``auto`` takes the embedded one where it can serve."""
+
+    platform: Literal["linux/amd64", "linux/arm64"] | None = None
+    """What the image of the embedded builder runs on; by default a machine like this one."""
+
     base_image: str | None = None
     """The value handed to the Dockerfile's ``ARG BASE_IMAGE``; by default the Dockerfile's own."""
 
@@ -60,6 +67,12 @@ class ImageSettings:
 
     export_tar: bool = True
     """Whether the image is written to ``.image/`` as a tar archive, too."""
+
+    push: bool = False
+    """Whether the embedded builder pushes the image to its registry."""
+
+    load: bool = False
+    """Whether the embedded builder loads the image into the Docker Engine, too."""
 
     timeout: int = 3600
     """Seconds that a build may take in all."""

@@ -78,6 +78,8 @@ class BuiltImage:
     """Which builder made it, in words, with its version."""
     leftovers: tuple[str, ...]
     """What else the build left in the engine: the ids of untagged images, kept as a cache."""
+    dependencies: tuple[str, ...] | None = None
+    """What of the requirements is installed, as ``name==version``, where the builder knows."""
 
 
 class Builder(Protocol):

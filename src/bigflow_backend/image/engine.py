@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from bigflow_backend.image.builder import BuildRequest, BuiltImage
     from bigflow_backend.image.dockerfile import Dockerfile
 
-__all__ = ["EngineBuilder"]
+__all__ = ["EngineBuilder", "build_args"]
 
 
 class EngineBuilder:
@@ -49,7 +49,7 @@ class EngineBuilder:
         """See :class:`bigflow_backend.image.builder.Builder`."""
         options = request.options
         dockerfile = read_dockerfile(request.project.dockerfile)
-        build_args = _build_args(request, dockerfile)
+        arguments = build_args(request, dockerfile)
         files = context_files(
             request.project,
             request.wheel.path,
@@ -63,7 +63,7 @@ class EngineBuilder:
             write_context(files, context, epoch=source_date_epoch())
             context.seek(0)
             output = BuildOutput(dockerfile, network=options.network, say=request.say)
-            _run_build(client.api, context, request, build_args, output)
+            _run_build(client.api, context, request, arguments, output)
             images, image_id = EngineImages(client), output.end()
             with images.replacing(image_id, request.reference):
                 check_image(client.api, image_id, request)
@@ -72,14 +72,14 @@ class EngineBuilder:
                         images.save(request.reference, tar)
                     built = images.described(
                         image_id,
-                        base=dockerfile.base_image(build_args),
+                        base=dockerfile.base_image(arguments),
                         step_images=output.step_images,
                     )
                     yield built
             images.discard(set(stale) - set(built.leftovers))
 
 
-def _build_args(request: BuildRequest, dockerfile: Dockerfile) -> dict[str, str]:
+def build_args(request: BuildRequest, dockerfile: Dockerfile) -> dict[str, str]:
     """The values of the Dockerfile's ``ARG``: ours where it asks for them, and all of the user's.
 
     :raises UserError: when the user gives one that the Dockerfile does not declare; the engine
@@ -117,7 +117,7 @@ def _run_build(
     api: APIClient,
     context: IO[bytes],
     request: BuildRequest,
-    build_args: dict[str, str],
+    arguments: dict[str, str],
     output: BuildOutput,
 ) -> None:
     """Runs the build to its end. The image has no tag yet: it gets one when it is known to be good.
@@ -138,7 +138,7 @@ def _run_build(
                 # Without these two, containers of failed and of all steps stay behind.
                 rm=True,
                 forcerm=True,
-                buildargs=build_args,
+                buildargs=arguments,
                 network_mode=options.network,
                 timeout=min(options.idle_timeout, options.timeout),
             )

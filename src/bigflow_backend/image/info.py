@@ -31,6 +31,7 @@ def image_info(request: BuildRequest, built: BuiltImage, *, seconds: float) -> d
         "base": None if built.base is None else dataclasses.asdict(built.base),
         "size": sum(layer.size for layer in built.layers),
         "layers": [dataclasses.asdict(layer) for layer in built.layers],
+        "dependencies": None if built.dependencies is None else list(built.dependencies),
         "builder": built.builder,
         "seconds": round(seconds, 3),
         "leftovers": list(built.leftovers),

@@ -19,6 +19,10 @@ __all__ = ["ImageOptions"]
 class ImageOptions:
     """The settings of a build, each as the command line or the project's files have it."""
 
+    builder: str = "engine"
+    """``auto``, ``engine`` or ``embedded``"""
+    platform: str | None = None
+    """Of the embedded builder's image: ``linux/amd64``, ``linux/arm64``; None is this machine's."""
     base_image: str | None = None
     """The value of the Dockerfile's ``ARG BASE_IMAGE``; None leaves it to the Dockerfile."""
     network: str | None = None
@@ -31,6 +35,10 @@ class ImageOptions:
     """Further paths of the project for the build context."""
     export_tar: bool = True
     """Whether ``.image/`` gets the image as a tar archive."""
+    push: bool = False
+    """Whether the embedded builder pushes the image to its registry."""
+    load: bool = False
+    """Whether the embedded builder loads the image into the Docker Engine."""
     timeout: int = 3600
     """Seconds for the whole build."""
     idle_timeout: int = 900
@@ -41,10 +49,13 @@ class ImageOptions:
         cls,
         settings: ImageSettings,
         *,
+        builder: str | None = None,
         base_image: str | None = None,
         network: str | None = None,
         find_links: Iterable[Path] = (),
         export_tar: bool | None = None,
+        push: bool | None = None,
+        load: bool | None = None,
     ) -> ImageOptions:
         """``[tool.bigflow.image]``, under what the command line says.
 
@@ -53,6 +64,13 @@ class ImageOptions:
         """
         values = {f.name: getattr(settings, f.name) for f in dataclasses.fields(cls)}
         values["find_links"] = (*find_links, *map(Path, settings.find_links))
-        said = {"base_image": base_image, "network": network, "export_tar": export_tar}
+        said = {
+            "builder": builder,
+            "base_image": base_image,
+            "network": network,
+            "export_tar": export_tar,
+            "push": push,
+            "load": load,
+        }
         values |= {name: value for name, value in said.items() if value is not None}
         return cls(**values)
