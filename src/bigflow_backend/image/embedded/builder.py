@@ -1,0 +1,183 @@
+"""The builder that needs no engine, no rights and no daemon: layers laid over a base image.
+
+It serves the standard Dockerfile, and comes to the same files, environment, user, labels and entry
+point; the image follows from the base, the wheel and the versions of the dependencies alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from bigflow_backend.errors import UserError
+from bigflow_backend.image.bases import fetch_layers, read_base
+from bigflow_backend.image.builder import BaseImage, BuiltImage, Layer
+from bigflow_backend.image.embedded.assemble import assemble
+from bigflow_backend.image.embedded.base_system import base_system
+from bigflow_backend.image.embedded.dependencies import Resolver
+from bigflow_backend.image.embedded.output import loaded, save
+from bigflow_backend.image.embedded.project_layers import dependency_layer, project_layers
+from bigflow_backend.image.embedded.refusal import CannotServeError
+from bigflow_backend.image.embedded.standard import standard_dockerfile
+from bigflow_backend.image.engine import build_args
+from bigflow_backend.image.registry import Access, Registries, push_image
+from bigflow_backend.image.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from bigflow_backend.image import oci
+    from bigflow_backend.image.builder import BuildRequest
+    from bigflow_backend.image.embedded.assemble import AssembledImage
+    from bigflow_backend.image.embedded.base_system import BaseSystem
+    from bigflow_backend.image.embedded.layer import StoredLayer
+    from bigflow_backend.image.embedded.project_layers import Dependencies
+
+__all__ = ["EmbeddedBuilder"]
+
+_LABEL = "org.opencontainers.image."
+_LABELS = ("VERSION", "REVISION", "SOURCE", "CREATED")
+_ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+class EmbeddedBuilder:
+    """Builds in this process; everything goes through the user's store of blobs."""
+
+    @contextlib.contextmanager
+    def build(
+        self, request: BuildRequest, *, tar: Path | None, stale: tuple[str, ...]
+    ) -> Iterator[BuiltImage]:
+        """See :class:`bigflow_backend.image.builder.Builder`.
+
+        :raises CannotServeError: when only an engine can build this image.
+        """
+        del stale  # an engine's
+        options = request.options
+        dockerfile = standard_dockerfile(request.project)
+        arguments = build_args(request, dockerfile)
+        deadline = time.monotonic() + options.timeout
+        access = Access(idle_timeout=min(options.idle_timeout, 60), deadline=deadline)
+        with open_store() as store, Registries(access) as registries:
+            base = read_base(
+                dockerfile.base_image(arguments) or "",
+                architecture=_architecture(options.platform),
+                root=request.project.root,
+                store=store,
+                registries=registries,
+            )
+            _refuse_triggers(base)
+
+            def fetch() -> None:
+                fetch_layers(base, store=store, registries=registries, say=request.say)
+
+            system = base_system(store, base, fetch_layers=fetch)
+            _tell_of_bytecode(system, request)
+            dependencies = dependency_layer(store, system, _resolver(request, system))
+            _check_bigflow(system, dependencies)
+            own = (
+                system.layer,
+                dependencies.layer,
+                *project_layers(store, system, request.wheel, package=request.project.package),
+            )
+            image = assemble(
+                store,
+                base,
+                [layer.layer for layer in own],
+                labels={f"{_LABEL}{n.lower()}": arguments.get(n, "") for n in _LABELS},
+                created=arguments["CREATED"],
+            )
+            with contextlib.ExitStack() as stack:
+                if tar is not None:
+                    fetch()
+                    save(store, image, request.reference, tar)
+                if options.load:
+                    fetch()
+                    stack.enter_context(
+                        loaded(store, image, request.reference, timeout=options.idle_timeout)
+                    )
+                yield _described(image, base, system, own, dependencies)
+                if options.push:
+                    pushed = push_image(
+                        image.manifest,
+                        str(request.reference),
+                        store=store,
+                        registries=registries,
+                        base=base,
+                        say=request.say,
+                    )
+                    request.say(f"pushed {pushed.name}, {pushed.sent} bytes sent")
+
+
+def _architecture(wanted: str | None) -> str:
+    """The image's, which is this machine's unless another is wanted."""
+    if wanted is not None:
+        return wanted.removeprefix("linux/")
+    machine = platform.machine().lower()
+    return _ARCHITECTURES.get(machine, machine)
+
+
+def _refuse_triggers(base: oci.BaseImage) -> None:
+    if (base.config.get("config") or {}).get("OnBuild"):
+        raise CannotServeError(f"the base image {base.reference} has ONBUILD instructions")
+
+
+def _tell_of_bytecode(system: BaseSystem, request: BuildRequest) -> None:
+    if system.compiler is None:
+        minor = system.interpreter.minor
+        request.say(
+            f"there is no Python {minor} here to compile with: the image comes without bytecode, "
+            f"and each start compiles what it imports; install Python {minor} to mend that"
+        )
+
+
+def _resolver(request: BuildRequest, system: BaseSystem) -> Resolver:
+    root = request.project.root
+    directories = tuple(root / directory for directory in request.options.find_links)
+    for directory in directories:
+        if not directory.is_dir():
+            raise UserError(
+                f"find-links names {directory}, which is no directory",
+                hint="name a directory that holds wheels",
+            )
+    return Resolver(
+        requirements=request.project.requirements,
+        interpreter=system.interpreter,
+        find_links=directories,
+        project=root,
+        timeout=request.options.timeout,
+        say=request.say,
+    )
+
+
+def _check_bigflow(system: BaseSystem, dependencies: Dependencies) -> None:
+    if not dependencies.has_bigflow and "bigflow-backend" not in system.interpreter.installed:
+        raise UserError(
+            "the image has no bigflow: `python -m bigflow` does not run in it",
+            hint="resources/requirements.txt should name bigflow-backend",
+        )
+
+
+def _described(
+    image: AssembledImage,
+    base: oci.BaseImage,
+    system: BaseSystem,
+    own: Sequence[StoredLayer],
+    dependencies: Dependencies,
+) -> BuiltImage:
+    sizes = (*system.layer_sizes, *(layer.size for layer in own))
+    return BuiltImage(
+        id=image.config.digest,
+        digest=image.manifest.digest,
+        layers=tuple(
+            Layer(size=size, created_by=layer.created_by, digest=layer.diff_id)
+            for size, layer in zip(sizes, image.layers, strict=True)
+        ),
+        base=BaseImage(base.reference, None, base.digest),
+        builder=f"bigflow-backend {version('bigflow-backend')}",
+        leftovers=(),
+        dependencies=dependencies.versions,
+    )

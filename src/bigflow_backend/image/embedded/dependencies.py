@@ -1,0 +1,281 @@
+"""The dependencies of a project, resolved and installed for the platform of an image.
+
+uv does it, for it can do so for another Python and another machine than those it runs on, with
+its caches, credentials and configured indexes: https://docs.astral.sh/uv/pip/
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bigflow_backend.errors import UserError
+from bigflow_backend.image.embedded.indexes import index_environment
+from bigflow_backend.image.embedded.refusal import CannotServeError
+from bigflow_backend.image.embedded.wheel_install import Prefix, adopt, finish
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from bigflow_backend.image.embedded.interpreter import Interpreter
+
+__all__ = ["Resolver", "redacted"]
+
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+# The platforms that uv knows: `uv pip install --help`.
+_GLIBC_MINORS = (17, 28, *range(31, 41))
+_NAME = re.compile(r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
+_FILE_OPTION = re.compile(r"(?:-r|--requirement)[= ]?\s*(?P<file>\S+)")
+_LOCAL = re.compile(r"(?:-e|--editable)\b|\.{0,2}/|file:|[^#]*\s@\s+(?:file:|\.{0,2}/)")
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+
+
+def redacted(text: str) -> str:
+    """The text without the credentials of its URLs."""
+    return _CREDENTIALS.sub("***", text)
+
+
+@dataclass(frozen=True)
+class Resolver:
+    """Finds and installs what ``requirements`` names."""
+
+    requirements: Path
+    interpreter: Interpreter
+    find_links: tuple[Path, ...]
+    project: Path
+    """The directory whose uv.toml or pyproject.toml uv reads."""
+    timeout: int
+    """Seconds that one run of uv may take."""
+    say: Callable[[str], None]
+
+    def requested(self) -> set[str]:
+        """The normalised names of what is asked for by name.
+
+        :raises UserError: for a requirement that is a path of this machine.
+        """
+        from packaging.utils import canonicalize_name
+
+        return {
+            str(canonicalize_name(match["name"]))
+            for line in _lines(self.requirements)
+            if (match := _NAME.match(line))
+        }
+
+    def resolve(self, pins: Path) -> tuple[str, ...]:
+        """Writes the versions to install to the file ``pins``; returns them as ``name==version``.
+
+        What the image brings stays in use where it will do, as with pip.
+
+        :raises UserError: when there is no answer; :class:`CannotServeError` when a package must be
+            built for that and cannot be built here.
+        """
+        installed = self.interpreter.installed
+        # uv keeps to the versions that the output holds already, as far as they will do.
+        pins.write_text("".join(f"{n}=={v}\n" for n, v in installed.items()), "utf-8")
+        self._uv(
+            "compile", str(self.requirements), "--output-file", str(pins), "--generate-hashes",
+            "--no-header", "--no-annotate", "--no-strip-extras",
+        )  # fmt: skip
+        found, kept = [], []
+        for block in re.split(r"\n(?=\S)", pins.read_text("utf-8").strip()):
+            line = block.split("\\")[0].split(" --hash")[0].strip()
+            name, _, version = line.partition("==")
+            if line and installed.get(name.partition("[")[0]) != version:
+                found.append(line)
+                kept.append(block)
+        pins.write_text("\n".join(kept) + "\n", "utf-8")
+        return tuple(redacted(line) for line in found)
+
+    def install(self, pins: Path, prefix: Prefix) -> None:
+        """Installs what ``pins`` lists into ``prefix``.
+
+        :raises CannotServeError: when one of them must be compiled.
+        """
+        arguments = ["install", "--no-deps", "--requirement", str(pins), "--link-mode", "copy"]
+        arguments += ["--prefix", str(prefix.root)]
+        try:
+            self._uv(*arguments, "--no-build")
+        except UserError:
+            # One of them has no wheel: it is built, and what comes out must suit the image.
+            self._uv(*arguments)
+            self._move(prefix)
+            self._refuse_compiled(prefix)
+        else:
+            self._move(prefix)
+        requested = self.requested()
+        for installed in list(adopt(prefix)):
+            name = _distribution_name(installed.dist_info)
+            finish(prefix, installed, requested=name in requested)
+        (prefix.root / ".lock").unlink(missing_ok=True)
+
+    def _move(self, prefix: Prefix) -> None:
+        """uv lays out the environment for its own Python's version; this makes it the image's."""
+        for site in (prefix.root / "lib").glob("python3.*/site-packages"):
+            if site != prefix.site_packages:
+                prefix.site_packages.parent.mkdir(parents=True, exist_ok=True)
+                site.rename(prefix.site_packages)
+                site.parent.rmdir()
+        for headers in (prefix.root / "include" / "site").glob("python3.*"):
+            headers.rename(headers.with_name(f"python{self.interpreter.minor}"))
+
+    def _refuse_compiled(self, prefix: Prefix) -> None:
+        for info in sorted(prefix.site_packages.glob("*.dist-info")):
+            tags = re.findall(r"^Tag:\s*(\S+)", (info / "WHEEL").read_text("utf-8"), re.MULTILINE)
+            if any(self._suits(tag) for tag in tags) or self._was_handed_in(info.name):
+                continue
+            name, version = info.name.removesuffix(".dist-info").rsplit("-", 1)
+            raise CannotServeError(
+                f"{name} {version} has no wheel for the image and must be compiled",
+                hint="hand in a wheel by find-links, or let the engine build: "
+                'builder = "engine" in [tool.bigflow.image]',
+            )
+
+    def _suits(self, tag: str) -> bool:
+        """Whether a wheel with the tag runs in the image; what was compiled here may not."""
+        python, _abi, platform = tag.rsplit("-", 2)
+        if platform.startswith(("manylinux", "musllinux")):
+            return True  # it was chosen for the image, not built
+        pure = re.fullmatch(r"(?:py|cp)3(?P<minor>\d*)", python)
+        if platform != "any" or pure is None:
+            return False
+        return int(pure["minor"] or 0) <= int(self.interpreter.minor.partition(".")[2])
+
+    def _was_handed_in(self, dist_info: str) -> bool:
+        stem = dist_info.removesuffix(".dist-info")
+        return any(any(d.glob(f"{stem}-*.whl")) for d in self.find_links)
+
+    def _uv(self, *arguments: str) -> None:
+        """Runs ``uv pip ARGUMENTS`` for the image's platform.
+
+        :raises UserError: with what uv said.
+        """
+        environment = {k: v for k, v in os.environ.items() if k not in _NOT_FOR_UV}
+        environment |= index_environment(self.project)
+        environment |= {"NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
+        command = [
+            _find_uv(), "pip", *arguments,
+            "--python", sys.executable,
+            "--python-version", self.interpreter.version,
+            "--python-platform", _platform(self.interpreter),
+            *(part for directory in self.find_links for part in ("--find-links", str(directory))),
+        ]  # fmt: skip
+        try:
+            done = subprocess.run(
+                command,
+                cwd=self.project,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                timeout=self.timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise UserError(
+                f"installing the dependencies took longer than {self.timeout} seconds",
+                hint="raise timeout in [tool.bigflow.image]",
+            ) from error
+        lines = redacted(done.stderr).splitlines()
+        for line in lines:
+            self.say(line)
+        if done.returncode:
+            raise _failure(lines)
+
+
+# They would change what is installed, or for whom.
+_NOT_FOR_UV = {
+    "VIRTUAL_ENV",
+    "CONDA_PREFIX",
+    "UV_PYTHON",
+    "UV_COMPILE_BYTECODE",
+    "UV_REQUIRE_HASHES",
+}
+
+
+def _find_uv() -> str:
+    """
+    :raises UserError: when there is no uv.
+    """
+    try:
+        from uv import find_uv_bin
+    except ImportError:
+        found = shutil.which("uv")
+    else:
+        try:
+            found = find_uv_bin()
+        except FileNotFoundError:
+            found = shutil.which("uv")
+    if found is None:
+        raise UserError(
+            "building an image without an engine takes uv, which is not installed",
+            hint="pip install 'bigflow-backend[build]'",
+        )
+    return found
+
+
+def _platform(interpreter: Interpreter) -> str:
+    """What uv calls the image's platform.
+
+    :raises CannotServeError: for one that it has no wheels for.
+    """
+    machine = _MACHINES.get(interpreter.architecture)
+    if machine is None:
+        raise CannotServeError(f"the base image is for {interpreter.architecture}")
+    if interpreter.libc == "musl":
+        return f"{machine}-unknown-linux-musl"
+    minor = int(interpreter.libc_version.partition(".")[2])
+    known = [m for m in _GLIBC_MINORS if m <= minor]
+    if not known:
+        raise CannotServeError(f"the base image has the GNU C library {interpreter.libc_version}")
+    return f"{machine}-manylinux_2_{known[-1]}"
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a file of requirements and of those that it includes, without comments."""
+    text = path.read_text("utf-8").replace("\\\n", " ")
+    for number, raw in enumerate(text.splitlines(), start=1):
+        line = re.sub(r"(^|\s)#.*", "", raw).strip()
+        if included := _FILE_OPTION.match(line):
+            other = path.parent / included["file"]
+            if other.is_file():  # else uv says so
+                yield from _lines(other)
+        elif _LOCAL.match(line):
+            raise UserError(
+                f"{path.name}, line {number}: {line} is a path of this machine",
+                hint="build its wheel and hand it in by find-links",
+            )
+        elif line and not line.startswith("-"):
+            yield line
+
+
+def _distribution_name(dist_info: str) -> str:
+    from packaging.utils import canonicalize_name
+
+    return str(canonicalize_name(dist_info.removesuffix(".dist-info").rsplit("-", 1)[0]))
+
+
+def _failure(lines: Sequence[str]) -> UserError:
+    """One line of what uv said in many: its diagnosis is a tree of them."""
+    text = " ".join(re.sub(r"^[^\w`]+", "", line).strip() for line in lines if line.strip())
+    built = re.search(r"Failed to (?:build|download and build) `?(?P<what>[^`\s]+)`?", text)
+    if built:
+        return CannotServeError(
+            f"{built['what']} has no wheel for the image, and cannot be built here",
+            hint="hand in a wheel by find-links, or let the engine build: "
+            'builder = "engine" in [tool.bigflow.image]',
+        )
+    start = text.find("Because ")
+    said = text[start:] if start >= 0 else re.sub(r"^.*?\berror: ", "", text)
+    said = said.partition(" hint:")[0]
+    return UserError(
+        f"the dependencies cannot be had: {said}",
+        hint="correct resources/requirements.txt, or bring the missing wheels by find-links",
+    )

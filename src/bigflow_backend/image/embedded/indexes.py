@@ -1,0 +1,92 @@
+"""Where dependencies come from: the indexes of pip's configuration, told to uv in its own words.
+
+uv does not read pip's configuration, https://docs.astral.sh/uv/pip/compatibility/ , but whoever
+has a private index has often told pip alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["index_environment"]
+
+_UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_NO_INDEX")
+_PIP_COMMAND = ("global", "install", ":env:")
+
+
+def index_environment(project: Path) -> dict[str, str]:
+    """The variables for uv by which it finds what pip would find.
+
+    There are none when uv has been told of indexes itself, by a variable or a file: then that
+    counts. Their values may hold credentials: they are for the environment of a process only.
+    """
+    if any(os.environ.get(name) for name in _UV_INDEXES) or _uv_files_name_an_index(project):
+        return {}
+    pip = _pip_configuration()
+    found = {}
+    if url := pip.get("index-url"):
+        found["UV_DEFAULT_INDEX"] = url.strip()
+    if urls := pip.get("extra-index-url"):
+        found["UV_INDEX"] = " ".join(urls.split())
+        # pip takes the best version of all indexes; uv by itself that of the first that has any.
+        found.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
+    if places := pip.get("find-links"):
+        found["UV_FIND_LINKS"] = ",".join(places.split())
+    if hosts := pip.get("trusted-host"):
+        found["UV_INSECURE_HOST"] = " ".join(hosts.split())
+    if pip.get("no-index", "").lower() in {"1", "true", "yes", "on", "y", "t"}:
+        found["UV_NO_INDEX"] = "1"
+    if (bundle := pip.get("cert")) and "SSL_CERT_FILE" not in os.environ:
+        found["SSL_CERT_FILE"] = bundle
+    return {name: value for name, value in found.items() if name not in os.environ}
+
+
+def _uv_files_name_an_index(project: Path) -> bool:
+    # https://docs.astral.sh/uv/concepts/configuration-files/
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    files = [project / "uv.toml", home / "uv" / "uv.toml", Path("/etc/uv/uv.toml")]
+    for path in files:
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            continue
+        if "index" in text or "find-links" in text:
+            return True
+    pyproject = project / "pyproject.toml"
+    return pyproject.is_file() and "[[tool.uv.index]]" in pyproject.read_text("utf-8")
+
+
+def _pip_configuration() -> Mapping[str, str]:
+    """pip's settings for ``install``: files, and the environment over them."""
+    if find_spec("pip") is None:
+        return {
+            name.removeprefix("PIP_").lower().replace("_", "-"): value
+            for name, value in os.environ.items()
+            if name.startswith("PIP_")
+        }
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found: dict[str, str] = {}
+    by_section: dict[str, dict[str, str]] = {section: {} for section in _PIP_COMMAND}
+    for line in done.stdout.splitlines():
+        name, _, value = line.partition("=")
+        section, _, key = name.rpartition(".")
+        if section in by_section:
+            # It prints the values as Python writes strings.
+            by_section[section][key] = str(ast.literal_eval(value))
+    for section in _PIP_COMMAND:
+        found |= by_section[section]
+    return found

@@ -1,0 +1,118 @@
+"""Where an image goes: a tar archive, or an engine of this machine.
+
+The archive is an OCI layout and a docker-archive in one: the files of both are the same blobs.
+
+https://github.com/opencontainers/image-spec/blob/main/image-layout.md
+https://github.com/moby/moby/blob/master/image/spec/v1.2.md
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tarfile
+import tempfile
+from typing import IO, TYPE_CHECKING
+
+from bigflow_backend.epoch import DEFAULT
+from bigflow_backend.errors import UserError
+from bigflow_backend.image.client import engine_faults, reachable_engine
+from bigflow_backend.image.engine_images import EngineImages
+from bigflow_backend.image.oci import INDEX, canonical_json
+from bigflow_backend.image.registry import remote_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bigflow_backend.image.embedded.assemble import AssembledImage
+    from bigflow_backend.image.reference import ImageReference
+    from bigflow_backend.image.store import BlobStore
+
+__all__ = ["loaded", "save"]
+
+_PIECE = 1 << 20
+
+
+def save(store: BlobStore, image: AssembledImage, reference: ImageReference, path: Path) -> None:
+    """Writes the image with its name to ``path``; all of its layers must be in the store."""
+    try:
+        with path.open("wb") as output:
+            _write(store, image, reference, output)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path.name}: {error.strerror}",
+            hint="make room there, or build without it: --no-export-image-tar",
+        ) from error
+
+
+@contextlib.contextmanager
+def loaded(
+    store: BlobStore, image: AssembledImage, reference: ImageReference, *, timeout: int
+) -> Iterator[None]:
+    """The image is in the Docker Engine under its name; when the block raises, no longer.
+
+    :raises UserError: when there is no engine, or it does not take the image.
+    """
+    with reachable_engine(timeout=timeout) as client, tempfile.TemporaryFile() as archive:
+        _write(store, image, None, archive)
+        archive.seek(0)
+        with engine_faults("loading the image"):
+            (found,) = client.images.load(archive)
+        images, image_id = EngineImages(client), str(found.id)
+        with images.replacing(image_id, reference), images.tagged(image_id, reference):
+            yield
+
+
+def _write(
+    store: BlobStore,
+    image: AssembledImage,
+    reference: ImageReference | None,
+    output: IO[bytes],
+) -> None:
+    blobs = [image.manifest, image.config, *(layer.descriptor for layer in image.layers)]
+    with tarfile.open(fileobj=output, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        archive.copybufsize = _PIECE
+        for name, document in _documents(image, reference).items():
+            content = canonical_json(document)
+            archive.addfile(_member(name, len(content)), io.BytesIO(content))
+        for digest in sorted({blob.digest for blob in blobs}):
+            with store.path(digest).open("rb") as blob:
+                size = blob.seek(0, io.SEEK_END)
+                blob.seek(0)
+                archive.addfile(_member(_name(digest), size), blob)
+
+
+def _documents(image: AssembledImage, reference: ImageReference | None) -> dict[str, object]:
+    annotations = {}
+    if reference is not None:
+        annotations = {
+            "org.opencontainers.image.ref.name": reference.tag,
+            # What containerd calls it, with nothing left out.
+            "io.containerd.image.name": str(remote_name(str(reference))),
+        }
+    index = {
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": [image.manifest.as_json() | {"annotations": annotations}],
+    }
+    archive = {
+        "Config": _name(image.config.digest),
+        "RepoTags": [str(reference)] if reference is not None else [],
+        "Layers": [_name(layer.descriptor.digest) for layer in image.layers],
+    }
+    return {
+        "oci-layout": {"imageLayoutVersion": "1.0.0"},
+        "index.json": index,
+        "manifest.json": [archive],
+    }
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode, member.mtime = size, 0o644, DEFAULT
+    return member
+
+
+def _name(digest: str) -> str:
+    return "blobs/" + digest.replace(":", "/")
