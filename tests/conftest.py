@@ -5,6 +5,8 @@ pytest_plugins = [
     "support.containers",
     "support.distribution",
     "support.end_to_end",
+    "support.faulty_registry",
     "support.kubernetes.fixtures",
+    "support.registry",
     "support.skips",
 ]

@@ -1,0 +1,174 @@
+"""A proxy before a registry that fails as it is told."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import http.server
+import re
+import socket
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from support.registry import Registry
+
+__all__ = ["Fault", "FaultyRegistry", "Request", "faulty", "faulty_registry"]
+
+
+@dataclass
+class Fault:
+    """What to do with the next ``times`` requests that match."""
+
+    method: str
+    path: str
+    """A regular expression to be found in the path."""
+    status: int | None = None
+    """Answers this instead of asking the registry."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    is_silent: bool = False
+    """Never answers."""
+    drop_after: int | None = None
+    """Closes the connection after so many bytes of the response's body; -1: without an answer."""
+    drop_upload_after: int | None = None
+    """Passes so many bytes of the request's body on, then closes both connections."""
+    is_corrupt: bool = False
+    """Changes the first byte of the response's body."""
+    without: str = ""
+    """Takes this header out of the request, as proxies that do not know it do."""
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the proxy was asked."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    sent: int
+    """Bytes of the response's body that were passed on."""
+
+
+@dataclass
+class FaultyRegistry:
+    """The proxy: a registry at ``address``."""
+
+    address: str
+    faults: list[Fault] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+
+    def count(self, method: str, path: str = "") -> int:
+        """How many requests there were of that method whose path has this in it."""
+        return sum(r.method == method and bool(re.search(path, r.path)) for r in self.requests)
+
+    def take(self, method: str, path: str) -> Fault | None:
+        for fault in self.faults:
+            if fault.times and fault.method == method and re.search(fault.path, path):
+                fault.times -= 1
+                return fault
+        return None
+
+
+@pytest.fixture
+def faulty_registry(registry: Registry) -> Iterator[FaultyRegistry]:
+    """A proxy before the registry that everybody may use."""
+    with faulty(registry.address) as proxy:
+        yield proxy
+
+
+@contextlib.contextmanager
+def faulty(upstream: str) -> Iterator[FaultyRegistry]:
+    """A proxy before the registry at ``upstream``."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+        proxy = FaultyRegistry(f"localhost:{server.server_port}")
+        server.RequestHandlerClass = type(
+            "Handler", (_Handler,), {"proxy": proxy, "upstream": upstream}
+        )
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield proxy
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    proxy: FaultyRegistry
+    upstream: str
+
+    def _serve(self) -> None:
+        fault = self.proxy.take(self.command, self.path) or Fault("", "")
+        sent = 0
+        try:
+            sent = self._answer(fault)
+        except ConnectionError:
+            self.close_connection = True  # the client went away, or the fault wants it so
+        finally:
+            self.proxy.requests.append(
+                Request(self.command, self.path, dict(self.headers.items()), sent)
+            )
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = _serve  # noqa: N815
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Nothing: a test looks at ``requests``."""
+
+    def _answer(self, fault: Fault) -> int:
+        if fault.drop_after == -1:
+            raise ConnectionResetError
+        if fault.is_silent:
+            self.connection.recv(1)  # until the client loses its patience
+            raise ConnectionResetError
+        length = int(self.headers.get("Content-Length") or 0)
+        if fault.status is not None:
+            self.rfile.read(length)
+            self._head(fault.status, {**fault.headers, "Content-Length": str(len(fault.body))})
+            if self.command != "HEAD":
+                self.wfile.write(fault.body)
+            return len(fault.body)
+        with contextlib.closing(http.client.HTTPConnection(self.upstream)) as registry:
+            return self._pass_on(registry, length, fault)
+
+    def _pass_on(self, registry: http.client.HTTPConnection, length: int, fault: Fault) -> int:
+        registry.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            if name != fault.without:
+                registry.putheader(name, value)
+        registry.endheaders()
+        left = length if fault.drop_upload_after is None else fault.drop_upload_after
+        while left:
+            chunk = self.rfile.read(min(left, 1 << 16))
+            registry.send(chunk)
+            left -= len(chunk)
+        if fault.drop_upload_after is not None:
+            raise ConnectionResetError
+        response = registry.getresponse()
+        headers = dict(response.getheaders())
+        self._head(response.status, headers)
+        sent = 0
+        limit = fault.drop_after
+        while chunk := response.read(1 << 16):
+            if fault.is_corrupt and not sent:
+                chunk = bytes([chunk[0] ^ 1]) + chunk[1:]
+            if limit is not None and sent + len(chunk) > limit:
+                self.wfile.write(chunk[: limit - sent])
+                self.connection.shutdown(socket.SHUT_RDWR)
+                raise ConnectionResetError
+            self.wfile.write(chunk)
+            sent += len(chunk)
+        return sent
+
+    def _head(self, status: int, headers: Mapping[str, str]) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
