@@ -30,7 +30,8 @@ _NO_BASE = re.compile(
     r"|dial tcp|connection refused|unauthorized|timeout",
     re.IGNORECASE,
 )
-_KILLED = 137
+# The exit statuses of a shell that SIGKILL and SIGTERM end.
+_KILLED = {137, 143}
 _LINES_KEPT = 400
 _SHOWN = 80
 
@@ -138,7 +139,7 @@ class BuildOutput:
         return UserError(f"Dockerfile, line {step.line}: no base image: {message}", hint=hint)
 
     def _cause(self, message: str, code: int) -> str:
-        if code == _KILLED:
+        if code in _KILLED:
             return "it was killed"
         errors = [line for line in self._step_lines if re.match(r"\s*(ERROR|error)\b", line)]
         said = (errors or list(self._step_lines) or [message])[-1]
@@ -146,7 +147,7 @@ class BuildOutput:
         return one_line(said) + status
 
     def _hint(self, code: int) -> str:
-        if code == _KILLED:
+        if code in _KILLED:
             return "the engine's machine ran out of memory, or the engine was stopped"
         isolated = self._network in {None, "none"}
         said = "\n".join(self._step_lines)
