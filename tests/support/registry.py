@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["Registry", "registry", "registry_with_password", "started_registry"]
+__all__ = ["Registry", "installed", "registry", "registry_with_password", "started_registry"]
 
 _PROGRAM = "docker-registry"
 _LISTENING = re.compile(r"listening on 127\.0\.0\.1:(?P<port>\d+)")
@@ -77,7 +77,7 @@ def started_registry(
 
     https://distribution.github.io/distribution/about/configuration/
     """
-    program = _program()
+    program = installed(_PROGRAM, package="docker-registry")
     storage = home / "storage"
     configuration = {
         "version": "0.1",
@@ -108,14 +108,14 @@ def started_registry(
         process.wait()
 
 
-def _program() -> str:
-    """The path of the registry, installed where it is missing."""
-    if shutil.which(_PROGRAM) is None:
+def installed(program: str, *, package: str) -> str:
+    """The path of a program, installed from Debian's package where it is missing."""
+    if shutil.which(program) is None:
         try:
-            install(_PROGRAM)
+            install(package)
         except DebianError as error:
-            _unavailable(f"no registry: {error}")
-    return shutil.which(_PROGRAM) or _unavailable(f"the package {_PROGRAM} brought no program")
+            _unavailable(f"no {program}: {error}")
+    return shutil.which(program) or _unavailable(f"the package {package} brought no {program}")
 
 
 def _port(process: subprocess.Popen[bytes], log: Path) -> int:

@@ -14,6 +14,7 @@ from bigflow_backend.errors import UserError
 from bigflow_backend.image.archive_files import image_files, read_small
 from bigflow_backend.image.base_manifest import base_image, damaged, json_object, malformed
 from bigflow_backend.image.oci import LAYER_GZIP, LAYER_ZSTD, BaseImage, Descriptor, sha256_digest
+from bigflow_backend.image.registry.names import remote_name
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -67,17 +68,29 @@ def _chosen(content: bytes, tag: str | None, name: str) -> dict[str, Any]:
     entries = json_object(b'{"images":' + content + b"}", name)["images"]
     if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
         raise malformed(name, "its manifest.json lists no images")
-    tags = {tag for entry in entries for tag in entry.get("RepoTags") or ()}
-    matching = [e for e in entries if tag is None or tag in (e.get("RepoTags") or ())]
+    tags = [[_full_name(str(known)) for known in e.get("RepoTags") or ()] for e in entries]
+    matching = [
+        entry
+        for entry, own in zip(entries, tags, strict=True)
+        if tag is None or _full_name(tag) in own
+    ]
     if len(matching) == 1:
         found: dict[str, Any] = matching[0]
         return found
-    known = ", ".join(sorted(tags)) or "no tag"
+    known = ", ".join(sorted({one for own in tags for one in own})) or "no tag"
     raise UserError(
         f"the base image {name} has {f'no {tag!r}' if tag else f'{len(entries)} images'}; "
         f"it has {known}",
         hint="name one of them after the path: docker-archive:PATH:NAME:TAG",
     )
+
+
+def _full_name(tag: str) -> str:
+    """Docker writes ``team/base:1`` where Podman and skopeo write ``docker.io/team/base:1``."""
+    try:
+        return str(remote_name(tag))
+    except UserError:
+        return tag
 
 
 def _is_entry(entry: object) -> bool:
