@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -397,6 +398,9 @@ def test_an_interrupted_push_leaves_no_tag(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C while git pushes: here the push itself sends the signal."""
+    monkeypatch.setenv("BIGFLOW_GIT_TIMEOUT", "60")
+    # A job in the background of a shell is started with the signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     planned = plan(repository)
     real = shutil.which("git")
     put_git(
@@ -404,8 +408,11 @@ def test_an_interrupted_push_leaves_no_tag(
         tmp_path,
         f'case "$*" in "push "*) kill -INT {os.getpid()}; sleep 600;; esac\nexec {real} "$@"',
     )
-    with pytest.raises(KeyboardInterrupt):
-        carry_out(planned)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            carry_out(planned)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert repository.tags() == []
 
 

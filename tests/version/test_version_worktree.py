@@ -109,7 +109,9 @@ def test_every_kind_of_change_has_its_own_version(repository: Repository) -> Non
     found = set()
     for change in CHANGES:
         subprocess.run(["sh", "-ec", change], cwd=repository.path, check=True)
-        found.add(version(repository.path))
+        changed = version(repository.path)
+        assert ".t" in changed, change
+        found.add(changed)
         repository.git("reset", "--quiet", "--hard")
         assert version(repository.path) == "1.2.0"
     assert len(found) == len(CHANGES)

@@ -57,9 +57,10 @@ def changes(top: Path) -> tuple[Change, ...]:
 
 
 def tree_hash(changed: Sequence[Change]) -> str:
-    """A hash of the changes; with the commit's it stands for the content of all tracked files."""
+    """A hash of the changes, which come sorted from :func:`changes`; together with the commit's it
+    stands for the content of all tracked files."""
     digest = hashlib.sha256()
-    for change in sorted(changed):
+    for change in changed:
         for part in (change.path, change.mode, change.content.encode()):
             digest.update(part + b"\0")
     return digest.hexdigest()
