@@ -69,7 +69,7 @@ class ImageSettings:
     """Whether the image is written to ``.image/`` as a tar archive, too."""
 
     push: bool = False
-    """Whether the embedded builder pushes the image to its registry."""
+    """Whether the image is pushed to its registry."""
 
     load: bool = False
     """Whether the embedded builder loads the image into the Docker Engine, too."""

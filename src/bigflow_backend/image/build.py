@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.errors import UserError
 from bigflow_backend.image.builder import BuildRequest, WheelFile
-from bigflow_backend.image.engine import EngineBuilder
+from bigflow_backend.image.choice import builder_for
 from bigflow_backend.image.info import image_info, leftovers, write_info
 from bigflow_backend.image.reference import image_reference
 from bigflow_backend.staging import replaced_directory
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bigflow_backend.image.builder import Builder
     from bigflow_backend.image.options import ImageOptions
     from bigflow_backend.project import Project
     from bigflow_backend.version import ProjectVersion
@@ -77,7 +76,7 @@ def build_image(
         options=options,
         say=say,
     )
-    builder: Builder = EngineBuilder()
+    builder = builder_for(options.builder)
     stale = leftovers(project.root / project.images.name)
     with replaced_directory(project.images) as directory:
         tar = directory / f"image-{version}.tar" if options.export_tar else None

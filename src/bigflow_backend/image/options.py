@@ -36,7 +36,7 @@ class ImageOptions:
     export_tar: bool = True
     """Whether ``.image/`` gets the image as a tar archive."""
     push: bool = False
-    """Whether the embedded builder pushes the image to its registry."""
+    """Whether the image is pushed to its registry."""
     load: bool = False
     """Whether the embedded builder loads the image into the Docker Engine."""
     timeout: int = 3600

@@ -62,13 +62,17 @@ class EmbeddedBuilder:
         deadline = time.monotonic() + options.timeout
         access = Access(idle_timeout=min(options.idle_timeout, 60), deadline=deadline)
         with open_store() as store, Registries(access) as registries:
-            base = read_base(
-                dockerfile.base_image(arguments) or "",
-                architecture=_architecture(options.platform),
-                root=request.project.root,
-                store=store,
-                registries=registries,
-            )
+            try:
+                base = read_base(
+                    dockerfile.base_image(arguments) or "",
+                    architecture=_architecture(options.platform),
+                    root=request.project.root,
+                    store=store,
+                    registries=registries,
+                )
+            except UserError as error:
+                # An engine may have it: one that was built there, and is in no registry.
+                raise CannotServeError(error.message, hint=error.hint) from error
             _refuse_triggers(base)
 
             def fetch() -> None:
@@ -94,6 +98,7 @@ class EmbeddedBuilder:
                 if tar is not None:
                     fetch()
                     save(store, image, request.reference, tar)
+                    request.say(f"to have it in an engine: docker load --input .image/{tar.name}")
                 if options.load:
                     fetch()
                     stack.enter_context(

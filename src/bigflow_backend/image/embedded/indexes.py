@@ -6,13 +6,13 @@ has a private index has often told pip alone.
 
 from __future__ import annotations
 
-import ast
+import configparser
 import os
-import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from bigflow_backend.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["index_environment"]
 
 _UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_NO_INDEX")
-_PIP_COMMAND = ("global", "install", ":env:")
+_SECTIONS = ("global", "install")
 
 
 def index_environment(project: Path) -> dict[str, str]:
@@ -66,27 +66,48 @@ def _uv_files_name_an_index(project: Path) -> bool:
 
 
 def _pip_configuration() -> Mapping[str, str]:
-    """pip's settings for ``install``: files, and the environment over them."""
-    if find_spec("pip") is None:
-        return {
-            name.removeprefix("PIP_").lower().replace("_", "-"): value
-            for name, value in os.environ.items()
-            if name.startswith("PIP_")
-        }
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    found: dict[str, str] = {}
-    by_section: dict[str, dict[str, str]] = {section: {} for section in _PIP_COMMAND}
-    for line in done.stdout.splitlines():
-        name, _, value = line.partition("=")
-        section, _, key = name.rpartition(".")
-        if section in by_section:
-            # It prints the values as Python writes strings.
-            by_section[section][key] = str(ast.literal_eval(value))
-    for section in _PIP_COMMAND:
-        found |= by_section[section]
-    return found
+    """pip's settings for ``install``: its files, and the environment over them.
+
+    They are read here, not asked of pip: it need not be there, and takes half a second to answer.
+    """
+    found: dict[str, dict[str, str]] = {section: {} for section in _SECTIONS}
+    for path in _pip_files():
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read_string(path.read_text("utf-8"))
+        except OSError:
+            continue
+        except (configparser.Error, UnicodeDecodeError) as error:
+            raise UserError(
+                f"pip's configuration {path} cannot be read", hint="mend that file"
+            ) from error
+        for section in _SECTIONS:
+            if parser.has_section(section):
+                found[section] |= {k.replace("_", "-"): v for k, v in parser.items(section)}
+    environment = {
+        name.removeprefix("PIP_").lower().replace("_", "-"): value
+        for name, value in os.environ.items()
+        if name.startswith("PIP_") and value
+    }
+    return {**found["global"], **found["install"], **environment}
+
+
+def _pip_files() -> list[Path]:
+    """The files that may be there, the strongest last.
+
+    https://pip.pypa.io/en/stable/topics/configuration/#location
+    """
+    own = os.environ.get("PIP_CONFIG_FILE")
+    if own == os.devnull:
+        return []
+    home = Path.home()
+    if sys.platform == "darwin":
+        shared = [Path("/Library/Application Support/pip")]
+        user = home / "Library" / "Application Support" / "pip"
+        user = user if user.is_dir() else home / ".config" / "pip"
+    else:
+        directories = os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg"
+        shared = [Path(d, "pip") for d in directories.split(os.pathsep)] + [Path("/etc")]
+        user = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config", "pip")
+    places = [*shared, home / ".pip", user, Path(sys.prefix)]
+    return [place / "pip.conf" for place in places] + ([Path(own)] if own else [])

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["loaded", "save"]
 
-_PIECE = 1 << 20
-
 
 def save(store: BlobStore, image: AssembledImage, reference: ImageReference, path: Path) -> None:
     """Writes the image with its name to ``path``; all of its layers must be in the store."""
@@ -72,7 +70,6 @@ def _write(
 ) -> None:
     blobs = [image.manifest, image.config, *(layer.descriptor for layer in image.layers)]
     with tarfile.open(fileobj=output, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        archive.copybufsize = _PIECE
         for name, document in _documents(image, reference).items():
             content = canonical_json(document)
             archive.addfile(_member(name, len(content)), io.BytesIO(content))
