@@ -52,8 +52,6 @@ class Request:
     method: str
     path: str
     headers: Mapping[str, str]
-    sent: int
-    """Bytes of the response's body that were passed on."""
 
 
 @dataclass
@@ -106,23 +104,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     upstream: str
 
     def _serve(self) -> None:
+        # Noted first: once the client has its answer, the test may look.
+        self.proxy.requests.append(Request(self.command, self.path, dict(self.headers.items())))
         fault = self.proxy.take(self.command, self.path) or Fault("", "")
-        sent = 0
         try:
-            sent = self._answer(fault)
+            self._answer(fault)
         except ConnectionError:
             self.close_connection = True  # the client went away, or the fault wants it so
-        finally:
-            self.proxy.requests.append(
-                Request(self.command, self.path, dict(self.headers.items()), sent)
-            )
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = _serve  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Nothing: a test looks at ``requests``."""
 
-    def _answer(self, fault: Fault) -> int:
+    def _answer(self, fault: Fault) -> None:
         if fault.drop_after == -1:
             raise ConnectionResetError
         if fault.is_silent:
@@ -134,11 +129,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._head(fault.status, {**fault.headers, "Content-Length": str(len(fault.body))})
             if self.command != "HEAD":
                 self.wfile.write(fault.body)
-            return len(fault.body)
+            return
         with contextlib.closing(http.client.HTTPConnection(self.upstream)) as registry:
-            return self._pass_on(registry, length, fault)
+            self._pass_on(registry, length, fault)
 
-    def _pass_on(self, registry: http.client.HTTPConnection, length: int, fault: Fault) -> int:
+    def _pass_on(self, registry: http.client.HTTPConnection, length: int, fault: Fault) -> None:
         registry.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
             if name != fault.without:
@@ -165,7 +160,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 raise ConnectionResetError
             self.wfile.write(chunk)
             sent += len(chunk)
-        return sent
 
     def _head(self, status: int, headers: Mapping[str, str]) -> None:
         self.send_response_only(status)
