@@ -213,7 +213,7 @@ def read_description(answer: bytes, *, source: str) -> Description:
 
 
 def _ask(python: str, arguments: Sequence[str], *, cwd: Path) -> Description:
-    command = [python, "-m", "bigflow", "describe", *arguments]
+    command = [python, "-B", "-m", "bigflow", "describe", *arguments]
     try:
         # What the project's code prints comes on stderr, which is the user's.
         child = subprocess.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -99,9 +100,21 @@ def _run(project: Project, command: list[str]) -> int:
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     # Standard output is kept for the command's own result.
-    return subprocess.run(
-        command, cwd=project.root, env=environment, stdout=sys.stderr.fileno(), check=False
-    ).returncode
+    process = subprocess.Popen(
+        command, cwd=project.root, env=environment, stdout=sys.stderr.fileno()
+    )
+    try:
+        return process.wait()
+    except BaseException:
+        # A terminal's Ctrl-C reaches the tests, too, and they clean up; a signal to us does not.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_SECONDS_TO_CLEAN_UP)
+        process.kill()
+        process.wait()
+        raise
+
+
+_SECONDS_TO_CLEAN_UP = 2
 
 
 def _importable(python: str, module: str) -> bool:

@@ -90,6 +90,7 @@ def _as_main(script: Path) -> Iterator[None]:
     # setuptools.build_meta leaves the project's directory off sys.path, so that a setup script
     # cannot import its neighbours: https://github.com/pypa/setuptools/issues/4764
     path, argv, directory = list(sys.path), list(sys.argv), os.getcwd()  # noqa: PTH109
+    bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # no __pycache__ there
     sys.path.insert(0, os.fspath(script.parent))
     sys.argv = [os.fspath(script)]
     os.chdir(script.parent)
@@ -97,7 +98,7 @@ def _as_main(script: Path) -> Iterator[None]:
         yield
     finally:
         os.chdir(directory)
-        sys.path[:], sys.argv = path, argv
+        sys.path[:], sys.argv, sys.dont_write_bytecode = path, argv, bytecode
 
 
 def _place(script: Path, error: Exception) -> str:
