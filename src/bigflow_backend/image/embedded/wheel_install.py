@@ -122,7 +122,9 @@ def _extract(
     path.unlink(missing_ok=True)
     with archive.open(member) as source, path.open("wb") as target:
         shutil.copyfileobj(source, target)
-    path.chmod(0o755 if (member.external_attr >> 16) & stat.S_IXUSR else 0o644)
+    # As pip has it: the archive must say that this is a regular file, too.
+    mode = member.external_attr >> 16
+    path.chmod(0o755 if stat.S_ISREG(mode) and mode & 0o111 else 0o644)
     return name
 
 
