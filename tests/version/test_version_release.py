@@ -12,7 +12,8 @@ import pytest
 
 from bigflow_backend.errors import UserError
 from bigflow_backend.settings import VersionSettings
-from bigflow_backend.version import ReleasePlan, carry_out, plan_release, project_version
+from bigflow_backend.version import project_version
+from bigflow_backend.version.release import ReleasePlan, carry_out, plan_release
 from support.git_repository import (
     Repository,
     isolate_git,

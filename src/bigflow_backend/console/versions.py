@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.project import find_project
 from bigflow_backend.reporting import print_warning
-from bigflow_backend.version import carry_out, plan_release, project_version
+from bigflow_backend.version import project_version
+from bigflow_backend.version.release import carry_out, plan_release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,8 +45,13 @@ def print_version(argv: Sequence[str]) -> int:
     for note in version.notes:
         print_warning(note)
     if values.json:
-        shown = {**dataclasses.asdict(version), "image_tag": version.image_tag}
-        shown["version"] = shown.pop("text")
+        shown = {
+            "version": version.text,
+            "source": version.source,
+            "commit": version.commit,
+            "image_tag": version.image_tag,
+            "notes": version.notes,
+        }
         print(json.dumps(shown, indent=2, sort_keys=True))
     else:
         print(version)

@@ -19,6 +19,7 @@ from bigflow_backend.package.distribution import load_distribution, without_noti
 from bigflow_backend.package.metadata import metadata_members, write_metadata
 from bigflow_backend.package.wheel_writer import WheelWriter, normalise
 from bigflow_backend.staging import replaced_file
+from bigflow_backend.version import untracked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,9 +131,10 @@ def load(project: Project, content: Content, settings: ConfigSettings) -> Loaded
 
 def _advice(loaded: Loaded, content: Content) -> list[str]:
     """What the user should know and need not act on."""
-    found = [*loaded.project.version.notes, *loaded.requirements.warnings]
+    project = loaded.project
+    found = [*project.version.notes, *loaded.requirements.warnings]
     stated = getattr(loaded.distribution, "install_requires", None)
-    if not stated and not loaded.project.requirements.is_file():
+    if not stated and not project.requirements.is_file():
         found.append("there is no resources/requirements.txt: the wheel has no dependencies")
     if "bigflow" in loaded.requirements.names:
         found.append(
@@ -146,6 +148,15 @@ def _advice(loaded: Loaded, content: Content) -> list[str]:
         found.append(
             "left out of the wheel, because only Python files and resources/ are in it: "
             f"{_enumerated(left_out)}; move them to resources/"
+        )
+    strangers = untracked(
+        project.root, [Path(m.path) for m in content.members], known=project.version.work_tree
+    )
+    if strangers:
+        names = [os.path.relpath(path, project.root) for path in strangers]
+        found.append(
+            f"packaged, but git does not track them, so the version {project.version} does not "
+            f"stand for them: {_enumerated(names)}"
         )
     return found
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from bigflow_backend.errors import UserError
+
+if TYPE_CHECKING:
+    from bigflow_backend.version.worktree import WorkTree
 
 __all__ = ["HASH_DIGITS", "ProjectVersion"]
 
@@ -30,6 +34,8 @@ class ProjectVersion:
     """The full hash of the commit it was made from, where git gave it."""
     notes: tuple[str, ...] = ()
     """What the user should know of it, a line each."""
+    work_tree: WorkTree | None = field(default=None, compare=False, repr=False)
+    """The work tree that git was asked of for it, so that it need not be asked again."""
 
     def __post_init__(self) -> None:
         if len(self.text) > _LONGEST_IMAGE_TAG:

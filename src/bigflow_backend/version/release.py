@@ -12,7 +12,7 @@ from bigflow_backend.version import git
 from bigflow_backend.version.repository import Tags, find_checkout, find_tags, no_answer
 from bigflow_backend.version.scheme import Level, Version, bump, following, is_level, tagged
 from bigflow_backend.version.sources import from_outside_git, refuse_shallow
-from bigflow_backend.version.worktree import changes
+from bigflow_backend.version.worktree import read_work_tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -154,7 +154,7 @@ def carry_out(plan: ReleasePlan) -> None:
 
 
 def _refuse_changes(top: Path) -> None:
-    changed = changes(top)
+    changed = read_work_tree(top).changes
     if changed:
         named = ", ".join(map(str, changed[:_NAMED])) + (", ..." if changed[_NAMED:] else "")
         raise UserError(

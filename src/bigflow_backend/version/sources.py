@@ -18,13 +18,14 @@ from bigflow_backend.version.repository import (
     find_tags,
 )
 from bigflow_backend.version.scheme import Version, following, parse
-from bigflow_backend.version.worktree import changes, tree_hash
+from bigflow_backend.version.worktree import read_work_tree, tree_hash
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
     from bigflow_backend.settings import VersionSettings
+    from bigflow_backend.version.worktree import WorkTree
 
 __all__ = ["from_outside_git", "project_version", "refuse_shallow"]
 
@@ -133,16 +134,17 @@ def _stated(text: str, source: str) -> ProjectVersion:
 def _from_git(root: Path, settings: VersionSettings, revision: str | None = None) -> ProjectVersion:
     checkout = find_checkout(root, revision)
     tags = find_tags(checkout, settings.tag_prefix)
-    changed = changes(checkout.top) if revision is None else ()
+    tree = read_work_tree(checkout.top) if revision is None else None
+    changed = tree.changes if tree is not None else ()
     base = tags.highest
     names = tags.naming(base) if base else []
     if not changed and tags.here.intersection(names):
-        return _on_tag(checkout, tags, tags.here)
+        return _on_tag(checkout, tags, tags.here, tree)
     count = distance(checkout, names)
     if not changed and base and count == 0:  # a tag of a tag, which is not seen to be here
-        return _on_tag(checkout, tags, names)
+        return _on_tag(checkout, tags, names, tree)
     if not changed and tags.here:
-        return _on_tag(checkout, tags, tags.here)
+        return _on_tag(checkout, tags, tags.here, tree)
     refuse_shallow(checkout)
     local = f"g{checkout.commit[:HASH_DIGITS]}"
     source = f"git tag {names[-1]}" if base else "git, no tag"
@@ -156,10 +158,13 @@ def _from_git(root: Path, settings: VersionSettings, revision: str | None = None
         source=source,
         commit=checkout.commit,
         notes=() if base else (_no_tag(tags, settings.tag_prefix),),
+        work_tree=tree,
     )
 
 
-def _on_tag(checkout: Checkout, tags: Tags, here: Collection[str]) -> ProjectVersion:
+def _on_tag(
+    checkout: Checkout, tags: Tags, here: Collection[str], tree: WorkTree | None
+) -> ProjectVersion:
     name = max(here, key=lambda name: (tags.versions[name], name))
     version = tags.versions[name]
     elsewhere = (v for other, v in tags.versions.items() if other not in here)
@@ -169,6 +174,7 @@ def _on_tag(checkout: Checkout, tags: Tags, here: Collection[str]) -> ProjectVer
         source=f"git tag {name}",
         commit=checkout.commit,
         notes=_backwards(version, before) if before else (),
+        work_tree=tree,
     )
 
 

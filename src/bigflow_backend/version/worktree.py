@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["Change", "changes", "tree_hash", "untracked"]
+__all__ = ["Change", "WorkTree", "read_work_tree", "tree_hash", "untracked"]
 
 _CHUNK = 1 << 20
 _SHA1_DIGITS = 40
@@ -37,27 +37,53 @@ class Change:
         return self.path.decode("utf-8", "backslashreplace")
 
 
-def changes(top: Path) -> tuple[Change, ...]:
-    """The tracked files that differ from HEAD, in the whole repository at ``top``, sorted.
+@dataclass(frozen=True)
+class WorkTree:
+    """What one question to git tells of the files on disk."""
 
-    What is on disk counts, staged or not: it is what gets packaged. The whole repository counts,
-    as it does for the commit's hash. Nothing is written, neither the index nor an object.
-    One process.
+    top: Path
+    changes: tuple[Change, ...]
+    """The tracked files that differ from HEAD, in the whole repository, sorted."""
+    others: frozenset[str]
+    """What git does not track or ignores, relative to ``top``; a directory ends with ``/``."""
+
+    def holds_untracked(self, path: Path) -> bool:
+        """Whether git does not track this file, which is given by its absolute path."""
+        # A symbolic link to a directory may be tracked, and the file that it leads to not.
+        return any(self._is_other(os.fspath(p)) for p in (path, path.resolve()))
+
+    def _is_other(self, path: str) -> bool:
+        name = os.path.relpath(os.path.normpath(path), self.top)
+        parts = name.split("/")
+        above = ("/".join(parts[:count]) + "/" for count in range(1, len(parts)))
+        return name in self.others or not self.others.isdisjoint(above)
+
+
+def read_work_tree(top: Path) -> WorkTree:
+    """The state of the work tree at ``top``. Nothing is written, neither the index nor an object.
+
+    What is on disk counts as changed, staged or not: it is what gets packaged. The whole repository
+    counts, as it does for the commit's hash. One process.
 
     :raises UserError: for a submodule that differs from what is staged: no hash of this
         repository covers what is in it.
     """
     answer = git.ask(
-        top, "status", "--porcelain=v2", "-z", "--untracked-files=no", "--no-renames",
-        "--ignore-submodules=untracked",
+        top, "status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignored=matching",
+        "--no-renames", "--ignore-submodules=untracked",
     )  # fmt: skip
     if answer.status:
         raise no_answer(top, answer)
-    return tuple(sorted(_changes(top, answer.out)))
+    entries = answer.out.split(b"\0")
+    return WorkTree(
+        top=top,
+        changes=tuple(sorted(_changes(top, entries))),
+        others=frozenset(os.fsdecode(e[2:]) for e in entries if e[:2] in {b"? ", b"! "}),
+    )
 
 
 def tree_hash(changed: Sequence[Change]) -> str:
-    """A hash of the changes, which come sorted from :func:`changes`; together with the commit's it
+    """A hash of the changes, sorted as in :class:`WorkTree`; together with the commit's it
     stands for the content of all tracked files."""
     digest = hashlib.sha256()
     for change in changed:
@@ -66,14 +92,19 @@ def tree_hash(changed: Sequence[Change]) -> str:
     return digest.hexdigest()
 
 
-def untracked(root: Path, paths: Iterable[Path]) -> tuple[Path, ...]:
+def untracked(
+    root: Path, paths: Iterable[Path], *, known: WorkTree | None = None
+) -> tuple[Path, ...]:
     """Those of ``paths`` that git does not track, ignored ones too, in the order given.
 
     Relative paths are relative to ``root``, the project. Empty where git does not keep the
-    project (no repository, an unpacked sdist, no answer): there it has nothing to say. One
-    process.
+    project (no repository, an unpacked sdist, no answer): there it has nothing to say. With the
+    work tree that gave the version no process is needed, else one. (What is in a submodule is only
+    seen by that one.)
     """
     root = root.resolve()
+    if known is not None:
+        return tuple(path for path in paths if known.holds_untracked(root / path))
     if (root / "PKG-INFO").exists():
         return ()
     try:
@@ -92,9 +123,9 @@ def untracked(root: Path, paths: Iterable[Path]) -> tuple[Path, ...]:
     return tuple(path for path in paths if not is_tracked(root / path))
 
 
-def _changes(top: Path, status: bytes) -> Iterator[Change]:
+def _changes(top: Path, entries: Sequence[bytes]) -> Iterator[Change]:
     # https://git-scm.com/docs/git-status#_porcelain_format_version_2
-    for entry in status.split(b"\0"):
+    for entry in entries:
         match entry[:1]:
             case b"1":
                 _, _, submodule, old_mode, _, mode, old, staged, path = entry.split(b" ", 8)
