@@ -97,14 +97,16 @@ class BuildOutput:
         line = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text).rstrip("\r")
         if not line.strip():
             return
-        self._say(line)
+        narrated = _NARRATION.match(line) is not None
+        if not narrated or line.endswith("Using cache"):
+            self._say(line)
         if step := _STEP.match(line):
             self._begin(step["instruction"])
         elif built := _BUILT.match(line):
             self.image_id = self.image_id or built["id"]
         elif made := _STEP_IMAGE.match(line):
             self.step_images.add(made["id"])
-        elif not _NARRATION.match(line):
+        elif not narrated:
             self._step_lines.append(line)
 
     def _begin(self, instruction: str) -> None:
