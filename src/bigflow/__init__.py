@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from bigflow.start_time import daily_start_time, hourly_start_time
     from bigflow.workflow import Workflow
 
-    __version__: str
-
 __all__ = [
     "BigflowError",
     "Config",
@@ -35,6 +33,10 @@ __all__ = [
     "get_resource_absolute_path",
     "hourly_start_time",
 ]
+
+# Here and not asked of `importlib.metadata`, whose import costs 20 ms of each `bigflow describe`;
+# the distribution's version is read from this line (pyproject.toml).
+__version__ = "0.1.0"
 
 _HOME = {
     "BigflowError": "errors",
@@ -56,14 +58,9 @@ def __getattr__(name: str) -> Any:
 
     if name in _SUBMODULES:  # `import bigflow; bigflow.resources.find_file(...)`
         return import_module(f"bigflow.{name}")
-    if name in _HOME:
-        value = getattr(import_module(f"bigflow.{_HOME[name]}"), name)
-    elif name == "__version__":
-        from importlib.metadata import version
-
-        value = version("bigflow-backend")
-    else:
+    if name not in _HOME:
         raise AttributeError(f"module 'bigflow' has no attribute {name!r}")
+    value = getattr(import_module(f"bigflow.{_HOME[name]}"), name)
     globals()[name] = value
     return value
 

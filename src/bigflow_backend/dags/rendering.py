@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,27 +71,52 @@ class Renderer:
         placed: list[Placed] = []
         line, column, indent = 1, 0, ""
         for i in range(0, len(parts) - 1, 2):
-            before, after = parts[i], parts[i + 2]
-            line, column = _advance(before, line, column)
-            if before.endswith(_QUOTES) and after.startswith(_QUOTES):
+            before = _measure(parts[i])
+            line, column = before.end(line, column)
+            if before.ends_with_quote and parts[i + 2].startswith(_QUOTES):
                 raise VerificationError(f"line {line} of the result: a value stands in quotes")
-            _, newline, begun = before.rpartition("\n")
-            if newline:
-                indent = begun[: len(begun) - len(begun.lstrip(" "))]
+            if before.lines:
+                indent = before.indent
             value = self.values[int(parts[i + 1])]
-            parts[i + 1] = literal(value, indent=indent)
-            end = _advance(parts[i + 1], line, column)
-            placed.append(Placed(value, (line, column, *end)))
-            line, column = end
+            source = literal(value, indent=indent)
+            start, parts[i + 1] = (line, column), source
+            if "\n" in source:
+                line, column = _Measures.of(source).end(line, column)
+            else:
+                column += len(source)
+            placed.append(Placed(value, (*start, line, column)))
         return "".join(parts), placed
 
 
-def _advance(text: str, line: int, column: int) -> tuple[int, int]:
-    """Where a text ends that begins there; columns are bytes of UTF-8, as in ``ast``."""
-    head, newline, tail = text.rpartition("\n")
-    if not newline:
-        return line, column + len(tail.encode())
-    return line + 1 + head.count("\n"), len(tail.encode())
+@dataclass(frozen=True)
+class _Measures:
+    """How far a piece of the file reaches; columns are bytes of UTF-8, as in ``ast``."""
+
+    lines: int
+    """The number of line breaks in it."""
+    width: int
+    """Of what comes after the last of them."""
+    indent: str
+    """The blanks that the last line begins with."""
+    ends_with_quote: bool
+
+    @classmethod
+    def of(cls, text: str) -> _Measures:
+        last = text.rpartition("\n")[2]
+        return cls(
+            lines=text.count("\n"),
+            width=len(last.encode()),
+            indent=last[: len(last) - len(last.lstrip(" "))],
+            ends_with_quote=text.endswith(_QUOTES),
+        )
+
+    def end(self, line: int, column: int) -> tuple[int, int]:
+        """Where the piece ends that begins there."""
+        return (line + self.lines, self.width) if self.lines else (line, column + self.width)
+
+
+# The text around the values is a template's, and the same from file to file.
+_measure = functools.lru_cache(maxsize=1024)(_Measures.of)
 
 
 def renderer(root: Path, template: str | None) -> Renderer:
