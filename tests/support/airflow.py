@@ -157,16 +157,22 @@ class Airflow:
             pytest.fail(f"[{self.version}] {command}: {done.returncode}\n{done.stdout}")
         return done
 
+    def run_in_turn(self, *commands: Sequence[str]) -> list[str]:
+        """Runs ``airflow COMMAND`` for each; returns what each said. They may fail.
+
+        They share one process, as most of the time of each alone goes into Airflow's imports.
+        """
+        arguments = json.dumps([["airflow", *command] for command in commands])
+        output = self.run_python(["-c", _RUN_COMMANDS, arguments], timeout=600).stdout
+        return output.split(_SEPARATOR)[1:]
+
     def test_dags(self, *runs: tuple[str, str]) -> dict[str, str]:
         """``airflow dags test DAG_ID DATE`` for each run; returns what each said, by DAG id.
 
-        The commands share one process, as most of the time of one goes into Airflow's imports. Runs
-        may fail: :meth:`run_states` tells.
+        Runs may fail: :meth:`run_states` tells.
         """
-        commands = [["airflow", "dags", "test", dag_id, date] for dag_id, date in runs]
-        output = self.run_python(["-c", _RUN_COMMANDS, json.dumps(commands)], timeout=600).stdout
-        parts = output.split(_SEPARATOR)[1:]
-        return {dag_id: part for (dag_id, _), part in zip(runs, parts, strict=True)}
+        said = self.run_in_turn(*(["dags", "test", *run] for run in runs))
+        return {dag_id: output for (dag_id, _), output in zip(runs, said, strict=True)}
 
     def task_instances(self, dag_id: str) -> list[TaskInstance]:
         """The tasks of all runs of a DAG, in the order in which they ended."""
@@ -181,6 +187,12 @@ class Airflow:
         """The state of each run of a DAG, by run id, in the order of their creation."""
         rows = self._query("select run_id, state from dag_run where dag_id = ? order by id", dag_id)
         return dict(rows)
+
+    def run_times(self, dag_id: str) -> list[str]:
+        """When each run of a DAG was asked for, as ``2026-01-01 00:00:00``, UTC."""
+        column = "run_after" if self.release.major > 2 else "execution_date"  # the schema's names
+        rows = self._query(f"select {column} from dag_run where dag_id = ? order by id", dag_id)
+        return [str(moment)[:19].replace("T", " ") for (moment,) in rows]
 
     def _query(self, statement: str, *parameters: str) -> list[Any]:
         with contextlib.closing(sqlite3.connect(self.database)) as connection:

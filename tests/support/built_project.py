@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 import uv
 
+from bigflow_backend.image.dockerfile import STANDARD
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -58,10 +60,13 @@ def build_project_copy(
 ) -> BuiltProject:
     """Copies a project into a git repository, tags the version, builds its image and its DAGs.
 
-    ``wheels`` is a directory with the wheel of bigflow-backend.
+    One without a Dockerfile gets the standard one. ``wheels`` is a directory with the wheel of
+    bigflow-backend.
     """
     project = BuiltProject(target / "project", target / "venv" / "bin" / "python")
     shutil.copytree(source, project.root, ignore=shutil.ignore_patterns(*_OUTPUTS))
+    if not (project.root / "Dockerfile").exists():
+        shutil.copy(STANDARD, project.root / "Dockerfile")
     for arguments in (
         ["init", "--quiet"],
         ["add", "--all"],

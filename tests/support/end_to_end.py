@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +10,13 @@ import pytest
 
 from support.airflow import kubernetes_connection
 from support.built_project import BuiltProject, build_project_copy
+from support.projects import PROJECTS
 
 if TYPE_CHECKING:
     from support.airflow import Airflow
     from support.kubernetes import Kubernetes
 
-__all__ = ["connected_airflow", "sample"]
+__all__ = ["connect", "connected_airflow", "sample", "scenarios", "today"]
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -34,9 +36,35 @@ def sample(
     )
 
 
+@pytest.fixture(scope="session")
+def scenarios(
+    bigflow_wheels: Path, base_image: str, tmp_path_factory: pytest.TempPathFactory
+) -> BuiltProject:
+    """``tests/projects/scenarios``, deployed on the day before :func:`today`."""
+    yesterday = today() - timedelta(days=1)
+    return build_project_copy(
+        PROJECTS / "scenarios",
+        tmp_path_factory.mktemp("scenarios"),
+        wheels=bigflow_wheels,
+        base_image=base_image,
+        version="0.1.0",
+        start_time=f"{yesterday} 00:00:00",
+    )
+
+
 @pytest.fixture
 def connected_airflow(airflow: Airflow, kubernetes: Kubernetes) -> Airflow:
     """Each Airflow in turn, whose default connection to Kubernetes leads to `kubernetes`."""
+    return connect(airflow, kubernetes)
+
+
+def today() -> date:
+    """The date, UTC."""
+    return datetime.now(timezone.utc).date()
+
+
+def connect(airflow: Airflow, kubernetes: Kubernetes) -> Airflow:
+    """The Airflow with what unmodified DAGs need: a connection and the Variable `env`."""
     return airflow.with_variables(
         AIRFLOW_CONN_KUBERNETES_DEFAULT=kubernetes_connection(kubernetes.kubeconfig()),
         AIRFLOW_VAR_ENV="dev",

@@ -1,0 +1,65 @@
+"""The DAGs under a whole Airflow, with its scheduler: runs by schedule and runs by hand."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.airflow_standalone import airflow_standalone
+from support.end_to_end import today
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.airflow import Airflow
+    from support.built_project import BuiltProject
+    from support.kubernetes import Kubernetes
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+TIMEOUT = 300
+
+
+def test_the_scheduler_runs_what_is_due_and_what_is_asked_for(
+    connected_airflow: Airflow, kubernetes: Kubernetes, scenarios: BuiltProject, tmp_path: Path
+) -> None:
+    """Four runs: two of a daily workflow deployed yesterday, and two by hand without a date."""
+    day = today()
+    airflow = connected_airflow.with_home(tmp_path / "home")
+    daily, by_hand, defers = map(scenarios.dag_id, ("catches_up", "by_hand", "defers"))
+    for dag_id in (daily, by_hand, defers):
+        shutil.copy(scenarios.root / ".dags" / f"{dag_id}_dag.py", airflow.dags)
+    airflow.run(["dags", "reserialize"])
+
+    def ended(dag_id: str) -> int:
+        return sum(state in {"success", "failed"} for state in airflow.run_states(dag_id).values())
+
+    with airflow_standalone(airflow, timeout=TIMEOUT) as standalone:
+        airflow.run_in_turn(
+            *(["dags", "unpause", dag_id] for dag_id in (daily, by_hand, defers)),
+            *(["dags", "trigger", dag_id] for dag_id in (by_hand, defers)),
+        )
+        standalone.wait_for(lambda: ended(daily) >= 2 and ended(by_hand) == ended(defers) == 1)
+
+    for dag_id, runs in ((daily, 2), (by_hand, 1), (defers, 1)):
+        assert list(airflow.run_states(dag_id).values())[:runs] == ["success"] * runs
+    runtimes: dict[str, list[str]] = {daily: [], by_hand: [], defers: []}
+    for pod in kubernetes.pods[:4]:
+        told = json.loads(pod.log.splitlines()[-1])
+        assert (told["env"], pod.exit_code) == ("dev", 0)
+        runtimes[pod.labels["dag_id"]].append(told["runtime"])
+    days = [day - timedelta(days=2), day - timedelta(days=1)]
+    assert runtimes[daily] == [f"{d} 00:00:00" for d in days]
+    assert runtimes[by_hand] == airflow.run_times(by_hand)
+    assert runtimes[defers] == airflow.run_times(defers)
+    assert "DEFERRED" in task_logs(airflow, defers)
+    assert "DEFERRED" not in task_logs(airflow, by_hand)
+
+
+def task_logs(airflow: Airflow, dag_id: str) -> str:
+    """What Airflow wrote into the log of a DAG's tasks."""
+    logs = (airflow.home / "logs" / f"dag_id={dag_id}").rglob("*.log")
+    return "".join(log.read_text("utf-8") for log in logs)

@@ -1,0 +1,119 @@
+"""`airflow standalone`: all of Airflow, as child processes of a test."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from support.airflow import Airflow
+
+__all__ = ["Standalone", "airflow_standalone"]
+
+_STOP_SECONDS = 30
+_POLL_SECONDS = 0.2
+# A task of Airflow 3 talks to the web server, and fails when that does not answer yet.
+_READY = {2: "Starting the scheduler", 3: "Airflow is ready"}
+
+
+@dataclass(frozen=True)
+class Standalone:
+    """A running one."""
+
+    process: subprocess.Popen[str]
+    lines: list[str]
+    """What its processes have said so far."""
+    end: float
+    """When it should have done all that is waited for."""
+
+    def wait_for(self, predicate: Callable[[], bool]) -> None:
+        """Returns as soon as the predicate holds; its truth is in other processes, so it is polled.
+
+        :raises TimeoutError: with all that was said, when it does not hold in time.
+        """
+        while not predicate():
+            if time.monotonic() > self.end or self.process.poll() is not None:
+                raise TimeoutError("".join(self.lines))
+            time.sleep(_POLL_SECONDS)
+
+
+@contextlib.contextmanager
+def airflow_standalone(airflow: Airflow, *, timeout: float) -> Iterator[Standalone]:
+    """Scheduler, DAG processor, triggerer and web server, ready to run tasks.
+
+    What is waited for must come true within ``timeout`` seconds from the start. At the end of the
+    block everything is stopped.
+    """
+    process = subprocess.Popen(
+        [airflow.python, "-m", "airflow", "standalone"],
+        cwd=airflow.home,
+        env={**airflow.environment, **_settings()},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    standalone = Standalone(process, [], time.monotonic() + timeout)
+    reader = threading.Thread(target=_read, args=(process.stdout, standalone.lines))
+    reader.start()
+    try:
+        ready = _READY[airflow.release.major]
+        standalone.wait_for(lambda: any(ready in line for line in tuple(standalone.lines)))
+        yield standalone
+    finally:
+        _stop(process)
+        reader.join()
+        process.stdout.close()
+
+
+def _read(stream: IO[str], lines: list[str]) -> None:
+    for line in stream:
+        lines.append(line)  # noqa: PERF402 - each line is to be seen when it comes
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """Asks it to end, then kills what is left of its tree: some put themselves into a session of
+    their own, and their parents forget them.
+    """
+    parent = psutil.Process(process.pid)
+    tree = [parent, *parent.children(recursive=True)]
+    process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_STOP_SECONDS)
+    for member in tree:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+    process.wait()
+
+
+def _settings() -> dict[str, str]:
+    """Free ports for all that listens, and no more processes than two cores can feed."""
+    with contextlib.ExitStack() as stack:
+        sockets = [
+            stack.enter_context(contextlib.closing(socket.create_server(("127.0.0.1", 0))))
+            for _ in range(3)
+        ]
+        server, worker_logs, trigger_logs = (str(s.getsockname()[1]) for s in sockets)
+    return {
+        "AIRFLOW__CORE__PARALLELISM": "2",
+        "AIRFLOW__API__HOST": "127.0.0.1",  # Airflow 3
+        "AIRFLOW__API__PORT": server,
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{server}",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{server}/execution/",
+        "AIRFLOW__WEBSERVER__WEB_SERVER_HOST": "127.0.0.1",  # Airflow 2
+        "AIRFLOW__WEBSERVER__WEB_SERVER_PORT": server,
+        "AIRFLOW__WEBSERVER__WORKERS": "1",
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": worker_logs,
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": trigger_logs,
+    }
