@@ -4,6 +4,7 @@ pytest_plugins = [
     "support.airflow",
     "support.containers",
     "support.distribution",
+    "support.embedded",
     "support.end_to_end",
     "support.faulty_registry",
     "support.kubernetes.fixtures",

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bigflow_backend.errors import UserError
-from bigflow_backend.image.embedded.indexes import index_environment
+from bigflow_backend.image.embedded.indexes import configured_indexes
 from bigflow_backend.image.embedded.refusal import CannotServeError
 from bigflow_backend.image.embedded.wheel_install import Prefix, adopt, finish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from bigflow_backend.image.embedded.interpreter import Interpreter
@@ -30,9 +30,10 @@ __all__ = ["Resolver", "redacted"]
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 # The platforms that uv knows: `uv pip install --help`.
 _GLIBC_MINORS = (17, 28, *range(31, 41))
-_NAME = re.compile(r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
+_NAME = re.compile(r"(?P<name>[A-Za-z0-9]+(?:[._-]+[A-Za-z0-9]+)*)")
 _FILE_OPTION = re.compile(r"(?:-r|--requirement)[= ]?\s*(?P<file>\S+)")
 _LOCAL = re.compile(r"(?:-e|--editable)\b|\.{0,2}/|file:|[^#]*\s@\s+(?:file:|\.{0,2}/)")
+_SOURCES = ("-i", "-f", "--index-url", "--extra-index-url", "--find-links", "--no-index")
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
@@ -59,13 +60,7 @@ class Resolver:
 
         :raises UserError: for a requirement that is a path of this machine.
         """
-        from packaging.utils import canonicalize_name
-
-        return {
-            str(canonicalize_name(match["name"]))
-            for line in _lines(self.requirements)
-            if (match := _NAME.match(line))
-        }
+        return set(_named_lines(self.requirements))
 
     def resolve(self, pins: Path) -> tuple[str, ...]:
         """Writes the versions to install to the file ``pins``; returns them as ``name==version``.
@@ -82,15 +77,35 @@ class Resolver:
             "compile", str(self.requirements), "--output-file", str(pins), "--generate-hashes",
             "--no-header", "--no-annotate", "--no-strip-extras",
         )  # fmt: skip
-        found, kept = [], []
+        found = {}
         for block in re.split(r"\n(?=\S)", pins.read_text("utf-8").strip()):
-            line = block.split("\\")[0].split(" --hash")[0].strip()
+            line = block.split("\\")[0].strip()
             name, _, version = line.partition("==")
             if line and installed.get(name.partition("[")[0]) != version:
-                found.append(line)
-                kept.append(block)
-        pins.write_text("\n".join(kept) + "\n", "utf-8")
+                found[line] = block
+        lines = [*_options(self.requirements), *self._with_hashes(found)]
+        pins.write_text("".join(f"{line}\n" for line in lines), "utf-8")
         return tuple(redacted(line) for line in found)
+
+    def _with_hashes(self, found: Mapping[str, str]) -> list[str]:
+        """The pins with the hashes that the user demands, or else those that the index tells.
+
+        With a hash for one requirement there must be one for each, as pip has it:
+        https://pip.pypa.io/en/stable/topics/secure-installs/
+        """
+        own = _named_lines(self.requirements)
+        if not any("--hash" in line for lines in own.values() for line in lines):
+            return list(found.values())
+        chosen = []
+        for pin in found:
+            lines = own.get(_canonical(pin), [])
+            if not any("--hash" in line for line in lines):
+                raise UserError(
+                    f"{self.requirements.name} has hashes, but none for {pin}",
+                    hint="list all versions with their hashes: pip-compile --generate-hashes",
+                )
+            chosen += lines
+        return chosen
 
     def install(self, pins: Path, prefix: Prefix) -> None:
         """Installs what ``pins`` lists into ``prefix``.
@@ -156,14 +171,20 @@ class Resolver:
         :raises UserError: with what uv said.
         """
         environment = {k: v for k, v in os.environ.items() if k not in _NOT_FOR_UV}
-        environment |= index_environment(self.project)
-        environment |= {"NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
+        indexes = configured_indexes(self.project)
+        environment |= {
+            **indexes.environment,
+            "NO_COLOR": "1",
+            "UV_NO_PROGRESS": "1",
+            "UV_PYTHON_DOWNLOADS": "never",
+        }
         command = [
             _find_uv(), "pip", *arguments,
             "--python", sys.executable,
             "--python-version", self.interpreter.version,
             "--python-platform", _platform(self.interpreter),
-            *(part for directory in self.find_links for part in ("--find-links", str(directory))),
+            *(["--no-index"] if indexes.no_index else []),
+            *(f"--find-links={place}" for place in (*self.find_links, *indexes.find_links)),
         ]  # fmt: skip
         try:
             done = subprocess.run(
@@ -197,6 +218,7 @@ _NOT_FOR_UV = {
     "UV_PYTHON",
     "UV_COMPILE_BYTECODE",
     "UV_REQUIRE_HASHES",
+    "UV_FIND_LINKS",
 }
 
 
@@ -238,6 +260,20 @@ def _platform(interpreter: Interpreter) -> str:
     return f"{machine}-manylinux_2_{known[-1]}"
 
 
+def _named_lines(path: Path) -> dict[str, list[str]]:
+    """The lines that ask for a distribution, by its normalised name."""
+    found: dict[str, list[str]] = {}
+    for line in _lines(path):
+        if not line.startswith("-"):
+            found.setdefault(_canonical(line), []).append(line)
+    return found
+
+
+def _options(path: Path) -> list[str]:
+    """The lines that say where distributions come from."""
+    return [line for line in _lines(path) if line.startswith(_SOURCES)]
+
+
 def _lines(path: Path) -> Iterator[str]:
     """The lines of a file of requirements and of those that it includes, without comments."""
     text = path.read_text("utf-8").replace("\\\n", " ")
@@ -252,14 +288,20 @@ def _lines(path: Path) -> Iterator[str]:
                 f"{path.name}, line {number}: {line} is a path of this machine",
                 hint="build its wheel and hand it in by find-links",
             )
-        elif line and not line.startswith("-"):
+        elif line:
             yield line
 
 
-def _distribution_name(dist_info: str) -> str:
+def _canonical(requirement: str) -> str:
+    """The normalised name that a requirement starts with."""
     from packaging.utils import canonicalize_name
 
-    return str(canonicalize_name(dist_info.removesuffix(".dist-info").rsplit("-", 1)[0]))
+    match = _NAME.match(requirement)
+    return str(canonicalize_name(match["name"])) if match else requirement
+
+
+def _distribution_name(dist_info: str) -> str:
+    return _canonical(dist_info.removesuffix(".dist-info").rsplit("-", 1)[0])
 
 
 def _failure(lines: Sequence[str]) -> UserError:

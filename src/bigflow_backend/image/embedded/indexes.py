@@ -9,6 +9,7 @@ from __future__ import annotations
 import configparser
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,20 +18,35 @@ from bigflow_backend.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["index_environment"]
+__all__ = ["Indexes", "configured_indexes"]
 
-_UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_NO_INDEX")
+_UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
 _SECTIONS = ("global", "install")
 
 
-def index_environment(project: Path) -> dict[str, str]:
-    """The variables for uv by which it finds what pip would find.
+@dataclass(frozen=True)
+class Indexes:
+    """What uv is told beside its own configuration."""
 
-    There are none when uv has been told of indexes itself, by a variable or a file: then that
-    counts. Their values may hold credentials: they are for the environment of a process only.
+    environment: Mapping[str, str]
+    """Its variables; they may hold credentials, so they are for that process only."""
+    find_links: tuple[str, ...]
+    """Directories and pages of distributions."""
+    no_index: bool
+    """Whether only those count."""
+
+
+def configured_indexes(project: Path) -> Indexes:
+    """What lets uv find what pip would find.
+
+    When uv has been told of indexes itself, by a variable or a file, that counts and pip's
+    configuration does not.
+
+    :raises UserError: for a file of pip's that cannot be read.
     """
+    own = tuple(filter(None, os.environ.get("UV_FIND_LINKS", "").split(",")))
     if any(os.environ.get(name) for name in _UV_INDEXES) or _uv_files_name_an_index(project):
-        return {}
+        return Indexes({}, own, no_index=False)
     pip = _pip_configuration()
     found = {}
     if url := pip.get("index-url"):
@@ -38,16 +54,16 @@ def index_environment(project: Path) -> dict[str, str]:
     if urls := pip.get("extra-index-url"):
         found["UV_INDEX"] = " ".join(urls.split())
         # pip takes the best version of all indexes; uv by itself that of the first that has any.
-        found.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
-    if places := pip.get("find-links"):
-        found["UV_FIND_LINKS"] = ",".join(places.split())
+        found["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     if hosts := pip.get("trusted-host"):
         found["UV_INSECURE_HOST"] = " ".join(hosts.split())
-    if pip.get("no-index", "").lower() in {"1", "true", "yes", "on", "y", "t"}:
-        found["UV_NO_INDEX"] = "1"
-    if (bundle := pip.get("cert")) and "SSL_CERT_FILE" not in os.environ:
+    if bundle := pip.get("cert"):
         found["SSL_CERT_FILE"] = bundle
-    return {name: value for name, value in found.items() if name not in os.environ}
+    return Indexes(
+        {name: value for name, value in found.items() if name not in os.environ},
+        (*own, *pip.get("find-links", "").split()),
+        no_index=pip.get("no-index", "").lower() in {"1", "true", "yes", "on", "y", "t"},
+    )
 
 
 def _uv_files_name_an_index(project: Path) -> bool:

@@ -6,6 +6,7 @@ Each is in the store under a key of what it is made of, and made only if it is n
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import posixpath
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.image.embedded.bytecode import Source
 from bigflow_backend.image.embedded.environment import APP, site_packages, skeleton
-from bigflow_backend.image.embedded.indexes import index_environment
+from bigflow_backend.image.embedded.indexes import configured_indexes
 from bigflow_backend.image.embedded.layer import StoredLayer, directory, tree, write_layer
 from bigflow_backend.image.embedded.wheel_install import Prefix, finish, unpack
 from bigflow_backend.image.oci import canonical_json, sha256_digest
@@ -169,5 +170,6 @@ def _inputs(resolver: Resolver) -> list[object]:
         [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in texts],
         # The time of change tells a wheel built anew from the last one; to read them takes long.
         [(path.name, (s := path.stat()).st_size, s.st_mtime_ns) for path in wheels],
-        sha256_digest(canonical_json(index_environment(resolver.project))),
+        # A digest, for they may hold credentials.
+        sha256_digest(canonical_json(dataclasses.asdict(configured_indexes(resolver.project)))),
     ]

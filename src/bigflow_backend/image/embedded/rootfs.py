@@ -41,6 +41,9 @@ class Node:
     """The content of a file that was asked for."""
 
 
+_DIRECTORY = Node(is_directory=True)
+
+
 @dataclass(frozen=True)
 class FileSystem:
     """The files by their paths, which have no slash at either end."""
@@ -149,7 +152,7 @@ class _LayerReader:
 
     def _node(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> Node:
         if member.isdir():
-            return Node(is_directory=True)
+            return _DIRECTORY
         if member.issym():
             return Node(target=member.linkname)
         if member.islnk():
@@ -175,7 +178,11 @@ class _LayerReader:
                 for path, node in lower.items()
                 if path not in gone and not any(p in covered for p in _parents(path))
             }
-        return {**lower, **self._nodes}
+        merged = {**lower, **self._nodes}
+        for path in self._nodes:
+            for parent in _parents(path):
+                merged.setdefault(parent, _DIRECTORY)  # an archive need not name it
+        return merged
 
 
 def _parents(path: str) -> Iterator[str]:

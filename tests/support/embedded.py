@@ -1,0 +1,137 @@
+"""A small project for the embedded builder, with everything that it needs at hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import platform
+import tarfile
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bigflow_backend.image import Image, ImageOptions, build_image
+from bigflow_backend.project import read_project
+from bigflow_backend.version import ProjectVersion
+from support.distribution import make_wheel
+from support.image_files import ImageFiles, read_image
+from support.small_base import small_base
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["EmbeddedProject", "embedded_project", "make_sdist"]
+
+# A build backend in the sdist itself: building takes nothing from anywhere.
+_BACKEND = """\
+import os, zipfile
+NAME, VERSION, TAG = {name!r}, {version!r}, {tag!r}
+
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    {before}
+    stem = f"{{NAME}}-{{VERSION}}"
+    name = f"{{stem}}-{{TAG}}.whl"
+    info = f"{{stem}}.dist-info"
+    with zipfile.ZipFile(os.path.join(directory, name), "w") as wheel:
+        for member, text in (
+            (f"{{NAME}}.py", ""),
+            (f"{{info}}/METADATA",
+             f"Metadata-Version: 2.1\\nName: {{NAME}}\\nVersion: {{VERSION}}\\n"),
+            (f"{{info}}/WHEEL", f"Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: {{TAG}}\\n"),
+        ):
+            wheel.writestr(member, text)
+        names = [*wheel.namelist(), f"{{info}}/RECORD"]
+        wheel.writestr(names[-1], "".join(f"{{n}},,\\n" for n in names))
+    return name
+"""
+
+
+@dataclass
+class EmbeddedProject:
+    """A project whose image needs neither an engine nor a network."""
+
+    root: Path
+    base: str
+    wheels: Path
+    said: list[str] = field(default_factory=list)
+
+    def write(self, files: Mapping[str, str]) -> None:
+        for name, text in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+
+    def require(self, *lines: str) -> None:
+        """The requirements, beside bigflow-backend."""
+        self.write({"resources/requirements.txt": "\n".join(["bigflow-backend", *lines, ""])})
+
+    def build(
+        self, *, files: Mapping[str, str] | None = None, version: str = "1.0.0", **options: Any
+    ) -> Image:
+        content = {"demo/__init__.py": "TEXT = 'first'\n", **(files or {})}
+        wheel = make_wheel(self.root / "dist", "demo", version, content)
+        given = ImageOptions(
+            builder="embedded",
+            base_image=self.base,
+            platform="linux/amd64",
+            find_links=(self.wheels,),
+        )
+        return build_image(
+            read_project(self.root),
+            wheel,
+            repository="registry.example.com/team/demo",
+            version=ProjectVersion(text=version, source="the test", commit="c0ffee"),
+            options=dataclasses.replace(given, **options),
+            say=self.said.append,
+        )
+
+    def files(self, image: Image) -> ImageFiles:
+        assert image.tar is not None
+        return read_image(image.tar)
+
+    def info(self, image: Image) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(image.info.read_text("utf-8"))
+        return found
+
+
+@pytest.fixture
+def embedded_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EmbeddedProject:
+    """Its Python is the one that runs the tests, so there is bytecode; its cache is its own."""
+    monkeypatch.setenv("BIGFLOW_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    wheels = tmp_path / "wheels"
+    # What the image needs of bigflow-backend is looked for, not run.
+    make_wheel(wheels, "bigflow-backend", "0.1.0", {"bigflow/__main__.py": "print('ran')\n"})
+    base = small_base(tmp_path / "base.tar", version=platform.python_version())
+    project = EmbeddedProject(tmp_path / "project", base, wheels)
+    project.write({"demo/__init__.py": "", "project_setup.py": 'PROJECT_NAME = "demo"\n'})
+    project.require()
+    return project
+
+
+def make_sdist(
+    directory: Path, name: str, version: str, *, tag: str = "py3-none-any", before: str = "pass"
+) -> Path:
+    """An sdist whose wheel will have the ``tag``; building it runs the statement ``before``."""
+    stem = f"{name}-{version}"
+    files = {
+        "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n",
+        "pyproject.toml": (
+            '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+            f'[project]\nname = "{name}"\nversion = "{version}"\n'
+        ),
+        "backend.py": _BACKEND.format(name=name, version=version, tag=tag, before=before),
+    }
+    path = directory / f"{stem}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for member_name, text in files.items():
+            member = tarfile.TarInfo(f"{stem}/{member_name}")
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return path
