@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import re
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["DebianError", "dependency_closure", "files_of", "install", "installed"]
 
@@ -23,13 +31,22 @@ def install(*packages: str) -> None:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise DebianError(f"installing {names} takes root and apt-get")
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
-    if _apt_get(command).returncode == 0:
-        return
-    # The lists of packages may be old, or, in a fresh container, missing.
-    _apt_get(["apt-get", "update"])
-    last = _apt_get(command)
+    with _alone():
+        if _apt_get(command).returncode == 0:
+            return
+        # The lists of packages may be old, or, in a fresh container, missing.
+        _apt_get(["apt-get", "update"])
+        last = _apt_get(command)
     if last.returncode:
         raise DebianError(f"apt-get install {names}: {last.stdout.splitlines()[-1]}")
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """apt-get fails where another one runs; workers of one test run wait for each other."""
+    with (Path(tempfile.gettempdir()) / "bigflow-test-apt-get.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _apt_get(command: list[str]) -> subprocess.CompletedProcess[str]:
