@@ -8,7 +8,9 @@
 PYTHON ?= python3
 DEMO := .venv/demo
 TEST := .venv/test
-PYTEST = $(TEST)/bin/python -m pytest
+# A file of tests runs in one process, so that its fixtures are made once.
+WORKERS ?= 2
+PYTEST = $(TEST)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 # Nothing is built in this tree: setuptools would leave a build/ whose leftovers it packs again.
 SOURCES := $(shell git ls-files --cached --others --exclude-standard src pyproject.toml setup.cfg)
 
