@@ -70,7 +70,12 @@ class EmbeddedProject:
         self.write({"resources/requirements.txt": "\n".join(["bigflow-backend", *lines, ""])})
 
     def build(
-        self, *, files: Mapping[str, str] | None = None, version: str = "1.0.0", **options: Any
+        self,
+        *,
+        files: Mapping[str, str] | None = None,
+        version: str = "1.0.0",
+        repository: str = "registry.example.com/team/demo",
+        **options: Any,
     ) -> Image:
         content = {"demo/__init__.py": "TEXT = 'first'\n", **(files or {})}
         wheel = make_wheel(self.root / "dist", "demo", version, content)
@@ -83,7 +88,7 @@ class EmbeddedProject:
         return build_image(
             read_project(self.root),
             wheel,
-            repository="registry.example.com/team/demo",
+            repository=repository,
             version=ProjectVersion(text=version, source="the test", commit="c0ffee"),
             options=dataclasses.replace(given, **options),
             say=self.said.append,

@@ -181,7 +181,9 @@ class _LayerReader:
         merged = {**lower, **self._nodes}
         for path in self._nodes:
             for parent in _parents(path):
-                merged.setdefault(parent, _DIRECTORY)  # an archive need not name it
+                node = merged.get(parent)  # an archive need not name it
+                if node is None or not (node.is_directory or node.target):
+                    merged[parent] = _DIRECTORY
         return merged
 
 

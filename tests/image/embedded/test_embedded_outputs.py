@@ -1,0 +1,167 @@
+"""Where images go, and which builder makes them."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bigflow_backend.errors import UserError
+from bigflow_backend.image.dockerfile import STANDARD
+from support.engine import sockets_may_leak
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from docker import DockerClient
+
+    from support.embedded import EmbeddedProject
+    from support.registry import Registry
+
+# It has what the check of an image wants to see, and nothing of a Python.
+_OWN = """\
+FROM {base}
+COPY dist/ /dist/
+RUN python3 -m pip install --no-deps --no-index --quiet /dist/*.whl \\
+ && mkdir /bf && touch /bf/bigflow.py
+ENV PYTHONPATH=/bf
+"""
+
+
+def test_a_push_sends_what_is_new(embedded_project: EmbeddedProject, registry: Registry) -> None:
+    repository = f"{registry.address}/team/demo"
+
+    def pushed(text: str) -> tuple[str | None, int]:
+        embedded_project.said.clear()
+        image = embedded_project.build(
+            files={"demo/__init__.py": text}, repository=repository, push=True, export_tar=False
+        )
+        assert image.tar is None
+        (sent,) = (
+            int(m[1]) for s in embedded_project.said if (m := re.search(r", (\d+) b.* s", s))
+        )
+        return image.digest, sent
+
+    digest, everything = pushed("one = 1\n")
+    assert everything > 0
+    url = f"http://{registry.address}/v2/team/demo/manifests/1.0.0"
+    accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=accept)) as answer:
+        assert answer.headers["Docker-Content-Digest"] == digest
+        assert len(json.load(answer)["layers"]) == 4
+    assert pushed("one = 1\n") == (digest, 0)
+    changed, sent = pushed("one = 2\n")
+    assert changed != digest
+    assert 0 < sent < 20_000
+
+
+def test_a_registry_that_is_not_there(embedded_project: EmbeddedProject) -> None:
+    embedded_project.build()
+    before = {p: p.read_bytes() for p in (embedded_project.root / ".image").iterdir()}
+    with pytest.raises(UserError):
+        embedded_project.build(repository="localhost:1/demo", push=True, timeout=1)
+    assert {p: p.read_bytes() for p in (embedded_project.root / ".image").iterdir()} == before
+
+
+def test_the_summary_tells_how_to_load_it(embedded_project: EmbeddedProject) -> None:
+    embedded_project.build()
+    load = "to have it in an engine: docker load --input .image/image-1.0.0.tar"
+    assert load in embedded_project.said
+
+
+def test_auto_takes_the_embedded_one_where_it_can(
+    embedded_project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    image = embedded_project.build(builder="auto")
+    assert image.builder.startswith("bigflow-backend ")
+    assert (
+        "the embedded builder made the image: its Dockerfile is standard" in embedded_project.said
+    )
+
+
+def test_auto_without_an_engine_tells_why_it_wants_one(
+    embedded_project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    embedded_project.write({"Dockerfile": "FROM scratch\n"})
+    with sockets_may_leak(), pytest.raises(UserError) as caught:
+        embedded_project.build(builder="auto")
+    assert caught.value.message == "Dockerfile, line 1, is not as in the standard Dockerfile"
+    assert "here no Docker Engine answers" in caught.value.hint
+
+
+def test_loading_without_an_engine(
+    embedded_project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    with sockets_may_leak(), pytest.raises(UserError, match="no Docker Engine answers"):
+        embedded_project.build(load=True)
+    assert not (embedded_project.root / ".image").exists()
+
+
+@pytest.mark.engine
+def test_auto_takes_the_engine_for_a_dockerfile_of_ones_own(
+    embedded_project: EmbeddedProject, engine: DockerClient, base_image: str
+) -> None:
+    embedded_project.write({"Dockerfile": _OWN.format(base=base_image)})
+    image = embedded_project.build(builder="auto", base_image=None, repository="bigflow-test/auto")
+    try:
+        assert image.builder.startswith("Docker Engine")
+        assert (
+            "the Docker Engine builds the image: Dockerfile, line 1, is not as in the standard "
+            "Dockerfile"
+        ) in embedded_project.said
+        assert engine.images.get(image.tag).id == image.id
+    finally:
+        engine.images.remove(image.tag, force=True)
+
+
+@pytest.mark.engine
+def test_auto_takes_the_engine_for_a_base_that_is_only_there(
+    embedded_project: EmbeddedProject,
+    engine: DockerClient,
+    base_image: str,
+    registry: Registry,
+    bigflow_wheels: Path,
+) -> None:
+    base = f"{registry.address}/never/pushed:1"
+    engine.images.build(
+        fileobj=io.BytesIO(f"FROM {base_image}\nENV PIP_NO_INDEX=1\n".encode()), tag=base
+    )
+    embedded_project.write({"Dockerfile": STANDARD.read_text()})
+    image = embedded_project.build(
+        builder="auto",
+        base_image=base,
+        find_links=(bigflow_wheels,),
+        repository="bigflow-test/auto",
+    )
+    try:
+        assert image.builder.startswith("Docker Engine")
+        assert any(base in line for line in embedded_project.said if "Engine builds" in line)
+    finally:
+        engine.images.remove(image.tag, force=True)
+        engine.images.remove(base, force=True)
+
+
+@pytest.mark.engine
+def test_a_load_that_fails_later_takes_the_name_back(
+    embedded_project: EmbeddedProject, engine: DockerClient, base_image: str
+) -> None:
+    repository = "localhost:1/bigflow-test-load"
+    engine.images.get(base_image).tag(repository, "1.0.0")
+    try:
+        with pytest.raises(UserError):
+            embedded_project.build(repository=repository, load=True, push=True, timeout=2)
+        assert engine.images.get(f"{repository}:1.0.0").id == engine.images.get(base_image).id
+    finally:
+        engine.images.remove(f"{repository}:1.0.0", noprune=True)
+
+
+def test_a_builder_that_is_none(embedded_project: EmbeddedProject) -> None:
+    with pytest.raises(UserError, match="'jib' is no builder of images"):
+        embedded_project.build(builder="jib")
