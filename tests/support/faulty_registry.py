@@ -43,6 +43,8 @@ class Fault:
     without: str = ""
     """Takes this header out of the request, as proxies that do not know it do."""
     times: int = 1
+    after: int = 0
+    """How many requests that match are let through before."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,11 @@ class FaultyRegistry:
     def take(self, method: str, path: str) -> Fault | None:
         for fault in self.faults:
             if fault.times and fault.method == method and re.search(fault.path, path):
-                fault.times -= 1
-                return fault
+                if fault.after:
+                    fault.after -= 1
+                else:
+                    fault.times -= 1
+                    return fault
         return None
 
 

@@ -61,7 +61,10 @@ def make_image(
         "schemaVersion": 2,
         "mediaType": manifest_type,
         "config": store.add(canonical_json(config), CONFIG).as_json(),
-        "layers": [store.add(gzip.compress(tar, mtime=0), layer_type).as_json() for tar in layers],
+        "layers": [
+            store.add(gzip.compress(tar, compresslevel=1, mtime=0), layer_type).as_json()
+            for tar in layers
+        ],
     }
     return store.add(canonical_json(document), manifest_type)
 

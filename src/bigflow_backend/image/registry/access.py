@@ -27,7 +27,7 @@ class Access:
     """The rules for the ways to registries."""
 
     plain_http: frozenset[str] = frozenset()
-    """Registries that are spoken to without TLS; those on this machine always are."""
+    """Registries that are spoken to without TLS; those on this machine may be."""
     connect_timeout: float = 15
     """Seconds for a connection to come about."""
     idle_timeout: float = 60
@@ -39,9 +39,8 @@ class Access:
     pause: Callable[[float], None] = field(default=time.sleep, repr=False)
     """Waits so many seconds between two tries."""
 
-    def scheme(self, registry: str) -> str:
-        plain = registry in self.plain_http or is_loopback(registry)
-        return "http" if plain else "https"
+    def allows_plain_http(self, registry: str) -> bool:
+        return registry in self.plain_http or is_loopback(registry)
 
     def check_deadline(self, registry: str) -> None:
         """:raises UserError: when the time is over."""
@@ -68,13 +67,16 @@ class Patience(contextlib.AbstractContextManager["Patience"]):
         self._registry = registry
         self._doing = doing
         self._failures = 0
-        self._progress = 0
+        self._furthest = 0
 
-    def progress(self, size: int) -> None:
-        """Some bytes went through: what gets on is not counted as failing again and again."""
-        self._progress += size
-        if self._progress >= _PROGRESS:
-            self._failures = self._progress = 0
+    def progress(self, position: int) -> None:
+        """How many bytes of the whole are there: what gets on has not failed again and again.
+
+        Only new ground counts, so that no registry can send the same part for ever.
+        """
+        if position >= self._furthest + _PROGRESS:
+            self._furthest = position
+            self._failures = 0
 
     def __exit__(self, _type: object, error: object, _traceback: object) -> bool:
         if not isinstance(error, TransientError):

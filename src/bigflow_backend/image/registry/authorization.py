@@ -6,7 +6,6 @@ https://distribution.github.io/distribution/spec/auth/oauth/
 
 from __future__ import annotations
 
-import base64
 import functools
 import json
 import re
@@ -70,13 +69,13 @@ class Authorization:
             self._tokens[scopes] = self._token(dict(_PARAMETER.findall(parameters)), scopes)
             return True
         if kind.lower() == "basic" and self.credentials and self.credentials.password:
-            self._basic = self._basic_header(self.credentials)
+            self._basic = f"Basic {self.credentials.basic}"
             return True
         return False
 
     def redact(self, text: str) -> str:
         """The text without our secrets, should a server send them back."""
-        known = [*self._tokens.values(), *filter(None, (self._basic,))]
+        known = list(self._tokens.values())
         if "credentials" in vars(self) and self.credentials:
             known += self.credentials.secrets
         for secret in known:
@@ -100,7 +99,7 @@ class Authorization:
             }
             answer = self._ask("POST", realm, data=form)
         elif credentials:
-            header = {"Authorization": self._basic_header(credentials)}
+            header = {"Authorization": f"Basic {credentials.basic}"}
             answer = self._ask("GET", realm, params=query, headers=header)
         else:
             answer = self._ask("GET", realm, params=query)
@@ -115,7 +114,9 @@ class Authorization:
     def _check_realm(self, realm: str) -> None:
         """Credentials go nowhere without TLS, unless the registry itself may be spoken to so."""
         place = urlsplit(realm)
-        plain_is_allowed = self._access.scheme(self.registry) == "http" or is_loopback(place.netloc)
+        plain_is_allowed = self._access.allows_plain_http(self.registry) or is_loopback(
+            place.netloc
+        )
         if place.scheme == "https" or (place.scheme == "http" and plain_is_allowed):
             return
         raise UserError(
@@ -157,8 +158,3 @@ class Authorization:
             f"it {why}",
             hint=f"log in again: docker login {self.registry}",
         )
-
-    @staticmethod
-    def _basic_header(credentials: Credentials) -> str:
-        pair = f"{credentials.username}:{credentials.password}".encode()
-        return f"Basic {base64.b64encode(pair).decode()}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -16,7 +18,7 @@ from bigflow_backend.image.registry.faults import (
     said,
     status_text,
 )
-from bigflow_backend.image.registry.names import DOCKER_HUB
+from bigflow_backend.image.registry.names import DOCKER_HUB, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +35,7 @@ _LONGEST_ANSWER = 4 << 20
 _CHUNK = 1 << 18
 
 OK, CREATED, ACCEPTED, NO_CONTENT, PARTIAL = 200, 201, 202, 204, 206
-UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
+BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
 RANGE_NOT_SATISFIABLE, TOO_MANY_REQUESTS = 416, 429
 # What a server answers that is overloaded, restarted, or behind a proxy that waits for it.
 _TRANSIENT = frozenset({TOO_MANY_REQUESTS, 500, 502, 503, 504})
@@ -78,13 +80,32 @@ class Connection:
     def __init__(self, registry: str, access: Access) -> None:
         self.registry = registry
         self._access = access
-        host = _HUB_HOST if registry == DOCKER_HUB else registry
-        self._base = f"{access.scheme(registry)}://{host}"
-        self._session = _session(registry, access)
+        self._session = _session(registry)
         self._authorization = Authorization(registry, access, self._session)
 
     def close(self) -> None:
         self._session.close()
+
+    @functools.cached_property
+    def _base(self) -> str:
+        """Where the registry is. What is on this machine may speak TLS, or not: it is tried."""
+        host = _HUB_HOST if self.registry == DOCKER_HUB else self.registry
+        if not self._access.allows_plain_http(self.registry):
+            return f"https://{host}"
+        if is_loopback(self.registry) and self._refuses_plain_http(f"http://{host}/v2/"):
+            return f"https://{host}"
+        return f"http://{host}"
+
+    def _refuses_plain_http(self, url: str) -> bool:
+        import requests
+
+        seconds = (self._access.connect_timeout, self._access.idle_timeout)
+        try:
+            with self._session.get(url, timeout=seconds, allow_redirects=False) as response:
+                # What TLS servers say to those who do not begin with a handshake.
+                return response.status_code == BAD_REQUEST
+        except requests.RequestException:
+            return False  # the request that is to be made will tell
 
     def patience(self, doing: str) -> Patience:
         """The tries of something; ``doing`` is a gerund for its faults."""
@@ -252,7 +273,7 @@ class Connection:
         )
 
 
-def _session(registry: str, access: Access) -> requests.Session:
+def _session(registry: str) -> requests.Session:
     try:
         import requests
     except ImportError as error:
@@ -280,8 +301,9 @@ def _session(registry: str, access: Access) -> requests.Session:
     # A blob is compressed already, and its digest is that of what is sent.
     session.headers["Accept-Encoding"] = "identity"
     session.auth = _unchanged  # else ~/.netrc would be asked
-    if access.scheme(registry) == "http":
-        session.trust_env = False  # no proxy stands between us and this machine or network
+    if is_loopback(registry):
+        session.trust_env = False  # no proxy stands between us and this machine
+        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
     return session
 
 

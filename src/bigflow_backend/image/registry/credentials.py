@@ -39,8 +39,15 @@ class Credentials:
     """A bearer token as it is."""
 
     @property
+    def basic(self) -> str:
+        """Name and password as basic authentication sends them."""
+        return base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+
+    @property
     def secrets(self) -> tuple[str, ...]:
-        return tuple(filter(None, (self.password, self.identity_token, self.registry_token)))
+        """What must be shown to nobody; nothing when there is nothing to prove who the user is."""
+        password = (self.password, self.basic) if self.password else ()
+        return (*password, *filter(None, (self.identity_token, self.registry_token)))
 
 
 def docker_credentials(registry: str) -> Credentials | None:

@@ -52,9 +52,9 @@ def remote_name(text: str) -> RemoteName:
             hint="a digest is 'sha256:' and 64 hexadecimal digits",
         )
     directory, slash, last = name.rpartition("/")
-    last, _colon, tag = last.partition(":")
+    last, colon, tag = last.partition(":")
     repository = f"{directory}{slash}{last}"
-    tag = tag or "latest"
+    tag = tag if colon else "latest"
     try:
         image_reference(repository, tag)
     except UserError as error:
@@ -64,8 +64,9 @@ def remote_name(text: str) -> RemoteName:
         ) from error
     registry, slash, path = repository.partition("/")
     if not slash or not ("." in registry or ":" in registry or registry == "localhost"):
-        # The official images of Docker Hub have one-part names, and stand in library/.
-        registry, path = DOCKER_HUB, repository if slash else f"library/{repository}"
+        registry, path = DOCKER_HUB, repository
+    if registry == DOCKER_HUB and "/" not in path:
+        path = f"library/{path}"  # where the official images stand, whose names have one part
     return RemoteName(registry, path, tag, digest or None)
 
 

@@ -151,7 +151,7 @@ def _fetch_rest(
                 raise TransientError("sent another part than asked for", hint="try again later")
         for chunk in connection.content(response, limit=descriptor.size - blob.size):
             blob.write(chunk)
-            patience.progress(len(chunk))
+            patience.progress(blob.size)
     if blob.size < descriptor.size:
         raise TransientError("sent less than the whole", hint="try again later")
 

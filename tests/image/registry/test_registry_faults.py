@@ -1,0 +1,470 @@
+"""A registry that fails: what helps is tried again, all else is told in one line."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import os
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bigflow_backend.errors import UserError
+from bigflow_backend.image.bases import fetch_layers, read_base
+from bigflow_backend.image.registry import Access, Registries, push_image
+from bigflow_backend.image.registry.access import retry_after_seconds
+from bigflow_backend.image.store import open_store
+from support.faulty_registry import Fault
+from support.oci_images import make_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from bigflow_backend.image.oci import BaseImage
+    from bigflow_backend.image.store import BlobStore
+    from support.faulty_registry import FaultyRegistry
+    from support.registry import Registry
+
+_MEBIBYTE = 1 << 20
+_MANY = 1000
+_BLOB = "/blobs/sha256:"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[BlobStore]:
+    with open_store(tmp_path / "cache") as opened:
+        yield opened
+
+
+@pytest.fixture
+def empty_store(tmp_path: Path) -> Iterator[BlobStore]:
+    """The cache of another machine."""
+    with open_store(tmp_path / "elsewhere") as opened:
+        yield opened
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    """How many seconds would have been waited."""
+    return []
+
+
+@pytest.fixture
+def registries(pauses: list[float]) -> Iterator[Registries]:
+    with Registries(Access(pause=pauses.append)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def image(
+    registry: Registry, faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
+) -> str:
+    """The name of an image with a layer of 3 MiB, without faults so far."""
+    manifest = make_image(store, os.urandom(3 * _MEBIBYTE))
+    push_image(manifest, f"{registry.address}/team/base:1", store=store, registries=registries)
+    return f"{faulty_registry.address}/team/base:1"
+
+
+@pytest.mark.parametrize("fault", ["drop", 500, 502, 503, 504, 429])
+def test_a_passing_fault_of_a_pull_passes(
+    *,
+    fault: str | int,
+    image: str,
+    faulty_registry: FaultyRegistry,
+    empty_store: BlobStore,
+    registries: Registries,
+    pauses: list[float],
+) -> None:
+    for path in ("/manifests/", _BLOB):
+        faulty_registry.faults.append(_fault("GET", path, fault, times=2))
+    base = _read(image, empty_store, registries)
+    fetch_layers(base, store=empty_store, registries=registries)
+    assert empty_store.has(base.layers[0].descriptor.digest)
+    assert len(pauses) == 4
+    assert pauses[0] < pauses[1]
+
+
+@pytest.mark.parametrize("fault", ["drop", 500, 503, 429])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("HEAD", "/manifests/"),
+        ("HEAD", _BLOB),
+        ("POST", "/blobs/uploads/"),
+        ("PATCH", "/blobs/uploads/"),
+        ("PUT", "/blobs/uploads/"),
+        ("PUT", "/manifests/"),
+    ],
+)
+def test_a_passing_fault_of_a_push_passes(
+    *,
+    fault: str | int,
+    method: str,
+    path: str,
+    faulty_registry: FaultyRegistry,
+    store: BlobStore,
+    empty_store: BlobStore,
+    registries: Registries,
+    pauses: list[float],
+) -> None:
+    manifest = make_image(store, os.urandom(2 * _MEBIBYTE))
+    faulty_registry.faults.append(_fault(method, path, fault, times=2))
+    name = f"{faulty_registry.address}/team/passing:1"
+    push_image(manifest, name, store=store, registries=registries)
+    assert len(pauses) == 2
+    fetch_layers(_read(name, empty_store, registries), store=empty_store, registries=registries)
+
+
+def test_a_registry_is_waited_for_as_long_as_it_asks(
+    image: str,
+    faulty_registry: FaultyRegistry,
+    empty_store: BlobStore,
+    registries: Registries,
+    pauses: list[float],
+) -> None:
+    for value in ("7", "100000", "soon"):
+        headers = {"Retry-After": value}
+        faulty_registry.faults.append(Fault("GET", "/manifests/", status=429, headers=headers))
+    _read(image, empty_store, registries)
+    assert pauses[:2] == [7, 60]
+    assert pauses[2] < 7
+
+
+def test_retry_after() -> None:
+    date = email.utils.formatdate(time.time() + 1000, usegmt=True)
+    asked = retry_after_seconds(date)
+    assert asked is not None
+    assert 900 < asked <= 1000
+    assert retry_after_seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert retry_after_seconds(None) is None
+
+
+def test_a_download_goes_on_where_it_stopped(
+    image: str, faulty_registry: FaultyRegistry, empty_store: BlobStore, registries: Registries
+) -> None:
+    base = _read(image, empty_store, registries)
+    for _ in range(2):
+        faulty_registry.faults.append(Fault("GET", _BLOB, drop_after=_MEBIBYTE))
+    faulty_registry.requests.clear()
+    fetch_layers(base, store=empty_store, registries=registries)
+    assert [r.headers.get("Range") for r in faulty_registry.requests] == [
+        None,
+        f"bytes={_MEBIBYTE}-",
+        f"bytes={2 * _MEBIBYTE}-",
+    ]
+    assert empty_store.has(base.layers[0].descriptor.digest)
+
+
+def test_a_server_without_ranges_sends_all_again(
+    image: str, faulty_registry: FaultyRegistry, empty_store: BlobStore, registries: Registries
+) -> None:
+    base = _read(image, empty_store, registries)
+    faulty_registry.faults += [
+        Fault("GET", _BLOB, drop_after=_MEBIBYTE),
+        Fault("GET", _BLOB, without="Range"),
+    ]
+    fetch_layers(base, store=empty_store, registries=registries)
+    assert empty_store.has(base.layers[0].descriptor.digest)
+
+
+def test_a_connection_that_drops_often_but_gets_on(
+    image: str, faulty_registry: FaultyRegistry, empty_store: BlobStore, registries: Registries
+) -> None:
+    base = _read(image, empty_store, registries)
+    faulty_registry.faults.append(Fault("GET", _BLOB, drop_after=_MEBIBYTE // 4, times=_MANY))
+    fetch_layers(base, store=empty_store, registries=registries)
+    assert empty_store.has(base.layers[0].descriptor.digest)
+    assert faulty_registry.count("GET", _BLOB) > 10
+
+
+def test_parts_that_do_not_fit_are_fetched_as_a_whole(
+    image: str, faulty_registry: FaultyRegistry, empty_store: BlobStore, registries: Registries
+) -> None:
+    base = _read(image, empty_store, registries)
+    faulty_registry.faults += [
+        Fault("GET", _BLOB, drop_after=_MEBIBYTE),
+        Fault("GET", _BLOB, is_corrupt=True),
+    ]
+    fetch_layers(base, store=empty_store, registries=registries)
+    assert empty_store.has(base.layers[0].descriptor.digest)
+
+
+def test_an_upload_that_was_cut_is_made_whole(
+    faulty_registry: FaultyRegistry,
+    store: BlobStore,
+    empty_store: BlobStore,
+    registries: Registries,
+) -> None:
+    manifest = make_image(store, os.urandom(3 * _MEBIBYTE))
+    faulty_registry.faults.append(Fault("PATCH", "/uploads/", drop_upload_after=_MEBIBYTE))
+    name = f"{faulty_registry.address}/team/cut:1"
+    push_image(manifest, name, store=store, registries=registries)
+    fetch_layers(_read(name, empty_store, registries), store=empty_store, registries=registries)
+
+
+def test_a_large_upload_that_was_cut_goes_on_in_parts(
+    faulty_registry: FaultyRegistry,
+    store: BlobStore,
+    empty_store: BlobStore,
+    registries: Registries,
+) -> None:
+    manifest = make_image(store, os.urandom(40 * _MEBIBYTE))
+    size = json.loads(store.read(manifest.digest))["layers"][0]["size"]
+    faulty_registry.faults += [
+        Fault("PATCH", "/uploads/", drop_upload_after=_MEBIBYTE),
+        # Then the second part is lost. The registry knows where the first one ended.
+        Fault("PATCH", "/uploads/", after=1, drop_after=-1),
+    ]
+    name = f"{faulty_registry.address}/team/parts:1"
+    push_image(manifest, name, store=store, registries=registries)
+    part = 16 * _MEBIBYTE
+    assert [
+        r.headers.get("Content-Range") for r in faulty_registry.requests if r.method == "PATCH"
+    ] == [
+        None,
+        f"0-{part - 1}",
+        f"{part}-{2 * part - 1}",
+        f"{part}-{2 * part - 1}",
+        f"{2 * part}-{size - 1}",
+    ]
+    fetch_layers(_read(name, empty_store, registries), store=empty_store, registries=registries)
+
+
+def test_a_registry_that_takes_no_parts_gets_the_whole_again(
+    faulty_registry: FaultyRegistry,
+    store: BlobStore,
+    empty_store: BlobStore,
+    registries: Registries,
+) -> None:
+    manifest = make_image(store, os.urandom(20 * _MEBIBYTE))
+    faulty_registry.faults += [
+        Fault("PATCH", "/uploads/", drop_upload_after=_MEBIBYTE),
+        Fault("PATCH", "/uploads/", status=400, body=_error("UNSUPPORTED")),
+    ]
+    name = f"{faulty_registry.address}/team/no-parts:1"
+    push_image(manifest, name, store=store, registries=registries)
+    ranges = [
+        r.headers.get("Content-Range") for r in faulty_registry.requests if r.method == "PATCH"
+    ]
+    assert len(ranges) == 3
+    assert (ranges[0], ranges[2]) == (None, None)
+    fetch_layers(_read(name, empty_store, registries), store=empty_store, registries=registries)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("drop", "dropped the connection 5 times while"),
+        (429, "answered 429 (Too Many Requests)"),
+        (500, "answered 500 (Internal Server Error)"),
+        (503, "answered 503 (Service Unavailable)"),
+        (404, None),
+        (401, "wants credentials for"),
+        (403, "wants credentials for"),
+        (418, "answered 418 (I'm a Teapot)"),
+    ],
+)
+def test_a_lasting_fault_is_told(
+    *,
+    fault: str | int,
+    told: str | None,
+    image: str,
+    faulty_registry: FaultyRegistry,
+    store: BlobStore,
+    empty_store: BlobStore,
+    registries: Registries,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "none"))
+    address = faulty_registry.address
+    base = _read(image, empty_store, registries)
+    manifest = make_image(store, b"new", os.urandom(2 * _MEBIBYTE))
+    layer = base.layers[0].descriptor.digest
+    steps: list[tuple[str, str, Callable[[], object]]] = [
+        ("GET", "/manifests/2", lambda: _read(f"{image[:-1]}2", empty_store, registries)),
+        ("GET", _BLOB, lambda: fetch_layers(base, store=empty_store, registries=registries)),
+        *(
+            (
+                method,
+                path,
+                lambda: push_image(
+                    manifest, f"{address}/team/new:1", store=store, registries=registries
+                ),
+            )
+            for method, path in (
+                ("HEAD", "/manifests/"),
+                ("HEAD", _BLOB),
+                ("POST", "/uploads/"),
+                ("PATCH", "/uploads/"),
+                ("PUT", "/uploads/"),
+                ("PUT", "/manifests/"),
+            )
+        ),
+    ]
+    for method, path, step in steps:
+        if fault == 404 and method == "HEAD":
+            continue  # that is what it says of what it has not
+        faulty_registry.faults[:] = [_fault(method, path, fault, times=_MANY)]
+        with pytest.raises(UserError) as caught:
+            step()
+        message, hint = caught.value.message, caught.value.hint
+        if path == "/manifests/2" and fault == 404:
+            assert message == f"the registry {address} has no image {image[:-1]}2"
+        else:
+            assert message.startswith(f"the registry {address} ")
+            assert (told or "answered 404 (Not Found)") in message
+            # There is nothing to read in the answer to a HEAD.
+            assert ("not so fast" in message) == (fault != "drop" and method != "HEAD")
+            assert ("5 times while" in message) == (fault in {"drop", 429, 500, 503})
+        assert "\n" not in message + hint
+        assert hint
+    faulty_registry.faults.clear()
+    assert not empty_store.has(layer)
+    assert list((empty_store.root / "partial").iterdir()) == []
+    assert (
+        push_image(manifest, f"{address}/team/new:1", store=store, registries=registries).digest
+        == manifest.digest
+    )
+
+
+def test_nobody_listens(store: BlobStore, registries: Registries, pauses: list[float]) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"localhost:{unused.getsockname()[1]}"
+        message = _fault_of(f"{address}/team/base:1", store, registries)
+    assert message == f"no registry answers at {address}: Connection refused"
+    assert pauses == []
+
+
+def test_a_name_that_nobody_knows(store: BlobStore, registries: Registries) -> None:
+    message = _fault_of("registry.invalid/team/base:1", store, registries)
+    assert message.startswith("no registry answers at registry.invalid: ")
+
+
+def test_something_that_is_no_registry(
+    faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
+) -> None:
+    faulty_registry.faults.append(
+        Fault("GET", "/manifests/", status=200, body=b"<html>welcome</html>")
+    )
+    name = f"{faulty_registry.address}/team/base:1"
+    assert _fault_of(name, store, registries) == (
+        f"the base image {name} is malformed: not valid JSON: "
+        "Expecting value: line 1 column 1 (char 0)"
+    )
+
+
+@pytest.mark.parametrize("path", ["/manifests/", _BLOB])
+def test_a_registry_that_falls_silent(
+    path: str, image: str, faulty_registry: FaultyRegistry, empty_store: BlobStore
+) -> None:
+    faulty_registry.faults.append(Fault("GET", path, is_silent=True, times=_MANY))
+    access = Access(idle_timeout=0.1, attempts=2, pause=lambda _seconds: None)
+    with Registries(access) as impatient:
+        message = _fault_of(image, empty_store, impatient)
+    assert message.startswith(f"the registry {faulty_registry.address} fell silent 2 times while ")
+
+
+def test_a_registry_that_is_too_slow(image: str, empty_store: BlobStore) -> None:
+    with Registries(Access(deadline=time.monotonic())) as late:
+        assert "was too slow" in _fault_of(image, empty_store, late)
+
+
+@pytest.mark.parametrize("path", ["/manifests/", _BLOB])
+def test_corrupt_content(
+    path: str,
+    image: str,
+    faulty_registry: FaultyRegistry,
+    empty_store: BlobStore,
+    registries: Registries,
+) -> None:
+    faulty_registry.faults.append(Fault("GET", path, is_corrupt=True, times=_MANY))
+    message = _fault_of(image, empty_store, registries)
+    address = faulty_registry.address
+    assert message.startswith(f"the registry {address} sent corrupt content: the ")
+    assert "has the digest sha256:" in message
+    blobs = [p.read_bytes()[:1] for p in (empty_store.root / "sha256").iterdir()]
+    assert b"z" not in blobs  # what the first byte of a document becomes
+
+
+def test_a_layer_that_is_corrupt_in_the_registry(
+    image: str,
+    registry: Registry,
+    faulty_registry: FaultyRegistry,
+    empty_store: BlobStore,
+    registries: Registries,
+) -> None:
+    base = _read(image, empty_store, registries)
+    layer = base.layers[0].descriptor
+    stored = registry.blob_path(layer.digest)
+    content = stored.read_bytes()
+    for damaged, told in (
+        (b"X" + content[1:], "sent corrupt content"),
+        (content + b"X", "sent corrupt content: more than the"),
+        (content[:-1], "5 times while"),
+    ):
+        stored.write_bytes(damaged)
+        with pytest.raises(UserError) as caught:
+            fetch_layers(base, store=empty_store, registries=registries)
+        assert told in caught.value.message
+        assert not empty_store.has(layer.digest)
+    stored.write_bytes(content)
+    fetch_layers(base, store=empty_store, registries=registries)
+    assert empty_store.has(layer.digest, layer.size)
+
+
+def test_a_blob_that_the_registry_lost(
+    image: str, registry: Registry, empty_store: BlobStore, registries: Registries
+) -> None:
+    base = _read(image, empty_store, registries)
+    registry.blob_path(base.layers[0].descriptor.digest).unlink()
+    with pytest.raises(UserError, match=r"answered 404 \(Not Found\): blob unknown"):
+        fetch_layers(base, store=empty_store, registries=registries)
+
+
+def test_a_blob_that_is_damaged_here(
+    faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
+) -> None:
+    manifest = make_image(store, b"damaged here")
+    digest = json.loads(store.read(manifest.digest))["layers"][0]["digest"]
+    content = store.path(digest).read_bytes()
+    store.path(digest).write_bytes(b"X" + content[1:])
+    with pytest.raises(UserError) as caught:
+        push_image(
+            manifest,
+            f"{faulty_registry.address}/team/damaged:1",
+            store=store,
+            registries=registries,
+        )
+    assert caught.value.message == (
+        f"the registry {faulty_registry.address} finds the blob {digest} damaged"
+    )
+    assert "clear the cache" in caught.value.hint
+
+
+def _read(name: str, store: BlobStore, registries: Registries) -> BaseImage:
+    return read_base(
+        name, architecture="amd64", root=store.root, store=store, registries=registries
+    )
+
+
+def _fault_of(name: str, store: BlobStore, registries: Registries) -> str:
+    with pytest.raises(UserError) as caught:
+        _read(name, store, registries)
+    assert "\n" not in caught.value.message + caught.value.hint
+    assert caught.value.hint
+    return caught.value.message
+
+
+def _fault(method: str, path: str, kind: str | int, *, times: int) -> Fault:
+    if isinstance(kind, str):
+        return Fault(method, path, drop_after=-1, times=times)
+    return Fault(method, path, status=kind, body=_error("TOOMANYREQUESTS"), times=times)
+
+
+def _error(code: str) -> bytes:
+    return json.dumps({"errors": [{"code": code, "message": "not so\nfast"}]}).encode()
