@@ -1,6 +1,6 @@
 """Pull and push by the distribution protocol, with the credentials of Docker's configuration.
 
-Why this is our own client: docs/decisions, "Our own client for registries".
+Why it is our own client: docs/decisions/0004-our-own-registry-client.md
 """
 
 from bigflow_backend.image.registry.access import Access
