@@ -258,6 +258,26 @@ def test_a_failed_build_leaves_the_last_image(embedded_project: EmbeddedProject)
     assert {p.name: p.read_bytes() for p in directory.iterdir()} == before
 
 
+def test_no_room_for_temporary_files(
+    embedded_project: EmbeddedProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("it takes root to mount a small disk")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk], check=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(disk))
+    try:
+        with pytest.raises(UserError) as caught:
+            embedded_project.build(files={"demo/resources/large.txt": "x" * 200_000})
+    finally:
+        subprocess.run(["umount", disk], check=True)
+    assert caught.value.message == (
+        f"no room for temporary files in {disk}: No space left on device"
+    )
+    assert not (embedded_project.root / ".image").exists()
+
+
 def test_no_secret_goes_into_the_image(
     embedded_project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

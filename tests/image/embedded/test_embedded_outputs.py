@@ -69,8 +69,7 @@ def test_a_registry_that_is_not_there(embedded_project: EmbeddedProject) -> None
 
 def test_the_summary_tells_how_to_load_it(embedded_project: EmbeddedProject) -> None:
     embedded_project.build()
-    load = "to have it in an engine: docker load --input .image/image-1.0.0.tar"
-    assert load in embedded_project.said
+    assert "to load it: docker load --input .image/image-1.0.0.tar" in embedded_project.said
 
 
 def test_auto_takes_the_embedded_one_where_it_can(

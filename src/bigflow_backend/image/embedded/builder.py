@@ -7,8 +7,11 @@ point; the image follows from the base, the wheel and the versions of the depend
 from __future__ import annotations
 
 import contextlib
+import errno
 import platform
+import tempfile
 import time
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from bigflow_backend.image.embedded.base_system import BaseSystem
     from bigflow_backend.image.embedded.layer import StoredLayer
     from bigflow_backend.image.embedded.project_layers import Dependencies
+    from bigflow_backend.image.store import BlobStore
 
 __all__ = ["EmbeddedBuilder"]
 
@@ -56,65 +60,112 @@ class EmbeddedBuilder:
         :raises CannotServeError: when only an engine can build this image.
         """
         del stale  # an engine's
-        options = request.options
-        dockerfile = standard_dockerfile(request.project)
-        arguments = build_args(request, dockerfile)
-        deadline = time.monotonic() + options.timeout
-        access = Access(idle_timeout=min(options.idle_timeout, 60), deadline=deadline)
-        with open_store() as store, Registries(access) as registries:
-            try:
-                base = read_base(
-                    dockerfile.base_image(arguments) or "",
-                    architecture=_architecture(options.platform),
-                    root=request.project.root,
+        options, reference = request.options, request.reference
+        access = Access(
+            idle_timeout=min(options.idle_timeout, Access.idle_timeout),
+            deadline=time.monotonic() + options.timeout,
+        )
+        with contextlib.ExitStack() as stack:
+            store = stack.enter_context(open_store())
+            registries = stack.enter_context(Registries(access))
+            with _room_for_temporary_files():
+                made = _make(request, store, registries)
+            if tar is not None or options.load:
+                fetch_layers(made.base, store=store, registries=registries, say=request.say)
+            if tar is not None:
+                save(store, made.image, reference, tar)
+                if not options.load:
+                    request.say(f"to load it: docker load --input .image/{tar.name}")
+            if options.load:
+                with _room_for_temporary_files():
+                    stack.enter_context(
+                        loaded(store, made.image, reference, timeout=options.idle_timeout)
+                    )
+            yield made.described
+            if options.push:
+                pushed = push_image(
+                    made.image.manifest,
+                    str(reference),
                     store=store,
                     registries=registries,
+                    base=made.base,
+                    say=request.say,
                 )
-            except UserError as error:
-                # An engine may have it: one that was built there, and is in no registry.
-                raise CannotServeError(error.message, hint=error.hint) from error
-            _refuse_triggers(base)
+                request.say(f"pushed {pushed.name}, {pushed.sent} bytes sent")
 
-            def fetch() -> None:
-                fetch_layers(base, store=store, registries=registries, say=request.say)
 
-            system = base_system(store, base, fetch_layers=fetch)
-            _tell_of_bytecode(system, request)
-            dependencies = dependency_layer(store, system, _resolver(request, system))
-            _check_bigflow(system, dependencies)
-            own = (
-                system.layer,
-                dependencies.layer,
-                *project_layers(store, system, request.wheel, package=request.project.package),
-            )
-            image = assemble(
-                store,
-                base,
-                [layer.layer for layer in own],
-                labels={f"{_LABEL}{n.lower()}": arguments.get(n, "") for n in _LABELS},
-                created=arguments["CREATED"],
-            )
-            with contextlib.ExitStack() as stack:
-                if tar is not None:
-                    fetch()
-                    save(store, image, request.reference, tar)
-                    request.say(f"to have it in an engine: docker load --input .image/{tar.name}")
-                if options.load:
-                    fetch()
-                    stack.enter_context(
-                        loaded(store, image, request.reference, timeout=options.idle_timeout)
-                    )
-                yield _described(image, base, system, own, dependencies)
-                if options.push:
-                    pushed = push_image(
-                        image.manifest,
-                        str(request.reference),
-                        store=store,
-                        registries=registries,
-                        base=base,
-                        say=request.say,
-                    )
-                    request.say(f"pushed {pushed.name}, {pushed.sent} bytes sent")
+@dataclass(frozen=True)
+class _Made:
+    """An image in the store."""
+
+    image: AssembledImage
+    base: oci.BaseImage
+    described: BuiltImage
+
+
+def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> _Made:
+    """Makes the layers that the store has not yet, and puts the image together."""
+    dockerfile = standard_dockerfile(request.project)
+    arguments = build_args(request, dockerfile)
+    base = _base(request, dockerfile.base_image(arguments) or "", store, registries)
+    system = base_system(
+        store,
+        base,
+        fetch_layers=lambda: fetch_layers(
+            base, store=store, registries=registries, say=request.say
+        ),
+    )
+    _tell_of_bytecode(system, request)
+    dependencies = dependency_layer(store, system, _resolver(request, system))
+    _check_bigflow(system, dependencies)
+    own = (
+        system.layer,
+        dependencies.layer,
+        *project_layers(store, system, request.wheel, package=request.project.package),
+    )
+    image = assemble(
+        store,
+        base,
+        [layer.layer for layer in own],
+        labels={f"{_LABEL}{name.lower()}": arguments.get(name, "") for name in _LABELS},
+        created=arguments["CREATED"],
+    )
+    return _Made(image, base, _described(image, base, system, own, dependencies))
+
+
+def _base(
+    request: BuildRequest, name: str, store: BlobStore, registries: Registries
+) -> oci.BaseImage:
+    """
+    :raises CannotServeError: when it cannot be had: an engine may have it, if it was built there
+        and is in no registry; or when it cannot be built on.
+    """
+    try:
+        base = read_base(
+            name,
+            architecture=_architecture(request.options.platform),
+            root=request.project.root,
+            store=store,
+            registries=registries,
+        )
+    except UserError as error:
+        raise CannotServeError(error.message, hint=error.hint) from error
+    if (base.config.get("config") or {}).get("OnBuild"):
+        raise CannotServeError(f"the base image {base.reference} has ONBUILD instructions")
+    return base
+
+
+@contextlib.contextmanager
+def _room_for_temporary_files() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise UserError(
+            f"no room for temporary files in {tempfile.gettempdir()}: {error.strerror}",
+            hint="make room there, or set TMPDIR to a directory on a larger disk",
+        ) from error
 
 
 def _architecture(wanted: str | None) -> str:
@@ -123,11 +174,6 @@ def _architecture(wanted: str | None) -> str:
         return wanted.removeprefix("linux/")
     machine = platform.machine().lower()
     return _ARCHITECTURES.get(machine, machine)
-
-
-def _refuse_triggers(base: oci.BaseImage) -> None:
-    if (base.config.get("config") or {}).get("OnBuild"):
-        raise CannotServeError(f"the base image {base.reference} has ONBUILD instructions")
 
 
 def _tell_of_bytecode(system: BaseSystem, request: BuildRequest) -> None:

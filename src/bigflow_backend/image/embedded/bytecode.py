@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bigflow_backend.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -83,7 +85,14 @@ class Compiler:
 
     def _run(self, sources: Sequence[Source]) -> None:
         jobs = [(str(s.path), s.shown, str(s.target)) for s in sources]
-        _run_python(self.python, _PROGRAM, json.dumps(jobs))
+        try:
+            _run_python(self.python, _PROGRAM, json.dumps(jobs))
+        except subprocess.CalledProcessError as error:
+            said = error.stderr.strip().rpartition("\n")[2] or f"it ended with {error.returncode}"
+            raise UserError(
+                f"{self.python} failed to compile the image's modules: {said}",
+                hint="see that it runs, and that there is room for temporary files",
+            ) from error
 
 
 def find_compiler(version: str) -> Compiler | None:
