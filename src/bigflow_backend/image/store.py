@@ -113,13 +113,18 @@ class BlobStore:
         """The content of a small blob, checked.
 
         :raises KeyError: when it is not here.
-        :raises CorruptBlobError: when it is here, but damaged.
+        :raises UserError: when it is here, but damaged; then it is removed.
         """
         if not self.has(digest):
             raise KeyError(digest)
-        content = self.path(digest).read_bytes()
+        path = self.path(digest)
+        content = path.read_bytes()
         if sha256_digest(content) != digest:
-            raise CorruptBlobError(f"{self.path(digest)} is damaged")
+            path.unlink(missing_ok=True)
+            raise UserError(
+                f"the cache was damaged: {path} had other content than its name says",
+                hint="it is removed: build again, and check the disk",
+            )
         return content
 
     def add(
