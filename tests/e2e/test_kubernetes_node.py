@@ -43,7 +43,12 @@ def run(
     }
     body = {
         "metadata": {"generateName": "test-"},
-        "spec": {"restartPolicy": "Never", "containers": [container], **(spec or {})},
+        "spec": {
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 1,
+            "containers": [container],
+            **(spec or {}),
+        },
     }
     return str(kubernetes.cluster.create_pod("default", body)["metadata"]["name"])
 
@@ -219,6 +224,16 @@ def test_deleting_a_pod_kills_its_container(
     (pod,) = kubernetes.wait_for(lambda pods: pods[0].deleted is not None, timeout=TIMEOUT)
     assert pod.exit_code == 137
     assert containers_of(pod, engine) == []
+
+
+def test_a_program_has_time_to_end(kubernetes: Kubernetes, base_image: str) -> None:
+    script = f"import signal; signal.signal(signal.SIGTERM, lambda *_: exit(7)); {FOREVER}"
+    name = run(kubernetes, base_image, script, spec={"terminationGracePeriodSeconds": 30})
+    kubernetes.wait_for(lambda pods: bool(pods[0].started), timeout=TIMEOUT)
+    with contextlib.closing(get(kubernetes, f"{PODS}/{name}/log?follow=true")) as lines:
+        assert next(lines) == b"up\n"
+    kubernetes.cluster.delete("pods", "default", name, {})
+    assert finished(kubernetes).exit_code == 7
 
 
 def test_stopping_the_cluster_leaves_no_container(engine: DockerClient, base_image: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,6 +34,7 @@ def test_the_sample_project_runs_on_airflow(
 ) -> None:
     for file in sample.dag_files:
         shutil.copy(file, connected_airflow.dags)
+    commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=sample.root, text=True)
     daily, hourly = sample.dag_id("daily_normals"), sample.dag_id("hourly_normals")
 
     connected_airflow.test_dags((daily, "2026-07-04"), (hourly, "2026-07-04T06:00:00"))
@@ -47,6 +49,10 @@ def test_the_sample_project_runs_on_airflow(
     for pod in pods:
         assert (pod.phase, pod.exit_code, pod.image) == ("Succeeded", 0, sample.image)
         assert pod.deleted is not None
+        first_line = pod.log.splitlines()[0]
+        job = f"{pod.labels['bigflow-workflow']}.{pod.labels['bigflow-job']}, "
+        for fact in (job, "runtime 2026-07-04 ", " 1.2.0", commit[:7], sample.image):
+            assert fact in first_line
 
     assert sorted(jobs) == ["check_records", "precipitation", "report", "temperature"]
     for before, after in (

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PodWorker"]
 
-# The tests' containers need no time to say goodbye, and PID 1 ignores SIGTERM by default, so an
-# honest grace period would only be waited for.
-_LONGEST_GRACE_SECONDS = 1
+# PID 1 ignores SIGTERM by default, so the usual 30 seconds of grace are often only waited for.
+_LONGEST_GRACE_SECONDS = 10
 _CANNOT_START = 128
 
 
@@ -165,7 +164,7 @@ class PodWorker:
     def _pass_deadline(self) -> None:
         self._deadline_passed = True
         self._event("DeadlineExceeded", "Pod was active longer than its deadline", warning=True)
-        self._stop(_LONGEST_GRACE_SECONDS)
+        self._stop(self._pod["spec"]["terminationGracePeriodSeconds"])
 
     def _stop(self, grace_seconds: int) -> None:
         with self._lock:

@@ -128,7 +128,7 @@ class Kubernetes:
     def wait_for(
         self, predicate: Callable[[list[PodRecord]], bool], *, timeout: float
     ) -> list[PodRecord]:
-        """The pods as soon as the predicate holds of them.
+        """The pods as soon as the predicate holds of them; a new line in a log does not count.
 
         :raises TimeoutError: when it does not hold in time.
         """

@@ -33,8 +33,11 @@ class Hang(Job):
 
     def execute(self, context: JobContext) -> None:
         print("it hangs", flush=True)
-        while True:
-            time.sleep(60)
+        try:
+            while True:
+                time.sleep(60)
+        finally:
+            print("it tidies up", flush=True)
 
 
 fails = Workflow(
