@@ -44,7 +44,7 @@ class Fault:
     """Takes this header out of the request, as proxies that do not know it do."""
     times: int = 1
     after: int = 0
-    """How many requests that match are let through before."""
+    """How many requests that match are left to the faults after this one before."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class FaultyRegistry:
     address: str
     faults: list[Fault] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
+    fell_silent: threading.Event = field(default_factory=threading.Event)
+    """Set once a client waits for an answer that does not come."""
 
     def count(self, method: str, path: str = "") -> int:
         """How many requests there were of that method whose path has this in it."""
@@ -126,6 +128,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if fault.drop_after == -1:
             raise ConnectionResetError
         if fault.is_silent:
+            self.proxy.fell_silent.set()
             self.connection.recv(1)  # until the client loses its patience
             raise ConnectionResetError
         length = int(self.headers.get("Content-Length") or 0)
