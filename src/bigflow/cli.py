@@ -113,12 +113,14 @@ def _description(options: argparse.Namespace) -> dict[str, object]:
 
     sys.path.insert(0, os.path.abspath(options.root))  # noqa: PTH100
     package, file = options.project_package, options.deployment_config
+    # The deployment first: a fault in it is found without importing the package.
+    deployment = describe_deployment(Path(file), options.config) if file else None
     return {
         "schema": SCHEMA,
         "bigflow": bigflow.__version__,
         "package": package,
         "workflows": describe_workflows(package, options.start_time) if package else [],
-        "deployment": describe_deployment(Path(file), options.config) if file else None,
+        "deployment": deployment,
     }
 
 

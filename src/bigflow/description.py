@@ -177,6 +177,8 @@ def _text_map(what: str, value: object) -> dict[str, str]:
 
 
 def _mapping(what: str, value: object) -> Mapping[str, object]:
+    if type(value) is dict and not value:  # as most are, and checking takes time
+        return value
     from collections.abc import Mapping
 
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):

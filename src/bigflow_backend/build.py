@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.errors import AlreadyToldError, BigflowWarning, UserError
 from bigflow_backend.project import BACKENDS
-from bigflow_backend.project_tests import run_tests
 from bigflow_backend.staging import move_into_place
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bigflow_backend.dags import DagFiles
-    from bigflow_backend.describe import WorkflowDescription
+    from bigflow_backend.describe import DeploymentDescription, WorkflowDescription
     from bigflow_backend.image import Image, ImageOptions
     from bigflow_backend.package.wheel import Wheel
     from bigflow_backend.project import Project
@@ -102,8 +101,7 @@ def build_image(project: Project, options: BuildOptions) -> Build:
 def build_dags(project: Project, options: BuildOptions) -> Build:
     """Writes a DAG file for each workflow into ``.dags/``."""
     with _staged(project) as staged:
-        repository = _docker_repository(staged, options)
-        workflows = _workflows(staged, options)
+        repository, workflows = _repository_and_workflows(staged, options)
         dags = _dags(staged, workflows, repository, options)
         return Build(made_in=staged.output, dags=dags)
 
@@ -114,8 +112,7 @@ def build_project(project: Project, options: BuildOptions) -> Build:
     What takes no time to find out is asked first: the repository and the workflows.
     """
     with _staged(project) as staged:
-        repository = _docker_repository(staged, options)
-        workflows = _workflows(staged, options)
+        repository, workflows = _repository_and_workflows(staged, options)
         tests = _test(staged, options)
         wheel = _wheel(staged, options)
         image = _image(staged, wheel, repository, options)
@@ -124,6 +121,8 @@ def build_project(project: Project, options: BuildOptions) -> Build:
 
 
 def _test(project: Project, options: BuildOptions) -> TestRun:
+    from bigflow_backend.project_tests import run_tests
+
     options.say(f"testing {project.tests.relative_to(project.root)}/")
     run = run_tests(project, python=options.python)
     if not run.tests:
@@ -202,10 +201,44 @@ def _run_hook(
 def _docker_repository(project: Project, options: BuildOptions) -> str:
     """The repository of the image, checked before anything is built for it."""
     from bigflow_backend.describe import describe_deployment
+
+    return _repository(
+        project, describe_deployment(project, python=options.python, config=options.config)
+    )
+
+
+def _repository(project: Project, deployment: DeploymentDescription) -> str:
     from bigflow_backend.image.reference import image_reference
 
-    deployment = describe_deployment(project, python=options.python, config=options.config)
     return image_reference(deployment.docker_repository, project.version.image_tag).repository
+
+
+def _repository_and_workflows(
+    project: Project, options: BuildOptions
+) -> tuple[str, tuple[WorkflowDescription, ...]]:
+    """The repository of the image, and the workflows to make DAGs of."""
+    from bigflow_backend.describe import describe_project
+    from bigflow_backend.package.requirements import refuse_bigflow
+
+    refuse_bigflow(project.requirements)
+    deployment, workflows = describe_project(
+        project, python=options.python, start_time=_start_time(options), config=options.config
+    )
+    return _repository(project, deployment), _chosen(workflows, project, options)
+
+
+def _chosen(
+    workflows: tuple[WorkflowDescription, ...], project: Project, options: BuildOptions
+) -> tuple[WorkflowDescription, ...]:
+    if options.workflow is None:
+        return workflows
+    chosen = tuple(w for w in workflows if w.id == options.workflow)
+    if not chosen:
+        raise UserError(
+            f"there is no workflow {options.workflow!r} in {project.package}",
+            hint="workflows there: " + ", ".join(w.id for w in workflows),
+        )
+    return chosen
 
 
 def _image(project: Project, wheel: Wheel, repository: str, options: BuildOptions) -> Image:
@@ -222,24 +255,6 @@ def _image(project: Project, wheel: Wheel, repository: str, options: BuildOption
         options=options.image or ImageOptions.from_settings(project.settings.image),
         say=options.say,
     )
-
-
-def _workflows(project: Project, options: BuildOptions) -> tuple[WorkflowDescription, ...]:
-    """The workflows to make DAGs of."""
-    from bigflow_backend.describe import describe_workflows
-    from bigflow_backend.package.requirements import refuse_bigflow
-
-    refuse_bigflow(project.requirements)
-    workflows = describe_workflows(project, python=options.python, start_time=_start_time(options))
-    if options.workflow is None:
-        return workflows
-    chosen = tuple(w for w in workflows if w.id == options.workflow)
-    if not chosen:
-        raise UserError(
-            f"there is no workflow {options.workflow!r} in {project.package}",
-            hint="workflows there: " + ", ".join(w.id for w in workflows),
-        )
-    return chosen
 
 
 def _dags(

@@ -30,6 +30,7 @@ __all__ = [
     "Schedule",
     "WorkflowDescription",
     "describe_deployment",
+    "describe_project",
     "describe_workflows",
     "read_description",
     "workflow_arguments",
@@ -139,6 +140,22 @@ class Description:
     deployment: DeploymentDescription | None
 
 
+def describe_project(
+    project: Project,
+    *,
+    python: str = sys.executable,
+    start_time: datetime,
+    config: str | None = None,
+) -> tuple[DeploymentDescription, tuple[WorkflowDescription, ...]]:
+    """:func:`describe_deployment` and :func:`describe_workflows`, asked of one child."""
+    arguments = [
+        *_deployment_arguments(project, config),
+        *workflow_arguments(project.package, start_time),
+    ]
+    answer = _ask(python, project, arguments)
+    return _deployment(answer, python), _workflows(answer, project)
+
+
 def describe_workflows(
     project: Project, *, python: str = sys.executable, start_time: datetime
 ) -> tuple[WorkflowDescription, ...]:
@@ -148,14 +165,8 @@ def describe_workflows(
 
     :raises UserError: when a module cannot be imported, a workflow is wrong, or there is none.
     """
-    arguments = workflow_arguments(project.package, start_time)
-    found = _ask(python, [*arguments, "--root", str(project.source)], cwd=project.root).workflows
-    if not found:
-        raise UserError(
-            f"there is no workflow in the package {project.package!r}",
-            hint="bind one to a name in a module: daily = bigflow.Workflow('daily', [...])",
-        )
-    return found
+    answer = _ask(python, project, workflow_arguments(project.package, start_time))
+    return _workflows(answer, project)
 
 
 def describe_deployment(
@@ -165,6 +176,11 @@ def describe_deployment(
 
     :raises UserError: when the file is missing, raises, or has no such configuration.
     """
+    answer = _ask(python, project, _deployment_arguments(project, config))
+    return _deployment(answer, python)
+
+
+def _deployment_arguments(project: Project, config: str | None) -> list[str]:
     file = project.deployment_config
     if not file.is_file():
         raise UserError(
@@ -172,13 +188,23 @@ def describe_deployment(
             hint='create it: deployment_config = DeploymentConfig("dev", '
             '{"docker_repository": "..."})',
         )
-    arguments = ["--deployment-config", str(file), "--root", str(project.source)]
-    if config is not None:
-        arguments += ["--config", config]
-    deployment = _ask(python, arguments, cwd=project.root).deployment
-    if deployment is None:
+    arguments = ["--deployment-config", str(file)]
+    return arguments if config is None else [*arguments, "--config", config]
+
+
+def _deployment(answer: Description, python: str) -> DeploymentDescription:
+    if answer.deployment is None:
         raise _no_answer(python, "it left out the deployment")
-    return deployment
+    return answer.deployment
+
+
+def _workflows(answer: Description, project: Project) -> tuple[WorkflowDescription, ...]:
+    if not answer.workflows:
+        raise UserError(
+            f"there is no workflow in the package {project.package!r}",
+            hint="bind one to a name in a module: daily = bigflow.Workflow('daily', [...])",
+        )
+    return answer.workflows
 
 
 def workflow_arguments(package: str, start_time: datetime) -> list[str]:
@@ -212,8 +238,10 @@ def read_description(answer: bytes, *, source: str) -> Description:
         raise _no_answer(source, f"its description lacks or misstates {error}") from error
 
 
-def _ask(python: str, arguments: Sequence[str], *, cwd: Path) -> Description:
-    command = [python, "-B", "-m", "bigflow", "describe", *arguments]
+def _ask(python: str, project: Project, arguments: Sequence[str]) -> Description:
+    cwd = project.root
+    root = str(project.source)
+    command = [python, "-B", "-m", "bigflow", "describe", *arguments, "--root", root]
     try:
         # What the project's code prints comes on stderr, which is the user's.
         child = subprocess.run(
@@ -264,7 +292,15 @@ def _workflow(document: Mapping[str, Any]) -> WorkflowDescription:
 def _make(model: type[T], document: Mapping[str, Any], **read: object) -> T:
     """``model`` from its JSON; lists become tuples, and what it does not know is left out."""
     values = {}
-    for field in dataclasses.fields(model):  # type: ignore[arg-type]
-        value = read[field.name] if field.name in read else document[field.name]
-        values[field.name] = tuple(value) if isinstance(value, list) else value
+    for name in _FIELDS[model]:
+        value = read[name] if name in read else document[name]
+        values[name] = tuple(value) if isinstance(value, list) else value
     return model(**values)
+
+
+_FIELDS: Mapping[Any, Sequence[str]] = {
+    model: [field.name for field in dataclasses.fields(model)]
+    for model in (
+        Description, DeploymentDescription, WorkflowDescription, Schedule, JobDescription,
+    )
+}  # fmt: skip

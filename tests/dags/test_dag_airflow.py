@@ -171,12 +171,13 @@ def test_what_a_job_sets(dags: dict[str, Any]) -> None:
 
 
 def test_the_command_of_a_pod(dags: dict[str, Any]) -> None:
-    assert dags["plain"]["tasks"]["load"]["arguments"] == [
-        *("run", "--job", "plain.load"),
+    assert dags["plain"]["tasks"]["load"]["command"] == [
+        *("python", "-m", "bigflow", "run"),
         *("--runtime", "2026-01-02 00:00:00"),
         *("--project-package", "pipelines"),
         *("--module", "pipelines.plain"),
         *("--config", "prod"),
+        *("--job", "plain.load"),
     ]
 
 
@@ -186,14 +187,14 @@ def test_a_run_without_a_logical_date(dags: dict[str, Any]) -> None:
 
 
 def test_the_configuration_that_a_workflow_states(dags: dict[str, Any]) -> None:
-    assert dags["defaulted"]["tasks"]["load"]["arguments"][-1] == "it's {{ dev"
+    assert dags["defaulted"]["tasks"]["load"]["command"][11] == "it's {{ dev"
 
 
 def test_a_missing_variable_fails_the_task_and_is_named(airflow: Airflow, tmp_path: Path) -> None:
     project = DagProject.make(tmp_path / "project")
     made = project.build(workflow("daily", env_variable="no-such.variable"))
     (dag,) = ask(airflow, made.files[0].path)["daily"]["dags"].values()
-    assert "no-such.variable" in dag["tasks"]["load"]["arguments"]["error"]
+    assert "no-such.variable" in dag["tasks"]["load"]["command"]["error"]
 
 
 @pytest.mark.parametrize(
@@ -245,4 +246,4 @@ def test_when_the_first_runs_are(
 def test_ids_of_every_script(dags: dict[str, Any]) -> None:
     tasks = dags["żółw"]["tasks"]
     assert tasks["my-job"]["upstream"] == ["class"]
-    assert tasks["my-job"]["arguments"][2] == "żółw.my-job"
+    assert tasks["my-job"]["command"][-1] == "żółw.my-job"

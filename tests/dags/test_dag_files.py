@@ -295,14 +295,14 @@ def test_a_task(project: DagProject) -> None:
             "kubernetes_conn_id": "kubernetes_default",
             "namespace": "composer-user-workloads",
             "config_file": "/home/airflow/composer_kube_config",
-            "cmds": ["python", "-m", "bigflow"],
-            "arguments": [
-                *("run", "--job", "daily.load"),
+            "cmds": [
+                *("python", "-m", "bigflow", "run"),
                 *("--runtime", "RUNTIME"),
                 *("--project-package", "pipelines"),
                 *("--module", "pipelines.daily"),
                 *("--config", "CONFIG"),
             ],
+            "arguments": ["--job", "daily.load"],
             "retries": 3,
             "retry_delay": "datetime.timedelta(seconds=60)",
             "execution_timeout": "datetime.timedelta(seconds=10800)",

@@ -139,6 +139,7 @@ def check(project: DagProject, flow: WorkflowDescription) -> bool:
     assert made.files[0].path.parent == project.dags
     assert len(list(project.dags.iterdir())) == 3
     source = DagSource(made.files[0].path.read_text("ascii"))
+    compile(source.text, "<dag>", "exec", dont_inherit=True)
     names = {node.id for node in ast.walk(source.tree) if isinstance(node, ast.Name)}
     assert names <= KNOWN_NAMES
     assert source.dag.get("description") == flow.description

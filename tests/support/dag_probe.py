@@ -90,8 +90,8 @@ def describe_task(dag: Any, task: Any) -> dict[str, Any]:
     resources = task.container_resources
     return {
         "upstream": sorted(task.upstream_task_ids),
-        "arguments": render(dag, task, list(task.arguments), LOGICAL_DATE),
-        "runtime without a logical date": render(dag, task, task.arguments[4], None),
+        "command": render(dag, task, [*task.cmds, *task.arguments], LOGICAL_DATE),
+        "runtime without a logical date": render(dag, task, task.cmds[5], None),
         "environment": render(dag, task, environment, LOGICAL_DATE),
         "name": render(dag, task, task.name, LOGICAL_DATE),
         "retries": task.retries,

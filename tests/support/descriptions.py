@@ -91,6 +91,16 @@ def workflow(workflow_id: str, *jobs: JobDescription, **values: Any) -> Workflow
     return WorkflowDescription(**(described | values))
 
 
+_SETUP_SCRIPT = """\
+from bigflow_backend import setup
+
+PROJECT_NAME = "pipelines"
+
+if __name__ == "__main__":
+    setup(name=PROJECT_NAME)
+"""
+
+
 @dataclass(frozen=True)
 class DagProject:
     """A project whose package is ``pipelines``."""
@@ -102,7 +112,7 @@ class DagProject:
         """``settings`` are the lines of ``[tool.bigflow.dags]``."""
         (root / "pipelines").mkdir(parents=True)
         (root / "pipelines" / "__init__.py").touch()
-        (root / "project_setup.py").write_text('PROJECT_NAME = "pipelines"\n')
+        (root / "project_setup.py").write_text(_SETUP_SCRIPT)
         (root / "pyproject.toml").write_text(f"[tool.bigflow.dags]\n{settings}\n")
         return cls(root)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.dags.kubernetes import is_dns_label, is_dns_subdomain
 from bigflow_backend.dags.places import Place
@@ -65,7 +65,13 @@ def with_defaults(workflow: WorkflowDescription, settings: DagSettings) -> Workf
 
 
 def _job_with_defaults(job: JobDescription, settings: DagSettings) -> JobDescription:
-    changes = {name: getattr(settings, name) for name in _VALUES if getattr(job, name) is None}
+    changes: dict[str, Any] = {}
+    for name in _VALUES:
+        default = getattr(settings, name)
+        if default is not None and getattr(job, name) is None:
+            changes[name] = default
     for name in _TABLES:
-        changes[name] = {**getattr(settings, name), **getattr(job, name)}
-    return replace(job, **changes)
+        default = getattr(settings, name)
+        if default:
+            changes[name] = {**default, **getattr(job, name)}
+    return replace(job, **changes) if changes else job

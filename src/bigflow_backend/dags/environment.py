@@ -70,7 +70,7 @@ def make_environment(values: list[Value], directory: Path | None) -> jinja2.Envi
     def finalize(_context: Context, value: Any) -> str:
         if isinstance(value, (_Source, jinja2.Undefined)):
             return str(value)  # which raises for an undefined one
-        if isinstance(value, str) and MARK.search(value):
+        if isinstance(value, str) and "\0" in value and MARK.search(value):
             raise ValueError("what a macro or {% set %} gives is a value, not code")
         if directory is not None:
             literal(value)  # here an error has the line of the user's template

@@ -7,9 +7,13 @@ https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
-from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 __all__ = [
     "is_dns_label",
@@ -60,6 +64,7 @@ def label_value(text: str) -> str:
     return "-".join(filter(None, [kept, _hash(text)]))
 
 
+@functools.lru_cache
 def pod_name(workflow: str, job: str) -> str:
     """The beginning of the names of a job's pods: at most 54 characters of an RFC 1123 label.
 
@@ -93,6 +98,8 @@ _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 
 def quantity(text: str) -> Fraction | None:
     """The value of a quantity such as ``500m`` or ``2Gi``; None when it is none or negative."""
+    from fractions import Fraction
+
     found = _QUANTITY.fullmatch(text)
     if not found:
         return None

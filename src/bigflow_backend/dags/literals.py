@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, Union
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = [
     "Call",
@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 _WIDTH = 88
+"""Of a line, where a value can be broken."""
 _INDENT = "    "
 
 
@@ -46,6 +47,9 @@ class Call:
     named: Mapping[str, Value] = field(default_factory=dict)
 
 
+_BRACKETED = (Call, dict, list, tuple)
+"""The values that hold others."""
+
 Value: TypeAlias = Union[
     bool, int, float, str, "Sequence[Value]", "Mapping[str, Value]", Call, Name, None
 ]
@@ -60,12 +64,17 @@ def literal(value: Value, *, indent: str = "") -> str:
     :raises TypeError: for an object that is no :data:`Value`.
     :raises ValueError: for text or a number that has no literal.
     """
-    flat = _flat(value)
-    if len(indent) + len(flat) <= _WIDTH or not _brackets(value):
+    if not isinstance(value, _BRACKETED):
+        return _flat(value)
+    opening, parts, closing = _parts(value, None)
+    flat = opening + ", ".join(parts) + closing
+    if len(indent) + len(flat) <= _WIDTH:
         return flat
-    opening, parts, closing = _parts(value, indent + _INDENT)
-    rows = _filled(parts, indent) if _is_row(value) else parts
-    inner = "".join(f"{indent}{_INDENT}{row},\n" for row in rows)
+    if any(isinstance(part, _BRACKETED) for part in _parts_of(value)):
+        _, parts, _ = _parts(value, indent + _INDENT)
+    elif isinstance(value, (list, tuple)):  # scalars read better in rows than in a column
+        parts = _filled(parts, indent)
+    inner = "".join(f"{indent}{_INDENT}{part},\n" for part in parts)
     return f"{opening}\n{inner}{indent}{closing}"
 
 
@@ -78,11 +87,6 @@ def _filled(parts: Sequence[str], indent: str) -> list[str]:
         else:
             rows.append(part)
     return rows
-
-
-def _is_row(value: Value) -> bool:
-    """A list of scalars reads better in rows than in a column."""
-    return isinstance(value, (list, tuple)) and not any(map(_brackets, value))
 
 
 def _flat(value: Value) -> str:
@@ -124,20 +128,22 @@ def _scalar(value: object) -> str:
     raise TypeError(f"{type(value).__name__} has no literal")
 
 
-def _brackets(value: Value) -> bool:
-    return isinstance(value, (Call, dict, list, tuple))
-
-
-def calls_in(value: Value) -> frozenset[str]:
-    """The functions that a value calls, and so the imports that it needs."""
+def _parts_of(value: Value) -> Iterable[Value]:
+    """The values in a value."""
     if isinstance(value, Call):
-        inner = [*value.positional, *value.named.values()]
-        return frozenset({value.function}).union(*map(calls_in, inner))
+        return [*value.positional, *value.named.values()]
     if isinstance(value, dict):
-        return frozenset().union(*map(calls_in, value.values()))
-    if isinstance(value, (list, tuple)):
-        return frozenset().union(*map(calls_in, value))
-    return frozenset()
+        return value.values()
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def calls_in(value: Value) -> set[str]:
+    """The functions that a value calls, and so the imports that it needs."""
+    calls = {value.function} if isinstance(value, Call) else set()
+    for part in _parts_of(value):
+        if isinstance(part, _BRACKETED):
+            calls |= calls_in(part)
+    return calls
 
 
 def same(one: Value, other: Value) -> bool:

@@ -59,7 +59,11 @@ class DagBuild:
     """The configuration of all runs; None leaves it to each workflow's Airflow Variable."""
 
     def dag_id(self, workflow_id: str) -> str:
-        return f"{workflow_id}__v{self.version.identifier}__{self.start_time:%Y_%m_%d_%H_%M_%S}"
+        return f"{workflow_id}{self._suffix}"
+
+    @cached_property
+    def _suffix(self) -> str:
+        return f"__v{self.version.identifier}__{self.start_time:%Y_%m_%d_%H_%M_%S}"
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ class Dag:
     def calls(self) -> frozenset[str]:
         """The functions and classes that the arguments call."""
         values = [self.arguments, self.common, *(task.arguments for task in self.tasks)]
-        return frozenset[str]().union(*map(calls_in, values))
+        return frozenset(calls_in(values))
 
 
 def dag_model(workflow: WorkflowDescription, build: DagBuild) -> Dag:
@@ -213,14 +217,15 @@ def _operator(
         "image": build.image,
         "image_pull_policy": build.settings.image_pull_policy,
         **_cluster(build.settings),
-        "cmds": ["python", "-m", "bigflow"],
-        "arguments": [
-            *("run", "--job", f"{workflow.id}.{job.id}"),
+        # The same for all jobs, so that it stands in the file once; then what tells them apart.
+        "cmds": [
+            *("python", "-m", "bigflow", "run"),
             *("--runtime", Name("RUNTIME")),
             *("--project-package", build.package),
             *("--module", workflow.module),
             *("--config", Name("CONFIG")),
         ],
+        "arguments": ["--job", f"{workflow.id}.{job.id}"],
         "retries": job.retry_count,
         "retry_delay": _seconds(job.retry_pause_sec),
         "env_vars": _environment(job, build),

@@ -38,7 +38,7 @@ class Renderer:
         """
         try:
             text, placed = self._fill(self._skeleton(dag))
-            verify(text, placed, dag)
+            verify(text, placed, dag, compiled=self.user_template is not None)
         except VerificationError as error:
             if self.user_template is None:
                 raise  # ours: a defect of this package

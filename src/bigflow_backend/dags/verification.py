@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bigflow_backend.dags.literals import Call, Name, Value, same
 
@@ -29,20 +29,22 @@ class VerificationError(Exception):
     """A rendered file that is not what its model says; one line."""
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(NamedTuple):
     """A value and where its literal stands in the file."""
 
     value: Value
     span: Span
 
 
-def verify(text: str, placed: Sequence[Placed], dag: Dag) -> None:
+def verify(text: str, placed: Sequence[Placed], dag: Dag, *, compiled: bool) -> None:
     """Checks a rendered file.
+
+    With ``compiled`` it is compiled as well. Some errors come only then, such as a keyword given
+    twice or a ``return`` outside of a function; our own template gives no occasion for any.
 
     :raises VerificationError: for the first thing that is wrong.
     """
-    file = _read(_parse(text), placed)
+    file = _read(_parse(text, compiled=compiled), placed)
     _check_constants(file, dag)
     _check_dag(file, dag)
     _check_tasks(file, dag)
@@ -61,13 +63,13 @@ class _File:
     """The tasks of each ``tasks[...] >> tasks[...]``."""
 
 
-def _parse(text: str) -> ast.Module:
+def _parse(text: str, *, compiled: bool) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # Airflow would show it at each parse
         try:
             tree = ast.parse(text)
-            # Some errors, such as a keyword given twice, come only with the code.
-            compile(tree, "<dag>", "exec", dont_inherit=True)
+            if compiled:
+                compile(tree, "<dag>", "exec", dont_inherit=True)
         except (SyntaxError, ValueError, SyntaxWarning, DeprecationWarning) as error:
             line = getattr(error, "lineno", None)
             where = f"line {line} of the result" if line else "the result"
@@ -77,7 +79,7 @@ def _parse(text: str) -> ast.Module:
 
 def _read(tree: ast.Module, placed: Sequence[Placed]) -> _File:
     file = _File()
-    missing = {literal.span: literal.value for literal in placed}
+    missing = {span: value for value, span in placed}
     nodes: list[ast.AST] = [tree]
     while nodes:
         node = nodes.pop()
@@ -102,6 +104,20 @@ def _read(tree: ast.Module, placed: Sequence[Placed]) -> _File:
     return file
 
 
+def _says(node: ast.expr | None, value: Value) -> bool:
+    """Whether an expression is a literal of that value, type for type as :func:`same` has it."""
+    if isinstance(node, ast.Constant):
+        return type(node.value) is type(value) and node.value == value
+    if isinstance(node, ast.Dict) and isinstance(value, dict):
+        return len(node.keys) == len(value) and all(
+            _says(key_node, key) and _says(part, value[key])
+            for key_node, part, key in zip(node.keys, node.values, value, strict=True)
+        )
+    if isinstance(node, ast.List) and isinstance(value, (list, tuple)):
+        return len(node.elts) == len(value) and all(map(_says, node.elts, value))
+    return same(_value(node, {}), value)
+
+
 def _note_expression(node: ast.expr, file: _File) -> None:
     if isinstance(node, ast.Call):
         if isinstance(node.func, ast.Name):
@@ -122,7 +138,7 @@ def _is_literal(node: ast.expr, missing: dict[Span, Value], literals: dict[int, 
     if span not in missing:
         return False
     value = missing.pop(span)
-    if not same(_value(node, {}), value):
+    if not _says(node, value):
         raise VerificationError(f"line {node.lineno} of the result: a value has changed")
     literals[id(node)] = value
     return True
