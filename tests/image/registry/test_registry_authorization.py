@@ -34,12 +34,6 @@ _IDENTITY = "identity-token-of-the-test"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[BlobStore]:
-    with open_store(tmp_path / "cache") as opened:
-        yield opened
-
-
-@pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Docker's configuration, with nothing in it so far."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))

@@ -15,7 +15,6 @@ from bigflow_backend.errors import UserError
 from bigflow_backend.image.bases import fetch_layers, read_base
 from bigflow_backend.image.registry import Access, Registries, push_image
 from bigflow_backend.image.registry.access import retry_after_seconds
-from bigflow_backend.image.store import open_store
 from support.faulty_registry import Fault
 from support.oci_images import make_image
 
@@ -31,19 +30,6 @@ if TYPE_CHECKING:
 _MEBIBYTE = 1 << 20
 _MANY = 1000
 _BLOB = "/blobs/sha256:"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[BlobStore]:
-    with open_store(tmp_path / "cache") as opened:
-        yield opened
-
-
-@pytest.fixture
-def empty_store(tmp_path: Path) -> Iterator[BlobStore]:
-    """The cache of another machine."""
-    with open_store(tmp_path / "elsewhere") as opened:
-        yield opened
 
 
 @pytest.fixture

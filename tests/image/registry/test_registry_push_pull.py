@@ -23,7 +23,6 @@ from bigflow_backend.image.oci import (
     sha256_digest,
 )
 from bigflow_backend.image.registry import Registries, push_image
-from bigflow_backend.image.store import open_store
 from support.faulty_registry import faulty
 from support.oci_images import make_image, make_index, tar_of
 
@@ -38,19 +37,6 @@ if TYPE_CHECKING:
 
 _MEBIBYTE = 1 << 20
 _BLOB = "/blobs/sha256:"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[BlobStore]:
-    with open_store(tmp_path / "cache") as opened:
-        yield opened
-
-
-@pytest.fixture
-def empty_store(tmp_path: Path) -> Iterator[BlobStore]:
-    """The cache of another machine."""
-    with open_store(tmp_path / "elsewhere") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from bigflow_backend.errors import UserError
 from bigflow_backend.image.bases import read_base
 from bigflow_backend.image.registry import Access, Registries, push_image
 from bigflow_backend.image.registry.connection import Connection
-from bigflow_backend.image.store import open_store
 from support.oci_images import make_image
 from support.registry import started_registry
 
@@ -21,12 +20,6 @@ if TYPE_CHECKING:
 
     from bigflow_backend.image.store import BlobStore
     from support.registry import Registry
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[BlobStore]:
-    with open_store(tmp_path / "cache") as opened:
-        yield opened
 
 
 @pytest.fixture
