@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "support.airflow",
+    "support.caches",
     "support.containers",
     "support.distribution",
     "support.embedded",

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from bigflow_backend.image.store import BlobStore
 
+__all__ = ["empty_store", "store"]
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[BlobStore]:
