@@ -17,7 +17,15 @@ SOURCE = Path(__file__).parents[1] / "src"
 FLOORS = (
     {"errors", "reporting"},
     {"epoch", "settings", "staging", "version"},
-    {"settings_schema", "bigflow_project", "describe", "project", "setup_script"},
+    {
+        "settings_schema",
+        "bigflow_project",
+        "describe",
+        "project",
+        "setup_script",
+        "setup_source",
+        "setuptools_tables",
+    },
     {"dags", "image", "package"},
     {"build", "project_tests", "unittest_child"},
     {"", "console"},

@@ -1,9 +1,10 @@
-"""One frozen description of a project, read from its files without running any of them."""
+"""One frozen description of a project, read from its files."""
 
 from __future__ import annotations
 
-import ast
+import dataclasses
 import keyword
+import re
 import sys
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.errors import UserError
 from bigflow_backend.settings import Settings, read_table
+from bigflow_backend.setup_source import SetupScript, read_setup_script
+from bigflow_backend.setuptools_tables import VERSION_KEY, dynamic_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,22 +31,10 @@ __all__ = ["BACKENDS", "Project", "SetupScript", "find_project", "read_project"]
 BACKENDS = ("bigflow_backend", "bigflow.build.meta")
 """The build backends of a project: ours, and the name that BigFlow's had."""
 
-_SETUP_SCRIPTS = ("project_setup.py", "setup.py")
+_TABLES = ("build-system", "project", "bigflow-project", "tool")
 
-
-@dataclass(frozen=True)
-class SetupScript:
-    """What ``project_setup.py`` says in so many words; it is parsed, not run."""
-
-    path: Path
-    project_name: str | None
-    """``PROJECT_NAME = "..."``"""
-    name: str | None
-    """The ``name`` in the call of ``setup()``."""
-    version: str | None
-    """The ``version`` in the call of ``setup()``."""
-    computes_version: bool = False
-    """Whether that is an expression, which only running the script gives a value."""
+# https://packaging.python.org/en/latest/specifications/name-normalization/#name-format
+_NAME = re.compile(r"[A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9]", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -76,6 +67,10 @@ class Project:
                 return str(version), f"pyproject.toml [{table}] version"
         if self.setup_script is not None and self.setup_script.version is not None:
             return self.setup_script.version, f"{self.setup_script.path.name} version"
+        if "version" in self.pyproject.get("project", {}).get("dynamic", []):
+            version = dynamic_version(self.root, self.source, self.pyproject)
+            if version is not None:
+                return version, VERSION_KEY
         return None
 
     @cached_property
@@ -89,17 +84,9 @@ class Project:
         return project_version(
             self.root,
             distribution=self.name,
-            static=self.static_version or self._computed_version(),
+            static=self.static_version,
             settings=self.settings.version,
         )
-
-    def _computed_version(self) -> tuple[str, str] | None:
-        if self.setup_script is None or not self.setup_script.computes_version:
-            return None
-        from bigflow_backend.setup_script import computed_version
-
-        version = computed_version(self.setup_script.path)
-        return (version, f"{self.setup_script.path.name} version") if version else None
 
     @property
     def resources(self) -> Path:
@@ -152,12 +139,15 @@ def find_project(start: Path) -> Project:
 def read_project(root: Path) -> Project:
     """The project in the directory ``root``.
 
+    None of its files is run, but for a setup script that computes its name or version: only
+    running it tells them, and it runs in a child.
+
     :raises UserError: for files that cannot be read, settings that are wrong, or a project that
         names no main package.
     """
     root = root.resolve()
     pyproject = _read_pyproject(root / "pyproject.toml")
-    script = _read_setup_script(root)
+    script = _read_setup_script(root, pyproject)
     settings = read_table(
         Settings,
         pyproject.get("tool", {}).get("bigflow", {}),
@@ -167,9 +157,10 @@ def read_project(root: Path) -> Project:
     source = _source_directory(root, settings)
     packages = _packages(root, source, script, settings, pyproject)
     name = _stated_name(script, pyproject) or packages[0]
+    _check_name(name)
     return Project(
         root=root,
-        name=str(name),
+        name=name,
         package=packages[0],
         packages=packages,
         source=source,
@@ -178,6 +169,14 @@ def read_project(root: Path) -> Project:
         settings=settings,
         output=root,
     )
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"{name!r} is no name of a distribution",
+            hint="use letters, digits, '-', '_' and '.', with a letter or a digit at both ends",
+        )
 
 
 def _stated_name(script: SetupScript | None, pyproject: Mapping[str, Any]) -> str | None:
@@ -189,8 +188,11 @@ def _stated_name(script: SetupScript | None, pyproject: Mapping[str, Any]) -> st
 def _is_project(directory: Path) -> bool:
     if (directory / "project_setup.py").is_file():
         return True
-    if not (directory / "pyproject.toml").is_file():
-        return False
+    # BigFlow's name of it, which setuptools' projects have, too.
+    if (directory / "setup.py").is_file():
+        script = read_setup_script(directory)
+        if script is not None and script.imports_bigflow:
+            return True
     pyproject = _read_pyproject(directory / "pyproject.toml")
     return (
         "bigflow" in pyproject.get("tool", {})
@@ -210,78 +212,35 @@ def _read_pyproject(path: Path) -> dict[str, Any]:
         parsed: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"pyproject.toml is not TOML: {error}", hint="mend that line") from error
+    for name in _TABLES:
+        if not isinstance(parsed.get(name, {}), dict):
+            raise UserError(
+                f"pyproject.toml: {name} must be a table, not {parsed[name]!r}",
+                hint=f"write it as [{name}], with its keys below",
+            )
+    dynamic = parsed.get("project", {}).get("dynamic", [])
+    if not isinstance(dynamic, list):
+        raise UserError(
+            f"pyproject.toml: [project] dynamic must be a list of strings, not {dynamic!r}",
+            hint='write it as dynamic = ["version"]',
+        )
     return parsed
 
 
-def _read_setup_script(root: Path) -> SetupScript | None:
-    path = next((p for n in _SETUP_SCRIPTS if (p := root / n).is_file()), None)
-    if path is None:
-        return None
-    try:
-        tree = ast.parse(path.read_bytes(), filename=str(path))
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None)
-        where = f"{path.name}, line {line}" if line else path.name
-        raise UserError(f"{where}: {error.args[0]}", hint="mend that line") from error
-    constants = _constants(tree)
-    keywords = _setup_keywords(tree, constants)
-    return SetupScript(
-        path=path,
-        project_name=constants.get("PROJECT_NAME"),
-        name=keywords.get("name"),
-        version=keywords.get("version"),
-        computes_version="version" in keywords and keywords["version"] is None,
+def _read_setup_script(root: Path, pyproject: Mapping[str, Any]) -> SetupScript | None:
+    """The setup script; it is run, in a child, only where that alone tells name or version."""
+    script = read_setup_script(root)
+    if script is None or not script.computes:
+        return script
+    tables = [pyproject.get(name, {}) for name in ("project", "bigflow-project")]
+    if all(any(table.get(key) is not None for table in tables) for key in ("name", "version")):
+        return script
+    from bigflow_backend.setup_script import computed_keywords
+
+    computed = computed_keywords(script.path)
+    return dataclasses.replace(
+        script, name=computed.get("name"), version=computed.get("version"), computes=False
     )
-
-
-def _constants(tree: ast.Module) -> dict[str, str]:
-    """The module-level names that are bound to a string."""
-    found: dict[str, str] = {}
-    for node in tree.body:
-        if isinstance(node, ast.Assign):
-            targets, value = node.targets, node.value
-        elif isinstance(node, ast.AnnAssign) and node.value is not None:
-            targets, value = [node.target], node.value
-        else:
-            continue
-        if isinstance(value, ast.Constant) and isinstance(value.value, str):
-            found.update({t.id: value.value for t in targets if isinstance(t, ast.Name)})
-    return found
-
-
-def _setup_keywords(tree: ast.Module, constants: Mapping[str, str]) -> dict[str, str | None]:
-    """The keywords of the call of ``setup()``: strings, or None for what is no literal one."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and _called(node) in _SETUP_FUNCTIONS:
-            found: dict[str, str | None] = {
-                str(keyword.arg): _string(keyword.value, constants) for keyword in node.keywords
-            }
-            if node.args:
-                found["name"] = _string(node.args[0], constants)
-            return found
-    return {}
-
-
-def _string(value: ast.expr, constants: Mapping[str, str]) -> str | None:
-    """The string that an expression stands for, where it is one or the name of one."""
-    if isinstance(value, ast.Name):
-        return constants.get(value.id)
-    if isinstance(value, ast.Constant) and isinstance(value.value, str):
-        return value.value
-    return None
-
-
-_SETUP_FUNCTIONS = ("setup", "default_project_setup", "auto_configuration")
-"""Ours, and those of BigFlow's setup scripts, which take the name as their first argument."""
-
-
-def _called(call: ast.Call) -> str:
-    function = call.func
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
 
 
 def _source_directory(root: Path, settings: Settings) -> Path:

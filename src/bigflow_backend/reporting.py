@@ -48,5 +48,14 @@ def reported() -> Iterator[None]:
         raise SystemExit(1) from error
     except AlreadyToldError as error:
         raise SystemExit(1) from error
+    except Warning as warning:  # `python -W error`: the user wants it to be one
+        print_error(UserError(_first_sentence(warning), hint="it is a warning without -W error"))
+        raise SystemExit(1) from warning
     finally:
         warnings.formatwarning = plain
+
+
+def _first_sentence(warning: Warning) -> str:
+    """The first line of a warning that says something: setuptools draws frames around its own."""
+    lines = (line.strip(" !*") for line in str(warning).splitlines())
+    return next((line for line in lines if line), type(warning).__name__)

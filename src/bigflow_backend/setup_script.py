@@ -18,9 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["captured", "computed_version", "run_setup_script"]
+__all__ = [
+    "captured",
+    "computed_keywords",
+    "in_a_line",
+    "no_bytecode",
+    "place_in",
+    "print_keywords",
+    "run_setup_script",
+]
 
-_CHILD = "import sys, bigflow_backend.setup_script as s; s.print_version(sys.argv[1])"
+_CHILD = "import sys, bigflow_backend.setup_script as s; s.print_keywords(sys.argv[1])"
 
 _calls: ContextVar[list[dict[str, Any]] | None] = ContextVar("setup_calls", default=None)
 
@@ -50,12 +58,10 @@ def run_setup_script(script: Path) -> dict[str, Any]:
         raise
     except SystemExit as error:
         if error.code not in {None, 0}:
-            raise UserError(
-                f"{script.name} exited with {error.code!r}", hint="let it call setup() and end"
-            ) from error
+            raise _exited(script, error) from error
     except Exception as error:  # whatever a user's script raises is the user's to mend
         raise UserError(
-            f"{_place(script, error)}: {type(error).__name__}: {error}",
+            f"{place_in(script, error)}: {in_a_line(error)}",
             hint=f"mend {script.name}; `python {script.name} --version` shows the traceback",
         ) from error
     finally:
@@ -68,8 +74,8 @@ def run_setup_script(script: Path) -> dict[str, Any]:
     return calls[0]
 
 
-def computed_version(script: Path) -> str | None:
-    """The version that ``script`` passes to ``setup()``, where only running it tells; in a child.
+def computed_keywords(script: Path) -> dict[str, str]:
+    """The name and the version that ``script`` passes to ``setup()``; it is run in a child.
 
     :raises AlreadyToldError: when the script fails.
     """
@@ -81,8 +87,21 @@ def computed_version(script: Path) -> str | None:
     )
     if done.returncode:
         raise AlreadyToldError
-    version = json.loads(done.stdout.splitlines()[-1])["version"]
-    return None if version is None else str(version)
+    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _exited(script: Path, error: SystemExit) -> UserError:
+    said = str(error.code)
+    if said.startswith("usage: "):
+        return UserError(
+            f"{script.name} calls the setup() of setuptools",
+            hint="from bigflow_backend import setup: it takes the same keywords",
+        )
+    return UserError(
+        f"{script.name} exited: {said.splitlines()[0] if said else repr(said)}",
+        hint="let it call setup() and end",
+    )
 
 
 @contextlib.contextmanager
@@ -90,18 +109,35 @@ def _as_main(script: Path) -> Iterator[None]:
     # setuptools.build_meta leaves the project's directory off sys.path, so that a setup script
     # cannot import its neighbours: https://github.com/pypa/setuptools/issues/4764
     path, argv, directory = list(sys.path), list(sys.argv), os.getcwd()  # noqa: PTH109
-    bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # no __pycache__ there
     sys.path.insert(0, os.fspath(script.parent))
     sys.argv = [os.fspath(script)]
     os.chdir(script.parent)
     try:
-        yield
+        with no_bytecode():
+            yield
     finally:
         os.chdir(directory)
-        sys.path[:], sys.argv, sys.dont_write_bytecode = path, argv, bytecode
+        sys.path[:], sys.argv = path, argv
 
 
-def _place(script: Path, error: Exception) -> str:
+@contextlib.contextmanager
+def no_bytecode() -> Iterator[None]:
+    """What is imported in the block, from the project, leaves no ``__pycache__`` there."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
+
+
+def in_a_line(error: BaseException) -> str:
+    """What an error of a user's script says, without the rest of its lines."""
+    said = str(error).strip()
+    return f"{type(error).__name__}: {said.splitlines()[0]}" if said else type(error).__name__
+
+
+def place_in(script: Path, error: BaseException) -> str:
+    """Where in ``script`` an error arose: its name and, where one can be told, the line."""
     if isinstance(error, SyntaxError) and error.filename == os.fspath(script):
         return f"{script.name}, line {error.lineno}"
     lines = [
@@ -112,11 +148,13 @@ def _place(script: Path, error: Exception) -> str:
     return f"{script.name}, line {lines[-1]}" if lines else script.name
 
 
-def print_version(script: str) -> None:
-    """What the child of ``computed_version`` does."""
+def print_keywords(script: str) -> None:
+    """What the child of ``computed_keywords`` does."""
     from pathlib import Path
 
     from bigflow_backend.reporting import reported
 
     with reported():
-        print(json.dumps({"version": run_setup_script(Path(script)).get("version")}, default=str))
+        keywords = run_setup_script(Path(script))
+        found = {k: str(keywords[k]) for k in ("name", "version") if keywords.get(k) is not None}
+        print(json.dumps(found))

@@ -28,6 +28,7 @@ _PYPROJECT = """\
 requires = ["bigflow-backend"]
 build-backend = "bigflow_backend"
 """
+_PROJECT = _PYPROJECT + "[project]\nname = 'pipelines'\ndynamic = ['version']\n"
 
 
 # Root reads everything; without its capabilities it is a user like any other.
@@ -279,6 +280,129 @@ CASES = [
         "",
         environment={"BIGFLOW_VERSION": "2.0"},
     ),
+    *(
+        Case(
+            f"{name} is no table",
+            {"pyproject.toml": f'{name} = "x"\n'},
+            f"pyproject.toml: {name} must be a table, not 'x'",
+            f"write it as [{name}]",
+        )
+        for name in ("project", "bigflow-project", "tool", "build-system")
+    ),
+    Case(
+        "dynamic is no list",
+        {"pyproject.toml": _PYPROJECT + "[project]\nname = 'pipelines'\ndynamic = 'version'\n"},
+        "[project] dynamic must be a list of strings, not 'version'",
+        'dynamic = ["version"]',
+    ),
+    Case(
+        "dependencies is no list",
+        {"pyproject.toml": _PROJECT + "dependencies = 'six'\n"},
+        "pyproject.toml or setup.cfg: invalid pyproject.toml config: `project.dependencies`",
+        "must be array",
+    ),
+    Case(
+        "a name that is none",
+        {"project_setup.py": _SETUP.format("").replace("name=PROJECT_NAME", "name='my rides!'")},
+        "'my rides!' is no name of a distribution",
+        "use letters, digits",
+    ),
+    Case(
+        "two versions",
+        {
+            "pyproject.toml": _PYPROJECT + "[project]\nname = 'pipelines'\nversion = '1.2.0'\n",
+            "project_setup.py": _SETUP.format("version='2.0'"),
+        },
+        "the version is '2.0' by version in project_setup.py, and '1.2.0' by pyproject.toml",
+        "keep one of the two",
+    ),
+    Case(
+        "a version in setup.cfg",
+        {"setup.cfg": "[metadata]\nversion = 2.0\n"},
+        "the version is '2.0' by setup.cfg [metadata], and '1.2.0' otherwise",
+        "remove version from setup.cfg",
+    ),
+    Case(
+        "setup.cfg that cannot be parsed",
+        {"setup.cfg": "[metadata\n"},
+        "pyproject.toml or setup.cfg: File contains no section headers",
+        "setup.cfg",
+    ),
+    Case(
+        "dependencies in setup.cfg",
+        {
+            "setup.cfg": "[options]\ninstall_requires = six\n",
+            "resources/requirements.txt": "packaging\n",
+        },
+        "state the dependencies differently: only one of them has six",
+        "keep resources/requirements.txt",
+    ),
+    Case(
+        "dependencies of setuptools' dynamic table",
+        {
+            "pyproject.toml": _PROJECT.replace("'version'", "'version', 'dependencies'")
+            + "[tool.setuptools.dynamic]\ndependencies = { file = 'base.txt' }\n",
+            "base.txt": "six\n",
+            "resources/requirements.txt": "packaging\n",
+        },
+        "state the dependencies differently: only one of them has packaging, six",
+        "keep resources/requirements.txt",
+    ),
+    *(
+        Case(
+            f"{key} in [tool.setuptools]",
+            {"pyproject.toml": _PROJECT + f"[tool.setuptools]\n{toml}\n", "other/__init__.py": ""},
+            f"setup.cfg or [tool.setuptools] in pyproject.toml sets {key}, which is not",
+            hint,
+        )
+        for key, toml, hint in (
+            ("packages", "packages = ['other']", "[tool.bigflow] packages"),
+            ("package_dir", "package-dir = { '' = 'src' }", "source-directory"),
+            ("package_data", "package-data = { pipelines = ['*.sql'] }", "resources/"),
+            ("data_files", "data-files = { etc = ['a.sql'] }", "resources/"),
+            ("py_modules", "py-modules = ['helpers']", "move the modules into the package"),
+        )
+    ),
+    Case(
+        "a readme that is not there",
+        {"pyproject.toml": _PROJECT + "readme = 'README.md'\n"},
+        "pyproject.toml takes metadata from README.md, and there is no such file",
+        "create it",
+    ),
+    Case(
+        "a version's attribute that is computed",
+        {
+            "pyproject.toml": _PROJECT
+            + "[tool.setuptools.dynamic]\nversion = { attr = 'pipelines.__version__' }\n",
+            "pipelines/__init__.py": "__version__ = '.'.join('12')\n",
+        },
+        "[tool.setuptools.dynamic] version is pipelines.__version__, which no module states",
+        'write __version__ = "1.2.0"',
+    ),
+    Case(
+        "an entry point that is none",
+        {"project_setup.py": _SETUP.format("entry_points={'console_scripts': ['a b']}")},
+        "project_setup.py: entry_points: ",
+        "mend that entry",
+    ),
+    Case(
+        "a keyword of another type",
+        {"project_setup.py": _SETUP.format("extras_require={'db': ['six>>1']}")},
+        "project_setup.py: extras_require: 'extras_require' must be a dictionary whose",
+        "mend that entry",
+    ),
+    Case(
+        "a command that is none",
+        {"project_setup.py": _SETUP.format("cmdclass={'build_py': 'mine'}")},
+        "cmdclass['build_py'] is 'mine', which is no command",
+        "setuptools.Command",
+    ),
+    Case(
+        "the setup() of setuptools",
+        {"project_setup.py": _SETUP.format("").replace("bigflow_backend", "setuptools")},
+        "project_setup.py calls the setup() of setuptools",
+        "from bigflow_backend import setup",
+    ),
     Case(
         "a [project] that setuptools refuses",
         {
@@ -336,11 +460,13 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
     [
         ({"editable-mode": "strict"}, "did you mean 'editable_mode'?"),
         ({"editable_mode": "stric"}, "did you mean 'strict'?"),
+        ({"editable_mode": ["strict"]}, "config setting editable_mode is ['strict']"),
+        ({"--build-option": "'--quiet"}, "No closing quotation"),
         ({"--build-option": "--no-such-option"}, "option --no-such-option not recognized"),
     ],
 )
 def test_config_settings_are_checked(
-    tmp_path: Path, settings: dict[str, str], message: str
+    tmp_path: Path, settings: dict[str, object], message: str
 ) -> None:
     project = write_project(tmp_path / "project")
     with pytest.raises(HookFailedError) as caught:

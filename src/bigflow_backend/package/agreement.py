@@ -8,14 +8,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.errors import UserError
+from bigflow_backend.package.metadata import referenced_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import TypeGuard
+
+    from setuptools import Distribution
 
     from bigflow_backend.package.requirements import Requirements
     from bigflow_backend.project import Project
 
-__all__ = ["check_agreement"]
+__all__ = ["LAYOUT", "check_agreement", "check_configuration"]
+
+LAYOUT = {
+    "data_files": "move the files to resources/",
+    "package_data": "move the files to resources/",
+    "include_package_data": "move the files to resources/",
+    "py_modules": "move the modules into the package",
+    "package_dir": "name the directory in [tool.bigflow] source-directory",
+    "packages": "name the top-level packages in [tool.bigflow] packages",
+}
+"""Keywords of setup() that would put other files into the wheel than the layout says; and what to
+do instead."""
 
 _FIELDS = {
     "description": "description",
@@ -46,10 +61,20 @@ def check_agreement(
         setup() that [project] makes void.
     """
     table = project.pyproject.get("project")
+    for name, advice in LAYOUT.items():
+        if keywords.get(name):
+            raise UserError(f"setup() passes {name}, which is not the layout's", hint=advice)
     script = project.setup_script.path.name if project.setup_script else "project_setup.py"
+    for name in referenced_files(project.pyproject):
+        if not (project.root / name).is_file():
+            raise UserError(
+                f"pyproject.toml takes metadata from {name}, and there is no such file",
+                hint="create it, or remove the entry",
+            )
+    _check_version(project, keywords, script)
     if table is not None:
         _check_name(table, keywords, script)
-        _check_version(table)
+        _check_version_is_there(table)
         for keyword, field in _FIELDS.items():
             if keywords.get(keyword):
                 _check_field(table, field, keywords[keyword], f"{keyword} in {script}")
@@ -64,7 +89,25 @@ def _check_name(table: Mapping[str, Any], keywords: Mapping[str, Any], script: s
         raise _differ("the name", repr(ours), f"name in {script}", repr(theirs), "name")
 
 
-def _check_version(table: Mapping[str, Any]) -> None:
+def _check_version(project: Project, keywords: Mapping[str, Any], script: str) -> None:
+    from packaging.version import InvalidVersion, Version
+
+    passed, static = keywords.get("version"), project.static_version
+    if passed is None or static is None:
+        return
+    try:
+        same = Version(str(passed)) == Version(static[0])
+    except InvalidVersion:
+        same = str(passed) == static[0]
+    if not same:
+        raise UserError(
+            f"the version is {str(passed)!r} by version in {script}, and {static[0]!r} by "
+            f"{static[1]}",
+            hint="keep one of the two",
+        )
+
+
+def _check_version_is_there(table: Mapping[str, Any]) -> None:
     if "version" not in table and "version" not in table.get("dynamic", []):
         raise UserError(
             "pyproject.toml: [project] has neither a version nor a dynamic one",
@@ -99,7 +142,8 @@ def _check_dependencies(
     passed = keywords.get("install_requires")
     if isinstance(passed, str):
         passed = passed.splitlines()
-    if stated is not None and exists:
+    # What is no list of strings, setuptools refuses by its key.
+    if _is_strings(stated) and exists:
         _check_same(stated, requirements.specifiers, "dependencies", f"[project] and {file}")
     if passed and exists:
         _check_same(passed, requirements.specifiers, "dependencies", f"{script} and {file}")
@@ -108,6 +152,52 @@ def _check_dependencies(
             f"{script} passes install_requires, and there is no {file}",
             hint=f"write the dependencies into {file}, where the image finds them, too",
         )
+
+
+def _is_strings(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def check_configuration(
+    project: Project,
+    distribution: Distribution,
+    packages: Iterable[str],
+    requirements: Requirements,
+) -> None:
+    """Checks what setup.cfg and [tool.setuptools] of pyproject.toml made of the distribution.
+
+    :raises UserError: for another name, version or dependencies than the project's, and for what
+        would put other files into the wheel than the layout says.
+    """
+    metadata = distribution.get_option_dict("metadata")  # setup.cfg; `name = x` and the like
+    for key, ours in (("name", project.name), ("version", project.version.text)):
+        _, said = metadata.get(key, (None, ours))
+        if said != ours:
+            raise UserError(
+                f"the {key} is {said!r} by setup.cfg [metadata], and {ours!r} otherwise",
+                hint=f"remove {key} from setup.cfg",
+            )
+    passed: Any = distribution
+    _, lines = distribution.get_option_dict("options").get("install_requires", (None, ""))
+    stated = [*(passed.install_requires or ()), *(s.strip() for s in lines.splitlines())]
+    if project.requirements.is_file():
+        places = f"[project], setup.cfg and resources/{project.requirements.name}"
+        _check_same(filter(None, stated), requirements.specifiers, "dependencies", places)
+    source = project.source.relative_to(project.root).as_posix()
+    found = {
+        "package_dir": (passed.package_dir or {}) != ({} if source == "." else {"": source}),
+        "packages": sorted(passed.packages or ()) != sorted(packages),
+        "package_data": bool(passed.package_data),
+        "data_files": bool(passed.data_files),
+        "py_modules": bool(passed.py_modules),
+    }
+    for name, differs in found.items():
+        if differs:
+            raise UserError(
+                f"setup.cfg or [tool.setuptools] in pyproject.toml sets {name}, which is not the "
+                "layout's",
+                hint=LAYOUT[name],
+            )
 
 
 def _check_same(ours: Iterable[str], theirs: Iterable[str], what: str, places: str) -> None:

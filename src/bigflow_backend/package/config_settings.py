@@ -41,8 +41,8 @@ def read_config_settings(settings: Mapping[str, object] | None) -> ConfigSetting
     for key in given:
         if key not in _KEYS:
             raise UserError(f"unknown config setting {key!r}", hint=did_you_mean(key, _KEYS))
-    mode = given.get("editable_mode", "")
-    if mode not in {"", *_EDITABLE_MODES}:
+    mode = given.get("editable_mode") or ""
+    if not isinstance(mode, str) or mode not in {"", *_EDITABLE_MODES}:
         raise UserError(
             f"config setting editable_mode is {mode!r}",
             hint=did_you_mean(str(mode), _EDITABLE_MODES),
@@ -50,7 +50,7 @@ def read_config_settings(settings: Mapping[str, object] | None) -> ConfigSetting
     return ConfigSettings(
         build_options=_arguments("--build-option", given.get("--build-option")),
         global_options=_arguments("--global-option", given.get("--global-option")),
-        editable_mode=str(mode),
+        editable_mode=mode,
     )
 
 
@@ -58,7 +58,12 @@ def _arguments(key: str, value: object) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, str):
-        return tuple(shlex.split(value))
+        try:
+            return tuple(shlex.split(value))
+        except ValueError as error:
+            raise UserError(
+                f"config setting {key} is {value!r}: {error}", hint="close the quotation"
+            ) from error
     if isinstance(value, list) and all(isinstance(v, str) for v in value):
         return tuple(value)
     raise UserError(f"config setting {key} is {value!r}", hint="pass a string, once or repeatedly")

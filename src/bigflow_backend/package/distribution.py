@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.bigflow_project import modern_keywords
 from bigflow_backend.errors import UserError
-from bigflow_backend.package.agreement import check_agreement
+from bigflow_backend.package.agreement import check_agreement, check_configuration
 from bigflow_backend.package.requirements import Requirements, read_requirements
-from bigflow_backend.setup_script import run_setup_script
+from bigflow_backend.setup_script import no_bytecode, run_setup_script
+from bigflow_backend.setuptools_tables import dynamic_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,16 +23,6 @@ if TYPE_CHECKING:
     from bigflow_backend.project import Project
 
 __all__ = ["Loaded", "load_distribution", "without_notices"]
-
-_REFUSED = {
-    "data_files": "move the files to resources/",
-    "package_data": "move the files to resources/",
-    "include_package_data": "move the files to resources/",
-    "py_modules": "move the modules into the package",
-    "package_dir": "name the directory in [tool.bigflow] source-directory",
-    "packages": "name the top-level packages in [tool.bigflow] packages",
-}
-"""Keywords of setup() that would put other files into the wheel than the layout says."""
 
 _OWN_PATH_KEYWORDS = ("ext_modules", "libraries", "scripts", "headers")
 _OWN_PATH_COMMANDS = (
@@ -51,7 +41,6 @@ class Loaded:
 
     distribution: Distribution
     project: Project
-    """The project, with the version that its setup script states, if it computes one."""
     requirements: Requirements
     needs_setuptools: bool
     """Whether only setuptools' own ``bdist_wheel`` can build it: extension modules, scripts,
@@ -73,32 +62,26 @@ def load_distribution(
     if keywords is None:
         keywords = run_setup_script(script.path) if script is not None else {}
     keywords = {**modern_keywords(project.pyproject.get("bigflow-project", {})), **keywords}
-    if script is not None and script.computes_version:
-        version = keywords.get("version")
-        stated = dataclasses.replace(
-            script, version=None if version is None else str(version), computes_version=False
-        )
-        project = dataclasses.replace(project, setup_script=stated)
     return _load(project, content, keywords)
 
 
 def _load(project: Project, content: Content, keywords: Mapping[str, Any]) -> Loaded:
-    from setuptools import Distribution
+    from bigflow_backend.package.commands import resource_commands
 
-    for name, advice in _REFUSED.items():
-        if keywords.get(name):
-            raise UserError(f"setup() passes {name}, which is not the layout's", hint=advice)
     requirements = read_requirements(project.requirements)
     check_agreement(project, keywords, requirements)
-    distribution = Distribution(_setup_keywords(project, content, keywords, requirements))
-    _parse_configuration(distribution)
+    distribution = _distribution(project, _setup_keywords(project, content, keywords, requirements))
+    # The one that git or a variable gives, whatever [tool.setuptools.dynamic] says besides.
+    distribution.metadata.version = project.version.text
     if not _setuptools_takes_dependencies(project):
         # Neither given nor dynamic: requirements.txt counts, and setuptools would drop it.
         for holder in (distribution, distribution.metadata):
             setattr(holder, "install_requires", list(requirements.specifiers))  # noqa: B010
     # [project] turns this on, and plugins would then add whatever git tracks.
     distribution.include_package_data = False
-    own_commands = keywords.get("cmdclass") or {}
+    check_configuration(project, distribution, content.packages, requirements)
+    own_commands: Any = distribution.cmdclass
+    distribution.cmdclass = dict(resource_commands(project, own_commands))
     return Loaded(
         distribution=distribution,
         project=project,
@@ -112,9 +95,8 @@ def _setup_keywords(
     project: Project, content: Content, keywords: Mapping[str, Any], requirements: Requirements
 ) -> dict[str, Any]:
     """The keywords of setuptools' ``setup()`` for a project that passed ``keywords`` to ours."""
-    from bigflow_backend.package.commands import resource_commands
-
     source = project.source.relative_to(project.root).as_posix()
+    setuptools_reads_them = "dependencies" in dynamic_table(project.pyproject)
     return {
         "zip_safe": False,
         **keywords,
@@ -123,9 +105,8 @@ def _setup_keywords(
         "packages": list(content.packages),
         "package_dir": {} if source == "." else {"": source},
         "install_requires": list(requirements.specifiers)
-        if _setuptools_takes_dependencies(project)
+        if _setuptools_takes_dependencies(project) and not setuptools_reads_them
         else None,
-        "cmdclass": resource_commands(project, keywords.get("cmdclass") or {}),
     }
 
 
@@ -134,17 +115,57 @@ def _setuptools_takes_dependencies(project: Project) -> bool:
     return table is None or "dependencies" in {*table, *table.get("dynamic", [])}
 
 
-def _parse_configuration(distribution: Distribution) -> None:
-    from setuptools.errors import BaseError, InvalidConfigError
+def _distribution(project: Project, keywords: dict[str, Any]) -> Distribution:
+    """Setuptools' distribution, with what setup.cfg and pyproject.toml say."""
+    from setuptools import Distribution
 
+    script = project.setup_script.path.name if project.setup_script else "pyproject.toml"
     try:
-        distribution.parse_config_files()
-    except (BaseError, InvalidConfigError, ValueError, OSError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise UserError(
-            "pyproject.toml or setup.cfg: " + (lines[0] if lines else type(error).__name__),
-            hint=lines[1] if len(lines) > 1 else "mend that entry",
-        ) from error
+        distribution = Distribution(keywords)
+    except _refusals() as error:
+        raise _refused(f"{script}: {_culprit(keywords)}", error) from error
+    try:
+        with no_bytecode():  # [tool.setuptools.cmdclass] imports from the project
+            distribution.parse_config_files()
+    except _refusals() as error:
+        raise _refused("pyproject.toml or setup.cfg", error) from error
+    for name, command in distribution.cmdclass.items():
+        if not isinstance(command, type):
+            raise UserError(
+                f"cmdclass[{name!r}] is {command!r}, which is no command",
+                hint="pass a class derived from setuptools.Command",
+            )
+    return distribution
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What setuptools raises for metadata that it does not take."""
+    import configparser
+
+    from setuptools.errors import BaseError
+
+    # A value of another type than setuptools expects shows itself as a TypeError.
+    return BaseError, configparser.Error, ValueError, TypeError, OSError, ImportError
+
+
+def _culprit(keywords: Mapping[str, Any]) -> str:
+    """The keyword that setuptools refuses, which its message may not name."""
+    from setuptools import Distribution
+
+    for name, value in keywords.items():
+        try:
+            Distribution({name: value})
+        except _refusals():  # noqa: PERF203  (a build ends here)
+            return name
+    return "the keywords of setup()"
+
+
+def _refused(place: str, error: Exception) -> UserError:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return UserError(
+        f"{place}: {lines[0] if lines else type(error).__name__}",
+        hint=lines[1] if len(lines) > 1 else "mend that entry",
+    )
 
 
 @contextlib.contextmanager

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.errors import UserError
 from bigflow_backend.package.content import Member
+from bigflow_backend.setuptools_tables import dynamic_files
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from setuptools import Distribution
 
-__all__ = ["metadata_members", "write_metadata"]
+__all__ = ["metadata_members", "referenced_files", "write_metadata"]
 
 
 def write_metadata(distribution: Distribution, directory: Path) -> Path:
@@ -48,3 +51,17 @@ def metadata_members(dist_info_directory: Path) -> list[Member]:
         for path in sorted(dist_info_directory.rglob("*"))
         if path.is_file() and path.name != "RECORD"
     ]
+
+
+def referenced_files(pyproject: Mapping[str, Any]) -> Iterator[str]:
+    """The files that pyproject.toml reads metadata from, relative to the project."""
+    table = pyproject.get("project", {})
+    readme = table.get("readme")
+    for value in (
+        readme if isinstance(readme, str) else None,
+        readme.get("file") if isinstance(readme, dict) else None,
+        table["license"].get("file") if isinstance(table.get("license"), dict) else None,
+    ):
+        if isinstance(value, str):
+            yield value
+    yield from dynamic_files(pyproject)

@@ -20,13 +20,11 @@ from bigflow_backend.epoch import source_date_epoch
 from bigflow_backend.errors import UserError
 from bigflow_backend.package.config_settings import ConfigSettings
 from bigflow_backend.package.content import archive_name, check_syntax, project_content
-from bigflow_backend.package.metadata import write_metadata
+from bigflow_backend.package.metadata import referenced_files, write_metadata
 from bigflow_backend.package.wheel import load
 from bigflow_backend.staging import replaced_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from setuptools import Distribution
 
     from bigflow_backend.package.content import Content
@@ -90,7 +88,7 @@ def _files(project: Project, content: Content, distribution: Distribution) -> li
     names = {os.path.relpath(m.path, root) for m in content.members}
     names |= {n for n in (*_BUILD_FILES, *_READMES) if (project.root / n).is_file()}
     names |= set(getattr(distribution.metadata, "license_files", None) or ())
-    names |= set(_referenced_files(project))
+    names |= set(referenced_files(project.pyproject))
     for command in ("build_py", "build_ext", "build_clib", "build_scripts"):
         names |= _sources_of(distribution, command)
     names.discard("PKG-INFO")
@@ -110,24 +108,6 @@ def _sources_of(distribution: Distribution, command: str) -> set[str]:
     found: Any = distribution.get_command_obj(command)
     found.ensure_finalized()
     return set(found.get_source_files())
-
-
-def _referenced_files(project: Project) -> Iterable[str]:
-    """Files that pyproject.toml reads metadata from."""
-    table = project.pyproject.get("project", {})
-    readme = table.get("readme")
-    if isinstance(readme, dict):
-        readme = readme.get("file")
-    if isinstance(readme, str):
-        yield readme
-    licence = table.get("license")
-    if isinstance(licence, dict) and isinstance(licence.get("file"), str):
-        yield licence["file"]
-    for source in (
-        project.pyproject.get("tool", {}).get("setuptools", {}).get("dynamic", {}).values()
-    ):
-        files = source.get("file", []) if isinstance(source, dict) else []
-        yield from [files] if isinstance(files, str) else files
 
 
 def _apply_manifest(project: Project, names: frozenset[str]) -> set[str]:
