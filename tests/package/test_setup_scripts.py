@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 _CALL = 'setup(name="my-rides", version="3.4.0")'
 FORMS = {
     "plain": _CALL,
-    "under another name": f"import bigflow_backend as b
-go = b.setup
-{_CALL.replace('setup', 'go')}",
+    "under another name": "import bigflow_backend as b\ngo = b.setup\ngo"
+    + _CALL.removeprefix("setup"),
     "of the module": f"import bigflow_backend\nbigflow_backend.{_CALL}",
     "unpacked": 'about = dict(name="my-rides", version="3.4.0")\nsetup(**about)',
     "after another setup": """
