@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 
 __all__ = ["EmbeddedProject", "embedded_project", "make_sdist"]
 
+_PYPROJECT = """\
+[build-system]
+requires = ["bigflow-backend"]
+build-backend = "bigflow_backend"
+
+[project]
+name = "demo"
+"""
 # A build backend in the sdist itself: building takes nothing from anywhere.
 _BACKEND = """\
 import os, zipfile
@@ -115,7 +123,7 @@ def embedded_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Embedde
     make_wheel(wheels, "bigflow-backend", "0.1.0", {"bigflow/__main__.py": "print('ran')\n"})
     base = small_base(tmp_path / "base.tar", version=platform.python_version())
     project = EmbeddedProject(tmp_path / "project", base, wheels)
-    project.write({"demo/__init__.py": "", "project_setup.py": 'PROJECT_NAME = "demo"\n'})
+    project.write({"demo/__init__.py": "", "pyproject.toml": _PYPROJECT})
     project.require()
     return project
 

@@ -44,26 +44,28 @@ class _FirstThatCan:
         self, request: BuildRequest, *, tar: Path | None, stale: tuple[str, ...]
     ) -> Iterator[BuiltImage]:
         """See :class:`bigflow_backend.image.builder.Builder`."""
-        from bigflow_backend.image.embedded import CannotServeError, EmbeddedBuilder
+        from bigflow_backend.image.embedded import CannotServeError, EmbeddedBuilder, NoBaseError
 
         with contextlib.ExitStack() as stack:
             try:
                 built = stack.enter_context(EmbeddedBuilder().build(request, tar=tar, stale=stale))
                 request.say("the embedded builder made the image: its Dockerfile is standard")
             except CannotServeError as reason:
-                _check_engine(reason)
+                if isinstance(reason, NoBaseError):
+                    _check_engine(reason)
                 request.say(f"the Docker Engine builds the image: {reason.message}")
                 built = stack.enter_context(_PushingEngine().build(request, tar=tar, stale=stale))
             yield built
 
 
 def _check_engine(reason: UserError) -> None:
-    """Sees to it that the reason for needing an engine is told when there is none."""
+    """Tells that the base is missing, when there is no engine that might have it."""
     try:
         with reachable_engine(timeout=10):
-            pass
+            return
     except UserError as error:
-        raise UserError(reason.message, hint=f"{reason.hint}; here {error.message}") from reason
+        missing = error.message
+    raise UserError(reason.message, hint=f"{reason.hint}; here {missing}") from reason
 
 
 class _PushingEngine:

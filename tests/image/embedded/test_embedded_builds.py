@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
+import sys
 import sysconfig
 import tarfile
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +23,7 @@ import pytest
 from bigflow_backend.errors import UserError
 from bigflow_backend.image.dockerfile import STANDARD
 from bigflow_backend.image.embedded.base_system import USER
+from support.embedded import make_sdist
 from support.small_base import small_base
 
 if TYPE_CHECKING:
@@ -25,6 +31,13 @@ if TYPE_CHECKING:
 
 _MINOR = ".".join(platform.python_version_tuple()[:2])
 _TAG = f"cpython-{_MINOR.replace('.', '')}"
+_TESTS = Path(__file__).parents[2]
+_BUILD = """\
+import pathlib, sys
+from support.embedded import EmbeddedProject
+project = EmbeddedProject(pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3]))
+print(project.build().digest)
+"""
 _SITE = f"app/lib/python{_MINOR}/site-packages"
 
 
@@ -70,6 +83,51 @@ def _blobs(tmp_path: Path) -> dict[str, int]:
     return {p.name: p.stat().st_size for p in (tmp_path / "cache/blobs/sha256").iterdir()}
 
 
+def test_two_builds_at_once(embedded_project: EmbeddedProject, tmp_path: Path) -> None:
+    """Of two projects, with one cache that is empty: both come out as by themselves."""
+    projects = []
+    for name in ("one", "two"):
+        root = tmp_path / name
+        shutil.copytree(embedded_project.root, root)
+        projects.append(dataclasses.replace(embedded_project, root=root))
+    with ThreadPoolExecutor(2) as pool:
+        images = list(pool.map(lambda project: project.build(), projects))
+    assert images[0].digest == images[1].digest == embedded_project.build().digest
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_build_that_is_stopped(
+    embedded_project: EmbeddedProject, tmp_path: Path, number: signal.Signals
+) -> None:
+    """It is stopped while a dependency is being built: the last image stays, and the next works."""
+    before = embedded_project.build()
+    assert before.tar is not None
+    content = before.tar.read_bytes()
+    started = tmp_path / "started"
+    waits = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(600)"
+    sdist = make_sdist(embedded_project.wheels, "slow", "1.0", before=waits)
+    embedded_project.require("slow")
+    child = subprocess.Popen(
+        [
+            sys.executable, "-c", _BUILD,
+            embedded_project.root, embedded_project.base, embedded_project.wheels,
+        ],
+        env={**os.environ, "PYTHONPATH": str(_TESTS)},
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    while not started.exists():
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(0.01)
+            pytest.fail("the build ended too early")
+    os.killpg(child.pid, number)
+    assert child.wait() != 0
+    assert before.tar.read_bytes() == content
+    sdist.unlink()
+    embedded_project.require()
+    assert embedded_project.build().digest == before.digest
+
+
 def test_the_same_bytes_elsewhere(
     embedded_project: EmbeddedProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,11 +161,6 @@ def test_another_user_gets_the_same_bytes(
     # A version that nobody has here: bytecode may differ from one build of Python to another.
     small_base(tmp_path / "base.tar", version="3.99.1")
     first = embedded_project.build()
-    program = (
-        "import sys, pathlib; from support.embedded import EmbeddedProject;"
-        "p = EmbeddedProject(pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3]));"
-        "print(p.build().digest)"
-    )
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
         shutil.copytree(embedded_project.root, work / "project")
@@ -115,11 +168,10 @@ def test_another_user_gets_the_same_bytes(
         shutil.copy(tmp_path / "base.tar", work / "base.tar")
         for path in (work, *work.rglob("*")):
             shutil.chown(path, "nobody")
-        tests = Path(__file__).parents[2]
-        packages = [tests, tests.parent / "src", sysconfig.get_path("purelib")]
+        packages = [_TESTS, _TESTS.parent / "src", sysconfig.get_path("purelib")]
         base = f"docker-archive:{work}/base.tar"
         done = subprocess.run(
-            [python, "-c", program, work / "project", base, work / "wheels"],
+            [python, "-c", _BUILD, work / "project", base, work / "wheels"],
             env={
                 **os.environ,
                 "BIGFLOW_CACHE": str(work / "cache"),

@@ -80,8 +80,10 @@ def both(
     for name, text in {
         "Dockerfile": STANDARD.read_text(),
         "demo/__init__.py": "",
-        "project_setup.py": 'PROJECT_NAME = "demo"\n',
-        "pyproject.toml": '[project]\nname = "demo"\nurls.Source = "https://example.com/demo"\n',
+        "pyproject.toml": (
+            '[build-system]\nrequires = []\nbuild-backend = "bigflow_backend"\n'
+            '[project]\nname = "demo"\nurls.Source = "https://example.com/demo"\n'
+        ),
         "resources/requirements.txt": "bigflow-backend\nlibrary\n-r more.txt\n",
         # setuptools comes with the base image, whose version will do.
         "resources/more.txt": "requests==2.32.3  # old\nMarkupSafe\nsetuptools\n",

@@ -88,9 +88,19 @@ def test_auto_without_an_engine_tells_why_it_wants_one(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     embedded_project.write({"Dockerfile": "FROM scratch\n"})
+    with sockets_may_leak(), pytest.raises(UserError, match="no Docker Engine answers"):
+        embedded_project.build(builder="auto", base_image=None)
+    reason = "Dockerfile, line 1, is not as in the standard Dockerfile"
+    assert f"the Docker Engine builds the image: {reason}" in embedded_project.said
+
+
+def test_auto_without_a_base_and_without_an_engine(
+    embedded_project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     with sockets_may_leak(), pytest.raises(UserError) as caught:
-        embedded_project.build(builder="auto")
-    assert caught.value.message == "Dockerfile, line 1, is not as in the standard Dockerfile"
+        embedded_project.build(builder="auto", base_image="oci:none")
+    assert "none" in caught.value.message
     assert "here no Docker Engine answers" in caught.value.hint
 
 

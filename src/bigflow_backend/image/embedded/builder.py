@@ -23,7 +23,7 @@ from bigflow_backend.image.embedded.base_system import base_system
 from bigflow_backend.image.embedded.dependencies import Resolver
 from bigflow_backend.image.embedded.output import loaded, save
 from bigflow_backend.image.embedded.project_layers import dependency_layer, project_layers
-from bigflow_backend.image.embedded.refusal import CannotServeError
+from bigflow_backend.image.embedded.refusal import CannotServeError, NoBaseError
 from bigflow_backend.image.embedded.standard import standard_dockerfile
 from bigflow_backend.image.engine import build_args
 from bigflow_backend.image.registry import Access, Registries, push_image
@@ -137,8 +137,8 @@ def _base(
     request: BuildRequest, name: str, store: BlobStore, registries: Registries
 ) -> oci.BaseImage:
     """
-    :raises CannotServeError: when it cannot be had: an engine may have it, if it was built there
-        and is in no registry; or when it cannot be built on.
+    :raises NoBaseError: when it cannot be had.
+    :raises CannotServeError: when it cannot be built on.
     """
     try:
         base = read_base(
@@ -149,7 +149,7 @@ def _base(
             registries=registries,
         )
     except UserError as error:
-        raise CannotServeError(error.message, hint=error.hint) from error
+        raise NoBaseError(error.message, hint=error.hint) from error
     if (base.config.get("config") or {}).get("OnBuild"):
         raise CannotServeError(f"the base image {base.reference} has ONBUILD instructions")
     return base

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bigflow_backend.errors import UserError
 
-__all__ = ["CannotServeError"]
+__all__ = ["CannotServeError", "NoBaseError"]
 
 
 class CannotServeError(UserError):
@@ -12,3 +12,7 @@ class CannotServeError(UserError):
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint or 'build it on a Docker Engine: builder = "engine"')
+
+
+class NoBaseError(CannotServeError):
+    """The base image cannot be had; an engine has it, if it was built there and pushed nowhere."""
