@@ -182,7 +182,10 @@ def demo(
     wheels = tmp_path / "wheels"
     make_wheel(wheels, "library", "3.1", {"library.py": ""})
     options = ImageOptions(
-        base_image=offline_base, find_links=(bigflow_wheels, wheels), export_tar=False
+        builder="engine",
+        base_image=offline_base,
+        find_links=(bigflow_wheels, wheels),
+        export_tar=False,
     )
     yield Demo(read_project(root), options, engine)
     for image in engine.images.list(_REPOSITORY):
