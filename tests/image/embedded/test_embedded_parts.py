@@ -303,7 +303,13 @@ def test_pips_indexes_are_told_to_uv(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert found.no_index
     (tmp_path / "uv.toml").write_text('[[index]]\nurl = "https://uv.example.com/simple"\n')
     assert configured_indexes(tmp_path).environment == {}
-    (tmp_path / "uv.toml").unlink()
+    (tmp_path / "uv.toml").write_text('prerelease = "allow"  # no index\n')
+    assert configured_indexes(tmp_path).environment != {}
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.uv.pip]\nindex-url = "https://uv.example.com"\n'
+    )
+    assert configured_indexes(tmp_path).environment == {}
+    (tmp_path / "pyproject.toml").unlink()
     monkeypatch.setenv("UV_INDEX_URL", "https://uv.example.com/simple")
     assert configured_indexes(tmp_path).environment == {}
 

@@ -11,16 +11,22 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 __all__ = ["Indexes", "configured_indexes"]
 
 _UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
+_UV_KEYS = {"index", "index-url", "extra-index-url", "no-index", "find-links"}
 _SECTIONS = ("global", "install")
 
 
@@ -67,18 +73,22 @@ def configured_indexes(project: Path) -> Indexes:
 
 
 def _uv_files_name_an_index(project: Path) -> bool:
-    # https://docs.astral.sh/uv/concepts/configuration-files/
+    """https://docs.astral.sh/uv/concepts/configuration-files/"""
     home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    files = [project / "uv.toml", home / "uv" / "uv.toml", Path("/etc/uv/uv.toml")]
-    for path in files:
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError):
-            continue
-        if "index" in text or "find-links" in text:
-            return True
-    pyproject = project / "pyproject.toml"
-    return pyproject.is_file() and "[[tool.uv.index]]" in pyproject.read_text("utf-8")
+    pyproject = _toml(project / "pyproject.toml").get("tool", {}).get("uv", {})
+    tables = [
+        pyproject,
+        *map(_toml, (project / "uv.toml", home / "uv" / "uv.toml", Path("/etc/uv/uv.toml"))),
+    ]
+    keys = {key for table in tables for key in (*table, *table.get("pip", {}))}
+    return any(key in _UV_KEYS for key in keys)
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}  # uv itself says what is wrong with it
 
 
 def _pip_configuration() -> Mapping[str, str]:
