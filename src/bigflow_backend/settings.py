@@ -74,6 +74,10 @@ class ImageSettings:
     load: bool = False
     """Whether the embedded builder loads the image into the Docker Engine, too."""
 
+    insecure_registries: tuple[str, ...] = ()
+    """Registries, as ``"host:port"``, that the embedded builder speaks to without TLS; those on
+    this machine need not be named."""
+
     timeout: int = 3600
     """Seconds that a build may take in all."""
 

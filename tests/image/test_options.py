@@ -14,6 +14,7 @@ _TABLE = {
     "build-args": {"FLAVOUR": "x"},
     "context": ["models"],
     "export-tar": False,
+    "insecure-registries": ["registry.internal:5000"],
     "timeout": 10,
     "idle-timeout": 5,
 }
@@ -28,6 +29,7 @@ def test_settings_become_options() -> None:
         build_args={"FLAVOUR": "x"},
         context=("models",),
         export_tar=False,
+        insecure_registries=("registry.internal:5000",),
         timeout=10,
         idle_timeout=5,
     )

@@ -39,6 +39,8 @@ class ImageOptions:
     """Whether the image is pushed to its registry."""
     load: bool = False
     """Whether the embedded builder loads the image into the Docker Engine."""
+    insecure_registries: tuple[str, ...] = ()
+    """Registries that the embedded builder speaks to without TLS, as ``host:port``."""
     timeout: int = 3600
     """Seconds for the whole build."""
     idle_timeout: int = 900

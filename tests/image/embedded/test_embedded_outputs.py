@@ -59,6 +59,28 @@ def test_a_push_sends_what_is_new(embedded_project: EmbeddedProject, registry: R
     assert 0 < sent < 20_000
 
 
+def test_plain_http_only_where_it_is_told(
+    embedded_project: EmbeddedProject, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    # Linux takes this address to the machine itself, but it is not a loopback one.
+    address = registry.address.replace("localhost", "0.0.0.0")
+    repository = f"{address}/insecure/demo"
+    with pytest.raises(UserError, match=address):
+        embedded_project.build(repository=repository, push=True, timeout=1)
+    image = embedded_project.build(repository=repository, push=True, insecure_registries=(address,))
+    # What was pushed can be built on, by the same setting.
+    above = embedded_project.build(
+        base_image=image.tag, repository=repository, version="2", insecure_registries=(address,)
+    )
+    assert embedded_project.info(above)["base"]["digest"] == image.digest
+
+
+def test_an_insecure_registry_that_is_none(embedded_project: EmbeddedProject) -> None:
+    with pytest.raises(UserError, match="'http://r:1' is no name of a registry"):
+        embedded_project.build(insecure_registries=("http://r:1",))
+
+
 def test_a_registry_that_is_not_there(embedded_project: EmbeddedProject) -> None:
     embedded_project.build()
     before = {p: p.read_bytes() for p in (embedded_project.root / ".image").iterdir()}

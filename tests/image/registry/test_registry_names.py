@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bigflow_backend.errors import UserError
-from bigflow_backend.image.registry import Access, RemoteName, remote_name
+from bigflow_backend.image.registry import Access, RemoteName, registry_name, remote_name
 from bigflow_backend.image.registry.names import is_loopback
 
 _DIGEST = f"sha256:{'0123456789abcdef' * 4}"
@@ -63,6 +63,28 @@ def test_what_is_no_name(text: str) -> None:
 def test_what_is_on_this_machine(registry: str, *, expected: bool) -> None:
     assert is_loopback(registry) == expected
     assert Access().allows_plain_http(registry) == expected
+
+
+@pytest.mark.parametrize("text", ["registry.example.com", "registry:5000", "10.0.0.1", "docker.io"])
+def test_the_name_of_a_registry(text: str) -> None:
+    assert registry_name(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "http://registry:5000",
+        "registry.example.com/team",
+        "registry",
+        "Registry:x",
+        "a.b:",
+        "*",
+    ],
+)
+def test_what_is_no_name_of_a_registry(text: str) -> None:
+    with pytest.raises(UserError, match="is no name of a registry"):
+        registry_name(text)
 
 
 def test_plain_http_where_it_is_allowed() -> None:

@@ -26,7 +26,7 @@ from bigflow_backend.image.embedded.project_layers import dependency_layer, proj
 from bigflow_backend.image.embedded.refusal import CannotServeError, NoBaseError
 from bigflow_backend.image.embedded.standard import standard_dockerfile
 from bigflow_backend.image.engine import build_args
-from bigflow_backend.image.registry import Access, Registries, push_image
+from bigflow_backend.image.registry import Access, Registries, push_image, registry_name
 from bigflow_backend.image.store import open_store
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ class EmbeddedBuilder:
         del stale  # an engine's
         options, reference = request.options, request.reference
         access = Access(
+            plain_http=frozenset(map(registry_name, options.insecure_registries)),
             idle_timeout=min(options.idle_timeout, Access.idle_timeout),
             deadline=time.monotonic() + options.timeout,
         )

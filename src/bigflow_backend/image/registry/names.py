@@ -10,7 +10,7 @@ from bigflow_backend.errors import UserError
 from bigflow_backend.image.oci import is_digest
 from bigflow_backend.image.reference import image_reference
 
-__all__ = ["DOCKER_HUB", "RemoteName", "is_loopback", "remote_name"]
+__all__ = ["DOCKER_HUB", "RemoteName", "is_loopback", "registry_name", "remote_name"]
 
 DOCKER_HUB = "docker.io"
 
@@ -68,6 +68,22 @@ def remote_name(text: str) -> RemoteName:
     if registry == DOCKER_HUB and "/" not in path:
         path = f"library/{path}"  # where the official images stand, whose names have one part
     return RemoteName(registry, path, tag, digest or None)
+
+
+def registry_name(text: str) -> str:
+    """Reads the name of a registry, ``host[:port]``.
+
+    :raises UserError: when it is none.
+    """
+    try:
+        if remote_name(f"{text}/image").registry == text:
+            return text
+    except UserError:
+        pass
+    raise UserError(
+        f"{text!r} is no name of a registry",
+        hint="write its host and port alone, such as 'registry.internal:5000'",
+    )
 
 
 def is_loopback(registry: str) -> bool:
