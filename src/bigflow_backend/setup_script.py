@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import runpy
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import traceback
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.errors import AlreadyToldError, UserError
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "SetupCall",
     "captured",
     "computed_keywords",
     "in_a_line",
@@ -30,6 +33,7 @@ __all__ = [
 
 _CHILD = "import sys, bigflow_backend.setup_script as s; s.print_keywords(sys.argv[1])"
 
+_reads: ContextVar[list[str] | None] = ContextVar("files_read", default=None)
 _calls: ContextVar[list[dict[str, Any]] | None] = ContextVar("setup_calls", default=None)
 
 
@@ -42,17 +46,28 @@ def captured(keywords: Mapping[str, Any]) -> bool:
     return True
 
 
-def run_setup_script(script: Path) -> dict[str, Any]:
-    """The keywords with which ``script`` calls ``setup()``; nothing is built.
+@dataclass(frozen=True)
+class SetupCall:
+    """What running a setup script told."""
+
+    keywords: dict[str, Any]
+    """Those of its call of ``setup()``."""
+    files: frozenset[str]
+    """The files below its directory that it imported or read, by their absolute paths."""
+
+
+def run_setup_script(script: Path) -> SetupCall:
+    """Runs ``script`` up to its end, with a ``setup()`` that builds nothing.
 
     The script runs as ``__main__`` in its own directory, from which it can import.
 
     :raises UserError: when the script raises, or does not call ``setup()`` exactly once.
     """
     calls: list[dict[str, Any]] = []
+    read: list[str] = []
     token = _calls.set(calls)
     try:
-        with _as_main(script):
+        with _as_main(script), _reads_recorded(read):
             runpy.run_path(os.fspath(script), run_name="__main__")
     except UserError:
         raise
@@ -71,7 +86,9 @@ def run_setup_script(script: Path) -> dict[str, Any]:
             f"{script.name} called bigflow_backend.setup() {len(calls)} times, not once",
             hint='end it with: if __name__ == "__main__": setup(name=PROJECT_NAME)',
         )
-    return calls[0]
+    below = os.path.join(os.path.realpath(script.parent), "")  # noqa: PTH118  (ends with a slash)
+    used = {os.path.realpath(name) for name in (*read, *_files_of_modules())}
+    return SetupCall(calls[0], frozenset(name for name in used if name.startswith(below)))
 
 
 def computed_keywords(script: Path) -> dict[str, str]:
@@ -121,6 +138,40 @@ def _as_main(script: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _reads_recorded(read: list[str]) -> Iterator[None]:
+    """Adds to ``read`` the files that the block opens for reading."""
+    _install_audit_hook()
+    token = _reads.set(read)
+    try:
+        yield
+    finally:
+        _reads.reset(token)
+
+
+@functools.cache
+def _install_audit_hook() -> None:
+    # There is no taking it away again: https://docs.python.org/3/library/sys.html#sys.addaudithook
+    sys.addaudithook(_record_read)
+
+
+def _record_read(event: str, arguments: tuple[Any, ...]) -> None:
+    if event != "open":
+        return
+    found = _reads.get()
+    path, mode, _ = arguments
+    if found is not None and isinstance(path, str) and (mode is None or "r" in mode):
+        found.append(os.path.abspath(path))  # noqa: PTH100  (the directory may change afterwards)
+
+
+def _files_of_modules() -> Iterator[str]:
+    # A module that was imported before, or from its bytecode, is not opened.
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str):
+            yield file
+
+
+@contextlib.contextmanager
 def no_bytecode() -> Iterator[None]:
     """What is imported in the block, from the project, leaves no ``__pycache__`` there."""
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
@@ -155,6 +206,6 @@ def print_keywords(script: str) -> None:
     from bigflow_backend.reporting import reported
 
     with reported():
-        keywords = run_setup_script(Path(script))
+        keywords = run_setup_script(Path(script)).keywords
         found = {k: str(keywords[k]) for k in ("name", "version") if keywords.get(k) is not None}
         print(json.dumps(found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -66,8 +67,29 @@ CASES = [
         "D27 a link that leaves the project",
         {},
         "resources/passwd is a link that leaves the project, to /etc/passwd",
-        "copy the file",
+        "copy what it leads to",
         links={"resources/passwd": "/etc/passwd"},
+    ),
+    Case(
+        "resources/ is a link that leaves the project",
+        {"resources/requirements.txt": None},
+        "resources is a link that leaves the project, to /etc",
+        "copy what it leads to",
+        links={"resources": "/etc"},
+    ),
+    Case(
+        "the package is a link that leaves the project",
+        {"pipelines/__init__.py": None, "pipelines/workflow.py": None},
+        f"pipelines is a link that leaves the project, to {json.__path__[0]}",
+        "copy what it leads to",
+        links={"pipelines": json.__path__[0]},
+    ),
+    Case(
+        "resources is a file",
+        {"resources/requirements.txt": None},
+        "resources is no directory",
+        "make it one",
+        links={"resources": "pyproject.toml"},
     ),
     Case(
         "a link that leads nowhere",
@@ -80,7 +102,7 @@ CASES = [
         "a module that is a link out of the project",
         {},
         "pipelines/shared.py is a link that leaves the project",
-        "copy the file",
+        "copy what it leads to",
         links={"pipelines/shared.py": "/etc/hostname"},
     ),
     Case(
@@ -124,6 +146,18 @@ CASES = [
         "D33 a syntax error",
         {"pipelines/broken.py": "def f():\n    return (\n"},
         "pipelines/broken.py, line 2: '(' was never closed",
+        "mend the module",
+    ),
+    Case(
+        "a null byte",
+        {"pipelines/broken.py": "A = 1\n\0"},
+        "pipelines/broken.py: source code string cannot contain null bytes",
+        "mend the module",
+    ),
+    Case(
+        "an expression that Python cannot nest",
+        {"pipelines/broken.py": "A = " + "-" * 200_000 + "1\n"},
+        "pipelines/broken.py: it is nested too deeply",
         "mend the module",
     ),
     Case(
@@ -419,6 +453,8 @@ CASES = [
 def test_a_bad_project_is_told_and_left_alone(tmp_path: Path, case: Case) -> None:
     project = write_project(tmp_path / "project", case.files)
     for name, target in case.links.items():
+        if (project.root / name).is_dir():  # left empty by the case's files
+            (project.root / name).rmdir()
         (project.root / name).symlink_to(target)
     before = project.files()
     out = tmp_path / "out"

@@ -24,6 +24,7 @@ __all__ = [
     "Member",
     "archive_name",
     "check_syntax",
+    "is_junk",
     "project_content",
     "resource_members",
 ]
@@ -38,6 +39,7 @@ _JUNK_NAMES = {
     ".gitignore",
     ".ipynb_checkpoints",
 }
+_JUNK_BEGINNINGS = (".#",)  # Emacs locks a file by a link of that name that leads nowhere
 _JUNK_ENDINGS = (".pyc", ".pyo", "~", ".swp", ".swo")
 
 
@@ -88,7 +90,9 @@ def project_content(project: Project) -> Content:
     """
     walk = _PackageWalk(os.fspath(project.root))
     for package in project.packages:
-        walk.visit(os.fspath(project.source / package), package)
+        directory = os.fspath(project.source / package)
+        _refuse_escape(directory, walk.root)
+        walk.visit(directory, package)
     resources = resource_members(project)
     _refuse_resources_package(project)
     modules = tuple(sorted(walk.modules, key=lambda m: m.name))
@@ -106,9 +110,14 @@ def resource_members(project: Project) -> tuple[Member, ...]:
 
     :raises UserError: for a directory in it, or a link that leaves the project or leads nowhere.
     """
-    if not project.resources.is_dir():
-        return ()
     root = os.path.realpath(project.root)
+    if not project.resources.is_dir():
+        if os.path.lexists(project.resources):
+            raise UserError(
+                f"{project.resources} is no directory", hint="make it one, or remove it"
+            )
+        return ()
+    _refuse_escape(os.fspath(project.resources), root)
     return tuple(
         _member(entry, f"{project.package}/resources/{entry.name}", root)
         for entry in _entries(os.fspath(project.resources))
@@ -142,9 +151,10 @@ def check_syntax(modules: Iterable[Member]) -> None:
                 continue
             try:
                 compile(module.read(), module.path, "exec", dont_inherit=True)
-            except (SyntaxError, ValueError) as error:
-                line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
-                reason = error.msg if isinstance(error, SyntaxError) else str(error)
+            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+                number = getattr(error, "lineno", None)  # a null byte has none
+                line = f", line {number}" if number else ""
+                reason = getattr(error, "msg", str(error)) or "it is nested too deeply"
                 raise UserError(
                     f"{module.name}{line}: {reason}",
                     hint="mend the module; it could not be imported",
@@ -201,7 +211,12 @@ def _entries(directory: str) -> Iterator[os.DirEntry[str]]:
             found = sorted(entries, key=lambda e: e.name)
     except OSError as error:
         raise _unreadable(directory, error) from error
-    return (e for e in found if e.name not in _JUNK_NAMES and not e.name.endswith(_JUNK_ENDINGS))
+    return (e for e in found if not is_junk(e.name))
+
+
+def is_junk(name: str) -> bool:
+    """Whether tools and editors leave files or directories of that name behind."""
+    return name in _JUNK_NAMES or name.endswith(_JUNK_ENDINGS) or name.startswith(_JUNK_BEGINNINGS)
 
 
 def _is_python(name: str) -> bool:
@@ -211,12 +226,7 @@ def _is_python(name: str) -> bool:
 def _member(entry: os.DirEntry[str], name: str, root: str) -> Member:
     name = archive_name(name)
     if entry.is_symlink():
-        target = os.path.realpath(entry.path)
-        if not target.startswith(root + os.sep):
-            raise UserError(
-                f"{entry.path} is a link that leaves the project, to {target}",
-                hint="copy the file into the project",
-            )
+        _refuse_escape(entry.path, root)
     try:
         mode = entry.stat().st_mode
     except FileNotFoundError:
@@ -230,6 +240,15 @@ def _member(entry: os.DirEntry[str], name: str, root: str) -> Member:
             f"{entry.path} is neither a file nor a directory", hint="remove it from the project"
         )
     return Member(name=name, path=entry.path, executable=bool(mode & stat.S_IXUSR))
+
+
+def _refuse_escape(path: str, root: str) -> None:
+    target = os.path.realpath(path)
+    if not target.startswith(root + os.sep):
+        raise UserError(
+            f"{path} is a link that leaves the project, to {target}",
+            hint="copy what it leads to into the project",
+        )
 
 
 def _refuse_directory(entry: os.DirEntry[str]) -> bool:

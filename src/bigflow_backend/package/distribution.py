@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from bigflow_backend.bigflow_project import modern_keywords
 from bigflow_backend.errors import UserError
 from bigflow_backend.package.agreement import check_agreement, check_configuration
 from bigflow_backend.package.requirements import Requirements, read_requirements
-from bigflow_backend.setup_script import no_bytecode, run_setup_script
+from bigflow_backend.setup_script import SetupCall, no_bytecode, run_setup_script
 from bigflow_backend.setuptools_tables import dynamic_table
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Loaded:
     needs_setuptools: bool
     """Whether only setuptools' own ``bdist_wheel`` can build it: extension modules, scripts,
     headers, or build commands of the project's own."""
+    setup_files: frozenset[str] = frozenset()
+    """The files of the project that its setup script imported or read, by absolute paths."""
 
 
 def load_distribution(
@@ -59,10 +62,12 @@ def load_distribution(
         two files say differently.
     """
     script = project.setup_script
+    used: frozenset[str] = frozenset()
     if keywords is None:
-        keywords = run_setup_script(script.path) if script is not None else {}
+        call = run_setup_script(script.path) if script is not None else SetupCall({}, used)
+        keywords, used = call.keywords, call.files
     keywords = {**modern_keywords(project.pyproject.get("bigflow-project", {})), **keywords}
-    return _load(project, content, keywords)
+    return dataclasses.replace(_load(project, content, keywords), setup_files=used)
 
 
 def _load(project: Project, content: Content, keywords: Mapping[str, Any]) -> Loaded:

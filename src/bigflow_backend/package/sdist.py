@@ -9,25 +9,31 @@ import gzip
 import hashlib
 import io
 import os
+import stat
 import tarfile
 import tempfile
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.epoch import source_date_epoch
-from bigflow_backend.errors import UserError
+from bigflow_backend.errors import BigflowWarning, UserError
 from bigflow_backend.package.config_settings import ConfigSettings
 from bigflow_backend.package.content import archive_name, check_syntax, project_content
+from bigflow_backend.package.manifest import apply_manifest, is_left_behind
 from bigflow_backend.package.metadata import referenced_files, write_metadata
 from bigflow_backend.package.wheel import load
 from bigflow_backend.staging import replaced_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from setuptools import Distribution
 
     from bigflow_backend.package.content import Content
+    from bigflow_backend.package.distribution import Loaded
     from bigflow_backend.project import Project
 
 __all__ = ["Sdist", "build_sdist"]
@@ -68,7 +74,7 @@ def build_sdist(
         dist_info = write_metadata(distribution, Path(temporary))
         pkg_info = (dist_info / "METADATA").read_bytes()
         stem = dist_info.name.removesuffix(".dist-info")
-    files = _files(project, content, distribution)
+    files = _files(loaded, content)
     target = directory / f"{stem}.tar.gz"
     with replaced_file(target) as new:
         _write(new, stem, files, pkg_info, epoch)
@@ -82,18 +88,44 @@ def build_sdist(
     )
 
 
-def _files(project: Project, content: Content, distribution: Distribution) -> list[str]:
+def _files(loaded: Loaded, content: Content) -> list[str]:
     """Paths relative to the project, with forward slashes; sorted."""
+    project, distribution = loaded.project, loaded.distribution
     root = os.fspath(project.root)
     names = {os.path.relpath(m.path, root) for m in content.members}
     names |= {n for n in (*_BUILD_FILES, *_READMES) if (project.root / n).is_file()}
     names |= set(getattr(distribution.metadata, "license_files", None) or ())
     names |= set(referenced_files(project.pyproject))
+    names |= set(_read_by_setup_script(loaded))
     for command in ("build_py", "build_ext", "build_clib", "build_scripts"):
         names |= _sources_of(distribution, command)
     names.discard("PKG-INFO")
     required = frozenset(n for n in names if (project.root / n).is_file())
-    return sorted(n.replace(os.sep, "/") for n in _apply_manifest(project, required))
+    needed = _needed(project, required)
+    packed = apply_manifest(project.root, required, needed)
+    return sorted(n.replace(os.sep, "/") for n in packed)
+
+
+def _read_by_setup_script(loaded: Loaded) -> Iterator[str]:
+    """The neighbours that project_setup.py imports, and the files that it reads.
+
+    Hidden ones are left out, as they may hold secrets, and so is deployment_config.py; that is
+    told.
+    """
+    project = loaded.project
+    for path in sorted(loaded.setup_files):
+        name = os.path.relpath(path, project.root)
+        if is_left_behind(name, project.root):
+            continue
+        if path != os.fspath(project.deployment_config) and not name.startswith("."):
+            yield name
+        elif project.setup_script is not None:
+            warnings.warn(
+                f"{project.setup_script.path.name} reads {name}, which the sdist does not hold; "
+                "it cannot be built without",
+                BigflowWarning,
+                stacklevel=2,
+            )
 
 
 def _sources_of(distribution: Distribution, command: str) -> set[str]:
@@ -108,39 +140,6 @@ def _sources_of(distribution: Distribution, command: str) -> set[str]:
     found: Any = distribution.get_command_obj(command)
     found.ensure_finalized()
     return set(found.get_source_files())
-
-
-def _apply_manifest(project: Project, names: frozenset[str]) -> set[str]:
-    """What MANIFEST.in adds to ``names``, and takes away from them.
-
-    https://setuptools.pypa.io/en/latest/userguide/miscellaneous.html
-    """
-    manifest = project.root / "MANIFEST.in"
-    if not manifest.is_file():
-        return set(names)
-    from setuptools.command.egg_info import FileList
-    from setuptools.errors import BaseError
-
-    files = FileList()
-    files.files = sorted(names)
-    for number, line in enumerate(manifest.read_text("utf-8").splitlines(), start=1):
-        text = line.partition("#")[0].strip()
-        if not text:
-            continue
-        try:
-            files.process_template_line(text)
-        except (BaseError, ValueError) as error:
-            raise UserError(
-                f"MANIFEST.in, line {number}: {error}", hint="mend that line"
-            ) from error
-    found = {os.path.normpath(n) for n in files.files}
-    missing = sorted(n for n in names & _needed(project, names) if os.path.normpath(n) not in found)
-    if missing:
-        raise UserError(
-            f"MANIFEST.in leaves out {missing[0]}, which building the wheel needs",
-            hint="remove the line that excludes it",
-        )
-    return {n for n in found if (project.root / n).is_file()}
 
 
 def _needed(project: Project, names: frozenset[str]) -> frozenset[str]:
@@ -164,7 +163,7 @@ def _write(target: Path, stem: str, files: list[str], pkg_info: bytes, epoch: in
         for name in files:
             try:
                 data = Path(name).read_bytes()
-                executable = os.access(name, os.X_OK)
+                executable = bool(Path(name).stat().st_mode & stat.S_IXUSR)  # as in the wheel
             except OSError as error:
                 raise UserError(
                     f"cannot read {name}: {error.strerror}", hint="check the rights of the file"
