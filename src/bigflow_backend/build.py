@@ -220,7 +220,7 @@ def _repository_and_workflows(
     from bigflow_backend.describe import describe_project
     from bigflow_backend.package.requirements import refuse_bigflow
 
-    refuse_bigflow(project.requirements)
+    refuse_bigflow(project)
     deployment, workflows = describe_project(
         project, python=options.python, start_time=_start_time(options), config=options.config
     )
@@ -245,7 +245,7 @@ def _image(project: Project, wheel: Wheel, repository: str, options: BuildOption
     from bigflow_backend.image import ImageOptions, build_image
     from bigflow_backend.package.requirements import refuse_bigflow
 
-    refuse_bigflow(project.requirements)
+    refuse_bigflow(project)
     options.say(f"building the image {repository}:{project.version.image_tag}")
     return build_image(
         project,

@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
+from pyproject_hooks import BuildBackendWarning
 
 from bigflow_backend.errors import UserError
 from bigflow_backend.package.requirements import Requirements, read_requirements, refuse_bigflow
+from bigflow_backend.project import read_project
+from support.projects import write_project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +57,9 @@ def read(directory: Path, text: str | bytes, **others: str) -> Requirements:
         ("-rbase.txt", ["base-one"]),
         (b"\xef\xbb\xbfsix\r\nattrs\r\n", ["six", "attrs"]),
         ("six\\", ["six"]),
+        ("six # caf\xe9".encode("utf-16"), ["six"]),
+        (b"# -*- coding: latin-1 -*-\nsix # caf\xe9", ["six"]),
+        (b"# note\n# vim: set fileencoding=cp1250 :\nsix # \xb3", ["six"]),
     ],
 )
 def test_what_pip_reads(directory: Path, text: str | bytes, specifiers: list[str]) -> None:
@@ -73,6 +79,8 @@ def test_what_pip_reads(directory: Path, text: str | bytes, specifiers: list[str
         ("-f wheels", "-f is for the installer"),
         ("-c constraints.txt", "-c is for the installer"),
         ("--pre", "--pre is for the installer"),
+        ("-fhttps://ada:secret@example.org/", "-f is for the installer"),
+        ("attrs @ file:///srv/attrs.whl", "attrs is a file of this machine"),
         ('attrs --config-settings="a=b"', "--config-settings is for the installer"),
     ],
 )
@@ -89,6 +97,12 @@ def test_what_metadata_cannot_say_is_told(directory: Path, line: str, warning: s
     [
         ("-e .", "line 1: an editable requirement"),
         ("--editable=git+https://example.org/x#egg=x", "line 1: an editable requirement"),
+        ("-egit+https://example.org/x#egg=x", "line 1: an editable requirement"),
+        ("-e.", "line 1: an editable requirement"),
+        ("--editible .", "line 1: --editible is no option of a requirements file"),
+        ("--req base.txt", "line 1: --req is no option of a requirements file"),
+        ("six --hahs=sha256:aa", "line 1: --hahs is no option of a requirements file"),
+        (b"# coding: klingon\nsix", "line 1: there is no encoding 'klingon'"),
         ("six\n./wheels/six.whl", "line 2: './wheels/six.whl' is no requirement"),
         ("https://example.org/six.whl", "is no requirement"),
         ("six @ https://${TOKEN}@example.org/six.whl", "an environment variable"),
@@ -106,13 +120,41 @@ def test_what_is_refused_with_its_line(directory: Path, text: str | bytes, messa
     assert caught.value.hint
 
 
-def test_the_other_bigflow_is_refused(directory: Path) -> None:
-    read(directory, "-r base.txt\n", base="BigFlow[log]==1.11\n")
-    with pytest.raises(UserError, match="requires bigflow") as caught:
-        refuse_bigflow(directory / "requirements.txt")
+@pytest.mark.parametrize(
+    ("files", "place"),
+    [
+        (
+            {
+                "resources/requirements.txt": "-r base.txt\n",
+                "resources/base.txt": "BigFlow[log]==1.11\n",
+            },
+            "resources/requirements.txt",
+        ),
+        (
+            {
+                "resources/requirements.txt": None,
+                "pyproject.toml": "[project]\nname = 'pipelines'\ndynamic = ['version']\n"
+                "dependencies = ['bigflow[log] == 1.11']\n",
+            },
+            "pyproject.toml [project] dependencies",
+        ),
+    ],
+)
+def test_the_other_bigflow_is_refused(
+    tmp_path: Path, files: dict[str, str | None], place: str
+) -> None:
+    project = write_project(tmp_path, files)
+    with pytest.raises(UserError) as caught:
+        refuse_bigflow(read_project(project.root))
+    assert caught.value.message.startswith(f"{place} requires bigflow, ")
     assert caught.value.hint == "replace it by bigflow-backend"
-    read(directory, "bigflow-backend\n")
-    refuse_bigflow(directory / "requirements.txt")
+    with pytest.warns(BuildBackendWarning, match="requirements name bigflow, another"):
+        project.hook("build_wheel", str(tmp_path))
+
+
+def test_bigflow_backend_is_not_the_other_bigflow(tmp_path: Path) -> None:
+    files = {"resources/requirements.txt": "bigflow-backend\nbigflow.tools\n"}
+    refuse_bigflow(read_project(write_project(tmp_path, files).root))
 
 
 names = st.from_regex(r"\A[A-Za-z][A-Za-z0-9]{0,8}([-_.][A-Za-z0-9]{1,4})?\Z")

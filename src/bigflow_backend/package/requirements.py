@@ -7,26 +7,39 @@ meaning of the metadata is an error. Nothing is dropped without a word.
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["Requirements", "read_requirements", "refuse_bigflow"]
+    from bigflow_backend.project import Project
+
+__all__ = ["Requirements", "names_bigflow", "read_requirements", "refuse_bigflow"]
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
 _HASH = re.compile(r"\s--hash(?:=|\s+)\S+")
 _INCLUDE = re.compile(r"(?:-r\s*|--requirement(?:\s+|\s*=\s*))(?P<path>.+)")
-_EDITABLE = re.compile(r"(-e\b|--editable\b)")
+_EDITABLE = re.compile(r"-e|--editable\b")
+_OPTION = re.compile(r"--[\w-]*|-\w?")
+_CODING = re.compile(rb"^#.*?coding[:=][ \t]*([-\w.]+)")  # https://peps.python.org/pep-0263/
 
 _HARMLESS = ("--require-hashes",)
 """Options that say how to install, and are kept by other means."""
+_FOR_THE_INSTALLER = (
+    "-i", "--index-url", "--extra-index-url", "--no-index", "-c", "--constraint", "-f",
+    "--find-links", "--no-binary", "--only-binary", "--prefer-binary", "--no-require-hashes",
+    "--pre", "--all-releases", "--only-final", "--trusted-host", "--use-feature",
+)  # fmt: skip
+_OF_A_REQUIREMENT = ("--config-settings", "--global-option", "--hash")
+_OPTIONS = (*_HARMLESS, *_FOR_THE_INSTALLER, "-r", "--requirement", "-e", "--editable")
+"""All that pip knows; of two of them ``_INCLUDE`` and ``_EDITABLE`` take care."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +48,6 @@ class Requirements:
 
     specifiers: tuple[str, ...] = ()
     """One PEP 508 requirement each, normalised, in the order of the file, each once."""
-    names: tuple[str, ...] = ()
-    """The distribution's name in each of them, normalised (PEP 503)."""
     warnings: tuple[str, ...] = ()
     """What the file says to an installer that metadata cannot say, with file and line."""
 
@@ -55,28 +66,41 @@ def read_requirements(path: Path) -> Requirements:
     reader.read(path, including=())
     return Requirements(
         specifiers=tuple(reader.found),
-        names=tuple(reader.found.values()),
         warnings=tuple(reader.warnings),
     )
 
 
-def refuse_bigflow(path: Path) -> None:
+def refuse_bigflow(project: Project) -> None:
     """
-    :raises UserError: when the file requires ``bigflow``, another distribution on the index with an
-        import package of the same name: in one environment they overwrite each other's files.
+    :raises UserError: when the project requires ``bigflow``, another distribution on the index with
+        an import package of the same name: in one environment they overwrite each other's files.
     """
-    if "bigflow" in read_requirements(path).names:
-        raise UserError(
-            f"{path.parent.name}/{path.name} requires bigflow, whose files overwrite those of "
-            "bigflow-backend",
-            hint="replace it by bigflow-backend",
-        )
+    file = project.requirements
+    stated = project.pyproject.get("project", {}).get("dependencies", ())
+    for place, specifiers in (
+        (f"{file.parent.name}/{file.name}", read_requirements(file).specifiers),
+        ("pyproject.toml [project] dependencies", stated if isinstance(stated, list) else ()),
+    ):
+        if names_bigflow(specifiers):
+            raise UserError(
+                f"{place} requires bigflow, whose files overwrite those of bigflow-backend",
+                hint="replace it by bigflow-backend",
+            )
+
+
+def names_bigflow(specifiers: Iterable[object]) -> bool:
+    """Whether one of the requirements is of ``bigflow``; what is no requirement is not."""
+    names = (_NAME.match(str(specifier)) for specifier in specifiers)
+    return any(name is not None and name[1].lower() == "bigflow" for name in names)
+
+
+_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
 @dataclass
 class _Reader:
     directory: Path
-    found: dict[str, str] = field(default_factory=dict)
+    found: dict[str, None] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     def read(self, path: Path, including: tuple[Path, ...]) -> None:
@@ -97,14 +121,23 @@ class _Reader:
                 hint="name the distribution and a version, or `NAME @ URL`",
             )
         elif line.startswith("-"):
-            option = re.split(r"[\s=]", line, maxsplit=1)[0]
-            if option not in _HARMLESS:
-                # Only the option's name: an index's URL may hold a password.
-                self.warnings.append(
-                    f"{where}: {option} is for the installer; the wheel's metadata cannot carry it"
-                )
+            self._option(line, where, _OPTIONS)
         else:
             self._requirement(line, where)
+
+    def _option(self, text: str, where: str, known: tuple[str, ...]) -> None:
+        # Only the option's name is told: an index's URL may hold a password.
+        match = _OPTION.match(text)
+        option = match.group() if match else text
+        if option not in known:
+            raise UserError(
+                f"{where}: {option} is no option of a requirements file",
+                hint=did_you_mean(option, known),
+            )
+        if option not in _HARMLESS:
+            self.warnings.append(
+                f"{where}: {option} is for the installer; the wheel's metadata cannot carry it"
+            )
 
     def _included(self, name: str, where: str, path: Path) -> Path:
         included = path.parent / name
@@ -123,7 +156,6 @@ class _Reader:
 
     def _requirement(self, line: str, where: str) -> None:
         from packaging.requirements import InvalidRequirement, Requirement
-        from packaging.utils import canonicalize_name
 
         text = _HASH.sub("", f"{line} ").strip()
         if _VARIABLE.search(text):
@@ -133,10 +165,7 @@ class _Reader:
             )
         if " --" in text:
             text, _, options = text.partition(" --")
-            option = re.split(r"[\s=]", options, maxsplit=1)[0]
-            self.warnings.append(
-                f"{where}: --{option} is for the installer; the wheel's metadata cannot carry it"
-            )
+            self._option(f"--{options}", where, _OF_A_REQUIREMENT)
         try:
             requirement = Requirement(text)
         except InvalidRequirement as error:
@@ -144,7 +173,12 @@ class _Reader:
                 f"{where}: {text!r} is no requirement: {str(error).splitlines()[0]}",
                 hint=_advice(text),
             ) from error
-        self.found.setdefault(str(requirement), canonicalize_name(requirement.name))
+        if (requirement.url or "").lower().startswith("file:"):
+            self.warnings.append(
+                f"{where}: {requirement.name} is a file of this machine; on another one the wheel "
+                "cannot be installed"
+            )
+        self.found[str(requirement)] = None
 
 
 def _advice(text: str) -> str:
@@ -154,15 +188,39 @@ def _advice(text: str) -> str:
 
 
 def _text(path: Path) -> str:
+    """The file's text: in the encoding of its byte order mark or its comment, else in UTF-8.
+
+    https://pip.pypa.io/en/stable/reference/requirements-file-format/#encoding
+    """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        data = path.read_bytes()
     except OSError as error:
         raise UserError(
             f"cannot read {path}: {error.strerror}", hint="check the rights of the file"
         ) from error
+    encoding = _encoding(data)
+    try:
+        return data.decode(encoding)
+    except LookupError as error:
+        raise UserError(
+            f"{path.name}, line 1: there is no encoding {encoding!r}", hint="save it as UTF-8"
+        ) from error
     except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise UserError(f"{path.name}, line {line}: not UTF-8", hint="save it as UTF-8") from error
+        line = data[: error.start].count(b"\n") + 1
+        raise UserError(
+            f"{path.name}, line {line}: not {encoding.upper().removesuffix('-SIG')}",
+            hint="save it as UTF-8",
+        ) from error
+
+
+def _encoding(data: bytes) -> str:
+    for mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        if data.startswith(mark):
+            return "utf-16"
+    for line in data.split(b"\n")[:2]:
+        if coding := _CODING.match(line):
+            return coding[1].decode("ascii")
+    return "utf-8-sig"
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import tempfile
 import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.epoch import source_date_epoch
 from bigflow_backend.errors import BigflowWarning, UserError
@@ -17,6 +18,7 @@ from bigflow_backend.package.config_settings import ConfigSettings
 from bigflow_backend.package.content import check_syntax, project_content
 from bigflow_backend.package.distribution import load_distribution, without_notices
 from bigflow_backend.package.metadata import metadata_members, write_metadata
+from bigflow_backend.package.requirements import names_bigflow
 from bigflow_backend.package.wheel_writer import WheelWriter, normalise
 from bigflow_backend.staging import replaced_file
 from bigflow_backend.version import untracked
@@ -133,13 +135,15 @@ def _advice(loaded: Loaded, content: Content) -> list[str]:
     """What the user should know and need not act on."""
     project = loaded.project
     found = [*project.version.notes, *loaded.requirements.warnings]
-    stated = getattr(loaded.distribution, "install_requires", None)
+    distribution: Any = loaded.distribution
+    stated = distribution.install_requires or "dependencies" in project.pyproject.get("project", {})
     if not stated and not project.requirements.is_file():
         found.append("there is no resources/requirements.txt: the wheel has no dependencies")
-    if "bigflow" in loaded.requirements.names:
+    extras = (distribution.extras_require or {}).values()
+    if names_bigflow(itertools.chain(distribution.install_requires or (), *extras)):
         found.append(
-            "resources/requirements.txt names bigflow, another distribution whose files overwrite "
-            "those of bigflow-backend; replace it by bigflow-backend"
+            "the requirements name bigflow, another distribution whose files overwrite those of "
+            "bigflow-backend; replace it by bigflow-backend"
         )
     extensions = loaded.distribution.ext_modules or ()
     sources = {os.path.normpath(s) for e in extensions for s in (*e.sources, *e.depends)}
