@@ -26,6 +26,7 @@ _BUILD_COMMANDS = {
     "build-package": "run the tests, then build the wheel into dist/",
     "build-image": "build the wheel and the image that it is installed in, into .image/",
     "build-dags": "write an Airflow DAG for each workflow into .dags/",
+    "cache": "show the cache of base images and layers, or empty it",
     "project-version": "print the version that wheel, image and DAGs carry",
     "pv": "the same as project-version",
     "release": "tag the current commit with the next version, and push the tag",

@@ -66,6 +66,10 @@ def _dispatch(argv: list[str]) -> int:
         return print_version(argv[1:])
     if name == "release":
         return release(argv[1:])
+    if name == "cache":
+        from bigflow_backend.console.cache import cache
+
+        return cache(argv[1:])
     print(f"bigflow: unknown command {name!r}; see `bigflow --help`", file=sys.stderr)
     return 2
 

@@ -32,7 +32,14 @@ if TYPE_CHECKING:
 
     from _typeshed import SupportsRead
 
-__all__ = ["BlobStore", "BlobWriter", "CorruptBlobError", "default_root", "open_store"]
+__all__ = [
+    "BlobStore",
+    "BlobWriter",
+    "CorruptBlobError",
+    "default_root",
+    "open_store",
+    "size_limit",
+]
 
 _CHUNK = 1 << 20
 _GIGABYTE = 10**9
@@ -65,7 +72,7 @@ def open_store(root: Path | None = None, *, limit: int | None = None) -> Iterato
     :raises UserError: when the directory cannot be written.
     """
     root = default_root() if root is None else root
-    limit = _limit() if limit is None else limit
+    limit = size_limit() if limit is None else limit
     with _faults(root):
         for name in ("sha256", "records", "partial", "sessions"):
             # Private: the layers of a private image are no business of other users.
@@ -331,7 +338,8 @@ def _faults(root: Path) -> Iterator[None]:
         raise UserError(f"cannot write the cache {root}: {error.strerror}", hint=hint) from error
 
 
-def _limit() -> int:
+def size_limit() -> int:
+    """How large the store may be after a build, in bytes; a number, or :exc:`UserError`."""
     text = os.environ.get(_LIMIT_VARIABLE, "")
     if not text:
         return _DEFAULT_LIMIT_GB * _GIGABYTE
