@@ -12,7 +12,9 @@ TEST := .venv/test
 WORKERS ?= 2
 PYTEST = $(TEST)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 # Nothing is built in this tree: setuptools would leave a build/ whose leftovers it packs again.
-SOURCES := $(shell git ls-files --cached --others --exclude-standard src pyproject.toml setup.cfg)
+# (An unpacked archive has no git to list them.)
+SOURCES := $(shell git ls-files --cached --others --exclude-standard src pyproject.toml setup.cfg \
+  2>/dev/null || find src pyproject.toml setup.cfg -type f -not -path '*/__pycache__/*')
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 

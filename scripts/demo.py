@@ -48,7 +48,7 @@ def main() -> int:
             made = build_all(engine, environment)
             result = run_job_in_image(made["image"]["tag"])
             image_line = ""
-    tell(made, result, image_line)
+    tell(made, result, image_line, engine_is_gone=engine.is_private)
     return 0
 
 
@@ -57,7 +57,8 @@ def version_environment() -> dict[str, str]:
     asked = bigflow("project-version", check=False)
     if asked.returncode == 0:
         return {}
-    print(f"   git gives no version here ({asked.stderr.splitlines()[0]}), so this is 0.0+demo")
+    why = asked.stderr.splitlines()[0].removeprefix("bigflow: error: ")
+    print(f"   git gives no version here ({why}), so this is 0.0+demo")
     return {"BIGFLOW_VERSION": "0.0+demo"}
 
 
@@ -139,7 +140,7 @@ def bigflow(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[
     )
 
 
-def tell(made: dict[str, Any], result: str, image_line: str) -> None:
+def tell(made: dict[str, Any], result: str, image_line: str, *, engine_is_gone: bool) -> None:
     print("\nThe job printed:")
     for line in result.splitlines():
         print(f"   {line}")
@@ -153,7 +154,8 @@ def tell(made: dict[str, Any], result: str, image_line: str) -> None:
         print(f"   image  {image_line}")
     for file in made["dags"]["files"]:
         show("DAG", file["path"])
-    print("\nNext, in sample_project/:")
+    after = ", with a Docker Engine (the private one has ended)" if engine_is_gone else ""
+    print(f"\nNext, in sample_project/{after}:")
     if image:
         print(f"   docker load --input {image['tar']}")
         print(f"   docker run {image['tag']} python -m bigflow {' '.join(JOB[:3])} \\")
