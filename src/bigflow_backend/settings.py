@@ -68,6 +68,10 @@ class ImageSettings:
     export_tar: bool = True
     """Whether the image is written to ``.image/`` as a tar archive, too."""
 
+    oci_layout: bool = False
+    """Whether the embedded builder writes the image to ``.image/`` as an OCI layout, too: a
+    directory."""
+
     push: bool = False
     """Whether the image is pushed to its registry."""
 

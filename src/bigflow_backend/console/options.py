@@ -60,6 +60,7 @@ IMAGE_OPTIONS = (
         repeated=True,
     ),
     Option("export-image-tar", "write the image to .image/ as a tar file (default)"),
+    Option("oci-layout", "write the image to .image/ as an OCI layout, too (embedded builder)"),
     Option("builder", "what builds the image: auto, engine or embedded", metavar="NAME"),
     Option("push", "push the image to its registry"),
     Option("load", "load an image that was built without an engine into the engine"),
@@ -125,6 +126,7 @@ def _image_options(project: Project, values: Mapping[str, Any]) -> ImageOptions:
         # The command line is relative to where it is typed, the settings to the project.
         find_links=tuple(Path(d).absolute() for d in values.get("find_links") or ()),
         export_tar=values.get("export_image_tar"),
+        oci_layout=values.get("oci_layout"),
         builder=values.get("builder"),
         push=values.get("push"),
         load=values.get("load"),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bigflow_backend.build import Build
+    from bigflow_backend.image import Image
 
 __all__ = ["as_json", "summary"]
 
@@ -33,13 +34,26 @@ def _lines(build: Build) -> Iterator[str]:
     if build.wheel is not None:
         yield f"wheel  {_place(build, build.wheel.path)}  {size(build.wheel.size)}"
     if build.image is not None:
-        yield f"image  {build.image.tag}"
-        if build.image.tar is not None:
-            made = build.image.tar
-            yield f"       {_place(build, made)}  {size(made.stat().st_size)}"
+        yield from _image_lines(build, build.image)
     if build.dags is not None:
         for file in build.dags.files:
             yield f"DAG    {_place(build, file.path)}"
+
+
+def _image_lines(build: Build, image: Image) -> Iterator[str]:
+    yield f"image  {image.tag}"
+    for path in (image.tar, image.layout):
+        if path is not None:
+            yield f"       {_place(build, path)}  {size(_size(path))}"
+    if image.pushed:
+        yield f"       pushed{f' as {image.digest}' if image.digest else ''}"
+    if image.tar is not None and not image.in_engine:
+        yield f"       to run it here: docker load --input {_place(build, image.tar)}"
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _place(build: Build, path: Path) -> str:

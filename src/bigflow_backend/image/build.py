@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bigflow_backend.errors import UserError
-from bigflow_backend.image.builder import BuildRequest, WheelFile
+from bigflow_backend.image.builder import BuildRequest, ImageFiles, WheelFile
 from bigflow_backend.image.choice import builder_for
 from bigflow_backend.image.info import image_info, leftovers, write_info
 from bigflow_backend.image.reference import image_reference
@@ -43,6 +43,12 @@ class Image:
     """In bytes, unpacked."""
     tar: Path | None
     """``.image/image-<version>.tar``, which ``docker load`` takes."""
+    layout: Path | None
+    """``.image/oci-layout-<version>``, an OCI layout"""
+    in_engine: bool
+    """Whether it is in the Docker Engine."""
+    pushed: bool
+    """Whether it is in its registry."""
     info: Path
     """``.image/imageinfo-<version>.json``"""
     builder: str
@@ -79,8 +85,11 @@ def build_image(
     builder = builder_for(options.builder)
     stale = leftovers(project.root / project.images.name)
     with replaced_directory(project.images) as directory:
-        tar = directory / f"image-{version}.tar" if options.export_tar else None
-        with builder.build(request, tar=tar, stale=stale) as built:
+        files = ImageFiles(
+            tar=directory / f"image-{version}.tar" if options.export_tar else None,
+            layout=directory / f"oci-layout-{version}" if options.oci_layout else None,
+        )
+        with builder.build(request, files=files, stale=stale) as built:
             seconds = time.perf_counter() - start
             info = image_info(request, built, seconds=seconds)
             info_path = directory / f"imageinfo-{version}.json"
@@ -95,7 +104,10 @@ def build_image(
         digest=built.digest,
         version=version.text,
         size=info["size"],
-        tar=tar and project.images / tar.name,
+        tar=files.tar and project.images / files.tar.name,
+        layout=files.layout and project.images / files.layout.name,
+        in_engine=built.in_engine,
+        pushed=options.push,
         info=project.images / info_path.name,
         builder=built.builder,
         seconds=seconds,

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from bigflow_backend.project import Project
     from bigflow_backend.version import ProjectVersion
 
-__all__ = ["BaseImage", "BuildRequest", "Builder", "BuiltImage", "Layer", "WheelFile"]
+__all__ = [
+    "BaseImage",
+    "BuildRequest",
+    "Builder",
+    "BuiltImage",
+    "ImageFiles",
+    "Layer",
+    "WheelFile",
+]
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,15 @@ class BuildRequest:
     options: ImageOptions
     say: Callable[[str], None]
     """Gets the build's output, line by line, while it runs."""
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Where a builder writes the image to; None where it is not wanted."""
+
+    tar: Path | None
+    layout: Path | None = None
+    """A directory, which is not there yet."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +95,8 @@ class BuiltImage:
     """Which builder made it, in words, with its version."""
     leftovers: tuple[str, ...]
     """What else the build left in the engine: the ids of untagged images, kept as a cache."""
+    in_engine: bool
+    """Whether it is in the Docker Engine."""
     dependencies: tuple[str, ...] | None = None
     """What of the requirements is installed, as ``name==version``, where the builder knows."""
 
@@ -86,9 +105,9 @@ class Builder(Protocol):
     """A way to make the image."""
 
     def build(
-        self, request: BuildRequest, *, tar: Path | None, stale: tuple[str, ...]
+        self, request: BuildRequest, *, files: ImageFiles, stale: tuple[str, ...]
     ) -> AbstractContextManager[BuiltImage]:
-        """Builds, checks and tags the image, and writes it to ``tar``.
+        """Builds, checks and tags the image, and writes its ``files``.
 
         It is a context manager because the image is not finished before its files are in place:
         when the block raises, the tag is given back to the image that had it before. When it ends

@@ -11,9 +11,8 @@ from bigflow_backend.image.engine import EngineBuilder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from bigflow_backend.image.builder import Builder, BuildRequest, BuiltImage
+    from bigflow_backend.image.builder import Builder, BuildRequest, BuiltImage, ImageFiles
 
 __all__ = ["builder_for"]
 
@@ -41,20 +40,24 @@ class _FirstThatCan:
 
     @contextlib.contextmanager
     def build(
-        self, request: BuildRequest, *, tar: Path | None, stale: tuple[str, ...]
+        self, request: BuildRequest, *, files: ImageFiles, stale: tuple[str, ...]
     ) -> Iterator[BuiltImage]:
         """See :class:`bigflow_backend.image.builder.Builder`."""
         from bigflow_backend.image.embedded import CannotServeError, EmbeddedBuilder, NoBaseError
 
         with contextlib.ExitStack() as stack:
             try:
-                built = stack.enter_context(EmbeddedBuilder().build(request, tar=tar, stale=stale))
+                built = stack.enter_context(
+                    EmbeddedBuilder().build(request, files=files, stale=stale)
+                )
                 request.say("the embedded builder made the image: its Dockerfile is standard")
             except CannotServeError as reason:
                 if isinstance(reason, NoBaseError):
                     _check_engine(reason)
                 request.say(f"the Docker Engine builds the image: {reason.message}")
-                built = stack.enter_context(_PushingEngine().build(request, tar=tar, stale=stale))
+                built = stack.enter_context(
+                    _PushingEngine().build(request, files=files, stale=stale)
+                )
             yield built
 
 
@@ -73,10 +76,15 @@ class _PushingEngine:
 
     @contextlib.contextmanager
     def build(
-        self, request: BuildRequest, *, tar: Path | None, stale: tuple[str, ...]
+        self, request: BuildRequest, *, files: ImageFiles, stale: tuple[str, ...]
     ) -> Iterator[BuiltImage]:
         """See :class:`bigflow_backend.image.builder.Builder`."""
-        with EngineBuilder().build(request, tar=tar, stale=stale) as built:
+        if files.layout is not None:
+            raise UserError(
+                "the Docker Engine writes no OCI layout",
+                hint='leave oci-layout out, or take the other builder: builder = "embedded"',
+            )
+        with EngineBuilder().build(request, files=files, stale=stale) as built:
             yield built
             if request.options.push:
                 _push(request)

@@ -28,12 +28,11 @@ from bigflow_backend.image.output import BuildOutput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
     from typing import IO
 
     from docker import APIClient
 
-    from bigflow_backend.image.builder import BuildRequest, BuiltImage
+    from bigflow_backend.image.builder import BuildRequest, BuiltImage, ImageFiles
     from bigflow_backend.image.dockerfile import Dockerfile
 
 __all__ = ["EngineBuilder", "build_args"]
@@ -44,13 +43,13 @@ class EngineBuilder:
 
     @contextlib.contextmanager
     def build(
-        self, request: BuildRequest, *, tar: Path | None, stale: tuple[str, ...]
+        self, request: BuildRequest, *, files: ImageFiles, stale: tuple[str, ...]
     ) -> Iterator[BuiltImage]:
         """See :class:`bigflow_backend.image.builder.Builder`."""
         options = request.options
         dockerfile = read_dockerfile(request.project.dockerfile)
         arguments = build_args(request, dockerfile)
-        files = context_files(
+        members = context_files(
             request.project,
             request.wheel.path,
             find_links=options.find_links,
@@ -60,7 +59,7 @@ class EngineBuilder:
             reachable_engine(timeout=options.idle_timeout) as client,
             tempfile.TemporaryFile() as context,
         ):
-            write_context(files, context, epoch=source_date_epoch())
+            write_context(members, context, epoch=source_date_epoch())
             context.seek(0)
             output = BuildOutput(dockerfile, network=options.network, say=request.say)
             _run_build(client.api, context, request, arguments, output)
@@ -68,8 +67,8 @@ class EngineBuilder:
             with images.replacing(image_id, request.reference):
                 check_image(client.api, image_id, request)
                 with images.tagged(image_id, request.reference):
-                    if tar is not None:
-                        images.save(request.reference, tar)
+                    if files.tar is not None:
+                        images.save(request.reference, files.tar)
                     built = images.described(
                         image_id,
                         base=dockerfile.base_image(arguments),

@@ -95,6 +95,7 @@ class EngineImages:
                 base=None if base is None else self._base(base),
                 builder=f"{'Docker Engine' if kind == 'Engine' else kind} {version['Version']}",
                 leftovers=tuple(sorted(self.dangling(step_images))),
+                in_engine=True,
             )
 
     def dangling(self, short_ids: Iterable[str]) -> set[str]:

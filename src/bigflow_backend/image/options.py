@@ -35,6 +35,8 @@ class ImageOptions:
     """Further paths of the project for the build context."""
     export_tar: bool = True
     """Whether ``.image/`` gets the image as a tar archive."""
+    oci_layout: bool = False
+    """Whether ``.image/`` gets the image as an OCI layout directory; the embedded builder's."""
     push: bool = False
     """Whether the image is pushed to its registry."""
     load: bool = False
@@ -56,6 +58,7 @@ class ImageOptions:
         network: str | None = None,
         find_links: Iterable[Path] = (),
         export_tar: bool | None = None,
+        oci_layout: bool | None = None,
         push: bool | None = None,
         load: bool | None = None,
     ) -> ImageOptions:
@@ -71,6 +74,7 @@ class ImageOptions:
             "base_image": base_image,
             "network": network,
             "export_tar": export_tar,
+            "oci_layout": oci_layout,
             "push": push,
             "load": load,
         }

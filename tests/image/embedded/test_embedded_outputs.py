@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
+import shutil
 import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bigflow_backend.build import Build
+from bigflow_backend.console.report import summary
 from bigflow_backend.errors import UserError
 from bigflow_backend.image.dockerfile import STANDARD
 from support.engine import sockets_may_leak
@@ -89,9 +93,45 @@ def test_a_registry_that_is_not_there(embedded_project: EmbeddedProject) -> None
     assert {p: p.read_bytes() for p in (embedded_project.root / ".image").iterdir()} == before
 
 
-def test_the_summary_tells_how_to_load_it(embedded_project: EmbeddedProject) -> None:
-    embedded_project.build()
-    assert "to load it: docker load --input .image/image-1.0.0.tar" in embedded_project.said
+def test_the_summary_tells_where_it_is(
+    embedded_project: EmbeddedProject, registry: Registry
+) -> None:
+    image = embedded_project.build(
+        repository=f"{registry.address}/summary", push=True, oci_layout=True
+    )
+    lines = summary(Build(made_in=embedded_project.root, image=image)).splitlines()
+    assert lines[0] == f"image  {registry.address}/summary:1.0.0"
+    assert lines[1].startswith("       .image/image-1.0.0.tar  ")
+    assert lines[2].startswith("       .image/oci-layout-1.0.0  ")
+    assert lines[3:] == [
+        f"       pushed as {image.digest}",
+        "       to run it here: docker load --input .image/image-1.0.0.tar",
+    ]
+
+
+def test_an_oci_layout_can_be_built_on(embedded_project: EmbeddedProject) -> None:
+    image = embedded_project.build(oci_layout=True, export_tar=False)
+    assert image.layout == embedded_project.root / ".image" / "oci-layout-1.0.0"
+    assert image.tar is None
+    blobs = {
+        p.name: hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in (image.layout / "blobs" / "sha256").iterdir()
+    }
+    assert all(name == content for name, content in blobs.items())
+    assert sorted(p.name for p in image.layout.iterdir()) == ["blobs", "index.json", "oci-layout"]
+    # Of its own: what is done there does not reach the cache.
+    assert {p.stat().st_nlink for p in (image.layout / "blobs" / "sha256").iterdir()} == {1}
+    # The next build replaces .image/, where this one lies.
+    shutil.move(image.layout, embedded_project.root / "base")
+    above = embedded_project.build(base_image="oci:base:1.0.0", version="2")
+    assert embedded_project.info(above)["base"]["digest"] == image.digest
+
+
+@pytest.mark.parametrize("builder", ["engine", "auto"])
+def test_an_engine_writes_no_oci_layout(embedded_project: EmbeddedProject, builder: str) -> None:
+    embedded_project.write({"Dockerfile": "FROM scratch\n"})
+    with pytest.raises(UserError, match="the Docker Engine writes no OCI layout"):
+        embedded_project.build(builder=builder, base_image=None, oci_layout=True)
 
 
 def test_auto_takes_the_embedded_one_where_it_can(

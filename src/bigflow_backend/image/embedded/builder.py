@@ -21,7 +21,7 @@ from bigflow_backend.image.builder import BaseImage, BuiltImage, Layer
 from bigflow_backend.image.embedded.assemble import assemble
 from bigflow_backend.image.embedded.base_system import base_system
 from bigflow_backend.image.embedded.dependencies import Resolver
-from bigflow_backend.image.embedded.output import loaded, save
+from bigflow_backend.image.embedded.output import loaded, save, save_layout
 from bigflow_backend.image.embedded.project_layers import dependency_layer, project_layers
 from bigflow_backend.image.embedded.refusal import CannotServeError, NoBaseError
 from bigflow_backend.image.embedded.standard import standard_dockerfile
@@ -31,10 +31,9 @@ from bigflow_backend.image.store import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from bigflow_backend.image import oci
-    from bigflow_backend.image.builder import BuildRequest
+    from bigflow_backend.image.builder import BuildRequest, ImageFiles
     from bigflow_backend.image.embedded.assemble import AssembledImage
     from bigflow_backend.image.embedded.base_system import BaseSystem
     from bigflow_backend.image.embedded.layer import StoredLayer
@@ -53,7 +52,7 @@ class EmbeddedBuilder:
 
     @contextlib.contextmanager
     def build(
-        self, request: BuildRequest, *, tar: Path | None, stale: tuple[str, ...]
+        self, request: BuildRequest, *, files: ImageFiles, stale: tuple[str, ...]
     ) -> Iterator[BuiltImage]:
         """See :class:`bigflow_backend.image.builder.Builder`.
 
@@ -71,12 +70,12 @@ class EmbeddedBuilder:
             registries = stack.enter_context(Registries(access))
             with _room_for_temporary_files():
                 made = _make(request, store, registries)
-            if tar is not None or options.load:
+            if files.tar or files.layout or options.load:
                 fetch_layers(made.base, store=store, registries=registries, say=request.say)
-            if tar is not None:
-                save(store, made.image, reference, tar)
-                if not options.load:
-                    request.say(f"to load it: docker load --input .image/{tar.name}")
+            if files.tar:
+                save(store, made.image, reference, files.tar)
+            if files.layout:
+                save_layout(store, made.image, reference, files.layout)
             if options.load:
                 with _room_for_temporary_files():
                     stack.enter_context(
@@ -131,7 +130,8 @@ def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> _M
         labels={f"{_LABEL}{name.lower()}": arguments.get(name, "") for name in _LABELS},
         created=arguments["CREATED"],
     )
-    return _Made(image, base, _described(image, base, system, own, dependencies))
+    described = _described(image, base, system, own, dependencies, in_engine=request.options.load)
+    return _Made(image, base, described)
 
 
 def _base(
@@ -219,6 +219,8 @@ def _described(
     system: BaseSystem,
     own: Sequence[StoredLayer],
     dependencies: Dependencies,
+    *,
+    in_engine: bool,
 ) -> BuiltImage:
     sizes = (*system.layer_sizes, *(layer.size for layer in own))
     return BuiltImage(
@@ -231,5 +233,6 @@ def _described(
         base=BaseImage(base.reference, None, base.digest),
         builder=f"bigflow-backend {version('bigflow-backend')}",
         leftovers=(),
+        in_engine=in_engine,
         dependencies=dependencies.versions,
     )

@@ -1,4 +1,4 @@
-"""Where an image goes: a tar archive, or an engine of this machine.
+"""Where an image goes: a tar archive, a directory, or an engine of this machine.
 
 The archive is an OCI layout and a docker-archive in one: the files of both are the same blobs.
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shutil
 import tarfile
 import tempfile
 from typing import IO, TYPE_CHECKING
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from bigflow_backend.image.reference import ImageReference
     from bigflow_backend.image.store import BlobStore
 
-__all__ = ["loaded", "save"]
+__all__ = ["loaded", "save", "save_layout"]
 
 
 def save(store: BlobStore, image: AssembledImage, reference: ImageReference, path: Path) -> None:
@@ -41,6 +42,26 @@ def save(store: BlobStore, image: AssembledImage, reference: ImageReference, pat
         raise UserError(
             f"cannot write {path.name}: {error.strerror}",
             hint="make room there, or build without it: --no-export-image-tar",
+        ) from error
+
+
+def save_layout(
+    store: BlobStore, image: AssembledImage, reference: ImageReference, path: Path
+) -> None:
+    """Writes the image with its tag to the new directory ``path``, as an OCI layout.
+
+    Blobs are copied, not linked: nobody who writes there shall change the store's.
+    """
+    try:
+        (path / "blobs" / "sha256").mkdir(parents=True)
+        for name, document in _layout(image, reference).items():
+            (path / name).write_bytes(canonical_json(document))
+        for digest in _digests(image):
+            shutil.copyfile(store.path(digest), path / _name(digest))
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path.name}: {error.strerror}",
+            hint="make room there, or build without it: --no-oci-layout",
         ) from error
 
 
@@ -68,19 +89,23 @@ def _write(
     reference: ImageReference | None,
     output: IO[bytes],
 ) -> None:
-    blobs = [image.manifest, image.config, *(layer.descriptor for layer in image.layers)]
     with tarfile.open(fileobj=output, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name, document in _documents(image, reference).items():
+        for name, document in _archive(image, reference).items():
             content = canonical_json(document)
             archive.addfile(_member(name, len(content)), io.BytesIO(content))
-        for digest in sorted({blob.digest for blob in blobs}):
+        for digest in _digests(image):
             with store.path(digest).open("rb") as blob:
                 size = blob.seek(0, io.SEEK_END)
                 blob.seek(0)
                 archive.addfile(_member(_name(digest), size), blob)
 
 
-def _documents(image: AssembledImage, reference: ImageReference | None) -> dict[str, object]:
+def _digests(image: AssembledImage) -> list[str]:
+    blobs = [image.manifest, image.config, *(layer.descriptor for layer in image.layers)]
+    return sorted({blob.digest for blob in blobs})
+
+
+def _layout(image: AssembledImage, reference: ImageReference | None) -> dict[str, object]:
     annotations = {}
     if reference is not None:
         annotations = {
@@ -93,16 +118,17 @@ def _documents(image: AssembledImage, reference: ImageReference | None) -> dict[
         "mediaType": INDEX,
         "manifests": [image.manifest.as_json() | {"annotations": annotations}],
     }
+    return {"oci-layout": {"imageLayoutVersion": "1.0.0"}, "index.json": index}
+
+
+def _archive(image: AssembledImage, reference: ImageReference | None) -> dict[str, object]:
+    """The layout's documents, and that of a docker-archive."""
     archive = {
         "Config": _name(image.config.digest),
         "RepoTags": [str(reference)] if reference is not None else [],
         "Layers": [_name(layer.descriptor.digest) for layer in image.layers],
     }
-    return {
-        "oci-layout": {"imageLayoutVersion": "1.0.0"},
-        "index.json": index,
-        "manifest.json": [archive],
-    }
+    return {**_layout(image, reference), "manifest.json": [archive]}
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:
