@@ -172,7 +172,7 @@ def demo(
         "Dockerfile": _SHORT,
         "demo/__init__.py": "",
         "deployment_config.py": "deployment_config = None\n",
-        "project_setup.py": 'PROJECT_NAME = "demo"\n',
+        "project_setup.py": 'from bigflow_backend import setup\nsetup(name="demo")\n',
         "pyproject.toml": '[project]\nname = "demo"\nurls.Source = "https://example.com/demo"\n',
         "resources/requirements.txt": "bigflow-backend\nlibrary\n",
     }.items():
