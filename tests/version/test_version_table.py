@@ -90,6 +90,7 @@ def on_a_tag_below_an_earlier_one(repository: Repository) -> None:
 def on_a_version_and_odd_tags(repository: Repository) -> None:
     repository.commit()
     repository.tag("v1.2.0", "release-2026", "4.0/beta", "9.0;id", "2026", "latest", "v3")
+    repository.tag("line\u2028separator", "next\u0085line", "żółw-9.0")
 
 
 def on_a_tag_with_an_epoch(repository: Repository) -> None:

@@ -58,7 +58,9 @@ class Answer:
     @property
     def lines(self) -> list[str]:
         """The output's lines; bytes that are no UTF-8 pass through as :func:`os.fsdecode` does."""
-        return self.out.decode("utf-8", "surrogateescape").splitlines()
+        # Not splitlines(): a tag or a directory may hold one of Unicode's other line separators.
+        *lines, rest = self.out.decode("utf-8", "surrogateescape").split("\n")
+        return [*lines, rest] if rest else lines
 
     @property
     def reason(self) -> str:
