@@ -87,8 +87,10 @@ class Delegate:
 
     def __init__(self, keywords: Mapping[str, Any]) -> None:
         from bigflow_backend import setup
+        from bigflow_backend.reporting import reported
 
-        setup(**modern_keywords(keywords))
+        with reported():
+            setup(**modern_keywords(keywords))
 
     def parse_config_files(self) -> None:
         """Done already."""

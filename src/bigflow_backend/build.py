@@ -83,6 +83,7 @@ def build_package(project: Project, options: BuildOptions) -> Build:
 
     :raises UserError: for everything that the user can mend.
     """
+    _check_build_system(project)
     with _staged(project) as staged:
         tests = _test(staged, options)
         return Build(made_in=staged.output, tests=tests, wheel=_wheel(staged, options))
@@ -90,6 +91,7 @@ def build_package(project: Project, options: BuildOptions) -> Build:
 
 def build_image(project: Project, options: BuildOptions) -> Build:
     """Builds the wheel and the image it is installed in, into ``dist/`` and ``.image/``."""
+    _check_build_system(project)
     with _staged(project) as staged:
         repository = _docker_repository(staged, options)
         wheel = _wheel(staged, options)
@@ -111,6 +113,7 @@ def build_project(project: Project, options: BuildOptions) -> Build:
 
     What takes no time to find out is asked first: the repository and the workflows.
     """
+    _check_build_system(project)
     with _staged(project) as staged:
         repository, workflows = _repository_and_workflows(staged, options)
         tests = _test(staged, options)
@@ -140,7 +143,6 @@ def _wheel(project: Project, options: BuildOptions) -> Wheel:
 
     from bigflow_backend.package.wheel import Wheel
 
-    _check_build_system(project)
     options.say(f"building the wheel of {project.name} {project.version}")
     project.dist.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
@@ -179,7 +181,13 @@ def _check_build_system(project: Project) -> None:
             f"pyproject.toml: [build-system] build-backend is {backend!r}",
             hint=f'write build-backend = "{_BACKEND}", so that pip builds the same wheel',
         )
-    missing = [chain[-1] for r in table.get("requires", []) for chain in check_dependency(r)]
+    try:
+        missing = [chain[-1] for r in table.get("requires", []) for chain in check_dependency(r)]
+    except ValueError as error:  # InvalidRequirement
+        raise UserError(
+            f"pyproject.toml: [build-system] requires: {str(error).splitlines()[0]}",
+            hint='write it as requires = ["bigflow-backend"]',
+        ) from error
     if missing:
         raise UserError(
             f"pyproject.toml: [build-system] requires {', '.join(missing)}, not installed here",

@@ -83,6 +83,7 @@ def _run_pytest(project: Project, python: str, temporary: Path) -> tuple[int, _C
 
 
 def _run_unittest(project: Project, python: str, temporary: Path) -> tuple[int, _Counts | None]:
+    _refuse_unseen(project.tests, project.root)
     report = temporary / "report.json"
     script = Path(__file__).with_name("unittest_child.py")
     status = _run(project, [python, os.fspath(script), project.tests.name, os.fspath(report)])
@@ -90,6 +91,20 @@ def _run_unittest(project: Project, python: str, temporary: Path) -> tuple[int, 
         return status, None
     counts = json.loads(report.read_text("utf-8"))
     return status, (counts["tests"], counts["failed"], counts["skipped"])
+
+
+def _refuse_unseen(directory: Path, root: Path) -> None:
+    """unittest passes over a directory without ``__init__.py``: its tests would not be missed."""
+    for file in sorted(directory.rglob("test*.py")):
+        for above in (file.parent, *file.parent.parents):
+            if above == root:
+                break
+            if not (above / "__init__.py").is_file():
+                raise UserError(
+                    f"unittest does not see {file.relative_to(root)}: {above.relative_to(root)}/ "
+                    "has no __init__.py",
+                    hint=f"create {(above / '__init__.py').relative_to(root)}; it may be empty",
+                )
 
 
 def _run(project: Project, command: list[str]) -> int:

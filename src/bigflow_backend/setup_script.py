@@ -26,7 +26,7 @@ __all__ = [
     "computed_keywords",
     "in_a_line",
     "no_bytecode",
-    "place_in",
+    "place_below",
     "print_keywords",
     "run_setup_script",
 ]
@@ -76,7 +76,7 @@ def run_setup_script(script: Path) -> SetupCall:
             raise _exited(script, error) from error
     except Exception as error:  # whatever a user's script raises is the user's to mend
         raise UserError(
-            f"{place_in(script, error)}: {in_a_line(error)}",
+            f"{_place_in(script, error)}: {in_a_line(error)}",
             hint=f"mend {script.name}; `python {script.name} --version` shows the traceback",
         ) from error
     finally:
@@ -187,16 +187,23 @@ def in_a_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {said.splitlines()[0]}" if said else type(error).__name__
 
 
-def place_in(script: Path, error: BaseException) -> str:
+def _place_in(script: Path, error: BaseException) -> str:
     """Where in ``script`` an error arose: its name and, where one can be told, the line."""
     if isinstance(error, SyntaxError) and error.filename == os.fspath(script):
         return f"{script.name}, line {error.lineno}"
-    lines = [
-        frame.lineno
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename == os.fspath(script)
-    ]
+    lines = [n for file, n in _frames(error) if file == os.fspath(script)]
     return f"{script.name}, line {lines[-1]}" if lines else script.name
+
+
+def place_below(root: Path, error: BaseException) -> str | None:
+    """The file in the directory ``root`` where an error arose, and the line; None outside of it."""
+    below = os.path.join(root, "")  # noqa: PTH118  (ends with a slash)
+    places = [(f, n) for f, n in _frames(error) if f.startswith(below) and "site-packages" not in f]
+    return f"{os.path.relpath(places[-1][0], root)}, line {places[-1][1]}" if places else None
+
+
+def _frames(error: BaseException) -> list[tuple[str, int | None]]:
+    return [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]
 
 
 def print_keywords(script: str) -> None:

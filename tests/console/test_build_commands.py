@@ -288,6 +288,65 @@ def test_wrong_usage_ends_with_2(project: Project, arguments: list[str]) -> None
 
 
 @pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "no commands supplied"),
+        (["no_such_command"], "invalid command 'no_such_command'"),
+        (["build_package", "--bogus"], "option --bogus not recognized"),
+    ],
+)
+def test_wrong_usage_of_the_setup_script_ends_with_2(
+    project: Project, arguments: list[str], told: str
+) -> None:
+    done = project.run("project_setup.py", *arguments)
+    assert done.returncode == 2
+    typed = " ".join(["python", "project_setup.py", *arguments])
+    assert done.stderr.splitlines()[0] == f"bigflow: error: {typed}: {told}"
+
+
+def test_a_setup_script_that_is_a_link_builds_where_it_lies(project: Project) -> None:
+    (project.root / "tools").mkdir()
+    script = project.root / "project_setup.py"
+    script.rename(project.root / "tools/setup_of_ours.py")
+    script.symlink_to("tools/setup_of_ours.py")
+    done = project.run("project_setup.py", "build_package")
+    assert done.returncode == 0, done.stderr
+    assert (project.root / "dist/pipelines-1.2.0-py3-none-any.whl").is_file()
+
+
+def test_tests_that_unittest_would_pass_over_are_told(project: Project) -> None:
+    project.write(
+        {
+            "test/__init__.py": "",
+            "test/jobs/test_load.py": "import unittest",
+            "pyproject.toml": '[tool.bigflow]\ntest-framework = "unittest"\n',
+        }
+    )
+    done = project.run("-m", "bigflow", "build-package")
+    assert done.returncode == 1
+    message, hint = done.stderr.splitlines()[-2:]
+    assert "unittest does not see test/jobs/test_load.py: test/jobs/ has no __init__.py" in message
+    assert hint == "  create test/jobs/__init__.py; it may be empty"
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ('requires = ["bigflow-backend>>1"]', "[build-system] requires: Expected semicolon"),
+        ('requires = ["no-such-distribution"]', "requires no-such-distribution, not installed"),
+        ("requires = []\n", "[build-system] build-backend is None"),
+    ],
+)
+def test_a_build_system_that_pip_could_not_use(project: Project, table: str, told: str) -> None:
+    backend = "" if table.endswith("\n") else 'build-backend = "bigflow_backend"'
+    project.write({"pyproject.toml": f"[build-system]\n{table}\n{backend}\n"})
+    done = project.run("-m", "bigflow", "build-package")
+    assert done.returncode == 1
+    assert told in done.stderr.splitlines()[0]  # before the tests are run
+    assert len(done.stderr.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
         (["--start-time", "soon"], "--start-time 'soon' is no time", "YYYY-MM-DD"),

@@ -432,6 +432,22 @@ CASES = [
         "setuptools.Command",
     ),
     Case(
+        "a command that raises",
+        {
+            "project_setup.py": """\
+from bigflow_backend import setup
+from setuptools.command.build_py import build_py
+PROJECT_NAME = "pipelines"
+class Generate(build_py):
+    def run(self):
+        raise RuntimeError("no code to generate from")
+setup(name=PROJECT_NAME, cmdclass={"build_py": Generate})
+"""
+        },
+        "project_setup.py, line 6: RuntimeError: no code to generate from",
+        "mend it",
+    ),
+    Case(
         "the setup() of setuptools",
         {"project_setup.py": _SETUP.format("").replace("bigflow_backend", "setuptools")},
         "project_setup.py calls the setup() of setuptools",

@@ -114,7 +114,7 @@ def test_the_old_backend_name_has_the_hooks(tmp_path: Path) -> None:
 def test_a_requirement_of_the_other_distribution_is_told(tmp_path: Path) -> None:
     project = write_project(tmp_path, {"resources/requirements.txt": "bigflow==1.11.3\n"})
     _, told = build(project, tmp_path)
-    assert "names bigflow, another distribution" in told
+    assert "the requirements name bigflow, another distribution" in told
     assert "replace it by bigflow-backend" in told
 
 

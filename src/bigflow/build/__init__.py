@@ -18,9 +18,11 @@ def setup(**keywords: Any) -> None:
     """BigFlow's ``bigflow.build.setup``: as ``bigflow_backend.setup``, with BigFlow's keywords."""
     from bigflow_backend import setup as modern_setup
     from bigflow_backend.bigflow_project import modern_keywords
+    from bigflow_backend.reporting import reported
 
-    _advise("bigflow.build.setup")
-    modern_setup(**modern_keywords(keywords))
+    with reported():
+        _advise("bigflow.build.setup")
+        modern_setup(**modern_keywords(keywords))
 
 
 def auto_configuration(
@@ -35,8 +37,10 @@ def project_setup(
 ) -> dict[str, Any]:
     """BigFlow 1.0's keywords for ``setuptools.setup``."""
     from bigflow_backend.bigflow_project import Delegate
+    from bigflow_backend.reporting import reported
 
-    _advise("bigflow.build.project_setup")
+    with reported():
+        _advise("bigflow.build.project_setup")
     del project_dir  # the script's own directory
     return {"distclass": Delegate, "name": project_name, **keywords}
 
@@ -47,10 +51,12 @@ def default_project_setup(
     """BigFlow 1.0's whole setup script."""
     from bigflow_backend import setup as modern_setup
     from bigflow_backend.bigflow_project import modern_keywords
+    from bigflow_backend.reporting import reported
 
-    _advise("bigflow.build.default_project_setup")
     del project_dir  # the script's own directory
-    modern_setup(**modern_keywords({"name": project_name, **keywords}))
+    with reported():
+        _advise("bigflow.build.default_project_setup")
+        modern_setup(**modern_keywords({"name": project_name, **keywords}))
 
 
 def _advise(name: str) -> None:

@@ -11,6 +11,7 @@ from bigflow_backend.console.commands import BUILD_COMMANDS
 from bigflow_backend.console.options import build_options
 from bigflow_backend.console.report import summary
 from bigflow_backend.errors import UserError
+from bigflow_backend.reporting import print_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from bigflow_backend.project import Project
 
 __all__ = ["run_setup"]
+
+_WRONG_USAGE = 2
 
 
 def run_setup(keywords: Mapping[str, Any]) -> None:
@@ -38,7 +41,7 @@ def run_setup(keywords: Mapping[str, Any]) -> None:
     from bigflow_backend.package.distribution import load_distribution
     from bigflow_backend.project import read_project
 
-    script = Path(sys.argv[0]).resolve()
+    script = Path(sys.argv[0]).absolute()  # not where a link leads: the project is where it lies
     os.chdir(script.parent)
     project = read_project(script.parent)
     loaded = load_distribution(project, project_content(project), keywords)
@@ -52,13 +55,18 @@ def run_setup(keywords: Mapping[str, Any]) -> None:
 def _run(distribution: Any, script: str) -> None:
     from setuptools.errors import BaseError, CCompilerError
 
+    typed = " ".join(["python", script, *sys.argv[1:]])
     try:
-        if distribution.parse_command_line():
+        wanted = distribution.parse_command_line()
+    except BaseError as error:
+        print_error(UserError(f"{typed}: {error}", hint=f"python {script} --help"))
+        raise SystemExit(_WRONG_USAGE) from error
+    try:
+        if wanted:
             distribution.run_commands()
     except (BaseError, CCompilerError) as error:
         raise UserError(
-            f"python {script} {' '.join(sys.argv[1:])}: {error}",
-            hint=f"python {script} --help-commands lists the commands",
+            f"{typed}: {error}", hint=f"python {script} --help-commands lists the commands"
         ) from error
 
 

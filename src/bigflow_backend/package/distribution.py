@@ -12,7 +12,13 @@ from bigflow_backend.bigflow_project import modern_keywords
 from bigflow_backend.errors import UserError
 from bigflow_backend.package.agreement import check_agreement, check_configuration
 from bigflow_backend.package.requirements import Requirements, read_requirements
-from bigflow_backend.setup_script import SetupCall, no_bytecode, run_setup_script
+from bigflow_backend.setup_script import (
+    SetupCall,
+    in_a_line,
+    no_bytecode,
+    place_below,
+    run_setup_script,
+)
 from bigflow_backend.setuptools_tables import dynamic_table
 
 if TYPE_CHECKING:
@@ -23,7 +29,7 @@ if TYPE_CHECKING:
     from bigflow_backend.package.content import Content
     from bigflow_backend.project import Project
 
-__all__ = ["Loaded", "load_distribution", "without_notices"]
+__all__ = ["Loaded", "failures_told", "load_distribution"]
 
 _OWN_PATH_KEYWORDS = ("ext_modules", "libraries", "scripts", "headers")
 _OWN_PATH_COMMANDS = (
@@ -174,7 +180,35 @@ def _refused(place: str, error: Exception) -> UserError:
 
 
 @contextlib.contextmanager
-def without_notices() -> Iterator[None]:
+def failures_told(project: Project, what: str) -> Iterator[None]:
+    """Setuptools builds ``what`` in the block; what fails there is the user's to mend.
+
+    :raises UserError: with the first line of what setuptools, a compiler, or a command of the
+        project's own says.
+    """
+    from setuptools.errors import BaseError, CCompilerError
+
+    try:
+        with _without_notices(), no_bytecode():
+            yield
+    except UserError:
+        raise
+    except (BaseError, CCompilerError, OSError) as error:
+        raise UserError(
+            f"setuptools cannot build {what}: {str(error).splitlines()[0]}",
+            hint="its output above tells more",
+        ) from error
+    except Exception as error:  # whatever a user's command raises is the user's to mend
+        place = place_below(project.root, error)
+        if place is None:
+            raise
+        raise UserError(
+            f"{place}: {in_a_line(error)}", hint=f"mend it; it runs in the build of {what}"
+        ) from error
+
+
+@contextlib.contextmanager
+def _without_notices() -> Iterator[None]:
     """Leaves out what setuptools says about itself and not about the project."""
     with warnings.catch_warnings():
         # Its commands that build call `install`, and warn of being called.

@@ -6,10 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bigflow_backend.errors import UserError
 from bigflow_backend.package.config_settings import ConfigSettings
 from bigflow_backend.package.content import project_content
-from bigflow_backend.package.distribution import without_notices
+from bigflow_backend.package.distribution import failures_told
 from bigflow_backend.package.wheel import load
 
 if TYPE_CHECKING:
@@ -28,8 +27,6 @@ def build_editable(
     In strict mode the tree of links that Python imports from stays in ``build/``, as PEP 660 has
     it; nothing else is left in the project.
     """
-    from setuptools.errors import BaseError
-
     loaded = load(project, project_content(project), settings)
     distribution = loaded.distribution
     with tempfile.TemporaryDirectory(prefix="bigflow-editable-") as temporary:
@@ -37,15 +34,9 @@ def build_editable(
         command: Any = distribution.get_command_obj("editable_wheel")
         command.dist_dir = temporary
         command.mode = settings.editable_mode
-        try:
+        with failures_told(project, "the editable wheel"):
             command.ensure_finalized()
-            with without_notices():
-                command.run()
-        except (BaseError, OSError) as error:
-            raise UserError(
-                f"setuptools cannot build the editable wheel: {str(error).splitlines()[0]}",
-                hint="its output above tells more",
-            ) from error
+            command.run()
         (built,) = Path(temporary).glob("*.whl")
         target = directory / built.name
         target.write_bytes(built.read_bytes())

@@ -16,7 +16,7 @@ from bigflow_backend.epoch import source_date_epoch
 from bigflow_backend.errors import BigflowWarning, UserError
 from bigflow_backend.package.config_settings import ConfigSettings
 from bigflow_backend.package.content import check_syntax, project_content
-from bigflow_backend.package.distribution import load_distribution, without_notices
+from bigflow_backend.package.distribution import failures_told, load_distribution
 from bigflow_backend.package.metadata import metadata_members, write_metadata
 from bigflow_backend.package.requirements import names_bigflow
 from bigflow_backend.package.wheel_writer import WheelWriter, normalise
@@ -83,7 +83,7 @@ def build_wheel(
     loaded = load(project, content, settings)
     with tempfile.TemporaryDirectory(prefix="bigflow-wheel-") as temporary:
         if loaded.needs_setuptools:
-            path = _build_with_setuptools(loaded.distribution, Path(temporary), directory, epoch)
+            path = _build_with_setuptools(loaded, Path(temporary), directory, epoch)
         else:
             path = _build_in_one_pass(
                 loaded.distribution, content, Path(temporary), directory, epoch
@@ -187,23 +187,14 @@ def _build_in_one_pass(
     return target
 
 
-def _build_with_setuptools(
-    distribution: Distribution, temporary: Path, directory: Path, epoch: int
-) -> Path:
+def _build_with_setuptools(loaded: Loaded, temporary: Path, directory: Path, epoch: int) -> Path:
     """Runs setuptools' own ``bdist_wheel`` in a private directory, and normalises the result."""
-    from setuptools.errors import BaseError, CCompilerError
-
+    distribution = loaded.distribution
     distribution.get_command_obj("build").build_base = str(temporary / "build")
     distribution.get_command_obj("egg_info").egg_base = str(temporary)
-    command = _bdist_wheel(distribution, temporary)
-    try:
-        with without_notices():
-            distribution.run_command("bdist_wheel")
-    except (BaseError, CCompilerError, OSError) as error:
-        raise UserError(
-            f"setuptools cannot build the wheel: {str(error).splitlines()[0]}",
-            hint="its output above tells more",
-        ) from error
+    with failures_told(loaded.project, "the wheel"):
+        command = _bdist_wheel(distribution, temporary)
+        distribution.run_command("bdist_wheel")
     target = directory / f"{_file_stem(command)}.whl"
     with replaced_file(target) as new:
         normalise(temporary / "dist" / target.name, new, epoch)
