@@ -58,13 +58,15 @@ def read_setup_script(root: Path) -> SetupScript | None:
     constants = literal_constants(tree)
     keywords = _setup_keywords(tree, constants)
     stated = keywords or {}
+    imports_bigflow = any(_root(module) in _OURS for module in _imported_modules(tree))
     return SetupScript(
         path=path,
         project_name=constants.get("PROJECT_NAME"),
         name=stated.get("name"),
         version=stated.get("version"),
-        computes=keywords is None or None in stated.values(),
-        imports_bigflow=any(_root(module) in _OURS for module in _imported_modules(tree)),
+        # One that imports nothing of ours calls no setup() of ours: PROJECT_NAME is all it says.
+        computes=imports_bigflow and (keywords is None or None in stated.values()),
+        imports_bigflow=imports_bigflow,
     )
 
 
