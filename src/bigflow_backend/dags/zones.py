@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zoneinfo
 from datetime import timezone
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,9 @@ def find_zone(name: Any, place: Place) -> tzinfo:
     """
     if name == "UTC":  # needs no database, and a slim image may lack one
         return timezone.utc
-    if isinstance(name, str) and name in zoneinfo.available_timezones():
+    if isinstance(name, str) and name in _names():
         return zoneinfo.ZoneInfo(name)
-    if not zoneinfo.available_timezones():
+    if not _names():
         raise place.fault(
             "timezone",
             name,
@@ -35,6 +36,11 @@ def find_zone(name: Any, place: Place) -> tzinfo:
     raise place.fault(
         "timezone", name, "which is no time zone", "write a name such as 'Europe/Warsaw'"
     )
+
+
+@functools.cache
+def _names() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())  # reads the whole database: 10 ms
 
 
 def moment_call(moment: datetime, zone: str) -> Call:
