@@ -40,6 +40,7 @@ format: $(TEST)/ready
 
 benchmark: $(TEST)/ready
 	$(TEST)/bin/python benchmarks/package.py
+	PYTHONPATH=tests $(TEST)/bin/python benchmarks/image.py
 
 # The distribution is on no index yet: a wheel of it stands in $(DEMO)/wheels, for find-links.
 $(DEMO)/ready: $(SOURCES) scripts/distribution.py
