@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bigflow_backend.reporting import reported
+from bigflow_backend.reporting import reported, terminable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -104,7 +104,7 @@ def setup(**keywords: Any) -> None:
 
     if captured(keywords):
         return
-    with reported():
+    with reported(), terminable():
         from bigflow_backend.console.setup_commands import run_setup
 
         run_setup(keywords)

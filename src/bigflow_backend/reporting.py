@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from bigflow_backend.errors import AlreadyToldError, BigflowWarning, UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["print_error", "print_warning", "reported"]
+__all__ = ["print_error", "print_warning", "reported", "terminable"]
 
 
 def print_error(error: UserError) -> None:
@@ -48,11 +49,46 @@ def reported() -> Iterator[None]:
         raise SystemExit(1) from error
     except AlreadyToldError as error:
         raise SystemExit(1) from error
+    except ModuleNotFoundError as error:
+        top = (error.name or "").partition(".")[0]
+        if top not in _LIBRARIES:
+            raise
+        needs = f"this command needs {_LIBRARIES[top]}, which {sys.executable} does not have"
+        print_error(UserError(needs, hint="pip install 'bigflow-backend[build]'"))
+        raise SystemExit(1) from error
     except Warning as warning:  # `python -W error`: the user wants it to be one
         print_error(UserError(_first_sentence(warning), hint="it is a warning without -W error"))
         raise SystemExit(1) from warning
     finally:
         warnings.formatwarning = plain
+
+
+_LIBRARIES = {
+    "build": "build",
+    "docker": "docker",
+    "jinja2": "jinja2",
+    "packaging": "packaging",
+    "pyproject_hooks": "build",
+    "requests": "requests",
+    "setuptools": "setuptools",
+    "tomli": "tomli",
+    "uv": "uv",
+}
+"""Module -> distribution of the extra ``build``."""
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """A SIGTERM, as CI cancels with, unwinds the block: children end, nothing is left half-made."""
+
+    def unwind(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, unwind)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _first_sentence(warning: Warning) -> str:

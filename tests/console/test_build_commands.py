@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bigflow_backend.build import Build
+from bigflow_backend.console.report import summary
+from bigflow_backend.image import Image
 from support.projects import write_project
 
 if TYPE_CHECKING:
@@ -212,7 +215,7 @@ def test_both_frameworks_run_the_tests(project: Project, framework: str) -> None
     )
     done = project.run("-m", "bigflow", "build-package")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == "tests  2 passed, 1 skipped"
+    assert done.stdout.splitlines()[0] == "tests  1 passed, 1 skipped"
 
 
 @pytest.mark.parametrize(
@@ -397,6 +400,61 @@ def test_an_interrupt_leaves_the_last_build_and_no_child(project: Project) -> No
     assert project.files() == before
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
+
+
+def test_a_termination_ends_the_tests_too(project: Project) -> None:
+    project.write(
+        {
+            "test/test_rides.py": "import os, pathlib, signal\n\n"
+            "def test_waits():\n"
+            "    pathlib.Path(os.environ['PID_FILE']).write_text(str(os.getpid()))\n"
+            "    os.kill(os.getppid(), signal.SIGTERM)\n"
+            "    signal.pause()\n",
+        }
+    )
+    before = project.files()
+    pid_file = project.root.parent / "pid"
+    done = project.run("-m", "bigflow", "build-package", PID_FILE=str(pid_file))
+    assert done.returncode == 128 + signal.SIGTERM
+    assert project.files() == before
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid_file.read_text()), 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        (["--builder", "dokcer"], "--builder dokcer is no builder", "known are: auto, embedded"),
+        (["--find-links", "nope"], "find-links: there is no directory", "a directory of wheels"),
+        (
+            ["--builder", "embedded", "--no-export-image-tar"],
+            "the embedded builder's image would go nowhere",
+            "add --push or --load",
+        ),
+    ],
+)
+def test_image_options_are_checked_first(
+    project: Project, options: list[str], message: str, hint: str
+) -> None:
+    done = project.run("-m", "bigflow", "build", *options)
+    assert done.returncode == 1
+    message_line, hint_line = done.stderr.splitlines()
+    assert message in message_line
+    assert hint in hint_line
+
+
+def test_the_summary_tells_the_size_of_what_lies_in_its_place(tmp_path: Path) -> None:
+    # The paths of a build are those of the directory it was made in, which is gone by then.
+    (tmp_path / ".image").mkdir()
+    (tmp_path / ".image" / "image-1.2.0.tar").write_bytes(b"x" * 1500)
+    made_in = tmp_path / ".bigflow-build-1-x"
+    image = Image(
+        tag="rides:1.2.0", id="", digest=None, version="1.2.0", size=1, layout=None, pushed=False,
+        tar=made_in / ".image" / "image-1.2.0.tar", info=made_in / ".image" / "info.json",
+        builder="engine", in_engine=True, seconds=1.0,
+    )  # fmt: skip
+    told = summary(Build(made_in=made_in, image=image))
+    assert told.splitlines()[1] == "       .image/image-1.2.0.tar  1.5 kB"
 
 
 def test_what_a_killed_build_left_is_removed(project: Project) -> None:

@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigflow_backend.errors import UserError
-from bigflow_backend.reporting import print_warning, reported
+from bigflow_backend.reporting import print_warning, reported, terminable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,32 +24,12 @@ def main(argv: Sequence[str]) -> int:
 
     Usage errors end the process with status 2.
     """
-    with reported():
+    with reported(), terminable():
         try:
             return _dispatch(list(argv))
         except KeyboardInterrupt:
             print("bigflow: interrupted; nothing in the project was changed", file=sys.stderr)
             return _INTERRUPTED
-        except ModuleNotFoundError as error:
-            if error.name is None or error.name.partition(".")[0] not in _LIBRARIES:
-                raise
-            raise UserError(
-                f"this command needs {_LIBRARIES[error.name.partition('.')[0]]}, which "
-                f"{sys.executable} does not have",
-                hint="pip install 'bigflow-backend[build]'",
-            ) from error
-
-
-_LIBRARIES = {
-    "build": "build",
-    "docker": "docker",
-    "jinja2": "jinja2",
-    "packaging": "packaging",
-    "pyproject_hooks": "build",
-    "setuptools": "setuptools",
-    "tomli": "tomli",
-}
-"""Module -> distribution of the extra ``build``."""
 
 
 def _dispatch(argv: list[str]) -> int:

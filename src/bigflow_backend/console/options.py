@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.build import BuildOptions
-from bigflow_backend.errors import UserError
+from bigflow_backend.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     import argparse
@@ -119,7 +119,7 @@ def build_options(
 def _image_options(project: Project, values: Mapping[str, Any]) -> ImageOptions:
     from bigflow_backend.image import ImageOptions
 
-    return ImageOptions.from_settings(
+    options = ImageOptions.from_settings(
         project.settings.image,
         base_image=values.get("base_image"),
         network=values.get("network"),
@@ -131,6 +131,30 @@ def _image_options(project: Project, values: Mapping[str, Any]) -> ImageOptions:
         push=values.get("push"),
         load=values.get("load"),
     )
+    _check_image_options(project, options)
+    return options
+
+
+def _check_image_options(project: Project, options: ImageOptions) -> None:
+    """Finds out now what a build would stumble over after the tests and the wheel."""
+    builders = ("auto", "embedded", "engine")
+    if options.builder not in builders:
+        raise UserError(
+            f"--builder {options.builder} is no builder",
+            hint=did_you_mean(options.builder, builders),
+        )
+    for directory in options.find_links:
+        if not (project.root / directory).is_dir():
+            raise UserError(
+                f"find-links: there is no directory {directory}",
+                hint="name a directory of wheels, by --find-links or in [tool.bigflow.image]",
+            )
+    kept = options.export_tar or options.oci_layout or options.push or options.load
+    if options.builder == "embedded" and not kept:
+        raise UserError(
+            "the embedded builder's image would go nowhere: no tar, no layout, no push, no load",
+            hint="leave out --no-export-image-tar, or add --push or --load",
+        )
 
 
 _FORMATS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S")

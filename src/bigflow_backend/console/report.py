@@ -30,7 +30,8 @@ def as_json(build: Build) -> str:
 def _lines(build: Build) -> Iterator[str]:
     if build.tests is not None:
         skipped = f", {build.tests.skipped} skipped" if build.tests.skipped else ""
-        yield f"tests  {build.tests.tests} passed{skipped}"
+        passed = build.tests.tests - build.tests.skipped
+        yield f"tests  {passed} passed{skipped}" if build.tests.tests else "tests  none"
     if build.wheel is not None:
         yield f"wheel  {_place(build, build.wheel.path)}  {size(build.wheel.size)}"
     if build.image is not None:
@@ -44,7 +45,7 @@ def _image_lines(build: Build, image: Image) -> Iterator[str]:
     yield f"image  {image.tag}"
     for path in (image.tar, image.layout):
         if path is not None:
-            yield f"       {_place(build, path)}  {size(_size(path))}"
+            yield f"       {_place(build, path)}  {size(_size(_moved(build, path)))}"
     if image.pushed:
         yield f"       pushed{f' as {image.digest}' if image.digest else ''}"
     if image.tar is not None and not image.in_engine:
@@ -52,8 +53,13 @@ def _image_lines(build: Build, image: Image) -> Iterator[str]:
 
 
 def _size(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())
+    files = [f for f in path.rglob("*") if f.is_file()] if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)
+
+
+def _moved(build: Build, path: Path) -> Path:
+    """Where an artifact lies now: the directory that it was made in stood in the project's root."""
+    return build.made_in.parent / path.relative_to(build.made_in)
 
 
 def _place(build: Build, path: Path) -> str:
