@@ -22,6 +22,7 @@ from bigflow_backend.epoch import source_date_epoch
 from bigflow_backend.errors import BigflowWarning, UserError
 from bigflow_backend.package.config_settings import ConfigSettings
 from bigflow_backend.package.content import archive_name, check_syntax, project_content
+from bigflow_backend.package.imports import check_imports
 from bigflow_backend.package.manifest import apply_manifest, is_left_behind
 from bigflow_backend.package.metadata import referenced_files, write_metadata
 from bigflow_backend.package.wheel import load
@@ -68,6 +69,7 @@ def build_sdist(
     epoch = source_date_epoch()
     content = project_content(project)
     check_syntax(content.modules)
+    check_imports(project, content.modules)
     loaded = load(project, content, settings)
     distribution = loaded.distribution
     with tempfile.TemporaryDirectory(prefix="bigflow-sdist-") as temporary:

@@ -17,6 +17,7 @@ from bigflow_backend.errors import BigflowWarning, UserError
 from bigflow_backend.package.config_settings import ConfigSettings
 from bigflow_backend.package.content import check_syntax, project_content
 from bigflow_backend.package.distribution import failures_told, load_distribution
+from bigflow_backend.package.imports import check_imports
 from bigflow_backend.package.metadata import metadata_members, write_metadata
 from bigflow_backend.package.requirements import names_bigflow
 from bigflow_backend.package.wheel_writer import WheelWriter, normalise
@@ -80,6 +81,7 @@ def build_wheel(
     epoch = source_date_epoch()
     content = project_content(project)
     check_syntax(content.modules)
+    check_imports(project, content.modules)
     loaded = load(project, content, settings)
     with tempfile.TemporaryDirectory(prefix="bigflow-wheel-") as temporary:
         if loaded.needs_setuptools:

@@ -1,0 +1,87 @@
+"""What a package imports from beside it would be missing in every pod."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.projects import HookFailedError, write_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("import common\n", 1),
+        ("\nimport common.tables as t\n", 2),
+        ("from common import tables\n", 1),
+        ("def f():\n    from common.tables import T\n", 2),
+        ("class C:\n    import os, common\n", 2),
+        ("import helper\n", 1),
+    ],
+)
+@pytest.mark.parametrize("hook", ["build_wheel", "build_sdist"])
+def test_an_import_of_what_is_not_packaged_fails_the_build(
+    tmp_path: Path, code: str, line: int, hook: str
+) -> None:
+    project = write_project(
+        tmp_path / "project",
+        {
+            "pipelines/load.py": code,
+            "common/__init__.py": "",
+            "common/tables.py": "",
+            "helper.py": "",
+        },
+    )
+    with pytest.raises(HookFailedError) as caught:
+        project.hook(hook, str(tmp_path))
+    name = "helper" if "helper" in code else "common"
+    message, hint = caught.value.told
+    assert message == (
+        f"bigflow: error: pipelines/load.py, line {line} imports {name}, which lies beside "
+        "pipelines/ and is not in the wheel"
+    )
+    advice = "" if name == "helper" else ', or write packages = ["pipelines", "common"] into'
+    assert hint.startswith(f"  move it into pipelines/{advice}")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from pipelines import common\n",
+        "from . import common\n",
+        "from .common import T\n",
+        "try:\n    import common\nexcept ImportError:\n    common = None\n",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import common\n",
+        "text = 'import common'\n",
+        "import commoner\n",
+    ],
+)
+def test_other_imports_do_not(tmp_path: Path, code: str) -> None:
+    project = write_project(
+        tmp_path / "project",
+        {
+            "pipelines/load.py": code,
+            "pipelines/common.py": "T = 1\n",
+            "common/__init__.py": "",
+            "notebooks/plot.py": "",
+        },
+    )
+    assert project.hook("build_wheel", str(tmp_path)).endswith(".whl")
+
+
+def test_packages_that_are_listed_are_there(tmp_path: Path) -> None:
+    project = write_project(
+        tmp_path / "project",
+        {
+            "pipelines/load.py": "import common\n",
+            "common/__init__.py": "",
+            "pyproject.toml": '[build-system]\nrequires = ["bigflow-backend"]\n'
+            'build-backend = "bigflow_backend"\n'
+            '[tool.bigflow]\npackages = ["pipelines", "common"]\n',
+        },
+    )
+    assert project.hook("build_wheel", str(tmp_path)).endswith(".whl")
