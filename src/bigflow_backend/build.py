@@ -14,20 +14,19 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.errors import AlreadyToldError, BigflowWarning, UserError
 from bigflow_backend.project import BACKENDS
-from bigflow_backend.staging import move_into_place
+from bigflow_backend.staging import move_into_place, temporary_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from bigflow_backend.dags import DagFiles
     from bigflow_backend.describe import DeploymentDescription, WorkflowDescription
@@ -295,7 +294,7 @@ def _start_time(options: BuildOptions) -> datetime:
 def _staged(project: Project) -> Iterator[Project]:
     """The project with its outputs beside their places; when the block ends well, they move."""
     _remove_leftovers(project.root)
-    staging = Path(tempfile.mkdtemp(prefix=f"{_STAGING}{os.getpid()}-", dir=project.root))
+    staging = temporary_directory(project.root, f"{_STAGING}{os.getpid()}-")
     try:
         staged = dataclasses.replace(project, output=staging)
         yield staged

@@ -12,10 +12,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bigflow_backend.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["move_into_place", "replaced_directory", "replaced_file"]
+__all__ = ["move_into_place", "replaced_directory", "replaced_file", "temporary_directory"]
 
 
 @contextlib.contextmanager
@@ -24,9 +26,10 @@ def replaced_directory(target: Path) -> Iterator[Path]:
 
     When the block raises, ``target`` is untouched and nothing is left beside it.
     """
-    _recover(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=f"{target.name}.new-", dir=target.parent))
+    with _told(target.parent):
+        _recover(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+    new = temporary_directory(target.parent, f"{target.name}.new-")
     try:
         new.chmod(0o777 & ~_umask())  # mkdtemp makes it private to the user
         yield new
@@ -41,8 +44,9 @@ def replaced_file(target: Path) -> Iterator[Path]:
 
     The file has the mode of one made by ``open``, so a build server's group can read it.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    with _told(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     os.close(descriptor)
     new = Path(name)
     try:
@@ -51,6 +55,26 @@ def replaced_file(target: Path) -> Iterator[Path]:
         new.replace(target)
     finally:
         new.unlink(missing_ok=True)
+
+
+def temporary_directory(parent: Path, prefix: str) -> Path:
+    """A new directory in ``parent``, private to the user.
+
+    :raises UserError: when nothing can be written there.
+    """
+    with _told(parent):
+        return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+
+
+@contextlib.contextmanager
+def _told(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write in {directory}: {error.strerror}",
+            hint="check the directory, its rights, and the space on its file system",
+        ) from error
 
 
 def move_into_place(new: Path, target: Path) -> None:

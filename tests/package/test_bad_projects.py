@@ -489,15 +489,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
     (project.root / name).chmod(0)
     out = tmp_path / "out"
     out.mkdir()
-    build = "import bigflow_backend as b, sys; b.build_wheel(sys.argv[1])"
-    done = subprocess.run(
-        [*_WITHOUT_CAPABILITIES, sys.executable, "-c", build, out],
-        cwd=project.root,
-        env={**os.environ, **project.environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = build_as_a_user(project, out)
     (project.root / name).chmod(0o755)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
@@ -505,6 +497,49 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
         "  check the rights of the file and its directory",
     ]
     assert list(out.iterdir()) == []
+
+
+def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project")
+    out = tmp_path / "out"
+    out.mkdir(mode=0o555)
+    done = build_as_a_user(project, out)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"bigflow: error: cannot write in {out}: Permission denied",
+        "  check the directory, its rights, and the space on its file system",
+    ]
+
+
+def test_a_project_that_cannot_be_written_is_built(tmp_path: Path) -> None:
+    project = write_project(
+        tmp_path / "project",
+        {"project_setup.py": "import about\n" + _SETUP.format(""), "about.py": ""},
+    )
+    out = tmp_path / "out"
+    out.mkdir()
+    for path in (*project.root.rglob("*"), project.root):
+        path.chmod(0o555)
+    done = build_as_a_user(project, out, PYTHONDONTWRITEBYTECODE="")
+    for path in (project.root, *project.root.rglob("*")):
+        path.chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    assert (out / "pipelines-1.2.0-py3-none-any.whl").is_file()
+
+
+def build_as_a_user(
+    project: Project, out: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """``build_wheel`` as a user whom the rights of files hold, whoever runs the tests."""
+    build = "import bigflow_backend as b, sys; b.build_wheel(sys.argv[1])"
+    return subprocess.run(
+        [*_WITHOUT_CAPABILITIES, sys.executable, "-c", build, out],
+        cwd=project.root,
+        env={**os.environ, **project.environment, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,23 @@ def test_old_forms_build(tmp_path: Path, form: str) -> None:
         assert "from bigflow_backend import setup" in told
 
 
+@pytest.mark.parametrize("form", ["bigflow.build.setup", "bigflow.build.project_setup"])
+def test_old_forms_build_without_pyproject(tmp_path: Path, form: str) -> None:
+    """There the frontend takes setuptools' own backend, which runs setup.py with its commands."""
+    files = {"pyproject.toml": None, **FORMS[form]}
+    if "setup.py" not in files:
+        files |= {"setup.py": files["project_setup.py"], "project_setup.py": None}
+    project = write_project(tmp_path / "project", files)
+    pip = ["-m", "pip", "wheel", "--quiet", "--no-build-isolation", "--no-deps"]
+    done = project.run(*pip, "--wheel-dir", str(tmp_path), ".")
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(tmp_path / "pipelines-1.2.0-py3-none-any.whl") as archive:
+        assert "pipelines/resources/requirements.txt" in archive.namelist()
+    done = project.run("setup.py", "bdist_wheel", "--python-tag=py311", f"--dist-dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "pipelines-1.2.0-py311-none-any.whl").is_file()
+
+
 def test_what_left_the_package_is_told(tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", FORMS["bigflow.build.setup"])
     _, told = build(project, tmp_path)

@@ -73,8 +73,8 @@ def _run(distribution: Any, script: str) -> None:
 def _commands(project: Project) -> dict[str, type[Command]]:
     return {
         **{c.setup_name: _build_command(project, c) for c in BUILD_COMMANDS},
-        "bdist_wheel": _archive_command(project, "wheel"),
-        "sdist": _archive_command(project, "sdist"),
+        "bdist_wheel": _wheel_command(project),
+        "sdist": _sdist_command(project),
     }
 
 
@@ -111,32 +111,53 @@ def _build_command(project: Project, command: BuildCommand) -> type[Command]:
     return Build
 
 
-def _archive_command(project: Project, kind: str) -> type[Command]:
-    """setuptools' ``bdist_wheel`` or ``sdist``, without the in-tree ``build/`` of theirs."""
-    from setuptools import Command
+def _wheel_command(project: Project) -> type[Any]:
+    """setuptools' ``bdist_wheel`` and its options, without the in-tree ``build/``."""
+    from setuptools.command.bdist_wheel import bdist_wheel
 
-    class Archive(Command):
-        description = f"build the {kind} as a PEP 517 frontend does"
-        user_options: ClassVar[list[tuple[str, str | None, str]]] = [
-            ("dist-dir=", "d", "directory to put it in [default: dist]")
-        ]
-        dist_dir: str | None
+    from bigflow_backend.package.config_settings import ConfigSettings
+    from bigflow_backend.package.wheel import build_wheel
 
-        def initialize_options(self) -> None:
-            self.dist_dir = None
-
-        def finalize_options(self) -> None:
-            self.dist_dir = self.dist_dir or "dist"
+    class Wheel(bdist_wheel):
+        description = "build the wheel as a PEP 517 frontend does"
 
         def run(self) -> None:
-            from bigflow_backend.package.sdist import build_sdist
-            from bigflow_backend.package.wheel import build_wheel
+            given: dict[str, Any] = self.distribution.get_option_dict("bdist_wheel")
+            options = [
+                f"--{name.replace('_', '-')}" + ("" if value == 1 else f"={value}")
+                for name, (source, value) in given.items()
+                if source == "command line" and name not in {"dist_dir", "dist_info_dir"}
+            ]
+            settings = ConfigSettings(build_options=tuple(options))
+            print(build_wheel(project, _made(self.dist_dir), settings).path)
 
-            directory = Path(self.dist_dir or "")
-            directory.mkdir(parents=True, exist_ok=True)
-            print((build_wheel if kind == "wheel" else build_sdist)(project, directory).path)
+    return Wheel
 
-    return Archive
+
+def _sdist_command(project: Project) -> type[Any]:
+    """setuptools' ``sdist``, without the files that it packs besides."""
+    from setuptools.command.sdist import sdist
+
+    from bigflow_backend.package.sdist import build_sdist
+
+    class Sdist(sdist):
+        description = "build the sdist as a PEP 517 frontend does"
+
+        def run(self) -> None:
+            if self.formats != ["gztar"]:
+                raise UserError(
+                    f"--formats is {','.join(self.formats or ())}, and an sdist is a gztar",
+                    hint="leave it out: PEP 625 knows no other",
+                )
+            print(build_sdist(project, _made(self.dist_dir)).path)
+
+    return Sdist
+
+
+def _made(directory: str | None) -> Path:
+    path = Path(directory or "dist")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _say(line: str) -> None:

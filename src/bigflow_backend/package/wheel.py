@@ -147,9 +147,12 @@ def _advice(loaded: Loaded, content: Content) -> list[str]:
             "the requirements name bigflow, another distribution whose files overwrite those of "
             "bigflow-backend; replace it by bigflow-backend"
         )
-    extensions = loaded.distribution.ext_modules or ()
+    extensions = distribution.ext_modules or ()
     sources = {os.path.normpath(s) for e in extensions for s in (*e.sources, *e.depends)}
-    left_out = [name for name in content.left_out if name not in sources]
+    # An editable install has built them beside their sources, for whatever Python.
+    source = os.path.relpath(project.source, project.root)
+    built = tuple(os.path.normpath(f"{source}/{e.name.replace('.', '/')}.") for e in extensions)
+    left_out = [n for n in content.left_out if n not in sources and not n.startswith(built)]
     if left_out:
         found.append(
             "left out of the wheel, because only Python files and resources/ are in it: "
