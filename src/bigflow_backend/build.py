@@ -174,6 +174,11 @@ def _check_build_system(project: Project) -> None:
     table = project.pyproject.get("build-system")
     if table is None:
         return
+    if "requires" not in table:
+        raise UserError(
+            "pyproject.toml: [build-system] has no requires, so pip refuses the project",
+            hint='write requires = ["bigflow-backend"] there',
+        )
     backend = table.get("build-backend")
     if backend not in BACKENDS:
         raise UserError(
@@ -253,6 +258,7 @@ def _image(project: Project, wheel: Wheel, repository: str, options: BuildOption
     from bigflow_backend.package.requirements import refuse_bigflow
 
     refuse_bigflow(project)
+    _check_requirements(project)
     options.say(f"building the image {repository}:{project.version.image_tag}")
     return build_image(
         project,
@@ -262,6 +268,16 @@ def _image(project: Project, wheel: Wheel, repository: str, options: BuildOption
         options=options.image or ImageOptions.from_settings(project.settings.image),
         say=options.say,
     )
+
+
+def _check_requirements(project: Project) -> None:
+    """A Dockerfile of the user's own may do without the file; one that copies it may not."""
+    wanted = project.dockerfile.is_file() and b"requirements" in project.dockerfile.read_bytes()
+    if wanted and not project.requirements.exists():
+        raise UserError(
+            "there is no resources/requirements.txt, which the Dockerfile installs",
+            hint="create it, with a line that says bigflow-backend: the runtime of each pod",
+        )
 
 
 def _dags(

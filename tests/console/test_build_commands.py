@@ -154,10 +154,24 @@ CASES = [
         "replace it by bigflow-backend",
     ),
     Case(
+        "no requirements.txt for the image",
+        ("build-image",),
+        {"resources/requirements.txt": None, "Dockerfile": "COPY resources/requirements.txt /\n"},
+        "there is no resources/requirements.txt, which the Dockerfile installs",
+        "bigflow-backend: the runtime of each pod",
+    ),
+    Case(
+        "a [build-system] that pip refuses",
+        ("build-package",),
+        {"pyproject.toml": "[build-system]\nbuild-backend = 'bigflow_backend'\n"},
+        "[build-system] has no requires",
+        'requires = ["bigflow-backend"]',
+    ),
+    Case(
         "another build backend",
         ("build-package",),
-        {"pyproject.toml": "[build-system]\nbuild-backend = 'setuptools.build_meta'\n"},
-        "[build-system] build-backend is 'setuptools.build_meta'",
+        {"pyproject.toml": "[build-system]\nrequires = []\nbuild-backend = 'setuptools'\n"},
+        "[build-system] build-backend is 'setuptools'",
         'write build-backend = "bigflow_backend"',
     ),
 ]
