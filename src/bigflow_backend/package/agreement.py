@@ -5,6 +5,7 @@ https://packaging.python.org/en/latest/specifications/pyproject-toml/#declaring-
 
 from __future__ import annotations
 
+from email.utils import getaddresses
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.errors import UserError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from bigflow_backend.package.requirements import Requirements
     from bigflow_backend.project import Project
 
-__all__ = ["LAYOUT", "check_agreement", "check_configuration"]
+__all__ = ["LAYOUT", "check_agreement", "check_configuration", "without_restated"]
 
 LAYOUT = {
     "data_files": "move the files to resources/",
@@ -75,10 +76,16 @@ def check_agreement(
     if table is not None:
         _check_name(table, keywords, script)
         _check_version_is_there(table)
-        for keyword, field in _FIELDS.items():
+        for keyword in _FIELDS:
             if keywords.get(keyword):
-                _check_field(table, field, keywords[keyword], f"{keyword} in {script}")
+                _check_field(project, keyword, keywords[keyword], script)
     _check_dependencies(project, keywords, requirements, script)
+
+
+def without_restated(project: Project, keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """The keywords without those that [project] says, too: setuptools warns of overwriting them."""
+    table = project.pyproject.get("project", {})
+    return {name: value for name, value in keywords.items() if _FIELDS.get(name) not in table}
 
 
 def _check_name(table: Mapping[str, Any], keywords: Mapping[str, Any], script: str) -> None:
@@ -115,9 +122,11 @@ def _check_version_is_there(table: Mapping[str, Any]) -> None:
         )
 
 
-def _check_field(table: Mapping[str, Any], field: str, value: object, place: str) -> None:
+def _check_field(project: Project, keyword: str, value: object, script: str) -> None:
+    table, field = project.pyproject["project"], _FIELDS[keyword]
+    place = f"{keyword} in {script}"
     if field in table:
-        if _comparable(value) != _comparable(table[field]):
+        if not _same(project, keyword, value, table[field]):
             raise _differ(f"the {field}", repr(value), place, repr(table[field]), field)
     elif field not in table.get("dynamic", []):
         raise UserError(
@@ -127,10 +136,36 @@ def _check_field(table: Mapping[str, Any], field: str, value: object, place: str
         )
 
 
+def _same(project: Project, keyword: str, value: Any, stated: Any) -> bool:
+    """Whether a keyword of setup() says what the field of [project] says, each in its own form."""
+    ours, theirs = value, stated
+    match keyword, stated:
+        case "author" | "maintainer", list():
+            theirs = ", ".join(_each(stated, "name"))
+        case "author_email" | "maintainer_email", list():
+            ours = [address for _, address in getaddresses([str(value)])]
+            theirs = _each(stated, "email")
+        case "long_description", str() | {"file": str()}:
+            file = project.root / (stated if isinstance(stated, str) else stated["file"])
+            ours, theirs = str(value).strip(), file.read_text("utf-8").strip()
+        case "license", {"text": str(text)}:
+            theirs = text
+        case "url", dict():
+            ours, theirs = True, value in stated.values()
+        case "extras_require", dict():
+            ours = {extra: _normalised(some) for extra, some in dict(value).items()}
+            theirs = {extra: _normalised(some) for extra, some in stated.items()}
+        case "python_requires", str():
+            ours, theirs = (text.replace(" ", "").split(",") for text in (str(value), stated))
+    return _comparable(ours) == _comparable(theirs)
+
+
+def _each(people: list[Any], key: str) -> list[str]:
+    return [str(p[key]) for p in people if isinstance(p, dict) and key in p]
+
+
 def _comparable(value: object) -> object:
-    if isinstance(value, (list, tuple)):
-        return sorted(map(str, value))
-    return str(value).replace(" ", "") if isinstance(value, str) else value
+    return sorted(map(str, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _check_dependencies(

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.bigflow_project import modern_keywords
 from bigflow_backend.errors import UserError
-from bigflow_backend.package.agreement import check_agreement, check_configuration
+from bigflow_backend.package.agreement import (
+    check_agreement,
+    check_configuration,
+    without_restated,
+)
 from bigflow_backend.package.requirements import Requirements, read_requirements
 from bigflow_backend.setup_script import (
     SetupCall,
@@ -81,6 +85,7 @@ def _load(project: Project, content: Content, keywords: Mapping[str, Any]) -> Lo
 
     requirements = read_requirements(project.requirements)
     check_agreement(project, keywords, requirements)
+    keywords = without_restated(project, keywords)
     distribution = _distribution(project, _setup_keywords(project, content, keywords, requirements))
     # The one that git or a variable gives, whatever [tool.setuptools.dynamic] says besides.
     distribution.metadata.version = project.version.text
