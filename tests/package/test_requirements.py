@@ -104,7 +104,10 @@ def test_what_metadata_cannot_say_is_told(directory: Path, line: str, warning: s
         ("six --hahs=sha256:aa", "line 1: --hahs is no option of a requirements file"),
         (b"# coding: klingon\nsix", "line 1: there is no encoding 'klingon'"),
         ("six\n./wheels/six.whl", "line 2: './wheels/six.whl' is no requirement"),
-        ("https://example.org/six.whl", "is no requirement"),
+        (
+            "https://ada:secret@example.org/six.whl",
+            "'https://example.org/six.whl' is no requirement",
+        ),
         ("six @ https://${TOKEN}@example.org/six.whl", "an environment variable"),
         ("six==", "line 1: 'six==' is no requirement"),
         ("-r ../outside.txt", "leaves resources"),
@@ -118,6 +121,7 @@ def test_what_is_refused_with_its_line(directory: Path, text: str | bytes, messa
         read(directory, text)
     assert message in caught.value.message.replace(directory.name, "resources")
     assert caught.value.hint
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ _HASH = re.compile(r"\s--hash(?:=|\s+)\S+")
 _INCLUDE = re.compile(r"(?:-r\s*|--requirement(?:\s+|\s*=\s*))(?P<path>.+)")
 _EDITABLE = re.compile(r"-e|--editable\b")
 _OPTION = re.compile(r"--[\w-]*|-\w?")
+_CREDENTIALS = re.compile(r"//[^/@\s]*@")
 _CODING = re.compile(rb"^#.*?coding[:=][ \t]*([-\w.]+)")  # https://peps.python.org/pep-0263/
 
 _HARMLESS = ("--require-hashes",)
@@ -117,7 +118,7 @@ class _Reader:
             self.read(self._included(include["path"].strip("\"' "), where, path), including)
         elif _EDITABLE.match(line):
             raise UserError(
-                f"{where}: an editable requirement cannot be a dependency of a wheel: {line}",
+                f"{where}: an editable requirement cannot be a dependency of a wheel",
                 hint="name the distribution and a version, or `NAME @ URL`",
             )
         elif line.startswith("-"):
@@ -170,7 +171,8 @@ class _Reader:
             requirement = Requirement(text)
         except InvalidRequirement as error:
             raise UserError(
-                f"{where}: {text!r} is no requirement: {str(error).splitlines()[0]}",
+                f"{where}: {_CREDENTIALS.sub('//', text)!r} is no requirement: "
+                + str(error).splitlines()[0],
                 hint=_advice(text),
             ) from error
         if (requirement.url or "").lower().startswith("file:"):
