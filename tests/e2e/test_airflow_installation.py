@@ -44,6 +44,7 @@ def test_an_unknown_release_skips_or_fails_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BIGFLOW_AIRFLOW_CACHE", str(tmp_path))
+    monkeypatch.delenv("BIGFLOW_REQUIRE_AIRFLOW", raising=False)
     none = Release(AIRFLOW_2.version, pythons=("2.7",))
     with pytest.raises(pytest.skip.Exception, match=r"needs Python 2\.7, and none was found"):
         installed_airflow(none, tmp_path / "home")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -99,7 +100,16 @@ def test_the_summary_tells_where_it_is(
     image = embedded_project.build(
         repository=f"{registry.address}/summary", push=True, oci_layout=True
     )
-    lines = summary(Build(made_in=embedded_project.root, image=image)).splitlines()
+    assert image.tar is not None
+    assert image.layout is not None
+    # As a build has it: made in a directory that is gone by now, and moved up into the project.
+    made_in = embedded_project.root / "made-in"
+    staged = dataclasses.replace(
+        image,
+        tar=made_in / ".image" / image.tar.name,
+        layout=made_in / ".image" / image.layout.name,
+    )
+    lines = summary(Build(made_in=made_in, image=staged)).splitlines()
     assert lines[0] == f"image  {registry.address}/summary:1.0.0"
     assert lines[1].startswith("       .image/image-1.0.0.tar  ")
     assert lines[2].startswith("       .image/oci-layout-1.0.0  ")
