@@ -59,6 +59,8 @@ class BuildOptions:
     """The ``<start>`` of the DAGs' ids, in UTC; needed for the DAGs."""
     workflow: str | None = None
     """The id of the one workflow to build a DAG of; None takes all."""
+    in_image: bool = False
+    """Whether workflows are found in the built image, rather than by ``python``."""
     python: str = sys.executable
     """The interpreter with the project's dependencies: it runs the tests and finds workflows."""
     say: Callable[[str], None] = print
@@ -103,7 +105,11 @@ def build_dags(project: Project, options: BuildOptions) -> Build:
     """Writes a DAG file for each workflow into ``.dags/``."""
     with _staged(project) as staged:
         repository, workflows = _repository_and_workflows(staged, options)
-        dags = _dags(staged, workflows, repository, options)
+        reference = f"{repository}:{staged.version.image_tag}"
+        if workflows is None:
+            workflows = _workflows_in_image(staged, reference, options)
+        digest = _pushed_digest(project, reference)
+        dags = _dags(staged, workflows, reference, digest, options)
         return Build(made_in=staged.output, dags=dags)
 
 
@@ -118,7 +124,10 @@ def build_project(project: Project, options: BuildOptions) -> Build:
         tests = _test(staged, options)
         wheel = _wheel(staged, options)
         image = _image(staged, wheel, repository, options)
-        dags = _dags(staged, workflows, repository, options)
+        if workflows is None:
+            workflows = _workflows_in_image(staged, image.tag, options)
+        digest = image.digest if image.pushed else None
+        dags = _dags(staged, workflows, image.tag, digest, options)
         return Build(made_in=staged.output, tests=tests, wheel=wheel, image=image, dags=dags)
 
 
@@ -227,16 +236,55 @@ def _repository(project: Project, deployment: DeploymentDescription) -> str:
 
 def _repository_and_workflows(
     project: Project, options: BuildOptions
-) -> tuple[str, tuple[WorkflowDescription, ...]]:
-    """The repository of the image, and the workflows to make DAGs of."""
+) -> tuple[str, tuple[WorkflowDescription, ...] | None]:
+    """The repository of the image, and the workflows to make DAGs of; None where the image is to be
+    asked for them."""
     from bigflow_backend.describe import describe_project
     from bigflow_backend.package.requirements import refuse_bigflow
 
     refuse_bigflow(project)
+    if options.in_image:
+        return _docker_repository(project, options), None
     deployment, workflows = describe_project(
         project, python=options.python, start_time=_start_time(options), config=options.config
     )
     return _repository(project, deployment), _chosen(workflows, project, options)
+
+
+def _workflows_in_image(
+    project: Project, reference: str, options: BuildOptions
+) -> tuple[WorkflowDescription, ...]:
+    """The workflows to make DAGs of, as the image's own Python finds them."""
+    from bigflow_backend.describe import (
+        DESCRIBE,
+        read_description,
+        some_workflows,
+        workflow_arguments,
+    )
+    from bigflow_backend.image.container import run_in_image
+
+    options.say(f"finding the workflows in {reference}")
+    command = ["python", *DESCRIBE, *workflow_arguments(project.package, _start_time(options))]
+    output = run_in_image(reference, command, timeout=_SECONDS_TO_DESCRIBE)
+    sys.stderr.write(output.stderr.decode("utf-8", "replace"))
+    if not output.stdout:
+        raise UserError(
+            f"{reference} did not describe its workflows: exit status {output.status}:"
+            f" {output.last_words}",
+            hint="resources/requirements.txt should name this version of bigflow-backend",
+        )
+    description = read_description(output.stdout, source=reference)
+    return _chosen(some_workflows(description, project.package), project, options)
+
+
+_SECONDS_TO_DESCRIBE = 600
+
+
+def _pushed_digest(project: Project, reference: str) -> str | None:
+    """The digest of the image, when an earlier command has built and pushed it."""
+    from bigflow_backend.image.info import pushed_digest
+
+    return pushed_digest(project.images / f"imageinfo-{project.version}.json", reference)
 
 
 def _chosen(
@@ -283,7 +331,8 @@ def _check_requirements(project: Project) -> None:
 def _dags(
     project: Project,
     workflows: tuple[WorkflowDescription, ...],
-    repository: str,
+    reference: str,
+    digest: str | None,
     options: BuildOptions,
 ) -> DagFiles:
     from bigflow_backend.dags import build_dags
@@ -293,7 +342,8 @@ def _dags(
     return build_dags(
         project,
         workflows,
-        image=f"{repository}:{project.version.image_tag}",
+        # A tag can be moved; what is pushed can be named for good. The tag is for people then.
+        image=f"{reference}@{digest}" if digest else reference,
         version=project.version,
         start_time=start_time,
     )

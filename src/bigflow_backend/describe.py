@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bigflow_backend.project import Project
 
 __all__ = [
+    "DESCRIBE",
     "DeploymentDescription",
     "Description",
     "JobDescription",
@@ -33,10 +34,14 @@ __all__ = [
     "describe_project",
     "describe_workflows",
     "read_description",
+    "some_workflows",
     "workflow_arguments",
 ]
 
 SCHEMA = 1
+
+DESCRIBE = ("-B", "-m", "bigflow", "describe")
+"""What a Python is told, before the arguments, so that it describes a project."""
 
 T = TypeVar("T")
 
@@ -153,7 +158,7 @@ def describe_project(
         *workflow_arguments(project.package, start_time),
     ]
     answer = _ask(python, project, arguments)
-    return _deployment(answer, python), _workflows(answer, project)
+    return _deployment(answer, python), some_workflows(answer, project.package)
 
 
 def describe_workflows(
@@ -166,7 +171,7 @@ def describe_workflows(
     :raises UserError: when a module cannot be imported, a workflow is wrong, or there is none.
     """
     answer = _ask(python, project, workflow_arguments(project.package, start_time))
-    return _workflows(answer, project)
+    return some_workflows(answer, project.package)
 
 
 def describe_deployment(
@@ -198,10 +203,14 @@ def _deployment(answer: Description, python: str) -> DeploymentDescription:
     return answer.deployment
 
 
-def _workflows(answer: Description, project: Project) -> tuple[WorkflowDescription, ...]:
+def some_workflows(answer: Description, package: str) -> tuple[WorkflowDescription, ...]:
+    """The workflows that a description tells of.
+
+    :raises UserError: when there are none.
+    """
     if not answer.workflows:
         raise UserError(
-            f"there is no workflow in the package {project.package!r}",
+            f"there is no workflow in the package {package!r}",
             hint="bind one to a name in a module: daily = bigflow.Workflow('daily', [...])",
         )
     return answer.workflows
@@ -241,7 +250,7 @@ def read_description(answer: bytes, *, source: str) -> Description:
 def _ask(python: str, project: Project, arguments: Sequence[str]) -> Description:
     cwd = project.root
     root = str(project.source)
-    command = [python, "-B", "-m", "bigflow", "describe", *arguments, "--root", root]
+    command = [python, *DESCRIBE, *arguments, "--root", root]
     try:
         # What the project's code prints comes on stderr, which is the user's.
         child = subprocess.run(

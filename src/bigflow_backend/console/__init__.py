@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+# 128 and the signal's number, as shells have it.
+_INTERRUPTED = 128 + signal.SIGINT
+_PIPE_CLOSED = 128 + signal.SIGPIPE
 
 
 def main(argv: Sequence[str]) -> int:
@@ -26,10 +31,16 @@ def main(argv: Sequence[str]) -> int:
     """
     with reported(), terminable():
         try:
-            return _dispatch(list(argv))
+            status = _dispatch(list(argv))
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader of what is printed, such as `head`, has had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return _PIPE_CLOSED
         except KeyboardInterrupt:
             print("bigflow: interrupted; nothing in the project was changed", file=sys.stderr)
             return _INTERRUPTED
+        else:
+            return status
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -39,18 +50,25 @@ def _dispatch(argv: list[str]) -> int:
     for command in BUILD_COMMANDS:
         if command.name == name:
             return _build(command, argv[1:])
-    from bigflow_backend.console.versions import print_version, release
+    if name not in _OTHER_COMMANDS:
+        print(f"bigflow: unknown command {name!r}; see `bigflow --help`", file=sys.stderr)
+        return 2
+    module, _, function = _OTHER_COMMANDS[name].partition(":")
+    carry_out = getattr(import_module(f"bigflow_backend.console.{module}"), function)
+    status: int = carry_out(argv[1:])
+    return status
 
-    if name in {"project-version", "pv"}:
-        return print_version(argv[1:])
-    if name == "release":
-        return release(argv[1:])
-    if name == "cache":
-        from bigflow_backend.console.cache import cache
 
-        return cache(argv[1:])
-    print(f"bigflow: unknown command {name!r}; see `bigflow --help`", file=sys.stderr)
-    return 2
+_OTHER_COMMANDS = {
+    "cache": "cache:cache",
+    "check": "check:check",
+    "graph": "workflows:graph",
+    "project-version": "versions:print_version",
+    "pv": "versions:print_version",
+    "release": "versions:release",
+    "workflows": "workflows:workflows",
+}
+"""The module, which is imported on use, and the function in it."""
 
 
 def _build(command: BuildCommand, argv: list[str]) -> int:

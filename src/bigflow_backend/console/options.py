@@ -26,6 +26,7 @@ __all__ = [
     "Option",
     "add_arguments",
     "build_options",
+    "read_start_time",
 ]
 
 
@@ -66,6 +67,7 @@ IMAGE_OPTIONS = (
     Option("load", "load an image that was built without an engine into the engine"),
 )
 DAG_OPTIONS = (
+    Option("in-image", "find the workflows inside the built image, not with --python"),
     Option("workflow", "build the DAG of this workflow only", short="w", metavar="ID"),
     Option(
         "start-time",
@@ -109,8 +111,9 @@ def build_options(
     return BuildOptions(
         image=_image_options(project, values),
         config=values.get("config"),
-        start_time=_start_time(values.get("start_time")),
+        start_time=read_start_time(values.get("start_time")),
         workflow=_workflow(values.get("workflow")),
+        in_image=bool(values.get("in_image")),
         python=str(python),
         say=say,
     )
@@ -160,7 +163,7 @@ def _check_image_options(project: Project, options: ImageOptions) -> None:
 _FORMATS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S")
 
 
-def _start_time(text: str | None) -> datetime:
+def read_start_time(text: str | None) -> datetime:
     """The start time in UTC; the one place where a build reads the clock."""
     if text is None or text.upper() == "NOW":
         return datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)

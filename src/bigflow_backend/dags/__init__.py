@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from bigflow_backend.dags.model import DagBuild
     from bigflow_backend.describe import WorkflowDescription
     from bigflow_backend.project import Project
+    from bigflow_backend.settings import DagSettings
     from bigflow_backend.version import ProjectVersion
 
-__all__ = ["DagFile", "DagFiles", "build_dags"]
+__all__ = ["DagFile", "DagFiles", "build_dags", "checked_workflows", "schedule_in_words"]
 
 MANIFEST_SCHEMA = 1
 _DAG_ID_LENGTH = 250
@@ -73,8 +74,6 @@ def build_dags(
     :raises UserError: for a workflow, a setting or a template that is wrong; what was in ``.dags/``
         is still there then.
     """
-    from bigflow_backend.dags.checks import check_workflows
-    from bigflow_backend.dags.defaults import check_settings, with_defaults
     from bigflow_backend.dags.model import DagBuild, dag_model
     from bigflow_backend.dags.rendering import renderer
     from bigflow_backend.staging import replaced_directory
@@ -91,10 +90,8 @@ def build_dags(
         settings=settings,
         config=config,
     )
-    check_settings(settings)
     _check_build(build, workflows)
-    workflows = [with_defaults(workflow, settings) for workflow in workflows]
-    check_workflows(workflows)
+    workflows = checked_workflows(workflows, settings)
     template = renderer(project.root, settings.template)
     files = []
     with replaced_directory(project.dags) as directory:
@@ -108,7 +105,7 @@ def build_dags(
                     path=project.dags / name,
                     dag_id=dag_id,
                     workflow_id=workflow.id,
-                    schedule=_schedule(workflow),
+                    schedule=schedule_in_words(workflow),
                     tasks=tuple(job.id for job in workflow.jobs),
                 )
             )
@@ -125,6 +122,22 @@ def build_dags(
         start_time=build.start_time,
         seconds=time.monotonic() - began,
     )
+
+
+def checked_workflows(
+    workflows: Sequence[WorkflowDescription], settings: DagSettings
+) -> list[WorkflowDescription]:
+    """The workflows with the project's defaults, when nothing in them is wrong.
+
+    :raises UserError: for the first fault of a setting or a workflow.
+    """
+    from bigflow_backend.dags.checks import check_workflows
+    from bigflow_backend.dags.defaults import check_settings, with_defaults
+
+    check_settings(settings)
+    workflows = [with_defaults(workflow, settings) for workflow in workflows]
+    check_workflows(workflows)
+    return workflows
 
 
 def _check_build(build: DagBuild, workflows: Sequence[WorkflowDescription]) -> None:
@@ -161,7 +174,8 @@ def _dag_id(workflow: WorkflowDescription, build: DagBuild) -> str:
     return dag_id
 
 
-def _schedule(workflow: WorkflowDescription) -> str:
+def schedule_in_words(workflow: WorkflowDescription) -> str:
+    """A cron expression, an interval, or when else it runs."""
     kind, value = workflow.schedule.kind, workflow.schedule.value
     if kind == "cron":
         return str(value)

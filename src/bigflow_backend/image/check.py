@@ -7,11 +7,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.errors import UserError
-from bigflow_backend.image.client import engine_faults, one_line
+from bigflow_backend.image.client import one_line
+from bigflow_backend.image.container import output_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from docker import APIClient
 
     from bigflow_backend.image.builder import BuildRequest
@@ -75,46 +74,17 @@ def _same_version(one: str, other: str) -> bool:
 
 
 def _ask(api: APIClient, image_id: str, distribution: str) -> Any:
-    with _container(api, image_id, ["python", "-c", _PROGRAM, distribution]) as container:
-        with engine_faults("checking the image"):
-            status = api.wait(container, timeout=_SECONDS)["StatusCode"]
-            output = api.logs(container, stdout=True, stderr=False).decode("utf-8", "replace")
-            errors = api.logs(container, stdout=False, stderr=True).decode("utf-8", "replace")
-        with contextlib.suppress(ValueError):
-            if status == 0:
-                return json.loads(output)
-    said = one_line((errors or output).strip().rpartition("\n")[2])
+    output = output_of(
+        api,
+        image_id,
+        ["python", "-c", _PROGRAM, distribution],
+        doing="checking the image",
+        timeout=_SECONDS,
+    )
+    with contextlib.suppress(ValueError):
+        if output.status == 0:
+            return json.loads(output.stdout)
     raise UserError(
-        f"python does not run in the image: exit status {status}: {said}",
+        f"python does not run in the image: exit status {output.status}: {output.last_words}",
         hint="the Dockerfile should give an image whose `python` is the project's",
     )
-
-
-@contextlib.contextmanager
-def _container(api: APIClient, image_id: str, command: list[str]) -> Iterator[str]:
-    """A container that runs ``command``, as the image's user, in place of its entry point."""
-    from docker.errors import APIError, DockerException
-
-    with engine_faults("checking the image"):
-        container = api.create_container(
-            image_id,
-            entrypoint=command[0],
-            command=command[1:],
-            host_config=api.create_host_config(network_mode="none"),
-        )["Id"]
-    try:
-        try:
-            with engine_faults("checking the image"):
-                api.start(container)
-        except UserError as error:
-            if isinstance(error.__cause__, APIError) and "executable file not found" in str(error):
-                raise UserError(
-                    "the image has no `python` on its PATH",
-                    hint="the Dockerfile should start from an image with Python, and keep PATH",
-                ) from error
-            raise
-        yield container
-    finally:
-        # An engine that is gone cannot remove it; what made the block end is told instead.
-        with contextlib.suppress(DockerException, OSError):
-            api.remove_container(container, v=True, force=True)

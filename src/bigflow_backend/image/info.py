@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from bigflow_backend.image.builder import BuildRequest, BuiltImage
 
-__all__ = ["image_info", "leftovers", "write_info"]
+__all__ = ["image_info", "leftovers", "pushed_digest", "write_info"]
 
 _SCHEMA = 1
 
@@ -24,6 +24,7 @@ def image_info(request: BuildRequest, built: BuiltImage, *, seconds: float) -> d
         "tag": str(request.reference),
         "id": built.id,
         "digest": built.digest,
+        "pushed": request.options.push,
         "project": request.project.name,
         "version": request.version.text,
         "commit": request.version.commit,
@@ -40,6 +41,18 @@ def image_info(request: BuildRequest, built: BuiltImage, *, seconds: float) -> d
 
 def write_info(path: Path, info: dict[str, Any]) -> None:
     path.write_text(json.dumps(info, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def pushed_digest(path: Path, reference: str) -> str | None:
+    """The digest by which a registry has ``reference``, when the document in ``path`` says so."""
+    try:
+        info = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(info, dict) or info.get("tag") != reference or info.get("pushed") is not True:
+        return None
+    digest = info.get("digest")
+    return digest if isinstance(digest, str) else None
 
 
 def leftovers(directory: Path) -> tuple[str, ...]:

@@ -1,0 +1,150 @@
+"""``bigflow workflows`` and ``bigflow graph``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.projects import Project, write_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_WORKFLOWS = """\
+from datetime import timedelta
+from bigflow import Job, Workflow, hourly_start_time
+
+class Step(Job):
+    def execute(self, context):
+        pass
+
+load, rain, wind, report = map(Step, ("load", "rain", "wind", "report"))
+nightly = Workflow(
+    "nightly", {load: [rain, wind], rain: [report], wind: [report]}, "30 2 * * *",
+    timezone="Europe/Warsaw",
+)
+latest = Workflow("latest", [Step("copy")], timedelta(hours=6), hourly_start_time, catchup=False)
+by_hand = Workflow("by_hand", [Step("copy")], None)
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return write_project(tmp_path / "project", {"pipelines/workflow.py": _WORKFLOWS})
+
+
+def bigflow(project: Project, *arguments: str, status: int = 0, **environment: str) -> list[str]:
+    """The lines that a person sees."""
+    done = project.run("-m", "bigflow", *arguments, PYTHONIOENCODING="utf-8", **environment)
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    return (done.stdout or done.stderr).splitlines()
+
+
+def test_the_runs_of_a_deployment_before_the_clocks_go_forward(project: Project) -> None:
+    """On 29 March 2:30 does not come in Warsaw, where it is 3:30 then."""
+    assert bigflow(project, "workflows", "-t", "2026-03-29 10:00:00", "--next", "2") == [
+        "by_hand: only by hand, 1 job, pipelines.workflow",
+        "latest: every 6:00:00, 1 job, pipelines.workflow",
+        (
+            "  starts 2026-03-29 16:00+00:00  for 2026-03-29 10:00+00:00"
+            "  --runtime '2026-03-29 10:00:00'"
+        ),
+        (
+            "  starts 2026-03-29 22:00+00:00  for 2026-03-29 16:00+00:00"
+            "  --runtime '2026-03-29 16:00:00'"
+        ),
+        "nightly: 30 2 * * * Europe/Warsaw, 4 jobs, pipelines.workflow",
+        (
+            "  starts 2026-03-29 03:30+02:00  for 2026-03-28 02:30+01:00"
+            "  --runtime '2026-03-28 01:30:00'"
+        ),
+        (
+            "  starts 2026-03-30 02:30+02:00  for 2026-03-29 03:30+02:00"
+            "  --runtime '2026-03-29 01:30:00'"
+        ),
+    ]
+
+
+def test_for_machines(project: Project) -> None:
+    said = bigflow(project, "workflows", "--json", "--next", "1", "-t", "2026-01-02")
+    answer = json.loads("\n".join(said))
+    assert answer["start_time"] == "2026-01-02 00:00:00"
+    assert [workflow["id"] for workflow in answer["workflows"]] == ["by_hand", "latest", "nightly"]
+    assert answer["workflows"][2] == {
+        "id": "nightly",
+        "module": "pipelines.workflow",
+        "schedule": {"kind": "cron", "value": "30 2 * * *"},
+        "timezone": "Europe/Warsaw",
+        "start_date": "2026-01-01T00:00:00+01:00",
+        "catchup": True,
+        "jobs": ["load", "rain", "wind", "report"],
+        "runs": [
+            {
+                "runtime": "2026-01-01 01:30:00",
+                "data_interval_start": "2026-01-01T02:30:00+01:00",
+                "data_interval_end": "2026-01-02T02:30:00+01:00",
+            }
+        ],
+    }
+
+
+def test_a_wrong_workflow_is_told_here_as_at_the_build(project: Project) -> None:
+    project.write({"pipelines/workflow.py": _WORKFLOWS.replace("30 2 * * *", "61 2 * * *")})
+    for command in (["workflows"], ["graph", "latest"]):
+        assert bigflow(project, *command, status=1)[0].startswith(
+            "bigflow: error: workflow 'nightly': schedule_interval is '61 2 * * *', no schedule"
+        )
+
+
+@pytest.mark.parametrize("number", ["x", "-1", "1001"])
+def test_a_number_of_runs_that_is_none(project: Project, number: str) -> None:
+    said = bigflow(project, "workflows", f"--next={number}", status=2)
+    assert said[-1].endswith(f"argument --next: {number!r} is no number from 0 to 1000")
+
+
+def test_a_reader_that_has_had_enough(project: Project) -> None:
+    command = [sys.executable, "-m", "bigflow", "workflows", "--next", "1000"]
+    with subprocess.Popen(
+        command, cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith("by_hand")
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
+
+
+def test_the_graph(project: Project) -> None:
+    assert bigflow(project, "graph", "nightly") == [
+        "●    load",
+        "├─╮",
+        "│ ●  rain",
+        "● │  wind",
+        "├─╯",
+        "●    report",
+    ]
+
+
+def test_the_graph_where_only_ascii_can_be_shown(project: Project) -> None:
+    done = project.run("-m", "bigflow", "graph", "nightly", PYTHONIOENCODING="ascii")
+    assert done.stdout.splitlines()[:2] == ["*    load", "+-+"]
+
+
+def test_the_graph_as_mermaid(project: Project) -> None:
+    assert bigflow(project, "graph", "by_hand", "--mermaid") == [
+        "flowchart TD",
+        '    job1["copy"]',
+    ]
+
+
+def test_a_workflow_that_is_not_there(project: Project) -> None:
+    assert bigflow(project, "graph", "daily", status=1) == [
+        "bigflow: error: there is no workflow 'daily'",
+        "  workflows there: by_hand, latest, nightly",
+    ]
