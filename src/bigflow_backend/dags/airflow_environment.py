@@ -203,7 +203,7 @@ def _lock(place: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(
             f"cannot write to {place.parent}: {error.strerror}",
-            hint="set XDG_CACHE_HOME to a directory of yours",
+            hint="set BIGFLOW_CACHE to a directory of yours",
         ) from error
     with file:
         fcntl.flock(file, fcntl.LOCK_EX)

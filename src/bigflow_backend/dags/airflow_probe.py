@@ -32,8 +32,6 @@ def _load(path: str) -> dict[str, Any]:
         warnings.simplefilter("always")
         bag = bag_class(path, **options)
     found = [str(w.message) for w in caught if Path(w.filename).name == Path(path).name]
-    for captured in getattr(bag, "captured_warnings", {}).values():
-        found += map(str, captured)
     return {
         "errors": [*bag.import_errors.values(), *_serialisation_faults(bag)],
         "warnings": found,
