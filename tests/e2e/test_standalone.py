@@ -47,12 +47,14 @@ def test_the_scheduler_runs_what_is_due_and_what_is_asked_for(
     for dag_id, runs in ((daily, 2), (by_hand, 1), (defers, 1)):
         assert list(airflow.run_states(dag_id).values())[:runs] == ["success"] * runs
     runtimes: dict[str, list[str]] = {daily: [], by_hand: [], defers: []}
-    for pod in kubernetes.pods[:4]:
+    for pod in kubernetes.pods:
         told = json.loads(pod.log.splitlines()[-1])
         assert (told["env"], pod.exit_code) == ("dev", 0)
-        runtimes[pod.labels["dag_id"]].append(told["runtime"])
+        runs_of = runtimes[pod.labels["dag_id"]]
+        if told["runtime"] not in runs_of:  # another try of the same run has the same one
+            runs_of.append(told["runtime"])
     days = [day - timedelta(days=2), day - timedelta(days=1)]
-    assert runtimes[daily] == [f"{d} 00:00:00" for d in days]
+    assert runtimes[daily][:2] == [f"{d} 00:00:00" for d in days]
     assert runtimes[by_hand] == airflow.run_times(by_hand)
     assert runtimes[defers] == airflow.run_times(defers)
     assert "DEFERRED" in task_logs(airflow, defers)

@@ -67,8 +67,12 @@ hostile = Workflow(
     description=HOSTILE,
     doc_md=HOSTILE,
 )
+# Airflow's scheduler may take a task that resumes at once for one that has failed, and then it is
+# tried again, as a job is by default.
 defers = Workflow(
-    "defers", [Tell("job", operator_arguments={"deferrable": True})], schedule_interval=None
+    "defers",
+    [Tell("job", retry_count=3, retry_pause_sec=1, operator_arguments={"deferrable": True})],
+    schedule_interval=None,
 )
 by_hand = Workflow("by_hand", [Tell("job")], schedule_interval=None)
 catches_up = Workflow("catches_up", [Tell("job")], schedule_interval="@daily")
