@@ -1,20 +1,37 @@
-"""Real Airflows read the files: both mean the same by them, and neither has a word to say."""
+"""Real Airflows read the files: all mean the same by them, and none has a word to say."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.airflow import AIRFLOW_2, AIRFLOW_3, Release, installed_airflow
 from support.dag_probe import MARK
 from support.descriptions import IMAGE, DagProject, job, schedule, workflow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from support.airflow import Airflow
 
 PROBE = Path(__file__).parents[1] / "support" / "dag_probe.py"
+
+# The dates stand in for constraint files.
+OLDER = (
+    Release("2.7.3", ("3.11",), "2023-11-20"),
+    Release("2.8.4", ("3.11",), "2024-04-05"),
+    Release("2.9.3", ("3.11", "3.12"), "2024-08-05"),
+    Release("2.10.5", ("3.11", "3.12"), "2025-02-25"),
+    Release("3.0.6", ("3.11", "3.12"), "2025-09-15"),
+    Release("3.1.8", ("3.11", "3.12"), "2026-03-25"),
+    Release("3.2.2", ("3.11", "3.12"), "2026-06-20"),
+)
+
+pytestmark = pytest.mark.airflow
 
 HOSTILE = "{{ 1 / 0 }} {% raw %} 'quoted' \\ $(HOME) $$ \r\n\u2028 żółw\n"
 
@@ -118,6 +135,26 @@ def ask(airflow: Airflow, *files: Path) -> dict[str, Any]:
     return {name.partition("__v")[0]: answer for name, answer in found.items()}
 
 
+@pytest.fixture(
+    scope="session",
+    params=[AIRFLOW_2, AIRFLOW_3, *(pytest.param(r, marks=pytest.mark.slow) for r in OLDER)],
+    ids=lambda release: release.version,
+)
+def any_airflow(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Airflow]:
+    """Each release in turn; of those that are not kept, one at a time takes up space."""
+    release: Release = request.param
+    if release in {AIRFLOW_2, AIRFLOW_3}:
+        yield request.getfixturevalue(f"airflow_{release.major}")
+        return
+    place = tmp_path_factory.mktemp("airflow")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BIGFLOW_AIRFLOW_CACHE", str(place / "cache"))
+        yield installed_airflow(release, place / "home")
+    shutil.rmtree(place)
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> DagProject:
     project = DagProject.make(tmp_path_factory.mktemp("dags") / "project")
@@ -126,9 +163,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> DagProject:
 
 
 @pytest.fixture(scope="module")
-def answers(airflow: Airflow, project: DagProject) -> dict[str, Any]:
+def answers(any_airflow: Airflow, project: DagProject) -> dict[str, Any]:
     """What the Airflow says of each workflow's file."""
-    return ask(airflow.with_variables(AIRFLOW_VAR_ENV="prod"), *project.dags.glob("*.py"))
+    return ask(any_airflow.with_variables(AIRFLOW_VAR_ENV="prod"), *project.dags.glob("*.py"))
 
 
 @pytest.fixture(scope="module")
@@ -190,10 +227,12 @@ def test_the_configuration_that_a_workflow_states(dags: dict[str, Any]) -> None:
     assert dags["defaulted"]["tasks"]["load"]["command"][11] == "it's {{ dev"
 
 
-def test_a_missing_variable_fails_the_task_and_is_named(airflow: Airflow, tmp_path: Path) -> None:
+def test_a_missing_variable_fails_the_task_and_is_named(
+    any_airflow: Airflow, tmp_path: Path
+) -> None:
     project = DagProject.make(tmp_path / "project")
     made = project.build(workflow("daily", env_variable="no-such.variable"))
-    (dag,) = ask(airflow, made.files[0].path)["daily"]["dags"].values()
+    (dag,) = ask(any_airflow, made.files[0].path)["daily"]["dags"].values()
     assert "no-such.variable" in dag["tasks"]["load"]["command"]["error"]
 
 
