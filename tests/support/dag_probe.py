@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
+import os
 import sys
 import warnings
 from datetime import datetime, timezone
@@ -132,10 +133,15 @@ def stand_in_for_the_supervisor() -> None:
         return
     comms = import_module("airflow.sdk.execution_time.comms")
     missing = import_module("airflow.sdk.exceptions").ErrorType.VARIABLE_NOT_FOUND
-    supervisor = SimpleNamespace(
-        send=lambda request: comms.ErrorResponse(error=missing, detail={"key": request.key})
-    )
-    vars(import_module("airflow.sdk.execution_time.task_runner"))["SUPERVISOR_COMMS"] = supervisor
+
+    def send(request: Any) -> Any:
+        value = os.environ.get(f"AIRFLOW_VAR_{request.key.upper()}")
+        if value is None:
+            return comms.ErrorResponse(error=missing, detail={"key": request.key})
+        return comms.VariableResult(key=request.key, value=value)
+
+    runner = import_module("airflow.sdk.execution_time.task_runner")
+    vars(runner)["SUPERVISOR_COMMS"] = SimpleNamespace(send=send)
 
 
 def main(paths: list[str]) -> None:
