@@ -545,7 +545,7 @@ def test_an_engine_that_stops_in_the_middle(demo: Demo, monkeypatch: pytest.Monk
         demo.dockerfile(f"ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nRUN {command}\n")
         with pytest.raises(UserError) as raised:
             demo.build(say=stop_while_it_runs)
-    # The step's end and the connection's race for us; either way the engine is told to be the cause.
+    # The step's end and the connection's race; either way the engine is told to be the cause.
     killed = "was killed" in raised.value.message and "engine was stopped" in raised.value.hint
     assert killed or "the Docker Engine stopped while building" in raised.value.message
     monkeypatch.undo()
