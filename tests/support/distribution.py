@@ -45,19 +45,26 @@ def bigflow_wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return work / "wheels"
 
 
-def make_wheel(directory: Path, name: str, version: str, files: Mapping[str, str]) -> Path:
-    """A pure wheel with the files, as the specification of the format has it.
+def make_wheel(
+    directory: Path,
+    name: str,
+    version: str,
+    files: Mapping[str, str],
+    *,
+    tag: str = "py3-none-any",
+) -> Path:
+    """A wheel with the files, as the specification of the format has it; a pure one by its tag.
 
     https://packaging.python.org/en/latest/specifications/binary-distribution-format/
     """
     directory.mkdir(parents=True, exist_ok=True)
     stem = f"{name.replace('-', '_')}-{version}"
-    path = directory / f"{stem}-py3-none-any.whl"
+    path = directory / f"{stem}-{tag}.whl"
     info = f"{stem}.dist-info"
     content = {
         **files,
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }
     record = [f"{member},{_hash(text)},{len(text.encode())}" for member, text in content.items()]
     content[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,", ""])

@@ -60,11 +60,17 @@ def layer_tar(files: Mapping[str, bytes | str], links: Mapping[str, str] | None 
     return output.getvalue()
 
 
-def write_docker_archive(path: Path, layers: Sequence[bytes], config: Mapping[str, Any]) -> None:
-    """What ``docker save`` would write of an image for linux/amd64."""
+def write_docker_archive(
+    path: Path,
+    layers: Sequence[bytes],
+    config: Mapping[str, Any],
+    *,
+    architecture: str = "amd64",
+) -> None:
+    """What ``docker save`` would write of an image for Linux."""
     digests = [hashlib.sha256(layer).hexdigest() for layer in layers]
     document = {
-        "architecture": "amd64",
+        "architecture": architecture,
         "os": "linux",
         "config": dict(config),
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{d}" for d in digests]},

@@ -15,6 +15,7 @@ from bigflow_backend.image.archive_files import image_files, read_small
 from bigflow_backend.image.base_manifest import base_image, damaged, json_object, malformed
 from bigflow_backend.image.oci import LAYER_GZIP, LAYER_ZSTD, BaseImage, Descriptor, sha256_digest
 from bigflow_backend.image.registry.names import remote_name
+from bigflow_backend.image.zstd import can_unpack_zstd, unpacked_zstd
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -111,12 +112,20 @@ def _known(diff_id: str, store: BlobStore) -> Descriptor | None:
 def _imported(file: BufferedReader, diff_id: str, *, name: str, store: BlobStore) -> Descriptor:
     start = file.peek(4)[:4]
     if start == _ZSTD:
-        # Nothing in the standard library unpacks it: who uses the image checks its diff_id.
-        return store.add(file, LAYER_ZSTD)
+        layer = store.add(file, LAYER_ZSTD)
+        # Where it cannot be unpacked, nothing can be built on it either.
+        if can_unpack_zstd():
+            try:
+                with store.path(layer.digest).open("rb") as opened, unpacked_zstd(opened) as plain:
+                    found = _copied(plain)
+            except ValueError as error:
+                raise damaged(name, f"a layer cannot be unpacked: {error}") from error
+            _check(found, diff_id, name)
+        return layer
     if start[:2] == _GZIP:
         layer = store.add(file, LAYER_GZIP)
-        with gzip.open(store.path(layer.digest)) as unpacked:
-            _check(_copied(unpacked), diff_id, name)
+        with gzip.open(store.path(layer.digest)) as content:
+            _check(_copied(content), diff_id, name)
         return layer
     with (
         store.writer(LAYER_GZIP) as blob,

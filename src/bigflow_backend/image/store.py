@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from _typeshed import SupportsRead
 
 __all__ = [
+    "BlobReader",
     "BlobStore",
     "BlobWriter",
     "CorruptBlobError",
@@ -127,12 +128,44 @@ class BlobStore:
         path = self.path(digest)
         content = path.read_bytes()
         if sha256_digest(content) != digest:
-            path.unlink(missing_ok=True)
-            raise UserError(
-                f"the cache was damaged: {path} had other content than its name says",
-                hint="it is removed: build again, and check the disk",
-            )
+            raise self._damaged(path)
         return content
+
+    @contextlib.contextmanager
+    def reader(self, descriptor: Descriptor) -> Iterator[BlobReader]:
+        """A blob to read from its start; what is not read in the block is read at its end.
+
+        :raises UserError: at the end of the block, when the content is not what its digest says
+            (a disk may lose what it once had); then it is removed, so that the next build makes or
+            fetches it anew. What went wrong in the block for that reason is told so, too.
+        """
+        path = self.path(descriptor.digest)
+        if not self.has(descriptor.digest, descriptor.size):
+            raise UserError(
+                f"the cache {self.root} has lost {descriptor.digest}", hint="build the image again"
+            )
+        with path.open("rb") as file:
+            blob = BlobReader(file)
+            try:
+                yield blob
+            except UserError as error:
+                if blob.digest() != descriptor.digest:
+                    raise self._damaged(path) from error
+                raise
+            if blob.digest() != descriptor.digest:
+                raise self._damaged(path)
+
+    def verify(self, descriptor: Descriptor) -> None:
+        """Reads a whole blob, as :meth:`reader` does."""
+        with self.reader(descriptor):
+            pass
+
+    def _damaged(self, path: Path) -> UserError:
+        path.unlink(missing_ok=True)
+        return UserError(
+            f"the cache was damaged: {path} had other content than its name says",
+            hint="it is removed: build again, and check the disk",
+        )
 
     def add(
         self,
@@ -262,6 +295,25 @@ class BlobWriter:
     def descriptor(self) -> Descriptor:
         """Of what was written so far."""
         return Descriptor(self._media_type, f"sha256:{self._hash.hexdigest()}", self.size)
+
+
+class BlobReader:
+    """A file object to read from; it hashes what it gives."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._file.read(size)
+        self._hash.update(content)
+        return content
+
+    def digest(self) -> str:
+        """Of the whole content: the rest is read for it."""
+        while self.read(_CHUNK):
+            pass
+        return f"sha256:{self._hash.hexdigest()}"
 
 
 def _check(found: Descriptor, digest: str | None, size: int | None) -> None:

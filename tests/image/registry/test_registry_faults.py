@@ -417,19 +417,32 @@ def test_a_blob_that_is_damaged_here(
 ) -> None:
     manifest = make_image(store, b"damaged here")
     digest = json.loads(store.read(manifest.digest))["layers"][0]["digest"]
-    content = store.path(digest).read_bytes()
-    store.path(digest).write_bytes(b"X" + content[1:])
+    path = store.path(digest)
+    content = path.read_bytes()
+    path.write_bytes(b"X" + content[1:])
+    name = f"{faulty_registry.address}/team/damaged:1"
     with pytest.raises(UserError) as caught:
-        push_image(
-            manifest,
-            f"{faulty_registry.address}/team/damaged:1",
-            store=store,
-            registries=registries,
-        )
+        push_image(manifest, name, store=store, registries=registries)
+    assert caught.value.message.startswith(f"the cache was damaged: {path} had other content")
+    assert not path.exists()
+
+
+def test_a_blob_that_is_damaged_on_its_way(
+    faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
+) -> None:
+    manifest = make_image(store, b"damaged on its way")
+    digest = json.loads(store.read(manifest.digest))["layers"][0]["digest"]
+    faulty_registry.faults.append(
+        Fault("PUT", "/uploads/", status=400, body=_error("DIGEST_INVALID"))
+    )
+    name = f"{faulty_registry.address}/team/damaged:2"
+    with pytest.raises(UserError) as caught:
+        push_image(manifest, name, store=store, registries=registries)
     assert caught.value.message == (
         f"the registry {faulty_registry.address} finds the blob {digest} damaged"
     )
-    assert "clear the cache" in caught.value.hint
+    assert "a proxy before the registry" in caught.value.hint
+    assert store.path(digest).exists()
 
 
 def _read(name: str, store: BlobStore, registries: Registries) -> BaseImage:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bigflow_backend.image.embedded.assemble import AssembledImage
+    from bigflow_backend.image.oci import Descriptor
     from bigflow_backend.image.reference import ImageReference
     from bigflow_backend.image.store import BlobStore
 
@@ -56,8 +57,9 @@ def save_layout(
         (path / "blobs" / "sha256").mkdir(parents=True)
         for name, document in _layout(image, reference).items():
             (path / name).write_bytes(canonical_json(document))
-        for digest in _digests(image):
-            shutil.copyfile(store.path(digest), path / _name(digest))
+        for blob in _blobs(image):
+            with store.reader(blob) as source, (path / _name(blob.digest)).open("wb") as file:
+                shutil.copyfileobj(source, file, 1 << 20)
     except OSError as error:
         raise UserError(
             f"cannot write {path.name}: {error.strerror}",
@@ -93,16 +95,15 @@ def _write(
         for name, document in _archive(image, reference).items():
             content = canonical_json(document)
             archive.addfile(_member(name, len(content)), io.BytesIO(content))
-        for digest in _digests(image):
-            with store.path(digest).open("rb") as blob:
-                size = blob.seek(0, io.SEEK_END)
-                blob.seek(0)
-                archive.addfile(_member(_name(digest), size), blob)
+        for blob in _blobs(image):
+            with store.reader(blob) as source:
+                archive.addfile(_member(_name(blob.digest), blob.size), source)
 
 
-def _digests(image: AssembledImage) -> list[str]:
+def _blobs(image: AssembledImage) -> list[Descriptor]:
+    """Each blob of the image once, in the order of the digests."""
     blobs = [image.manifest, image.config, *(layer.descriptor for layer in image.layers)]
-    return sorted({blob.digest for blob in blobs})
+    return [blob for _digest, blob in sorted({blob.digest: blob for blob in blobs}.items())]
 
 
 def _layout(image: AssembledImage, reference: ImageReference | None) -> dict[str, object]:

@@ -5,6 +5,7 @@ https://github.com/opencontainers/image-spec/blob/main/layer.md#applying-changes
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import shutil
 import tarfile
@@ -13,11 +14,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bigflow_backend.errors import UserError
-from bigflow_backend.image.oci import LAYER_GZIP, LAYER_TAR
+from bigflow_backend.image.embedded.refusal import CannotServeError
+from bigflow_backend.image.oci import LAYER_GZIP, LAYER_ZSTD
+from bigflow_backend.image.zstd import ZSTD_MISSING, can_unpack_zstd, unpacked_zstd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    from _typeshed import SupportsRead
 
     from bigflow_backend.image.oci import BaseImage
     from bigflow_backend.image.store import BlobStore
@@ -27,7 +32,6 @@ __all__ = ["FileSystem", "Node", "read_file_system"]
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _LINKS_AT_MOST = 40  # as Linux has it: path_resolution(7)
-_MODES = {LAYER_GZIP: "r|gz", LAYER_TAR: "r|"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,30 +104,42 @@ def read_file_system(
     merged: dict[str, Node] = {}
     sizes = []
     for number, layer in enumerate(base.layers):
-        mode = _MODES.get(layer.descriptor.media_type)
-        if mode is None:
-            kind = layer.descriptor.media_type.rpartition("+")[2]
-            raise UserError(
-                f"the base image {base.reference} has layers compressed with {kind}",
-                hint='take another base image, or builder = "engine" in [tool.bigflow.image]',
+        media_type = layer.descriptor.media_type
+        if media_type == LAYER_ZSTD and not can_unpack_zstd():
+            raise CannotServeError(
+                f"the base image {base.reference} has layers compressed with zstd; {ZSTD_MISSING}",
+                hint="pip install backports.zstd, or take another base image",
             )
         kept = directory / str(number)
         kept.mkdir()
         reader = _LayerReader(wanted, kept)
-        try:
-            with (
-                store.path(layer.descriptor.digest).open("rb") as file,
-                tarfile.open(fileobj=file, mode=mode) as archive,  # type: ignore[call-overload]
-            ):
-                reader.read(archive)
-        except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
-            raise UserError(
-                f"the base image {base.reference} has a layer that is no tar archive: {error}",
-                hint="take another base image; this one is damaged",
-            ) from error
+        with store.reader(layer.descriptor) as blob:
+            try:
+                with (
+                    _unpacked(blob, media_type) as (stream, mode),
+                    tarfile.open(fileobj=stream, mode=mode) as archive,  # type: ignore[call-overload]  # it only reads
+                ):
+                    reader.read(archive)
+            except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
+                raise UserError(
+                    f"the base image {base.reference} has a layer that is no tar archive: {error}",
+                    hint="take another base image; this one is damaged",
+                ) from error
         merged = reader.over(merged)
         sizes.append(reader.size)
     return FileSystem(merged, tuple(sizes))
+
+
+@contextlib.contextmanager
+def _unpacked(
+    blob: SupportsRead[bytes], media_type: str
+) -> Iterator[tuple[SupportsRead[bytes], str]]:
+    """A layer as ``tarfile`` takes it: the stream, and the mode to open it with."""
+    if media_type == LAYER_ZSTD:
+        with unpacked_zstd(blob) as stream:
+            yield stream, "r|"
+    else:
+        yield blob, "r|gz" if media_type == LAYER_GZIP else "r|"
 
 
 class _LayerReader:

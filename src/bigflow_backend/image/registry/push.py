@@ -124,7 +124,12 @@ class _Push:
             self._say(f"fetching {blob.digest}, {blob.size} bytes, from {self._base}")
             fetch_blob(blob, self._base, store=self._store, registries=self._registries)
         self._say(f"pushing {blob.digest}, {blob.size} bytes")
-        self.sent += upload.send(self._store.path(blob.digest))
+        try:
+            self.sent += upload.send(self._store.path(blob.digest))
+        except UserError:
+            # It may have been refused because it is no longer what its digest says.
+            self._store.verify(blob)
+            raise
 
     def manifest(self, manifest: Descriptor, content: bytes) -> None:
         """Puts the manifest under the tag: from then on the image is there."""

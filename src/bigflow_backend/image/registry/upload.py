@@ -168,7 +168,7 @@ class Upload:
             return UserError(
                 f"the registry {self._connection.registry} finds the blob {self._blob.digest} "
                 "damaged",
-                hint="clear the cache, and build the image again",
+                hint="try again; if it stays so, a proxy before the registry damages it",
             )
         return self._connection.refusal(answer, doing=self._doing)
 
