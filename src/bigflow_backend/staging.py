@@ -6,6 +6,7 @@ An interrupted or failed build leaves the artifacts of the last good one as they
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
@@ -17,7 +18,13 @@ from bigflow_backend.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["move_into_place", "replaced_directory", "replaced_file", "temporary_directory"]
+__all__ = [
+    "move_into_place",
+    "recover",
+    "replaced_directory",
+    "replaced_file",
+    "temporary_directory",
+]
 
 
 @contextlib.contextmanager
@@ -27,7 +34,7 @@ def replaced_directory(target: Path) -> Iterator[Path]:
     When the block raises, ``target`` is untouched and nothing is left beside it.
     """
     with _told(target.parent):
-        _recover(target)
+        recover(target)
         target.parent.mkdir(parents=True, exist_ok=True)
     new = temporary_directory(target.parent, f"{target.name}.new-")
     try:
@@ -88,24 +95,44 @@ def move_into_place(new: Path, target: Path) -> None:
 
 def _swap(new: Path, target: Path) -> None:
     # A directory cannot be renamed over one that is not empty, so the old one steps aside under a
-    # name that `_recover` knows, should the process be killed between the two renames.
+    # name that `recover` knows, should the process be killed between the two renames.
     old = _aside(target)
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    try:
-        new.rename(target)
-    except BaseException:
-        if old.exists():
-            old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    with _alone_in(target.parent):
+        shutil.rmtree(old, ignore_errors=True)
+        if target.exists():
+            target.rename(old)
+        try:
+            new.rename(target)
+        except BaseException:
+            if old.exists():
+                old.rename(target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
 
 
-def _recover(target: Path) -> None:
+def recover(target: Path) -> None:
+    """Brings back what stepped aside for something that never came, as its mover was killed."""
     old = _aside(target)
     if old.exists() and not target.exists():
-        old.rename(target)
+        with _alone_in(target.parent):
+            if old.exists() and not target.exists():
+                old.rename(target)
+
+
+@contextlib.contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Two builds of one project may end at once: one after the other moves what it has made.
+
+    The lock is the kernel's, so that of a process that was killed is gone with it.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        # A file system without locks (some of networks) has builds take their chance, as before.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _aside(target: Path) -> Path:
