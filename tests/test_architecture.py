@@ -27,7 +27,7 @@ FLOORS = (
         "setuptools_tables",
     },
     {"dags", "image", "package"},
-    {"build", "project_tests", "unittest_child"},
+    {"build", "frontend", "outputs", "project_tests", "unittest_child"},
     {"", "console"},
 )
 SIDE_BY_SIDE = {"dags", "image", "package"}

@@ -1,36 +1,28 @@
 """The steps in their order: tests, package, image, DAGs.
 
 Both doors, the ``bigflow`` command and the commands of ``project_setup.py``, call these functions.
-What a step makes is moved into the project when all that was asked for is made: a build that fails
-leaves ``dist/``, ``.image/`` and ``.dags/`` as they were.
 """
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import functools
-import os
-import shutil
-import subprocess
 import sys
-import time
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bigflow_backend.errors import AlreadyToldError, BigflowWarning, UserError
-from bigflow_backend.project import BACKENDS
-from bigflow_backend.staging import move_into_place, temporary_directory
+from bigflow_backend.errors import BigflowWarning, UserError
+from bigflow_backend.frontend import build_wheel, check_build_system
+from bigflow_backend.outputs import staged_outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
 
     from bigflow_backend.dags import DagFiles
     from bigflow_backend.describe import DeploymentDescription, WorkflowDescription
     from bigflow_backend.image import Image, ImageOptions
+    from bigflow_backend.image.plan import ImagePlan
     from bigflow_backend.package.wheel import Wheel
     from bigflow_backend.project import Project
     from bigflow_backend.project_tests import TestRun
@@ -43,8 +35,6 @@ __all__ = [
     "build_package",
     "build_project",
 ]
-
-_BACKEND = "bigflow_backend"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +49,8 @@ class BuildOptions:
     """The ``<start>`` of the DAGs' ids, in UTC; needed for the DAGs."""
     workflow: str | None = None
     """The id of the one workflow to build a DAG of; None takes all."""
+    dry_run: bool = False
+    """Whether building the image only tells what it would do."""
     in_image: bool = False
     """Whether workflows are found in the built image, rather than by ``python``."""
     python: str = sys.executable
@@ -76,6 +68,8 @@ class Build:
     tests: TestRun | None = None
     wheel: Wheel | None = None
     image: Image | None = None
+    plan: ImagePlan | None = None
+    """Of a dry run: what the image would be."""
     dags: DagFiles | None = None
 
 
@@ -84,16 +78,18 @@ def build_package(project: Project, options: BuildOptions) -> Build:
 
     :raises UserError: for everything that the user can mend.
     """
-    _check_build_system(project)
-    with _staged(project) as staged:
+    check_build_system(project)
+    with staged_outputs(project) as staged:
         tests = _test(staged, options)
         return Build(made_in=staged.output, tests=tests, wheel=_wheel(staged, options))
 
 
 def build_image(project: Project, options: BuildOptions) -> Build:
     """Builds the wheel and the image it is installed in, into ``dist/`` and ``.image/``."""
-    _check_build_system(project)
-    with _staged(project) as staged:
+    check_build_system(project)
+    if options.dry_run:
+        return Build(made_in=project.output, plan=_plan(project, options))
+    with staged_outputs(project) as staged:
         repository = _docker_repository(staged, options)
         wheel = _wheel(staged, options)
         return Build(
@@ -103,7 +99,7 @@ def build_image(project: Project, options: BuildOptions) -> Build:
 
 def build_dags(project: Project, options: BuildOptions) -> Build:
     """Writes a DAG file for each workflow into ``.dags/``."""
-    with _staged(project) as staged:
+    with staged_outputs(project) as staged:
         repository, workflows = _repository_and_workflows(staged, options)
         reference = f"{repository}:{staged.version.image_tag}"
         if workflows is None:
@@ -118,8 +114,8 @@ def build_project(project: Project, options: BuildOptions) -> Build:
 
     What takes no time to find out is asked first: the repository and the workflows.
     """
-    _check_build_system(project)
-    with _staged(project) as staged:
+    check_build_system(project)
+    with staged_outputs(project) as staged:
         repository, workflows = _repository_and_workflows(staged, options)
         tests = _test(staged, options)
         wheel = _wheel(staged, options)
@@ -146,77 +142,8 @@ def _test(project: Project, options: BuildOptions) -> TestRun:
 
 
 def _wheel(project: Project, options: BuildOptions) -> Wheel:
-    """Builds the wheel as every frontend does: through the hook, in a process of its own."""
-    from pyproject_hooks import BackendUnavailable, BuildBackendHookCaller, BuildBackendWarning
-
-    from bigflow_backend.package.wheel import Wheel
-
     options.say(f"building the wheel of {project.name} {project.version}")
-    project.dist.mkdir(parents=True, exist_ok=True)
-    start = time.perf_counter()
-    caller = BuildBackendHookCaller(
-        str(project.root),
-        _BACKEND,
-        runner=functools.partial(_run_hook, project.version.text),
-        python_executable=sys.executable,
-    )
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", BuildBackendWarning)
-            name = caller.build_wheel(str(project.dist))
-    except subprocess.CalledProcessError as error:
-        raise AlreadyToldError from error
-    except BackendUnavailable as error:
-        raise UserError(
-            f"{sys.executable} cannot import {_BACKEND}",
-            hint="pip install 'bigflow-backend[build]'",
-        ) from error
-    for warning in caught:
-        warnings.warn(str(warning.message), BigflowWarning, stacklevel=2)
-    return Wheel.read(project.dist / name, seconds=time.perf_counter() - start)
-
-
-def _check_build_system(project: Project) -> None:
-    """``pip wheel .`` must give the same wheel as ``bigflow build``."""
-    from build import check_dependency
-
-    table = project.pyproject.get("build-system")
-    if table is None:
-        return
-    if "requires" not in table:
-        raise UserError(
-            "pyproject.toml: [build-system] has no requires, so pip refuses the project",
-            hint='write requires = ["bigflow-backend"] there',
-        )
-    backend = table.get("build-backend")
-    if backend not in BACKENDS:
-        raise UserError(
-            f"pyproject.toml: [build-system] build-backend is {backend!r}",
-            hint=f'write build-backend = "{_BACKEND}", so that pip builds the same wheel',
-        )
-    try:
-        missing = [chain[-1] for r in table.get("requires", []) for chain in check_dependency(r)]
-    except ValueError as error:  # InvalidRequirement
-        raise UserError(
-            f"pyproject.toml: [build-system] requires: {str(error).splitlines()[0]}",
-            hint='write it as requires = ["bigflow-backend"]',
-        ) from error
-    if missing:
-        raise UserError(
-            f"pyproject.toml: [build-system] requires {', '.join(missing)}, not installed here",
-            hint=f"{sys.executable} -m pip install " + " ".join(f"'{m}'" for m in missing),
-        )
-
-
-def _run_hook(
-    version: str,
-    cmd: Sequence[str],
-    cwd: str | None = None,
-    extra_environ: Mapping[str, str] | None = None,
-) -> None:
-    # The version is told once: wheel, image and DAGs must not differ when a file changes meanwhile.
-    environment = {**os.environ, **(extra_environ or {}), "BIGFLOW_VERSION": version}
-    subprocess.run(cmd, cwd=cwd, env=environment, check=True, stdout=sys.stderr.fileno())
+    return build_wheel(project)
 
 
 def _docker_repository(project: Project, options: BuildOptions) -> str:
@@ -301,11 +228,21 @@ def _chosen(
     return chosen
 
 
-def _image(project: Project, wheel: Wheel, repository: str, options: BuildOptions) -> Image:
-    from bigflow_backend.image import ImageOptions, build_image
-    from bigflow_backend.package.requirements import refuse_bigflow
+def _plan(project: Project, options: BuildOptions) -> ImagePlan:
+    from bigflow_backend.image.plan import plan_image
 
-    refuse_bigflow(project)
+    _check_requirements(project)
+    return plan_image(
+        project,
+        repository=_docker_repository(project, options),
+        version=project.version,
+        options=_image_options(project, options),
+    )
+
+
+def _image(project: Project, wheel: Wheel, repository: str, options: BuildOptions) -> Image:
+    from bigflow_backend.image import build_image
+
     _check_requirements(project)
     options.say(f"building the image {repository}:{project.version.image_tag}")
     return build_image(
@@ -313,14 +250,24 @@ def _image(project: Project, wheel: Wheel, repository: str, options: BuildOption
         wheel.path,
         repository=repository,
         version=project.version,
-        options=options.image or ImageOptions.from_settings(project.settings.image),
+        options=_image_options(project, options),
         say=options.say,
     )
 
 
+def _image_options(project: Project, options: BuildOptions) -> ImageOptions:
+    from bigflow_backend.image import ImageOptions
+
+    return options.image or ImageOptions.from_settings(project.settings.image)
+
+
 def _check_requirements(project: Project) -> None:
     """A Dockerfile of the user's own may do without the file; one that copies it may not."""
-    wanted = project.dockerfile.is_file() and b"requirements" in project.dockerfile.read_bytes()
+    from bigflow_backend.package.requirements import refuse_bigflow
+
+    refuse_bigflow(project)
+    own = project.dockerfile
+    wanted = not own.is_file() or b"requirements" in own.read_bytes()
     if wanted and not project.requirements.exists():
         raise UserError(
             "there is no resources/requirements.txt, which the Dockerfile installs",
@@ -354,41 +301,3 @@ def _start_time(options: BuildOptions) -> datetime:
         msg = "building DAGs needs a start time"
         raise ValueError(msg)
     return options.start_time
-
-
-@contextlib.contextmanager
-def _staged(project: Project) -> Iterator[Project]:
-    """The project with its outputs beside their places; when the block ends well, they move."""
-    _remove_leftovers(project.root)
-    staging = temporary_directory(project.root, f"{_STAGING}{os.getpid()}-")
-    try:
-        staged = dataclasses.replace(project, output=staging)
-        yield staged
-        for wheel in staged.dist.glob("*") if staged.dist.is_dir() else ():
-            move_into_place(wheel, project.dist / wheel.name)
-        for made, target in ((staged.images, project.images), (staged.dags, project.dags)):
-            if made.is_dir():
-                move_into_place(made, target)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-_STAGING = ".bigflow-build-"
-
-
-def _remove_leftovers(root: Path) -> None:
-    """Removes what a build that was killed has left, and nothing of one that is still running."""
-    for directory in root.glob(f"{_STAGING}*"):
-        pid = directory.name.removeprefix(_STAGING).partition("-")[0]
-        if pid.isdigit() and not _is_running(int(pid)):
-            shutil.rmtree(directory, ignore_errors=True)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

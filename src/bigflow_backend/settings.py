@@ -41,12 +41,12 @@ class VersionSettings:
 class ImageSettings:
     """``[tool.bigflow.image]``"""
 
-    builder: Literal["auto", "engine", "embedded"] = "engine"
+    builder: Literal["auto", "engine", "embedded"] = "auto"
     """What builds the image: ``engine`` hands the Dockerfile to a Docker Engine; ``embedded`` needs
     none, and serves the standard Dockerfile; ``auto`` takes the embedded one where it can serve."""
 
     platform: Literal["linux/amd64", "linux/arm64"] | None = None
-    """What the image of the embedded builder runs on; by default a machine like this one."""
+    """What the image runs on; by default a machine like this one, or like the engine's."""
 
     base_image: str | None = None
     """The value handed to the Dockerfile's ``ARG BASE_IMAGE``; by default the Dockerfile's own."""

@@ -15,6 +15,7 @@ import pytest
 from bigflow_backend.build import Build
 from bigflow_backend.console.report import summary
 from bigflow_backend.image import Image
+from bigflow_backend.image.dockerfile import STANDARD
 from support.projects import write_project
 
 if TYPE_CHECKING:
@@ -80,15 +81,15 @@ CASES = [
         "no Docker Engine",
         ("build-image", "build"),
         {},
-        "no Docker Engine",
+        "Dockerfile, line 1, is not as in the standard Dockerfile, so it takes an engine; no Docker",
         "DOCKER_HOST",
     ),
     Case(
-        "no Dockerfile",
+        "no Dockerfile for the engine",
         ("build-image", "build"),
-        {"Dockerfile": None},
-        "Dockerfile",
-        "",
+        {"Dockerfile": None, "pyproject.toml": '[tool.bigflow.image]\nbuilder = "engine"\n'},
+        "there is no Dockerfile in ",
+        "start with the standard one",
     ),
     Case(
         "no deployment_config.py",
@@ -438,13 +439,17 @@ def test_a_termination_ends_the_tests_too(project: Project) -> None:
 @pytest.mark.parametrize(
     ("options", "message", "hint"),
     [
-        (["--builder", "dokcer"], "--builder dokcer is no builder", "known are: auto, embedded"),
-        (["--find-links", "nope"], "find-links: there is no directory", "a directory of wheels"),
         (
-            ["--builder", "embedded", "--no-export-image-tar"],
-            "the embedded builder's image would go nowhere",
-            "add --push or --load",
+            ["--builder", "dokcer"],
+            "--builder dokcer is none of auto, embedded, engine",
+            "known are: auto, embedded",
         ),
+        (
+            ["--platform", "linux/amd"],
+            "--platform linux/amd is none of linux/amd64, linux/arm64",
+            "did you mean 'linux/amd64'",
+        ),
+        (["--find-links", "nope"], "find-links: there is no directory", "a directory of wheels"),
     ],
 )
 def test_image_options_are_checked_first(
@@ -455,6 +460,56 @@ def test_image_options_are_checked_first(
     message_line, hint_line = done.stderr.splitlines()
     assert message in message_line
     assert hint in hint_line
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_dry_run_tells_and_builds_nothing(project: Project, door: str) -> None:
+    project.write({"Dockerfile": STANDARD.read_text("utf-8")})
+    before = project.files()
+    options = ["--dry-run", "--base-image=base:1", "--platform=linux/arm64", "--push"]
+    done = project.run(*DOORS[door]("build-image"), *options, **NO_ENGINE)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "image     example.org/rides-dev:1.2.0",
+        "builder   embedded: Dockerfile is the standard one",
+        "base      base:1",
+        "platform  linux/arm64",
+        "file      .image/image-1.2.0.tar",
+        "file      .image/imageinfo-1.2.0.json",
+        "file      .image/deployment_config.py",
+        "registry  gets the image",
+        "nothing was built: this is a dry run",
+    ]
+    assert project.files() == before
+
+
+def test_a_dry_run_for_machines(project: Project) -> None:
+    options = ["--dry-run", "--json", "--no-export-image-tar"]
+    done = project.run("-m", "bigflow", "build-image", *options, **NO_ENGINE)
+    plan = json.loads(done.stdout)["plan"]
+    assert plan == {
+        "tag": "example.org/rides-dev:1.2.0",
+        "builder": "engine",
+        "reason": "Dockerfile, line 1, is not as in the standard Dockerfile",
+        "base": "scratch",
+        "platform": None,
+        "files": [".image/imageinfo-1.2.0.json", ".image/deployment_config.py"],
+        "load": True,
+        "push": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--builder", "embedded"], "Dockerfile, line 1, is not as in the standard Dockerfile"),
+        (["--config", "prodd"], "prodd"),
+    ],
+)
+def test_a_dry_run_finds_faults(project: Project, options: list[str], message: str) -> None:
+    done = project.run("-m", "bigflow", "build-image", "--dry-run", *options, **NO_ENGINE)
+    assert done.returncode == 1
+    assert message in done.stderr.splitlines()[0]
 
 
 def test_the_summary_tells_the_size_of_what_lies_in_its_place(tmp_path: Path) -> None:

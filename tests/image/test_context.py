@@ -43,7 +43,13 @@ def project(tmp_path: Path) -> Project:
 
 def names(project: Project, *additions: str, find_links: tuple[Path, ...] = ()) -> dict[str, Path]:
     wheel = project.root / "dist/demo-1.0-py3-none-any.whl"
-    return context_files(project, wheel, find_links=find_links, additions=additions)
+    return context_files(
+        project,
+        wheel,
+        dockerfile=project.dockerfile,
+        find_links=find_links,
+        additions=additions,
+    )
 
 
 def test_it_holds_the_dockerfile_the_wheel_and_resources(project: Project) -> None:

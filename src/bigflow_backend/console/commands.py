@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bigflow_backend import build
-from bigflow_backend.console.options import DAG_OPTIONS, ENVIRONMENT_OPTIONS, IMAGE_OPTIONS
+from bigflow_backend.console.options import (
+    DAG_OPTIONS,
+    DRY_RUN,
+    ENVIRONMENT_OPTIONS,
+    IMAGE_OPTIONS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +53,7 @@ BUILD_COMMANDS = (
         name="build-image",
         setup_name="build_image",
         help="build the wheel and the image that it is installed in, into .image/",
-        options=(*ENVIRONMENT_OPTIONS, *IMAGE_OPTIONS),
+        options=(*ENVIRONMENT_OPTIONS, *IMAGE_OPTIONS, DRY_RUN),
         run=build.build_image,
     ),
     BuildCommand(

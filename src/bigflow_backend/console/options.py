@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DAG_OPTIONS",
+    "DRY_RUN",
     "ENVIRONMENT_OPTIONS",
     "IMAGE_OPTIONS",
     "Option",
@@ -63,9 +64,11 @@ IMAGE_OPTIONS = (
     Option("export-image-tar", "write the image to .image/ as a tar file (default)"),
     Option("oci-layout", "write the image to .image/ as an OCI layout, too (embedded builder)"),
     Option("builder", "what builds the image: auto, engine or embedded", metavar="NAME"),
+    Option("platform", "linux/amd64 or linux/arm64; by default this machine's", metavar="NAME"),
     Option("push", "push the image to its registry"),
     Option("load", "load an image that was built without an engine into the engine"),
 )
+DRY_RUN = Option("dry-run", "tell what image it would be, and build nothing")
 DAG_OPTIONS = (
     Option("in-image", "find the workflows inside the built image, not with --python"),
     Option("workflow", "build the DAG of this workflow only", short="w", metavar="ID"),
@@ -113,6 +116,7 @@ def build_options(
         config=values.get("config"),
         start_time=read_start_time(values.get("start_time")),
         workflow=_workflow(values.get("workflow")),
+        dry_run=bool(values.get("dry_run")),
         in_image=bool(values.get("in_image")),
         python=str(python),
         say=say,
@@ -131,6 +135,7 @@ def _image_options(project: Project, values: Mapping[str, Any]) -> ImageOptions:
         export_tar=values.get("export_image_tar"),
         oci_layout=values.get("oci_layout"),
         builder=values.get("builder"),
+        platform=values.get("platform"),
         push=values.get("push"),
         load=values.get("load"),
     )
@@ -140,24 +145,22 @@ def _image_options(project: Project, values: Mapping[str, Any]) -> ImageOptions:
 
 def _check_image_options(project: Project, options: ImageOptions) -> None:
     """Finds out now what a build would stumble over after the tests and the wheel."""
-    builders = ("auto", "embedded", "engine")
-    if options.builder not in builders:
-        raise UserError(
-            f"--builder {options.builder} is no builder",
-            hint=did_you_mean(options.builder, builders),
-        )
+    for name, value, known in (
+        ("builder", options.builder, ("auto", "embedded", "engine")),
+        ("platform", options.platform, ("linux/amd64", "linux/arm64", None)),
+    ):
+        if value not in known:
+            words = [word for word in known if word]
+            raise UserError(
+                f"--{name} {value} is none of {', '.join(words)}",
+                hint=did_you_mean(str(value), words),
+            )
     for directory in options.find_links:
         if not (project.root / directory).is_dir():
             raise UserError(
                 f"find-links: there is no directory {directory}",
                 hint="name a directory of wheels, by --find-links or in [tool.bigflow.image]",
             )
-    kept = options.export_tar or options.oci_layout or options.push or options.load
-    if options.builder == "embedded" and not kept:
-        raise UserError(
-            "the embedded builder's image would go nowhere: no tar, no layout, no push, no load",
-            hint="leave out --no-export-image-tar, or add --push or --load",
-        )
 
 
 _FORMATS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from bigflow_backend.build import Build
     from bigflow_backend.image import Image
+    from bigflow_backend.image.plan import ImagePlan
 
 __all__ = ["as_json", "summary"]
 
@@ -36,6 +37,8 @@ def _lines(build: Build) -> Iterator[str]:
         yield f"wheel  {_place(build, build.wheel.path)}  {size(build.wheel.size)}"
     if build.image is not None:
         yield from _image_lines(build, build.image)
+    if build.plan is not None:
+        yield from _plan_lines(build.plan)
     if build.dags is not None:
         for file in build.dags.files:
             yield f"DAG    {_place(build, file.path)}"
@@ -48,8 +51,26 @@ def _image_lines(build: Build, image: Image) -> Iterator[str]:
             yield f"       {_place(build, path)}  {size(_size(_moved(build, path)))}"
     if image.pushed:
         yield f"       pushed{f' as {image.digest}' if image.digest else ''}"
-    if image.tar is not None and not image.in_engine:
+    if image.in_engine:
+        yield "       in the Docker Engine"
+    elif image.tar is not None:
         yield f"       to run it here: docker load --input {_place(build, image.tar)}"
+    elif image.layout is None and not image.pushed:
+        yield "       nowhere but in the cache: --export-image-tar, --load or --push take it on"
+
+
+def _plan_lines(plan: ImagePlan) -> Iterator[str]:
+    yield f"image     {plan.tag}"
+    yield f"builder   {plan.builder}: {plan.reason}"
+    yield f"base      {plan.base or 'told by no FROM'}"
+    yield f"platform  {plan.platform or 'that of the machine that builds'}"
+    for path in plan.files:
+        yield f"file      {path}"
+    if plan.load:
+        yield "engine    gets the image"
+    if plan.push:
+        yield "registry  gets the image"
+    yield "nothing was built: this is a dry run"
 
 
 def _size(path: Path) -> int:

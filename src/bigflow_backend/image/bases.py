@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bigflow_backend.image.registry import Registries
     from bigflow_backend.image.store import BlobStore
 
-__all__ = ["fetch_layers", "read_base"]
+__all__ = ["fetch_layers", "is_file_name", "read_base"]
 
 _ARCHITECTURES = ("amd64", "arm64")
 _READERS = {
@@ -35,6 +35,12 @@ _READERS = {
     "oci-archive": read_oci_layout,
     "docker-archive": read_docker_archive,
 }
+
+
+def is_file_name(name: str) -> bool:
+    """Whether the base image of that name is a file or a directory, not one of a registry."""
+    transport, colon, _place = name.partition(":")
+    return bool(colon) and transport in _READERS
 
 
 def read_base(
@@ -53,8 +59,8 @@ def read_base(
             f"no image can be built for linux/{architecture}",
             hint="the platform is linux/amd64 or linux/arm64",
         )
-    transport, colon, place = name.partition(":")
-    if colon and transport in _READERS:
+    if is_file_name(name):
+        transport, _, place = name.partition(":")
         return _from_file(name, transport, place, architecture=architecture, root=root, store=store)
     return _from_registry(name, architecture=architecture, store=store, registries=registries)
 

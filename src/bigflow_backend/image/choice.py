@@ -6,15 +6,19 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from bigflow_backend.errors import UserError
-from bigflow_backend.image.client import engine_faults, one_line, reachable_engine
+from bigflow_backend.image.client import reachable_engine
+from bigflow_backend.image.dockerfile import STANDARD
+from bigflow_backend.image.embedded import CannotServeError, EmbeddedBuilder, NoBaseError
+from bigflow_backend.image.embedded.standard import standard_dockerfile
 from bigflow_backend.image.engine import EngineBuilder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bigflow_backend.image.builder import Builder, BuildRequest, BuiltImage, ImageFiles
+    from bigflow_backend.project import Project
 
-__all__ = ["builder_for"]
+__all__ = ["builder_for", "chosen_builder"]
 
 
 def builder_for(name: str) -> Builder:
@@ -22,17 +26,38 @@ def builder_for(name: str) -> Builder:
 
     :raises UserError: when it is none of them.
     """
-    if name == "engine":
-        return _PushingEngine()
-    if name == "auto":
-        return _FirstThatCan()
-    if name == "embedded":
-        from bigflow_backend.image.embedded import EmbeddedBuilder
+    kinds: dict[str, type[Builder]] = {
+        "auto": _FirstThatCan,
+        "embedded": EmbeddedBuilder,
+        "engine": EngineBuilder,
+    }
+    if name not in kinds:
+        raise UserError(
+            f"{name!r} is no builder of images", hint="it is 'auto', 'engine' or 'embedded'"
+        )
+    return kinds[name]()
 
-        return EmbeddedBuilder()
-    raise UserError(
-        f"{name!r} is no builder of images", hint="it is 'auto', 'engine' or 'embedded'"
-    )
+
+def chosen_builder(name: str, project: Project) -> tuple[str, str]:
+    """``embedded`` or ``engine``, and why: as far as the project's Dockerfile decides.
+
+    :raises UserError: when ``name`` is no builder, or means the embedded one, which does not serve
+        this Dockerfile.
+    """
+    builder_for(name)
+    if name == "engine":
+        return "engine", "as asked for"
+    try:
+        standard_dockerfile(project)
+    except CannotServeError as reason:
+        if name == "embedded":
+            raise
+        return "engine", reason.message
+    if name == "embedded":
+        return "embedded", "as asked for"
+    if project.dockerfile.exists():
+        return "embedded", f"{project.dockerfile.name} is the standard one"
+    return "embedded", f"there is no {project.dockerfile.name}, so the standard one is meant"
 
 
 class _FirstThatCan:
@@ -43,68 +68,38 @@ class _FirstThatCan:
         self, request: BuildRequest, *, files: ImageFiles, stale: tuple[str, ...]
     ) -> Iterator[BuiltImage]:
         """See :class:`bigflow_backend.image.builder.Builder`."""
-        from bigflow_backend.image.embedded import CannotServeError, EmbeddedBuilder, NoBaseError
-
+        name, why = chosen_builder("auto", request.project)
         with contextlib.ExitStack() as stack:
-            try:
-                built = stack.enter_context(
-                    EmbeddedBuilder().build(request, files=files, stale=stale)
-                )
-                request.say("the embedded builder made the image: its Dockerfile is standard")
-            except CannotServeError as reason:
-                if isinstance(reason, NoBaseError):
-                    _check_engine(reason)
-                request.say(f"the Docker Engine builds the image: {reason.message}")
-                built = stack.enter_context(
-                    _PushingEngine().build(request, files=files, stale=stale)
-                )
+
+            def built_by(builder: Builder) -> BuiltImage:
+                return stack.enter_context(builder.build(request, files=files, stale=stale))
+
+            built = None
+            if name == "embedded":
+                request.say(f"with the embedded builder: {why}")
+                try:
+                    built = built_by(EmbeddedBuilder())
+                except CannotServeError as refusal:
+                    _check_engine(refusal)
+                    why = refusal.message
+            else:
+                _check_engine(UserError(why))
+            if built is None:
+                request.say(f"with the Docker Engine: {why}")
+                standard = None if request.project.dockerfile.exists() else STANDARD
+                built = built_by(EngineBuilder(standard))
             yield built
 
 
 def _check_engine(reason: UserError) -> None:
-    """Tells that the base is missing, when there is no engine that might have it."""
+    """Tells why it takes an engine, when there is none."""
     try:
         with reachable_engine(timeout=10):
             return
     except UserError as error:
-        missing = error.message
-    raise UserError(reason.message, hint=f"{reason.hint}; here {missing}") from reason
-
-
-class _PushingEngine:
-    """The engine, which pushes what it has built where that is asked for."""
-
-    @contextlib.contextmanager
-    def build(
-        self, request: BuildRequest, *, files: ImageFiles, stale: tuple[str, ...]
-    ) -> Iterator[BuiltImage]:
-        """See :class:`bigflow_backend.image.builder.Builder`."""
-        if files.layout is not None:
-            raise UserError(
-                "the Docker Engine writes no OCI layout",
-                hint='leave oci-layout out, or take the other builder: builder = "embedded"',
-            )
-        with EngineBuilder().build(request, files=files, stale=stale) as built:
-            yield built
-            if request.options.push:
-                _push(request)
-
-
-def _push(request: BuildRequest) -> None:
-    # The engine tells in the stream that it has failed, and the SDK raises nothing then:
-    # https://github.com/docker/docker-py/issues/3277
-    reference = request.reference
-    with (
-        reachable_engine(timeout=request.options.idle_timeout) as client,
-        engine_faults("pushing the image"),
-    ):
-        for event in client.api.push(reference.repository, reference.tag, stream=True, decode=True):
-            if "error" in event or "errorDetail" in event:
-                detail = event.get("errorDetail") or {}
-                message = one_line(str(detail.get("message") or event.get("error")))
-                raise UserError(
-                    f"the Docker Engine could not push {reference}: {message}",
-                    hint="docker login to that registry, or see its log",
-                )
-            if "status" in event and not event.get("progressDetail"):
-                request.say(" ".join(filter(None, (event.get("id"), event["status"]))))
+        if isinstance(reason, NoBaseError):
+            # An engine may have the base; that there is none is not what is wrong.
+            raise UserError(reason.message, hint=f"{reason.hint}; here {error.message}") from reason
+        raise UserError(
+            f"{reason.message}, so it takes an engine; {error.message}", hint=error.hint
+        ) from reason

@@ -24,7 +24,12 @@ _DISTRIBUTIONS = (".whl", ".tar.gz")
 
 
 def context_files(
-    project: Project, wheel: Path, *, find_links: Sequence[Path], additions: Sequence[str]
+    project: Project,
+    wheel: Path,
+    *,
+    dockerfile: Path,
+    find_links: Sequence[Path],
+    additions: Sequence[str],
 ) -> dict[str, Path]:
     """The files of the context by their names in it.
 
@@ -43,7 +48,7 @@ def context_files(
     }
     files |= _distributions(project.root, find_links)
     files[f"dist/{wheel.name}"] = wheel
-    files["Dockerfile"] = project.dockerfile
+    files["Dockerfile"] = dockerfile
     return files
 
 

@@ -7,13 +7,16 @@ classic build API. (The SDK has none for BuildKit: https://github.com/docker/doc
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import tempfile
 import time
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from bigflow_backend.epoch import source_date_epoch
 from bigflow_backend.errors import UserError, did_you_mean
+from bigflow_backend.image.bases import is_file_name
 from bigflow_backend.image.check import check_image
 from bigflow_backend.image.client import (
     closed_responses,
@@ -24,22 +27,31 @@ from bigflow_backend.image.client import (
 from bigflow_backend.image.context import context_files, write_context
 from bigflow_backend.image.dockerfile import read_dockerfile
 from bigflow_backend.image.engine_images import EngineImages
+from bigflow_backend.image.engine_push import push_image
 from bigflow_backend.image.output import BuildOutput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from typing import IO
 
     from docker import APIClient
 
     from bigflow_backend.image.builder import BuildRequest, BuiltImage, ImageFiles
     from bigflow_backend.image.dockerfile import Dockerfile
+    from bigflow_backend.image.options import ImageOptions
+    from bigflow_backend.project import Project
+    from bigflow_backend.version import ProjectVersion
 
 __all__ = ["EngineBuilder", "build_args"]
 
 
+@dataclass(frozen=True)
 class EngineBuilder:
     """Builds on the engine that the environment names."""
+
+    dockerfile: Path | None = None
+    """What it builds; None is the project's own."""
 
     @contextlib.contextmanager
     def build(
@@ -47,11 +59,24 @@ class EngineBuilder:
     ) -> Iterator[BuiltImage]:
         """See :class:`bigflow_backend.image.builder.Builder`."""
         options = request.options
-        dockerfile = read_dockerfile(request.project.dockerfile)
-        arguments = build_args(request, dockerfile)
+        if files.layout is not None:
+            raise UserError(
+                "the Docker Engine writes no OCI layout",
+                hint='leave oci-layout out, or take the other builder: builder = "embedded"',
+            )
+        path = self.dockerfile or request.project.dockerfile
+        dockerfile = read_dockerfile(path)
+        arguments = build_args(request.project, request.version, options, dockerfile)
+        base = dockerfile.base_image(arguments)
+        if base is not None and is_file_name(base):
+            raise UserError(
+                f"the base image {base} is a file, and the Docker Engine takes none",
+                hint="docker load it and give its name, or keep to the standard Dockerfile",
+            )
         members = context_files(
             request.project,
             request.wheel.path,
+            dockerfile=path,
             find_links=options.find_links,
             additions=options.context,
         )
@@ -71,32 +96,37 @@ class EngineBuilder:
                         images.save(request.reference, files.tar)
                     built = images.described(
                         image_id,
-                        base=dockerfile.base_image(arguments),
+                        base=base,
                         step_images=output.step_images,
                     )
+                    if options.push:
+                        digest = push_image(client.api, request.reference, say=request.say)
+                        built = dataclasses.replace(built, digest=digest)
                     yield built
             images.discard(set(stale) - set(built.leftovers))
 
 
-def build_args(request: BuildRequest, dockerfile: Dockerfile) -> dict[str, str]:
+def build_args(
+    project: Project, version: ProjectVersion, options: ImageOptions, dockerfile: Dockerfile
+) -> dict[str, str]:
     """The values of the Dockerfile's ``ARG``: ours where it asks for them, and all of the user's.
 
     :raises UserError: when the user gives one that the Dockerfile does not declare; the engine
         would only warn, and build something else than was asked for.
     """
-    said = dict(request.options.build_args)
-    if request.options.base_image is not None:
-        said["BASE_IMAGE"] = request.options.base_image
+    said = dict(options.build_args)
+    if options.base_image is not None:
+        said["BASE_IMAGE"] = options.base_image
     declared = dockerfile.arguments
     for name in said:
         if name not in declared and name.upper() not in _PREDEFINED:
             near = did_you_mean(name, declared) if declared else f"write `ARG {name}` there"
             raise UserError(f"the Dockerfile declares no ARG {name}", hint=near)
     created = datetime.fromtimestamp(source_date_epoch(), timezone.utc)
-    urls = {k.casefold(): v for k, v in _project_urls(request).items()}
+    urls = {k.casefold(): v for k, v in _project_urls(project).items()}
     ours = {
-        "VERSION": request.version.text,
-        "REVISION": request.version.commit or "",
+        "VERSION": version.text,
+        "REVISION": version.commit or "",
         "SOURCE": next((urls[k] for k in ("source", "repository", "homepage") if k in urls), ""),
         "CREATED": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
@@ -107,8 +137,8 @@ def build_args(request: BuildRequest, dockerfile: Dockerfile) -> dict[str, str]:
 _PREDEFINED = {"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"}
 
 
-def _project_urls(request: BuildRequest) -> dict[str, str]:
-    urls = request.project.pyproject.get("project", {}).get("urls", {})
+def _project_urls(project: Project) -> dict[str, str]:
+    urls = project.pyproject.get("project", {}).get("urls", {})
     return urls if isinstance(urls, dict) else {}
 
 
@@ -139,6 +169,7 @@ def _run_build(
                 forcerm=True,
                 buildargs=arguments,
                 network_mode=options.network,
+                platform=options.platform,
                 timeout=min(options.idle_timeout, options.timeout),
             )
             for event in events:

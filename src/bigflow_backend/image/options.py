@@ -19,10 +19,10 @@ __all__ = ["ImageOptions"]
 class ImageOptions:
     """The settings of a build, each as the command line or the project's files have it."""
 
-    builder: str = "engine"
+    builder: str = "auto"
     """``auto``, ``engine`` or ``embedded``"""
     platform: str | None = None
-    """Of the embedded builder's image: ``linux/amd64``, ``linux/arm64``; None is this machine's."""
+    """``linux/amd64`` or ``linux/arm64``; None is this machine's, or the engine's."""
     base_image: str | None = None
     """The value of the Dockerfile's ``ARG BASE_IMAGE``; None leaves it to the Dockerfile."""
     network: str | None = None
@@ -54,6 +54,7 @@ class ImageOptions:
         settings: ImageSettings,
         *,
         builder: str | None = None,
+        platform: str | None = None,
         base_image: str | None = None,
         network: str | None = None,
         find_links: Iterable[Path] = (),
@@ -71,6 +72,7 @@ class ImageOptions:
         values["find_links"] = (*find_links, *map(Path, settings.find_links))
         said = {
             "builder": builder,
+            "platform": platform,
             "base_image": base_image,
             "network": network,
             "export_tar": export_tar,

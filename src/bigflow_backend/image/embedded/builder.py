@@ -16,7 +16,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from bigflow_backend.errors import UserError
-from bigflow_backend.image.bases import fetch_layers, read_base
+from bigflow_backend.image.bases import fetch_layers, is_file_name, read_base
 from bigflow_backend.image.builder import BaseImage, BuiltImage, Layer
 from bigflow_backend.image.embedded.assemble import assemble
 from bigflow_backend.image.embedded.base_system import base_system
@@ -106,7 +106,7 @@ class _Made:
 def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> _Made:
     """Makes the layers that the store has not yet, and puts the image together."""
     dockerfile = standard_dockerfile(request.project)
-    arguments = build_args(request, dockerfile)
+    arguments = build_args(request.project, request.version, request.options, dockerfile)
     base = _base(request, dockerfile.base_image(arguments) or "", store, registries)
     system = base_system(
         store,
@@ -138,7 +138,7 @@ def _base(
     request: BuildRequest, name: str, store: BlobStore, registries: Registries
 ) -> oci.BaseImage:
     """
-    :raises NoBaseError: when it cannot be had.
+    :raises NoBaseError: when it cannot be had from its registry, so an engine may have it.
     :raises CannotServeError: when it cannot be built on.
     """
     try:
@@ -150,6 +150,8 @@ def _base(
             registries=registries,
         )
     except UserError as error:
+        if is_file_name(name):
+            raise
         raise NoBaseError(error.message, hint=error.hint) from error
     if (base.config.get("config") or {}).get("OnBuild"):
         raise CannotServeError(f"the base image {base.reference} has ONBUILD instructions")
