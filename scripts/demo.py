@@ -1,8 +1,9 @@
 """``make demo``: the sample project becomes a wheel, an image and DAGs; one of its jobs runs.
 
-Runs in the virtual environment that the Makefile makes. With a Docker Engine that is reachable, or
-one that it can install and start (as root on Debian or Ubuntu), it builds everything; else the
-wheel and the DAGs, and says what the image needs.
+Runs in the virtual environment that the Makefile makes. It needs no Docker: the image is built
+without, and loaded into the engine where one is reachable. The base image is that of the Dockerfile
+where its registry can be reached, else one of this machine's Debian packages; where there is
+neither, it builds the wheel and the DAGs, and says what the image needs.
 """
 
 from __future__ import annotations
@@ -13,15 +14,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from bigflow_backend.errors import UserError
 
 _REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(_REPOSITORY / "tests"))
-
-if TYPE_CHECKING:
-    from docker import DockerClient
-
-    from support.engine import Engine
 
 SAMPLE = _REPOSITORY / "sample_project"
 WHEELS = Path(sys.prefix) / "wheels"
@@ -29,27 +27,69 @@ BIGFLOW = Path(sys.prefix) / "bin" / "bigflow"
 JOB = ("run", "--job", "daily_normals.report", "--runtime", "2026-01-01 00:00:00")
 JOB_OPTIONS = ("--project-package", "project_package", "--config", "dev")
 REAL_BASE = "python:3.12-slim-bookworm"
-OWN_BASE = "bigflow-demo/python:debian"
+OWN_BASE = Path(sys.prefix) / "base.tar"
 
 
 def main() -> int:
-    from support.engine import docker_engine
+    environment = version_environment()
+    has_engine = engine_is_reachable()
+    try:
+        base = base_image()
+    except LookupError as reason:
+        made = build_without_image(environment)
+        result, image_line = run_job_here(), f"not built: {reason}"
+    else:
+        step("bigflow build: tests, wheel, image, DAGs")
+        options = ["--base-image", base, "--find-links", str(WHEELS)]
+        options += ["--load"] if has_engine else []
+        made = built("build", *options, environment=environment)
+        result = run_job_in_image(made["image"]["tag"]) if has_engine else run_job_here()
+        image_line = ""
+    tell(made, result, image_line)
+    return 0
+
+
+def engine_is_reachable() -> bool:
+    from bigflow_backend.image.client import reachable_engine
 
     step("Looking for a Docker Engine")
-    environment = version_environment()
-    with docker_engine(log=step) as engine:
-        print(f"   {engine.note}")
-        if engine.url is None:
-            made = build_without_image(environment)
-            result = run_job_here()
-            reason = engine.note.removeprefix("no Docker Engine: ")
-            image_line = f"not built; it needs a Docker Engine, and {reason}"
-        else:
-            made = build_all(engine, environment)
-            result = run_job_in_image(made["image"]["tag"])
-            image_line = ""
-    tell(made, result, image_line, engine_is_gone=engine.is_private)
-    return 0
+    try:
+        with reachable_engine(timeout=60) as client:
+            print(f"   {client.version()['Version']}: it gets the image, too")
+    except UserError as error:
+        print(f"   {error.message}; none is needed")
+        return False
+    return True
+
+
+def base_image() -> str:
+    """The Dockerfile's own base image where it can be had, else one of this machine's files.
+
+    :raises LookupError: where there is neither.
+    """
+    from bigflow_backend.image.registry import Access, Registries, fetch_manifest, remote_name
+    from bigflow_backend.image.store import open_store
+    from support.base_image import write_base_archive
+    from support.debian import DebianError
+
+    step(f"Looking for the base image {REAL_BASE}")
+    quick = Access(connect_timeout=5, attempts=1)
+    try:
+        with open_store() as store, Registries(quick) as registries:
+            fetch_manifest(remote_name(REAL_BASE), store=store, registries=registries)
+    except UserError as error:
+        print(f"   {error.message}")
+        missing = error.message
+    else:
+        print("   its registry has it")
+        return REAL_BASE
+    step("Making a base image of this machine's Debian packages")
+    try:
+        write_base_archive(OWN_BASE, "bigflow-demo/python:debian")
+    except DebianError as error:
+        raise LookupError(f"{missing}, and {error}") from error
+    print(f"   {OWN_BASE.relative_to(_REPOSITORY)}  {OWN_BASE.stat().st_size / 1e6:.1f} MB")
+    return f"docker-archive:{OWN_BASE}"
 
 
 def version_environment() -> dict[str, str]:
@@ -60,40 +100,6 @@ def version_environment() -> dict[str, str]:
     why = asked.stderr.splitlines()[0].removeprefix("bigflow: error: ")
     print(f"   git gives no version here ({why}), so this is 0.0+demo")
     return {"BIGFLOW_VERSION": "0.0+demo"}
-
-
-def build_all(engine: Engine, environment: dict[str, str]) -> dict[str, Any]:
-    import docker
-
-    with contextlib.closing(docker.from_env(timeout=60)) as client:
-        base = base_image(client)
-    options = ["--base-image", base, "--find-links", str(WHEELS)]
-    if engine.is_private or base == OWN_BASE:
-        # A private engine gives RUN steps no network of their own; pip needs one.
-        options += ["--network", "host"]
-    step("bigflow build: tests, wheel, image, DAGs")
-    return built("build", *options, environment=environment)
-
-
-def base_image(client: DockerClient) -> str:
-    """The Dockerfile's own base image where it can be had, else one of this machine's files."""
-    from docker.errors import DockerException, ImageNotFound
-    from requests import RequestException
-
-    from support.base_image import make_base_image
-
-    step(f"Getting the base image {REAL_BASE}")
-    try:
-        client.images.get(REAL_BASE)
-    except ImageNotFound:
-        try:
-            client.images.pull(REAL_BASE)
-        except (DockerException, RequestException):
-            print("   no registry can be reached; making one of this machine's Debian packages")
-            make_base_image(client, OWN_BASE)
-            return OWN_BASE
-    print(f"   {REAL_BASE}")
-    return REAL_BASE
 
 
 def build_without_image(environment: dict[str, str]) -> dict[str, Any]:
@@ -140,7 +146,7 @@ def bigflow(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[
     )
 
 
-def tell(made: dict[str, Any], result: str, image_line: str, *, engine_is_gone: bool) -> None:
+def tell(made: dict[str, Any], result: str, image_line: str) -> None:
     print("\nThe job printed:")
     for line in result.splitlines():
         print(f"   {line}")
@@ -154,10 +160,10 @@ def tell(made: dict[str, Any], result: str, image_line: str, *, engine_is_gone: 
         print(f"   image  {image_line}")
     for file in made["dags"]["files"]:
         show("DAG", file["path"])
-    after = ", with a Docker Engine (the private one has ended)" if engine_is_gone else ""
-    print(f"\nNext, in sample_project/{after}:")
+    print("\nNext, in sample_project/:")
     if image:
-        print(f"   docker load --input {image['tar']}")
+        if not image["in_engine"]:
+            print(f"   docker load --input {image['tar']}")
         print(f"   docker run {image['tag']} python -m bigflow {' '.join(JOB[:3])} \\")
         print(f"     --runtime '{JOB[-1]}' {' '.join(JOB_OPTIONS)}")
     else:

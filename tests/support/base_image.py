@@ -1,14 +1,16 @@
 """A base image with Python and pip, made in seconds from this machine's Debian packages.
 
-It stands in for ``python:3.12-slim-bookworm`` where there is no registry to pull from. As a
-script it makes one under the tag that it is given: ``PYTHONPATH=tests python -m
-support.base_image TAG``.
+It stands in for ``python:3.12-slim-bookworm`` where there is no registry to pull from, as an
+archive or in an engine. As a script it makes one in the engine under the tag that it is given:
+``PYTHONPATH=tests python -m support.base_image TAG``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
+import json
 import os
 import re
 import stat
@@ -16,19 +18,24 @@ import sys
 import tarfile
 import tempfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import docker
 from docker.errors import ImageNotFound
 
-from support.debian import DebianError, dependency_closure, files_of, install, installed
+from support.debian import (
+    DebianError,
+    architecture,
+    dependency_closure,
+    files_of,
+    install,
+    installed,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from docker import DockerClient
 
-__all__ = ["make_base_image"]
+__all__ = ["make_base_image", "write_base_archive"]
 
 _PACKAGES = (
     "base-files", "base-passwd", "bash", "ca-certificates", "coreutils", "dash", "findutils",
@@ -46,13 +53,24 @@ _CA_BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 _CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 # How pip reaches its indexes here is how it reaches them in the image.
 _PASSED_ON = ("PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT")
-# The label by which an image is known again: one made anew has another id even when it is the same,
-# and whatever was built on it would be built again.
+# The label by which an image is known again: engines differ in what they take for its id.
 _RECIPE = "bigflow.test.recipe"
 
 
 def make_base_image(client: DockerClient, tag: str) -> str:
-    """Imports the image ``tag`` into the engine and returns its id.
+    """Loads the image ``tag`` into the engine and returns its id.
+
+    :raises DebianError: where this is no Debian, or packages are missing and cannot be installed.
+    """
+    with tempfile.NamedTemporaryFile() as archive:
+        recipe = write_base_archive(Path(archive.name), tag)
+        if _recipe_of(client, tag) != recipe:
+            client.images.load(archive)
+    return str(client.images.get(tag).id)
+
+
+def write_base_archive(path: Path, tag: str) -> str:
+    """Writes the image as a docker-archive to ``path``; returns the value of its label.
 
     It holds Debian's Python 3 with pip, a shell and the usual small tools, and trusts the
     certificate authorities that pip trusts on this machine. The same machine gives the same bytes.
@@ -61,27 +79,28 @@ def make_base_image(client: DockerClient, tag: str) -> str:
     """
     if missing := sorted({"ca-certificates", "python3", "python3-pip"} - set(installed())):
         install(*missing)
-    repository, _, version = tag.partition(":")
-    changes = list(_changes())
-    with tempfile.NamedTemporaryFile() as archive:
-        _write_root_file_system(archive)
-        recipe = _digest(archive, changes)
-        if _recipe_of(client, tag) != recipe:
-            answer = client.api.import_image_from_file(
-                archive.name,
-                repository=repository,
-                tag=version or "latest",
-                changes=[*changes, f"LABEL {_RECIPE}={recipe}"],
-            )
-            if "errorDetail" in answer:
-                raise RuntimeError(f"the engine refused the base image: {answer}")
-    return str(client.images.get(tag).id)
+    with tempfile.TemporaryFile() as layer:
+        _write_root_file_system(layer)
+        config = _config(_digest(layer))
+        recipe = hashlib.sha256(json.dumps(config).encode()).hexdigest()
+        config["config"]["Labels"] = {_RECIPE: recipe}
+        manifest = {"Config": "config.json", "RepoTags": [tag], "Layers": ["layer.tar"]}
+        with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+            for name, content in (
+                ("manifest.json", json.dumps([manifest]).encode()),
+                ("config.json", json.dumps(config).encode()),
+            ):
+                archive.addfile(_file(name, len(content)), io.BytesIO(content))
+            size = layer.seek(0, io.SEEK_END)
+            layer.seek(0)
+            archive.addfile(_file("layer.tar", size), layer)
+    return recipe
 
 
-def _digest(archive: IO[bytes], changes: list[str]) -> str:
-    archive.seek(0)
-    digest = hashlib.sha256("\n".join(changes).encode())
-    while block := archive.read(2**20):
+def _digest(file: IO[bytes]) -> str:
+    file.seek(0)
+    digest = hashlib.sha256()
+    while block := file.read(2**20):
         digest.update(block)
     return digest.hexdigest()
 
@@ -93,15 +112,27 @@ def _recipe_of(client: DockerClient, tag: str) -> str | None:
         return None
 
 
-def _changes() -> Iterator[str]:
-    bundle = " ".join(f"{name}=/{_CA_BUNDLE}" for name in _CA_VARIABLES)
-    yield f"ENV LANG=C.UTF-8 {bundle}"
-    # https://peps.python.org/pep-0668/ : official images of Python leave their own site open, too.
-    yield "ENV PIP_BREAK_SYSTEM_PACKAGES=1"
-    for name in _PASSED_ON:
-        if name in os.environ:
-            yield f'ENV {name}="{os.environ[name]}"'
-    yield 'CMD ["python3"]'
+def _config(layer: str) -> dict[str, Any]:
+    """https://github.com/opencontainers/image-spec/blob/main/config.md"""
+    variables = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LANG": "C.UTF-8",
+        **dict.fromkeys(_CA_VARIABLES, f"/{_CA_BUNDLE}"),
+        # https://peps.python.org/pep-0668/ : official images of Python leave their site open, too.
+        "PIP_BREAK_SYSTEM_PACKAGES": "1",
+        **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+    }
+    return {
+        "architecture": architecture(),
+        "os": "linux",
+        "created": "1970-01-01T00:00:00Z",
+        "config": {
+            "Env": [f"{name}={value}" for name, value in variables.items()],
+            "Cmd": ["python3"],
+        },
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer}"]},
+        "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "Debian's packages"}],
+    }
 
 
 def _write_root_file_system(output: IO[bytes]) -> None:
@@ -146,6 +177,12 @@ def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
             member.mode, member.size = stat.S_IMODE(mode), path.stat().st_size
             with path.open("rb") as content:
                 archive.addfile(member, content)
+
+
+def _file(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.mode, member.size = 0o644, size
+    return member
 
 
 def _directory(name: str, mode: int) -> tarfile.TarInfo:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DebianError", "dependency_closure", "files_of", "install", "installed"]
+__all__ = ["DebianError", "architecture", "dependency_closure", "files_of", "install", "installed"]
 
 
 class DebianError(Exception):
@@ -62,6 +62,11 @@ def _apt_get(command: list[str]) -> subprocess.CompletedProcess[str]:
     )
     done.stdout = done.stdout.strip()
     return done
+
+
+def architecture() -> str:
+    """This machine's, in Debian's words, which are those of images, too: ``amd64``, ``arm64``."""
+    return subprocess.check_output(["dpkg", "--print-architecture"], text=True).strip()
 
 
 def installed() -> dict[str, tuple[tuple[str, ...], ...]]:
