@@ -47,7 +47,7 @@ def test_workflows(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
     ]
     assert daily == WorkflowDescription(
         id="daily",
-        module="runtime_sample.loads.hourly",
+        module="runtime_sample.workflow",
         variable="daily",
         schedule=Schedule(kind="cron", value="@daily"),
         timezone="UTC",
@@ -197,8 +197,13 @@ class TestFaults:
 
     def test_a_module_that_ends_the_process(self, project: Project) -> None:
         (project.root / "runtime_sample/jobs.py").write_text("import os\nos._exit(0)")
-        message, _ = self.fault(project)
-        assert message.endswith("it ended with status 0 and said nothing")
+        message, hint = self.fault(project)
+        assert message.endswith("the process was ended with status 0")
+        assert "os._exit()" in hint
+
+    def test_a_module_that_crashes(self, project: Project) -> None:
+        (project.root / "runtime_sample/jobs.py").write_text("import os\nos.abort()")
+        assert self.fault(project)[0].endswith("the process was ended by signal 6")
 
     @pytest.mark.parametrize(
         ("answer", "told"),

@@ -89,10 +89,12 @@ def _run(options: argparse.Namespace) -> int:
 
 def _describe(options: argparse.Namespace) -> int:
     """Prints one JSON document; whatever the project's code prints goes to stderr."""
+    import faulthandler
     import json
 
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    faulthandler.enable()  # a crash of a compiled library, too, is told with its line
     try:
         document = _description(options)
     except BigflowError as error:
@@ -112,10 +114,13 @@ def _description(options: argparse.Namespace) -> dict[str, object]:
     from pathlib import Path
 
     import bigflow
+    from bigflow.configuration import set_current_env
     from bigflow.deployment import describe_deployment
     from bigflow.description import SCHEMA, describe_workflows
 
     sys.path.insert(0, os.path.abspath(options.root))  # noqa: PTH100
+    if options.config is not None:
+        set_current_env(options.config)  # what the workflows themselves resolve is of one mind
     package, file = options.project_package, options.deployment_config
     # The deployment first: a fault in it is found without importing the package.
     deployment = describe_deployment(Path(file), options.config) if file else None

@@ -11,7 +11,7 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 from bigflow.discovery import fault_of_user_code, find_workflows
-from bigflow.errors import BigflowError
+from bigflow.errors import BigflowError, shown
 from bigflow.job import Job
 
 TYPE_CHECKING = False
@@ -83,7 +83,7 @@ def _schedule(of: str, interval: object) -> dict[str, Any]:
         seconds = interval.total_seconds()
         return {"kind": "timedelta", "value": int(seconds) if seconds.is_integer() else seconds}
     raise BigflowError(
-        f"{of}: schedule_interval cannot be {interval!r}",
+        f"{of}: schedule_interval cannot be {shown(interval)}",
         hint="give a cron expression or preset, a timedelta or None",
     )
 
@@ -103,7 +103,7 @@ def _zone(of: str, name: object) -> tzinfo:
 def _start_date(found: FoundWorkflow, start_time: datetime, zone: tzinfo) -> datetime:
     """The workflow's first runtime, on the clock of its own time zone."""
     workflow: Workflow = found.workflow
-    local = start_time.replace(tzinfo=timezone.utc).astimezone(zone).replace(tzinfo=None)
+    local = _in_zone(found, start_time.replace(tzinfo=timezone.utc), zone).replace(tzinfo=None)
     try:
         start = workflow.start_time_factory(local)
     except KeyboardInterrupt:
@@ -114,17 +114,29 @@ def _start_date(found: FoundWorkflow, start_time: datetime, zone: tzinfo) -> dat
     if not isinstance(start, datetime):
         raise BigflowError(
             f"workflow {workflow.workflow_id!r} ({found.module}): start_time_factory returned "
-            f"{start!r}",
+            f"{shown(start)}",
             hint="it must return a datetime",
         )
     if start.tzinfo is None:
         start = start.replace(tzinfo=zone)
-    # By way of UTC, so that a time which the clocks skipped becomes the one they showed instead.
-    return start.astimezone(timezone.utc).astimezone(zone)
+    return _in_zone(found, start, zone)
+
+
+def _in_zone(found: FoundWorkflow, moment: datetime, zone: tzinfo) -> datetime:
+    """``moment`` on the clock of a zone; by way of UTC, so that a time which the clocks skipped
+    becomes the one they showed instead."""
+    try:
+        return moment.astimezone(timezone.utc).astimezone(zone)
+    except OverflowError as error:
+        raise BigflowError(
+            f"workflow {found.workflow.workflow_id!r} ({found.module}): no calendar has its start"
+            f" date, {moment.isoformat(' ')}",
+            hint="see --start-time and the workflow's start_time_factory",
+        ) from error
 
 
 def _refuse(what: str, value: object, wanted: str) -> BigflowError:
-    return BigflowError(f"{what} cannot be {value!r}", hint=f"give {wanted}")
+    return BigflowError(f"{what} cannot be {shown(value)}", hint=f"give {wanted}")
 
 
 def _text(what: str, value: object) -> str:

@@ -21,14 +21,14 @@ __all__ = ["FoundWorkflow", "fault_of_user_code", "find_workflows", "load_workfl
 
 
 class FoundWorkflow(namedtuple("_Found", ["workflow", "module", "variable"])):  # noqa: PYI024
-    """A workflow, and the first module, in the order of names, that has it."""
+    """A workflow, and what is imported to have it."""
 
     __slots__ = ()
 
     workflow: Workflow
     module: str
     variable: str
-    """The name in the module of the workflow, or of the list, tuple or dict that holds it."""
+    """The name of the workflow, or of the container that holds it."""
 
 
 def module_names(package: str) -> list[str]:
@@ -54,17 +54,25 @@ def module_names(package: str) -> list[str]:
 def find_workflows(package: str) -> list[FoundWorkflow]:
     """All workflows of the package, sorted by id; each object once.
 
-    A workflow is found as an attribute of a module, or in lists, tuples and dicts that are.
+    A workflow is found as an attribute of a module, or in lists, tuples, sets and dicts that are.
 
-    :raises BigflowError: for a module that cannot be imported, with file and line, and for two
-        workflows of one id, with both modules.
+    :raises BigflowError: for a module that cannot be imported, with file and line; for one that
+        lies where nothing looks for modules; and for two workflows of one id, with both modules.
     """
-    found: dict[int, FoundWorkflow] = {}
-    for module in module_names(package):
-        for variable, workflow in _workflows_in(_import(module)):
-            found.setdefault(id(workflow), FoundWorkflow(workflow, module, variable))
+    modules = {name: _import(name) for name in module_names(package)}
+    own: dict[int, FoundWorkflow] = {}
+    elsewhere: dict[int, FoundWorkflow] = {}
+    for module, loaded in modules.items():
+        _refuse_hidden_modules(loaded)
+        for variable, workflow in _workflows_in(loaded):
+            # The module that makes it: one that gathers workflows would have the pod import all of
+            # them, and one that is given them has none before the others are imported.
+            made_in = workflow.made_in if workflow.made_in in modules else module
+            one = FoundWorkflow(workflow, made_in, variable)
+            (own if module == made_in else elsewhere).setdefault(id(workflow), one)
     by_id: dict[str, FoundWorkflow] = {}
-    for one in found.values():
+    found = {**elsewhere, **own}.values()
+    for one in sorted(found, key=lambda one: (one.module, one.variable)):
         other = by_id.setdefault(one.workflow.workflow_id, one)
         if other is not one:
             raise BigflowError(
@@ -97,6 +105,9 @@ def load_workflow(package: str, workflow_id: str, module: str | None = None) -> 
             if workflow.workflow_id == workflow_id:
                 return workflow
             known.add(workflow.workflow_id)
+    for _, workflow in _workflows_of_loaded(package):  # which the module gave to another
+        if workflow.workflow_id == workflow_id:
+            return workflow
     message = f"there is no workflow {workflow_id!r} in {module or package}"
     if faults:
         message += "; modules that cannot be imported: " + "; ".join(f.message for f in faults)
@@ -109,7 +120,7 @@ def fault_of_user_code(error: BaseException, module: str, doing: str) -> Bigflow
     ``module`` is the name of the module that was run, and ``doing`` says for what, such as
     ``importing P.workflow``.
     """
-    where = _place_of(error, module.partition(".")[0])
+    where = _place_of(error, module.partition(".")[0]) or _file_of(module)
     if isinstance(error, BigflowError):
         return BigflowError(f"{where}{error.message} ({doing})", hint=error.hint)
     text = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
@@ -143,6 +154,27 @@ def _names_below(
                 yield from _names_below(name, [below], above | {real})
 
 
+def _refuse_hidden_modules(package: ModuleType) -> None:
+    """The wheel's rule: modules in a directory without ``__init__.py`` would be lost, unsaid."""
+    for directory in getattr(package, "__path__", ()):
+        if not os.path.isdir(directory):  # noqa: PTH112 - within a zip archive
+            continue
+        for below, directories, files in os.walk(directory):
+            directories[:] = sorted(d for d in directories if d[0] != "." and d != "__pycache__")
+            if "__init__.py" in files:
+                if below != directory:  # a package of its own, with its own turn
+                    directories.clear()
+                continue
+            for file in sorted(files):
+                if file.endswith(".py"):
+                    raise BigflowError(
+                        f"{_shown(os.path.join(below, file))} would be left out: "  # noqa: PTH118
+                        "its directory has no __init__.py",
+                        hint=f"create {_shown(os.path.join(below, '__init__.py'))}; "  # noqa: PTH118
+                        "it may be empty",
+                    )
+
+
 def _import(name: str) -> ModuleType:
     try:
         return import_module(name)
@@ -159,17 +191,26 @@ def _import(name: str) -> ModuleType:
         raise fault from error
 
 
+_CONTAINERS = (list, tuple, dict, set, frozenset)
+
+
 def _workflows_in(module: ModuleType) -> Iterator[tuple[str, Workflow]]:
     for variable, value in list(vars(module).items()):
         for workflow in _workflows_of(value, set()):
             yield variable, workflow
 
 
+def _workflows_of_loaded(package: str) -> Iterator[tuple[str, Workflow]]:
+    for name, module in sorted(sys.modules.items()):
+        if f"{name}.".startswith(f"{package}."):
+            yield from _workflows_in(module)
+
+
 def _workflows_of(value: Any, seen: set[int]) -> Iterator[Workflow]:
     # By type(): isinstance() would ask a lazy proxy for its __class__, which may run anything.
     if issubclass(type(value), Workflow):
         yield value
-    elif issubclass(type(value), (list, tuple, dict)) and id(value) not in seen:
+    elif issubclass(type(value), _CONTAINERS) and id(value) not in seen:
         seen.add(id(value))
         for item in list(value.values() if isinstance(value, dict) else value):
             yield from _workflows_of(item, seen)
@@ -187,6 +228,15 @@ def _place_of(error: BaseException, root: str) -> str:
             place = f"{_shown(frame.f_code.co_filename)}, line {traceback.tb_lineno}: "
         traceback = traceback.tb_next
     return place
+
+
+def _file_of(module: str) -> str:
+    """``file: `` of a module, for faults that have no line, such as a null byte in it."""
+    try:
+        spec = find_spec(module)
+    except (ImportError, ValueError):
+        return ""
+    return f"{_shown(spec.origin)}: " if spec and spec.has_location and spec.origin else ""
 
 
 def _shown(file: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BigflowError"]
+__all__ = ["BigflowError", "shown"]
 
 
 class BigflowError(ValueError):
@@ -19,3 +19,10 @@ class BigflowError(ValueError):
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+def shown(value: object) -> str:
+    """``value`` for a message: its ``repr()`` on one line, without the addresses of objects."""
+    import re
+
+    return " ".join(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value)).split())

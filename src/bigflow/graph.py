@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
 
-from bigflow.errors import BigflowError
+from bigflow.errors import BigflowError, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _edges(jobs: Jobs) -> Iterator[tuple[AnyJob, Sequence[AnyJob]]]:
         for job, followers in jobs.items():
             if not isinstance(followers, (list, tuple)):
                 raise InvalidJobGraph(
-                    f"what follows {_name(job)} is {followers!r}", hint="write a list of jobs"
+                    f"what follows {_name(job)} is {shown(followers)}", hint="write a list of jobs"
                 )
             yield job, followers
     elif isinstance(jobs, (list, tuple)):
@@ -74,7 +74,8 @@ def _edges(jobs: Jobs) -> Iterator[tuple[AnyJob, Sequence[AnyJob]]]:
             yield job, jobs[i + 1 : i + 2]
     else:
         raise InvalidJobGraph(
-            f"a definition cannot be {jobs!r}", hint="give a list of jobs or {job: [next jobs]}"
+            f"a definition cannot be {shown(jobs)}",
+            hint="give a list of jobs or {job: [next jobs]}",
         )
 
 
@@ -83,7 +84,7 @@ def _add(job: AnyJob, by_id: dict[str, AnyJob], upstream: dict[str, list[str]]) 
     known = by_id.setdefault(job.id, job)
     if known is not job:
         raise InvalidJobGraph(
-            f"two jobs have the id {job.id!r}: {known!r} and {job!r}",
+            f"two jobs have the id {job.id!r}: {_kind(known)} and {_kind(job)}",
             hint="give each job an id of its own",
         )
     upstream.setdefault(job.id, [])
@@ -97,12 +98,12 @@ def _check_job(job: object) -> None:
         )
     if not (callable(getattr(job, "execute", None)) or callable(getattr(job, "run", None))):
         raise InvalidJobGraph(
-            f"{job!r} is not a job", hint="a job has an `id` and a method `execute(context)`"
+            f"{shown(job)} is not a job", hint="a job has an `id` and a method `execute(context)`"
         )
     job_id = getattr(job, "id", None)
     if not isinstance(job_id, str) or not job_id:
         raise InvalidJobGraph(
-            f"the id of the job {job!r} is {job_id!r}",
+            f"the id of {_kind(job)} is {shown(job_id)}",
             hint="give it a string of letters, digits and _",
         )
 
@@ -128,4 +129,9 @@ def _runnable_order(
 
 
 def _name(job: object) -> str:
-    return repr(getattr(job, "id", job))
+    return shown(getattr(job, "id", job))
+
+
+def _kind(job: object) -> str:
+    """A job that its id does not tell apart, by its class."""
+    return f"a {type(job).__module__}.{type(job).__qualname__}"

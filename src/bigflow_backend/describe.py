@@ -88,9 +88,9 @@ class WorkflowDescription:
 
     id: str
     module: str
-    """The first module, in the order of names, that has it."""
+    """The module whose import makes it, or else the first, in the order of names, that has it."""
     variable: str
-    """The name there of the workflow, or of the list, tuple or dict that holds it."""
+    """The name there of the workflow, or of the container that holds it."""
     schedule: Schedule
     timezone: str
     start_date: str | None
@@ -162,15 +162,22 @@ def describe_project(
 
 
 def describe_workflows(
-    project: Project, *, python: str = sys.executable, start_time: datetime
+    project: Project,
+    *,
+    python: str = sys.executable,
+    start_time: datetime,
+    config: str | None = None,
 ) -> tuple[WorkflowDescription, ...]:
     """The workflows of the project, sorted by id, as ``python`` finds them in the source tree.
 
-    ``start_time`` is that of the build: in UTC, or with a zone of its own.
+    ``start_time`` is that of the build: in UTC, or with a zone of its own. ``config`` is the
+    configuration that the project's modules resolve when they are imported; None leaves it to
+    ``bf_env`` and the defaults.
 
     :raises UserError: when a module cannot be imported, a workflow is wrong, or there is none.
     """
-    answer = _ask(python, project, workflow_arguments(project.package, start_time))
+    arguments = workflow_arguments(project.package, start_time, config)
+    answer = _ask(python, project, arguments)
     return some_workflows(answer, project.package)
 
 
@@ -216,11 +223,13 @@ def some_workflows(answer: Description, package: str) -> tuple[WorkflowDescripti
     return answer.workflows
 
 
-def workflow_arguments(package: str, start_time: datetime) -> list[str]:
+def workflow_arguments(package: str, start_time: datetime, config: str | None = None) -> list[str]:
     """The arguments after ``python -m bigflow describe`` that ask for the workflows."""
     if start_time.tzinfo is not None:
         start_time = start_time.astimezone(timezone.utc)
-    return ["--project-package", package, "--start-time", f"{start_time:%Y-%m-%d %H:%M:%S}"]
+    moment = start_time.replace(tzinfo=None).isoformat(" ", "seconds")
+    arguments = ["--project-package", package, "--start-time", moment]
+    return arguments if config is None else [*arguments, "--config", config]
 
 
 def read_description(answer: bytes, *, source: str) -> Description:
@@ -261,15 +270,19 @@ def _ask(python: str, project: Project, arguments: Sequence[str]) -> Description
             f"cannot run {python}: {error.strerror}", hint="give --python a Python interpreter"
         ) from error
     if not child.stdout:
-        raise _no_answer(python, _why_silent(python, child.returncode, cwd))
+        raise _silence(python, child.returncode, cwd)
     return read_description(child.stdout, source=python)
 
 
-def _why_silent(python: str, status: int, cwd: Path) -> str:
+def _silence(python: str, status: int, cwd: Path) -> UserError:
     probe = [python, "-c", "import bigflow.description"]
     if subprocess.run(probe, cwd=cwd, capture_output=True, check=False).returncode:
-        return "there is no bigflow-backend in it"
-    return f"it ended with status {status} and said nothing"
+        return _no_answer(python, "there is no bigflow-backend in it")
+    how = f"with status {status}" if status >= 0 else f"by signal {-status}"
+    return UserError(
+        f"{python} did not describe the project: the process was ended {how}",
+        hint="a module ends it when it is imported: by os._exit(), or by a crash, shown above",
+    )
 
 
 def _no_answer(source: str, reason: str) -> UserError:

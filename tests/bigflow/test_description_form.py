@@ -261,6 +261,8 @@ def test_what_a_job_cannot_have(attribute: str, value: Any, told: str) -> None:
         ("env_default", 1, "env_default cannot be 1"),
         ("secrets", "db", "secrets cannot be 'db'"),
         ("on_failure_callback", print, f"on_failure_callback cannot be {print!r}"),
+        ("on_failure_callback", described, "on_failure_callback cannot be <function described>"),
+        ("tags", [object()], "tags[0] cannot be <object object>"),
         ("tags", {"a"}, "tags cannot be {'a'}"),
         ("owner", None, "owner cannot be None"),
         ("description", 1, "description cannot be 1"),
@@ -310,6 +312,29 @@ sys.__stdout__.write("by the original\\n")
         write_files(tmp_path, {"p.py": text.format("here"), "src/p.py": text.format("there")})
         answer = describe("--project-package", "p", "--root", "src", cwd=tmp_path)
         assert [w["id"] for w in answer["workflows"]] == ["there"]
+
+    def test_workflows_resolve_the_configuration_of_the_build(self, tmp_path: Path) -> None:
+        text = """
+import bigflow
+config = bigflow.Config("dev", {"pool": "small"}).add_configuration("prod", {"pool": "big"})
+w = bigflow.Workflow("w", [], tags=[config.resolve_property("pool")])
+"""
+        write_files(tmp_path, {"p.py": text})
+
+        def tags(*arguments: str, **env: str) -> list[str]:
+            answer = describe("--project-package", "p", *arguments, cwd=tmp_path, env=env)
+            found: list[str] = answer["workflows"][0]["tags"]
+            return found
+
+        assert tags() == ["small"]
+        assert tags("--config", "prod") == tags(bf_env="prod") == ["big"]
+        assert tags("--config", "dev", bf_env="prod") == ["small"]
+
+    def test_a_crash_is_told_with_its_line(self, tmp_path: Path) -> None:
+        write_files(tmp_path, {"p.py": "import ctypes\n\nctypes.string_at(0)\n"})
+        done = run_bigflow("describe", "--project-package", "p", cwd=tmp_path)
+        assert (done.returncode < 0, done.stdout) == (True, "")
+        assert 'p.py", line 3 in <module>' in done.stderr
 
 
 class TestDeployment:

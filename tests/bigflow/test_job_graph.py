@@ -65,7 +65,13 @@ def test_a_workflow_takes_a_definition_a_dict_or_a_list() -> None:
 @pytest.mark.parametrize(
     ("jobs", "message", "hint"),
     [
-        ([Step("a"), Step("a")], "two jobs have the id 'a'", "an id of its own"),
+        (
+            [Step("a"), SimpleNamespace(id="a", execute=print)],
+            "two jobs have the id 'a': a test_job_graph.Step and a types.SimpleNamespace",
+            "an id of its own",
+        ),
+        ([object()], "<object object> is not a job", "`id` and a method `execute(context)`"),
+        ({Step("a"): object()}, "what follows 'a' is <object object>", "a list of jobs"),
         ([Step("a"), "b"], "'b' is not a job", "`id` and a method `execute(context)`"),
         ([Step], "Step is a class, not a job", "write Step(...)"),
         ([Step()], "is None", "string of letters"),

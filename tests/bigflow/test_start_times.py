@@ -1,5 +1,5 @@
 """Start-time factories, by themselves and in every time zone through the description."""
-# ruff: noqa: DTZ001 - runtimes and start times are naive
+# ruff: noqa: DTZ001, DTZ901 - runtimes and start times are naive
 
 from __future__ import annotations
 
@@ -115,6 +115,18 @@ def test_a_time_that_the_clocks_skipped_is_moved_on() -> None:
 def test_a_factory_that_returns_something_else() -> None:
     with pytest.raises(BigflowError, match="start_time_factory returned None"):
         start_date(dt.datetime(2026, 1, 1), "UTC", lambda _: None)
+
+
+@pytest.mark.parametrize("made", [dt.datetime.min, dt.datetime.max])
+def test_a_factory_that_leaves_the_calendar(made: dt.datetime) -> None:
+    zone = "Europe/Warsaw" if made == dt.datetime.min else "America/New_York"
+    with pytest.raises(BigflowError, match=f"no calendar has its start date, {made.year:04}-"):
+        start_date(dt.datetime(2026, 1, 1), zone, lambda _: made)
+
+
+def test_a_start_time_that_leaves_the_calendar() -> None:
+    with pytest.raises(BigflowError, match="no calendar has its start date, 9999-"):
+        start_date(dt.datetime.max, "Asia/Tokyo", daily_start_time)
 
 
 def test_a_factory_that_raises_is_named_with_its_line() -> None:

@@ -32,8 +32,8 @@ def fault(package: str, cwd: Path) -> tuple[str, str]:
 def test_attributes_lists_dicts_and_results_of_factories_each_once() -> None:
     assert found("runtime_sample", SAMPLE) == [
         ("archive", "runtime_sample.workflow", "archive"),
-        # The same object as `same_again` there, and first met in the other module.
-        ("daily", "runtime_sample.loads.hourly", "daily"),
+        # First met in runtime_sample.loads.hourly, and made here; `same_again` is the same object.
+        ("daily", "runtime_sample.workflow", "daily"),
         ("failing", "runtime_sample.loads.hourly", "failing"),
         ("load_gdansk", "runtime_sample.loads.hourly", "listed"),
         ("load_oslo", "runtime_sample.loads.hourly", "by_city"),
@@ -53,6 +53,48 @@ def test_modules_come_in_the_order_of_their_names(tmp_path: Path) -> None:
     write_files(tmp_path, {f"p/{file}": say for file in files})
     answer = run_bigflow("describe", "--project-package", "p", cwd=tmp_path)
     assert answer.stderr.split() == ["p", "p.a", "p.b", "p.b.z", "p.c"]
+
+
+def test_a_pod_imports_the_module_that_makes_the_workflow(tmp_path: Path) -> None:
+    files = {
+        "p/__init__.py": "from p.all_flows import flows",
+        "p/all_flows.py": "from p.one import one\nfrom p.two import two\nflows = [one, two]",
+        "p/factory.py": "import bigflow\ndef make(name): return bigflow.Workflow(name, [])\n",
+        "p/one.py": "from p.factory import make\none = make('one')\n",
+        "p/two.py": workflow("two"),
+        "p/three.py": "from p.factory import make\nimport p.all_flows\n"
+        "def keep(): p.all_flows.three = make('three')\nkeep()\n",
+    }
+    write_files(tmp_path, files)
+    assert found("p", tmp_path) == [
+        ("one", "p.one", "one"),
+        ("three", "p.three", "three"),  # made there, and given to p.all_flows
+        ("two", "p.two", "two"),
+    ]
+    run = ["run", "--workflow", "three", "--project-package", "p", "--module", "p.three"]
+    assert run_bigflow(*run, cwd=tmp_path).returncode == 0
+
+
+def test_a_list_that_other_modules_fill(tmp_path: Path) -> None:
+    fill = "from p.flows import flows\nimport bigflow\nflows.append(bigflow.Workflow('w', []))\n"
+    write_files(tmp_path, {"p/__init__.py": "", "p/flows.py": "flows = []", "p/zz.py": fill})
+    assert found("p", tmp_path) == [("w", "p.zz", "flows")]
+
+
+def test_workflows_in_sets(tmp_path: Path) -> None:
+    text = "import bigflow\nw = {frozenset({bigflow.Workflow('w', [])})}\n"
+    write_files(tmp_path, {"p/__init__.py": text})
+    assert found("p", tmp_path) == [("w", "p", "w")]
+
+
+def test_modules_that_no_wheel_would_hold(tmp_path: Path) -> None:
+    files = {"p/__init__.py": "", "p/q/__init__.py": "", "p/q/flows/daily.py": workflow("w")}
+    write_files(tmp_path, {**files, "p/.hidden/x.py": "", "p/queries/a.sql": ""})
+    message, hint = fault("p", tmp_path)
+    assert message == "p/q/flows/daily.py would be left out: its directory has no __init__.py"
+    assert hint == "create p/q/flows/__init__.py; it may be empty"
+    (tmp_path / "p/q/flows/__init__.py").touch()
+    assert found("p", tmp_path) == [("w", "p.q.flows.daily", "w")]
 
 
 def test_subclasses_of_workflow(tmp_path: Path) -> None:
@@ -127,7 +169,7 @@ def test_two_workflows_of_one_id_name_both_modules(tmp_path: Path) -> None:
         ("import json\njson.loads('[')", "p/a.py, line 2: JSONDecodeError: "),
         ("import p.b", "p/b.py, line 2: ZeroDivisionError: division by zero"),
         ("class X(BaseException): pass\nraise X", "p/a.py, line 2: X"),
-        ("x = '\0'", "source code string cannot contain null bytes"),
+        ("x = '\0'", "p/a.py: SyntaxError: source code string cannot contain null bytes"),
     ],
 )
 def test_a_module_that_cannot_be_imported_is_named_with_its_line(

@@ -101,6 +101,25 @@ def test_a_wrong_workflow_is_told_here_as_at_the_build(project: Project) -> None
         )
 
 
+def test_the_configuration_that_the_workflows_resolve(project: Project) -> None:
+    added = """
+from bigflow import Config
+config = Config("dev", {"at": "@daily"}).add_configuration("prod", {"at": "@hourly"})
+sync = Workflow("sync", [Step("copy")], config.resolve_property("at"))
+"""
+    project.write({"pipelines/workflow.py": _WORKFLOWS + added})
+    assert "sync: @daily UTC, 1 job, pipelines.workflow" in bigflow(project, "workflows")
+    listed = bigflow(project, "workflows", "--config", "prod")
+    assert "sync: @hourly UTC, 1 job, pipelines.workflow" in listed
+    assert bigflow(project, "graph", "sync", "-c", "test", status=1) == [
+        (
+            "bigflow: error: pipelines/workflow.py, line 18: there is no configuration 'test'"
+            " (importing pipelines.workflow)"
+        ),
+        "  there are: dev, prod",
+    ]
+
+
 @pytest.mark.parametrize("number", ["x", "-1", "1001"])
 def test_a_number_of_runs_that_is_none(project: Project, number: str) -> None:
     said = bigflow(project, "workflows", f"--next={number}", status=2)

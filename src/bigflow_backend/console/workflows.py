@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["graph", "workflows"]
 
-_PYTHON = next(option for option in ENVIRONMENT_OPTIONS if option.name == "python")
 _START_TIME = Option(
     "start-time",
     "when they would be deployed, UTC; by default the current hour",
@@ -54,11 +53,11 @@ def workflows(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--next", metavar="N", type=_count, default=3, help="how many runs (default: 3)"
     )
-    add_arguments(parser, (_START_TIME, _PYTHON))
+    add_arguments(parser, (_START_TIME, *ENVIRONMENT_OPTIONS))
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     values = parser.parse_args(argv)
     start_time = read_start_time(values.start_time)
-    found = _described(values.python, start_time)
+    found = _described(values, start_time)
     runs = {
         w.id: list(itertools.islice(scheduled_runs(w, now=start_time), values.next)) for w in found
     }
@@ -81,11 +80,11 @@ def graph(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--mermaid", action="store_true", help="as a Mermaid flowchart, for Markdown"
     )
-    add_arguments(parser, (_PYTHON,))
+    add_arguments(parser, ENVIRONMENT_OPTIONS)
     values = parser.parse_args(argv)
     from bigflow_backend.dags.graph import as_mermaid, as_text
 
-    found = _described(values.python, read_start_time(None))
+    found = _described(values, read_start_time(None))
     for workflow in found:
         if workflow.id == values.workflow:
             print(
@@ -100,9 +99,14 @@ def graph(argv: Sequence[str]) -> int:
     )
 
 
-def _described(python: str | None, start_time: datetime) -> Sequence[WorkflowDescription]:
+def _described(values: argparse.Namespace, start_time: datetime) -> Sequence[WorkflowDescription]:
     project = find_project(Path.cwd())
-    found = describe_workflows(project, python=python or sys.executable, start_time=start_time)
+    found = describe_workflows(
+        project,
+        python=values.python or sys.executable,
+        start_time=start_time,
+        config=values.config,
+    )
     return checked_workflows(found, project.settings.dags)
 
 
