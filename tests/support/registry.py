@@ -71,7 +71,7 @@ def started_registry(
     home: Path,
     *,
     auth: Mapping[str, Any] | None = None,
-    tls: Mapping[str, str] | None = None,
+    tls: Mapping[str, Any] | None = None,
 ) -> Iterator[Registry]:
     """A registry with its files below ``home``; ``auth`` and ``tls`` are of its configuration.
 

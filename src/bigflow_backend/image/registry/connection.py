@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -19,6 +18,7 @@ from bigflow_backend.image.registry.faults import (
     status_text,
 )
 from bigflow_backend.image.registry.names import DOCKER_HUB, is_loopback
+from bigflow_backend.image.registry.trust import ca_bundle, registry_adapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -301,9 +301,11 @@ def _session(registry: str) -> requests.Session:
     # A blob is compressed already, and its digest is that of what is sent.
     session.headers["Accept-Encoding"] = "identity"
     session.auth = _unchanged  # else ~/.netrc would be asked
+    session.verify = ca_bundle() or True
+    if adapter := registry_adapter(registry):
+        session.mount("https://", adapter)
     if is_loopback(registry):
         session.trust_env = False  # no proxy stands between us and this machine
-        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
     return session
 
 

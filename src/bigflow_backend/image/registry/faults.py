@@ -71,8 +71,9 @@ def connection_fault(registry: str, error: Exception) -> TransientError:
         if isinstance(cause, requests.exceptions.SSLError):
             raise UserError(
                 f"no trusted connection to the registry {registry}: {_tls_reason(causes)}",
-                hint="name the authority that signed its certificate in REQUESTS_CA_BUNDLE, or, "
-                "if it speaks plain HTTP, allow that for it",
+                hint="put the authority that signed its certificate into "
+                f"/etc/docker/certs.d/{registry}/ca.crt or name it in REQUESTS_CA_BUNDLE; if it "
+                "speaks plain HTTP, allow that for it by insecure-registries",
             ) from error
         if isinstance(cause, requests.exceptions.ProxyError):
             raise UserError(
