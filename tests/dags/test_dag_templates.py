@@ -209,7 +209,11 @@ def test_what_a_template_may_not_change(project: DagProject, body: str, reason: 
     ("body", "reason"),
     [
         ("{% block end %}", "deploy/dag.py.j2, line 2: "),
-        ("\n\n{{ nothing }}{% block end %}{{ nothing }}{% endblock %}", "line 4: 'nothing'"),
+        ("\n\n{% block end %}{{ nothing }}{% endblock %}", "line 4: 'nothing'"),
+        (
+            "{% block end %}{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}{% endblock %}",
+            "line 2: a template, a block or a macro calls itself without end",
+        ),
         ("{% block end %}{{ dag.nothing }}{% endblock %}", "line 2: "),
         ("{% block end %}\n{{ dag }}{% endblock %}", "line 3: Dag has no literal"),
         ("{% block end %}{{ 1 / 0 }}{% endblock %}", "line 2: division by zero"),
@@ -228,14 +232,89 @@ def test_faults_of_jinja(project: DagProject, body: str, reason: str) -> None:
     assert error.hint == "docs/dag.md says what a template sees"
 
 
-def test_a_template_that_is_not_there(project: DagProject) -> None:
-    with pytest.raises(UserError, match=r"there is no template 'deploy/dag\.py\.j2'"):
+@pytest.mark.parametrize("name", ["deploy/dag.py.j2", "", "deploy", "../dag.py.j2"])
+def test_a_template_that_is_not_there(tmp_path: Path, name: str) -> None:
+    project = DagProject.make(tmp_path / "project", f"template = {name!r}")
+    (project.root / "deploy").mkdir()
+    with pytest.raises(UserError) as caught:
+        project.build(FLOW)
+    assert caught.value.message == (
+        f"pyproject.toml, [tool.bigflow.dags]: template is {name!r}, and no such file"
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ('{% block end %}\n{% include "other.j2" %}{% endblock %}', 3),
+        ('{% from "other.j2" import macro %}', 2),
+    ],
+)
+def test_a_template_that_another_lacks(project: DagProject, body: str, line: int) -> None:
+    error = refusal(project, body)
+    assert error.message == f"deploy/dag.py.j2, line {line}: there is no template 'other.j2'"
+    assert error.hint == "name bigflow/dag.py.j2, or a file in the directory of deploy/dag.py.j2"
+
+
+def test_a_template_that_extends_none_that_is_there(project: DagProject) -> None:
+    template = project.root / "deploy" / "dag.py.j2"
+    template.parent.mkdir()
+    template.write_text('{% extends "bigflow/dag.j2" %}')
+    with pytest.raises(UserError) as caught:
+        project.build(FLOW)
+    assert caught.value.message == (
+        "deploy/dag.py.j2, line 1: there is no template 'bigflow/dag.j2'"
+    )
+
+
+def test_a_template_that_extends_itself(project: DagProject) -> None:
+    template = project.root / "deploy" / "dag.py.j2"
+    template.parent.mkdir()
+    template.write_text('{% extends "dag.py.j2" %}')
+    with pytest.raises(UserError, match=r"deploy/dag\.py\.j2, line 1: .* calls itself"):
         project.build(FLOW)
 
 
-def test_a_template_that_another_lacks(project: DagProject) -> None:
-    error = refusal(project, '{% block end %}{% include "other.j2" %}{% endblock %}')
-    assert error.message == "there is no template 'other.j2'"
+@pytest.mark.parametrize(
+    ("included", "told"),
+    [
+        ("A = 1\n{{ nothing }}", "deploy/parts/end.j2, line 2: 'nothing' is undefined"),
+        ("A = 1\n\n{{ nothing", "deploy/parts/end.j2, line 3: unexpected end of template"),
+    ],
+)
+def test_a_fault_in_a_template_that_is_included(
+    project: DagProject, included: str, told: str
+) -> None:
+    parts = project.root / "deploy" / "parts"
+    parts.mkdir(parents=True)
+    (parts / "end.j2").write_text(included)
+    body = '{% block end %}{% include "parts/end.j2" %}{% endblock %}'
+    assert refusal(project, body).message.startswith(told)
+
+
+def test_a_block_that_ours_does_not_have(project: DagProject) -> None:
+    error = refusal(project, "\n{% block dag_argments %}    params={},\n{% endblock %}")
+    assert error.message == (
+        "deploy/dag.py.j2, line 3: bigflow/dag.py.j2 has no block 'dag_argments'"
+    )
+    assert error.hint == "did you mean 'dag_arguments'?"
+
+
+@pytest.mark.parametrize("text", ["import os", "{{ 1 }}", "# {{ dag.nothing }}"])
+def test_text_outside_of_blocks(project: DagProject, text: str) -> None:
+    error = refusal(project, f"{{# a comment #}}\n\n{text}\n{{% block end %}}{{% endblock %}}")
+    assert error.message == "deploy/dag.py.j2, line 4: text outside of a block would be left out"
+
+
+def test_a_template_of_two_generations(project: DagProject) -> None:
+    (project.root / "deploy").mkdir()
+    (project.root / "deploy" / "base.j2").write_text(
+        '{% extends "bigflow/dag.py.j2" %}\n'
+        "{% block end %}\n{% block team %}{% endblock %}\n{% endblock %}"
+    )
+    template = project.root / "deploy" / "dag.py.j2"
+    template.write_text('{% extends "base.j2" %}{% block team %}TEAM = {{ "x" }}{% endblock %}')
+    assert project.source(FLOW).assigned("TEAM") == "x"
 
 
 def test_a_template_that_is_not_utf_8(project: DagProject) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.dags.literals import Value, literal
@@ -12,9 +11,12 @@ from bigflow_backend.dags.verification import Placed, VerificationError, verify
 from bigflow_backend.errors import UserError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import jinja2
 
     from bigflow_backend.dags.model import Dag
+    from bigflow_backend.dags.template_faults import TemplateSource
 
 __all__ = ["Renderer", "renderer"]
 
@@ -28,8 +30,8 @@ class Renderer:
     template: jinja2.Template
     values: list[Value]
     """What the marks of the present rendering stand for."""
-    user_template: str | None
-    """The path of a template of the user's own, as the settings name it."""
+    user_template: TemplateSource | None = None
+    """Where a template of the user's own comes from."""
 
     def render(self, dag: Dag) -> str:
         """The text of a DAG's file, verified against the model.
@@ -43,25 +45,27 @@ class Renderer:
             if self.user_template is None:
                 raise  # ours: a defect of this package
             raise UserError(
-                f"{self.user_template}: {error} (workflow {dag.workflow_id})",
+                f"{self.user_template.name}: {error} (workflow {dag.workflow_id})",
                 hint="docs/dag.md says what a template may change",
             ) from error
         return text.rstrip("\n") + "\n"
 
     def _skeleton(self, dag: Dag) -> str:
         """What Jinja gives: source with marks for the values."""
-        from jinja2 import TemplateError
-
         self.values.clear()
         if self.user_template is None:
             return self.template.render(dag=dag)
+        from jinja2 import TemplateError
+
+        from bigflow_backend.dags.template_faults import template_error
+
         try:
             return self.template.render(dag=dag)
         except (
             *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
-            *(OSError, TemplateError),
+            *(OSError, RecursionError, TemplateError),
         ) as error:
-            raise _template_error(self.user_template, error) from error
+            raise template_error(self.user_template, error) from error
 
     def _fill(self, skeleton: str) -> tuple[str, list[Placed]]:
         """Puts the literals in for their marks, and notes where."""
@@ -72,16 +76,18 @@ class Renderer:
         line, column, indent = 1, 0, ""
         for i in range(0, len(parts) - 1, 2):
             before = _measure(parts[i])
-            line, column = before.end(line, column)
+            if before.lines:
+                line, column, indent = line + before.lines, before.width, before.indent
+            else:
+                column += before.width
             if before.ends_with_quote and parts[i + 2].startswith(_QUOTES):
                 raise VerificationError(f"line {line} of the result: a value stands in quotes")
-            if before.lines:
-                indent = before.indent
             value = self.values[int(parts[i + 1])]
             source = literal(value, indent=indent)
             start, parts[i + 1] = (line, column), source
             if "\n" in source:
-                line, column = _Measures.of(source).end(line, column)
+                after = _Measures.of(source)
+                line, column = line + after.lines, after.width
             else:
                 column += len(source)
             placed.append(Placed(value, (*start, line, column)))
@@ -110,10 +116,6 @@ class _Measures:
             ends_with_quote=text.endswith(_QUOTES),
         )
 
-    def end(self, line: int, column: int) -> tuple[int, int]:
-        """Where the piece ends that begins there."""
-        return (line + self.lines, self.width) if self.lines else (line, column + self.width)
-
 
 # The text around the values is a template's, and the same from file to file.
 _measure = functools.lru_cache(maxsize=1024)(_Measures.of)
@@ -133,39 +135,26 @@ def renderer(root: Path, template: str | None) -> Renderer:
         ) from error
 
     from bigflow_backend.dags.environment import OURS, make_environment
+    from bigflow_backend.dags.template_faults import (
+        TemplateSource,
+        refuse_lost_text,
+        template_error,
+    )
 
     values: list[Value] = []
     if template is None:
-        return Renderer(make_environment(values, None).get_template(OURS), values, None)
+        return Renderer(make_environment(values, None).get_template(OURS), values)
     path = root / template
-    try:
-        compiled = make_environment(values, path.parent).get_template(path.name)
-    except (jinja2.TemplateError, UnicodeDecodeError, OSError) as error:
-        raise _template_error(template, error) from error
-    return Renderer(compiled, values, template)
-
-
-def _template_error(template: str, error: Exception) -> UserError:
-    from jinja2 import TemplateNotFound, TemplateSyntaxError
-
-    if isinstance(error, TemplateNotFound):
-        missing = template if error.name == Path(template).name else error.name
-        return UserError(
-            f"there is no template {missing!r}",
-            hint="name bigflow/dag.py.j2, or one beside that of [tool.bigflow.dags] template",
+    if not path.is_file():
+        raise UserError(
+            f"pyproject.toml, [tool.bigflow.dags]: template is {template!r}, and no such file",
+            hint="write the path of a Jinja2 template, relative to the project",
         )
-    line = error.lineno if isinstance(error, TemplateSyntaxError) else _line_of(error, template)
-    where = f"{template}, line {line}" if line else template
-    return UserError(
-        f"{where}: {str(error).splitlines()[0]}", hint="docs/dag.md says what a template sees"
-    )
-
-
-def _line_of(error: Exception, template: str) -> int | None:
-    """The line of the template that raised, from the traceback that Jinja rewrites."""
-    line, traceback = None, error.__traceback__
-    while traceback:
-        if Path(traceback.tb_frame.f_code.co_filename).name == Path(template).name:
-            line = traceback.tb_lineno
-        traceback = traceback.tb_next
-    return line
+    environment = make_environment(values, path.parent)
+    source = TemplateSource(template, path, environment)
+    try:
+        compiled = environment.get_template(path.name)
+        refuse_lost_text(source)
+    except (jinja2.TemplateError, UnicodeDecodeError, OSError, RecursionError) as error:
+        raise template_error(source, error) from error
+    return Renderer(compiled, values, source)
