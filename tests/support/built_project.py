@@ -15,7 +15,7 @@ import uv
 from bigflow_backend.image.dockerfile import STANDARD
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["BuiltProject", "build_project_copy"]
@@ -56,7 +56,13 @@ class BuiltProject:
 
 
 def build_project_copy(
-    source: Path, target: Path, *, wheels: Path, base_image: str, version: str, start_time: str
+    source: Path,
+    target: Path,
+    *,
+    wheels: Path,
+    image_options: Sequence[str],
+    version: str,
+    start_time: str,
 ) -> BuiltProject:
     """Copies a project into a git repository, tags the version, builds its image and its DAGs.
 
@@ -83,8 +89,8 @@ def build_project_copy(
         ]
     )  # fmt: skip
     project.run(
-        "project_setup.py", "build_image", "--network=host", f"--base-image={base_image}",
-        f"--find-links={wheels}", "--no-export-image-tar",
+        "project_setup.py", "build_image", f"--find-links={wheels}", "--no-export-image-tar",
+        *image_options,
     )  # fmt: skip
     project.run("project_setup.py", "build_dags", f"--start-time={start_time}")
     return project

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import docker
 import pytest
 
-from support.base_image import make_base_image
+from support.base_image import make_base_image, write_base_archive
 from support.debian import DebianError
 from support.engine import docker_engine
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-__all__ = ["base_image", "engine"]
+__all__ = ["base_archive", "base_image", "engine"]
 
 _BASE_IMAGE = "bigflow-test/base:1"
 
@@ -48,6 +48,17 @@ def base_image(engine: DockerClient) -> str:
     except DebianError as error:
         _unavailable(f"no base image: {error}")
     return _BASE_IMAGE
+
+
+@pytest.fixture(scope="session")
+def base_archive(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of the same image as a file, which takes no engine."""
+    path = tmp_path_factory.mktemp("base") / "base.tar"
+    try:
+        write_base_archive(path, _BASE_IMAGE)
+    except DebianError as error:
+        _unavailable(f"no base image: {error}")
+    return f"docker-archive:{path}"
 
 
 def _unavailable(reason: str) -> NoReturn:

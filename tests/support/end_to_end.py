@@ -13,6 +13,8 @@ from support.built_project import BuiltProject, build_project_copy
 from support.projects import PROJECTS
 
 if TYPE_CHECKING:
+    from docker import DockerClient
+
     from support.airflow import Airflow
     from support.kubernetes import Kubernetes
 
@@ -23,14 +25,19 @@ REPOSITORY = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def sample(
-    bigflow_wheels: Path, base_image: str, tmp_path_factory: pytest.TempPathFactory
+    bigflow_wheels: Path,
+    base_archive: str,
+    engine: DockerClient,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> BuiltProject:
-    """The sample project, version 1.2.0, deployed on 1 July 2026."""
+    """The sample project, version 1.2.0, deployed on 1 July 2026; its image takes no engine to
+    build, and `engine` has it."""
+    del engine  # it is found by DOCKER_HOST
     return build_project_copy(
         REPOSITORY / "sample_project",
         tmp_path_factory.mktemp("sample"),
         wheels=bigflow_wheels,
-        base_image=base_image,
+        image_options=(f"--base-image={base_archive}", "--load"),
         version="1.2.0",
         start_time="2026-07-01 00:00:00",
     )
@@ -40,13 +47,14 @@ def sample(
 def scenarios(
     bigflow_wheels: Path, base_image: str, tmp_path_factory: pytest.TempPathFactory
 ) -> BuiltProject:
-    """``tests/projects/scenarios``, deployed on the day before :func:`today`."""
+    """``tests/projects/scenarios``, deployed on the day before :func:`today`; the engine builds
+    its image."""
     yesterday = today() - timedelta(days=1)
     return build_project_copy(
         PROJECTS / "scenarios",
         tmp_path_factory.mktemp("scenarios"),
         wheels=bigflow_wheels,
-        base_image=base_image,
+        image_options=(f"--base-image={base_image}", "--builder=engine", "--network=host"),
         version="0.1.0",
         start_time=f"{yesterday} 00:00:00",
     )
