@@ -272,6 +272,52 @@ def test_a_request_above_its_limit(project: DagProject) -> None:
     project.build(workflow("d", job("x", cpu_request="1000m", cpu_limit="1")))
 
 
+@pytest.mark.parametrize(
+    ("setting", "own", "told"),
+    [
+        (
+            'memory-limit = "1Gi"',
+            {"memory_request": "2Gi"},
+            "memory_request is '2Gi', more than memory-limit = '1Gi'",
+        ),
+        (
+            'memory-request = "2Gi"',
+            {"memory_limit": "1Gi"},
+            "memory_limit is '1Gi', less than memory-request = '2Gi'",
+        ),
+        (
+            'cpu-limit = "1"',
+            {"cpu_request": "1001m"},
+            "cpu_request is '1001m', more than cpu-limit",
+        ),
+        ('cpu-limit = "1"', {"cpu_request": "one"}, "cpu_request is 'one', not a quantity"),
+    ],
+)
+def test_sizes_that_do_not_go_with_the_projects(
+    tmp_path: Path, setting: str, own: dict[str, str], told: str
+) -> None:
+    project = DagProject.make(tmp_path / "project", setting)
+    error = refusal(project, workflow("daily", job("load", **own)))
+    assert error.message.startswith(f"workflow 'daily', job 'load': {told}")
+    if "quantity" not in told:
+        assert error.message.endswith(" in pyproject.toml, [tool.bigflow.dags]")
+        assert error.hint.startswith("set the job's ")
+
+
+def test_a_job_with_both_sizes_needs_none_of_the_projects(tmp_path: Path) -> None:
+    project = DagProject.make(tmp_path / "project", 'memory-limit = "1Gi"')
+    project.build(workflow("daily", job("load", memory_request="2Gi", memory_limit="2Gi")))
+
+
+def test_a_secret_and_a_variable_of_the_project(tmp_path: Path) -> None:
+    project = DagProject.make(tmp_path / "project", 'environment = {DB = "x"}')
+    error = refusal(project, workflow("daily", job("load", secrets=("db",))))
+    assert error.message == (
+        "pyproject.toml, [tool.bigflow.dags]: environment has 'DB', which is a secret of"
+        " workflow 'daily', job 'load'"
+    )
+
+
 def test_secrets_that_would_be_one_variable(project: DagProject) -> None:
     error = refusal(project, workflow("daily", job("load", secrets=("DB",)), secrets=("db",)))
     assert "job 'load': secrets is 'DB', which would be DB in the pod, as 'db' is" in error.message

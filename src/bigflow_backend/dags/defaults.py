@@ -6,10 +6,11 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bigflow_backend.dags.kubernetes import is_dns_label, is_dns_subdomain
+from bigflow_backend.dags.kubernetes import is_dns_label, is_dns_subdomain, quantity
 from bigflow_backend.dags.places import Place
 from bigflow_backend.dags.pods import check_pod_values
 from bigflow_backend.dags.values import check_tags, check_whole
+from bigflow_backend.errors import UserError
 
 if TYPE_CHECKING:
     from bigflow_backend.describe import JobDescription, WorkflowDescription
@@ -56,12 +57,53 @@ def check_settings(settings: DagSettings) -> None:
 
 
 def with_defaults(workflow: WorkflowDescription, settings: DagSettings) -> WorkflowDescription:
-    """The workflow with the project's values where it and its jobs have none of their own."""
+    """The workflow with the project's values where it and its jobs have none of their own.
+
+    :raises UserError: where the project's values do not go with those of a job.
+    """
+    place = Place.workflow(workflow.id)
+    for job in workflow.jobs:
+        _check_sizes(job, settings, place.job(job.id))
+        _check_variables(job, workflow, settings, place.job(job.id))
     return replace(
         workflow,
         tags=tuple(dict.fromkeys([*settings.tags, *workflow.tags])),
         jobs=tuple(_job_with_defaults(job, settings) for job in workflow.jobs),
     )
+
+
+def _check_sizes(job: JobDescription, settings: DagSettings, place: Place) -> None:
+    """A request and a limit of which one is the job's own and the other the project's."""
+    for resource in ("cpu", "memory"):
+        request, limit = f"{resource}_request", f"{resource}_limit"
+        for own, other, wrong in ((request, limit, "more"), (limit, request, "less")):
+            value, default = getattr(job, own), getattr(settings, other)
+            if value is None or default is None or getattr(job, other) is not None:
+                continue
+            size, default_size = quantity(str(value)), quantity(str(default))
+            if size is None or default_size is None:
+                continue  # which is no quantity, and told as such
+            if size > default_size if wrong == "more" else size < default_size:
+                raise place.fault(
+                    own,
+                    value,
+                    f"{wrong} than {_PLACE.key(other)} = {default!r} in {_PLACE.text}",
+                    f"set the job's {other}, or change pyproject.toml",
+                )
+
+
+def _check_variables(
+    job: JobDescription, workflow: WorkflowDescription, settings: DagSettings, place: Place
+) -> None:
+    if not settings.environment:
+        return
+    secrets = {name.upper() for name in (*workflow.secrets, *job.secrets)}
+    both = secrets & (settings.environment.keys() - job.environment.keys())
+    if both:
+        raise UserError(
+            f"{_PLACE.text}: environment has {min(both)!r}, which is a secret of {place.text}",
+            hint="give one of them another name",
+        )
 
 
 def _job_with_defaults(job: JobDescription, settings: DagSettings) -> JobDescription:
