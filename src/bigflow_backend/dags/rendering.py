@@ -83,14 +83,12 @@ class Renderer:
             if before.ends_with_quote and parts[i + 2].startswith(_QUOTES):
                 raise VerificationError(f"line {line} of the result: a value stands in quotes")
             value = self.values[int(parts[i + 1])]
-            source = literal(value, indent=indent)
-            start, parts[i + 1] = (line, column), source
+            source = parts[i + 1] = literal(value, indent=indent)
+            end_line, end_column = line, column + len(source)
             if "\n" in source:
-                after = _Measures.of(source)
-                line, column = line + after.lines, after.width
-            else:
-                column += len(source)
-            placed.append(Placed(value, (*start, line, column)))
+                end_line, end_column = line + source.count("\n"), len(source.rpartition("\n")[2])
+            placed.append(Placed(value, (line, column, end_line, end_column)))
+            line, column = end_line, end_column
         return "".join(parts), placed
 
 

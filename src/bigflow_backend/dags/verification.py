@@ -8,6 +8,7 @@ operators and their order must be those of the model.
 from __future__ import annotations
 
 import ast
+import functools
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from bigflow_backend.dags.model import Dag
 
 __all__ = ["Placed", "Span", "VerificationError", "verify"]
+
+_LEAVES = (ast.Constant, ast.Name)
+"""Expressions that hold no others."""
 
 Span = tuple[int, int, int, int]
 """Line and column of the first character and of that after the last, as ``ast`` counts them."""
@@ -84,13 +88,13 @@ def _read(tree: ast.Module, placed: Sequence[Placed]) -> _File:
     while nodes:
         node = nodes.pop()
         if isinstance(node, ast.expr):
-            if _is_literal(node, missing, file.literals):
+            if _is_literal(node, missing, file.literals) or isinstance(node, _LEAVES):
                 continue
             _note_expression(node, file)
         elif isinstance(node, ast.Assign):
             _note_assignment(node, file)
-        # ast.iter_child_nodes() would take half of the time that this function takes.
-        for name in node._fields:
+        # ast.iter_child_nodes() would take longer than all the rest of this function.
+        for name in _parts_of(type(node)):
             part = getattr(node, name, None)
             if type(part) is list:
                 nodes += [item for item in part if isinstance(item, ast.AST)]
@@ -102,6 +106,12 @@ def _read(tree: ast.Module, placed: Sequence[Placed]) -> _File:
             f"line {line} of the result: a value stands in quotes, in a comment or within a word"
         )
     return file
+
+
+@functools.cache
+def _parts_of(kind: type[ast.AST]) -> tuple[str, ...]:
+    """The fields of a node that may hold what a file says; operators and contexts hold nothing."""
+    return tuple(name for name in kind._fields if name not in {"ctx", "op", "ops"})
 
 
 def _says(node: ast.expr | None, value: Value) -> bool:
