@@ -94,7 +94,7 @@ def _read(tree: ast.Module, placed: Sequence[Placed]) -> _File:
         elif isinstance(node, ast.Assign):
             _note_assignment(node, file)
         # ast.iter_child_nodes() would take longer than all the rest of this function.
-        for name in _parts_of(type(node)):
+        for name in _parts(node._fields):
             part = getattr(node, name, None)
             if type(part) is list:
                 nodes += [item for item in part if isinstance(item, ast.AST)]
@@ -109,9 +109,9 @@ def _read(tree: ast.Module, placed: Sequence[Placed]) -> _File:
 
 
 @functools.cache
-def _parts_of(kind: type[ast.AST]) -> tuple[str, ...]:
-    """The fields of a node that may hold what a file says; operators and contexts hold nothing."""
-    return tuple(name for name in kind._fields if name not in {"ctx", "op", "ops"})
+def _parts(fields: tuple[str, ...]) -> tuple[str, ...]:
+    """The fields that may hold other nodes; operators and contexts say nothing of their own."""
+    return tuple(name for name in fields if name not in {"ctx", "op", "ops"})
 
 
 def _says(node: ast.expr | None, value: Value) -> bool:
