@@ -9,6 +9,7 @@ pytest_plugins = [
     "support.end_to_end",
     "support.faulty_registry",
     "support.kubernetes.fixtures",
+    "support.package_index",
     "support.registry",
     "support.skips",
 ]

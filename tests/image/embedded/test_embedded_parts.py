@@ -276,7 +276,8 @@ def test_a_compiler_of_the_very_version_is_taken_first() -> None:
 def test_pips_indexes_are_told_to_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [n for n in os.environ if n.startswith(("PIP_", "UV_"))]:
         monkeypatch.delenv(name)
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     pip = tmp_path / "pip.conf"
@@ -305,13 +306,22 @@ def test_pips_indexes_are_told_to_uv(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert configured_indexes(tmp_path).environment == {}
     (tmp_path / "uv.toml").write_text('prerelease = "allow"  # no index\n')
     assert configured_indexes(tmp_path).environment != {}
+    (tmp_path / "uv.toml").unlink()
     (tmp_path / "pyproject.toml").write_text(
         '[tool.uv.pip]\nindex-url = "https://uv.example.com"\n'
     )
     assert configured_indexes(tmp_path).environment == {}
+    # uv looks for it above the project, too, but not where it is told to look.
+    (tmp_path / "below").mkdir()
+    assert configured_indexes(tmp_path / "below").environment == {}
+    with monkeypatch.context() as patch:
+        patch.setenv("UV_NO_CONFIG", "1")
+        assert configured_indexes(tmp_path).environment != {}
     (tmp_path / "pyproject.toml").unlink()
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/requests.pem")
     monkeypatch.setenv("UV_INDEX_URL", "https://uv.example.com/simple")
-    assert configured_indexes(tmp_path).environment == {}
+    expected = {"SSL_CERT_FILE": "/etc/requests.pem"}
+    assert configured_indexes(tmp_path).environment == expected
 
 
 def test_a_configuration_of_pips_that_is_broken(

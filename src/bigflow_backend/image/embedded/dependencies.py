@@ -34,7 +34,8 @@ _NAME = re.compile(r"(?P<name>[A-Za-z0-9]+(?:[._-]+[A-Za-z0-9]+)*)")
 _FILE_OPTION = re.compile(r"(?:-r|--requirement)[= ]?\s*(?P<file>\S+)")
 _LOCAL = re.compile(r"(?:-e|--editable)\b|\.{0,2}/|file:|[^#]*\s@\s+(?:file:|\.{0,2}/)")
 _SOURCES = ("-i", "-f", "--index-url", "--extra-index-url", "--find-links", "--no-index")
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+# Up to the last @: a password may have one, though a URL should not.
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+(?=@)")
 
 
 def redacted(text: str) -> str:
@@ -314,10 +315,21 @@ def _failure(lines: Sequence[str]) -> UserError:
             hint="hand in a wheel by find-links, or let the engine build: "
             'builder = "engine" in [tool.bigflow.image]',
         )
+    if unfetched := re.search(r"Failed to fetch: `?(?P<url>[^\s`]+)", text):
+        cause = text.rpartition("cause: ")[2]
+        # What uv says in full is the URL once more: ... for url (https://...)
+        cause = re.sub(r" for url \(\S+\)", "", cause)
+        return UserError(
+            f"the dependencies cannot be had: {unfetched['url']} cannot be fetched: {cause}",
+            hint="check the way to that index, and how pip and uv are configured",
+        )
     start = text.find("Because ")
     said = text[start:] if start >= 0 else re.sub(r"^.*?\berror: ", "", text)
-    said = said.partition(" hint:")[0]
-    return UserError(
-        f"the dependencies cannot be had: {said}",
-        hint="correct resources/requirements.txt, or bring the missing wheels by find-links",
-    )
+    said, _, more = said.partition(" hint:")
+    hint = "correct resources/requirements.txt, or bring the missing wheels by find-links"
+    if refused := re.search(r"\bindex(?: URL)? \((?P<url>\S+)\) .*?\b(?P<status>40[13])\b", more):
+        hint = (
+            f"the index {refused['url']} answered {refused['status']}: correct its credentials, in "
+            "its URL, in the netrc, or as uv is configured"
+        )
+    return UserError(f"the dependencies cannot be had: {said}", hint=hint)

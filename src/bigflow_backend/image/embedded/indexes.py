@@ -23,7 +23,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["Indexes", "configured_indexes"]
+__all__ = ["Indexes", "configured_indexes", "uv_settings"]
 
 _UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
 _UV_KEYS = {"index", "index-url", "extra-index-url", "no-index", "find-links"}
@@ -51,10 +51,13 @@ def configured_indexes(project: Path) -> Indexes:
     :raises UserError: for a file of pip's that cannot be read.
     """
     own = tuple(filter(None, os.environ.get("UV_FIND_LINKS", "").split(",")))
+    trust = {}
+    if bundle := os.environ.get("REQUESTS_CA_BUNDLE"):
+        trust = {"SSL_CERT_FILE": bundle}  # pip reads the one, uv the other
     if any(os.environ.get(name) for name in _UV_INDEXES) or _uv_files_name_an_index(project):
-        return Indexes({}, own, no_index=False)
+        return Indexes(_unless_set(trust), own, no_index=False)
     pip = _pip_configuration()
-    found = {}
+    found = trust
     if url := pip.get("index-url"):
         found["UV_DEFAULT_INDEX"] = url.strip()
     if urls := pip.get("extra-index-url"):
@@ -66,22 +69,54 @@ def configured_indexes(project: Path) -> Indexes:
     if bundle := pip.get("cert"):
         found["SSL_CERT_FILE"] = bundle
     return Indexes(
-        {name: value for name, value in found.items() if name not in os.environ},
+        _unless_set(found),
         (*own, *pip.get("find-links", "").split()),
         no_index=pip.get("no-index", "").lower() in {"1", "true", "yes", "on", "y", "t"},
     )
 
 
+def uv_settings(project: Path) -> list[object]:
+    """All that uv is told by variables and files: what is installed may depend on it.
+
+    It may hold credentials.
+    """
+    told = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("UV_") and name not in _WITHOUT_EFFECT
+    }
+    return [told, *_uv_tables(project)]
+
+
+_WITHOUT_EFFECT = {"UV_CACHE_DIR", "UV_CONCURRENT_DOWNLOADS", "UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES"}
+
+
+def _unless_set(variables: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if name not in os.environ}
+
+
 def _uv_files_name_an_index(project: Path) -> bool:
-    """https://docs.astral.sh/uv/concepts/configuration-files/"""
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    pyproject = _toml(project / "pyproject.toml").get("tool", {}).get("uv", {})
-    tables = [
-        pyproject,
-        *map(_toml, (project / "uv.toml", home / "uv" / "uv.toml", Path("/etc/uv/uv.toml"))),
-    ]
-    keys = {key for table in tables for key in (*table, *table.get("pip", {}))}
+    keys = {key for t in _uv_tables(project) for key in (*t, *t.get("pip", {}))}
     return any(key in _UV_KEYS for key in keys)
+
+
+def _uv_tables(project: Path) -> list[dict[str, Any]]:
+    """uv's settings in files, the strongest first.
+
+    https://docs.astral.sh/uv/concepts/configuration-files/
+    """
+    if os.environ.get("UV_NO_CONFIG", "").lower() in {"1", "true"}:
+        return []
+    if own := os.environ.get("UV_CONFIG_FILE"):
+        return [_toml(project / own)]
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    nearest = next(filter(None, map(_of_project, (project, *project.parents))), {})
+    return [nearest, *map(_toml, (home / "uv" / "uv.toml", Path("/etc/uv/uv.toml")))]
+
+
+def _of_project(directory: Path) -> dict[str, Any]:
+    own = _toml(directory / "uv.toml")
+    return own or _toml(directory / "pyproject.toml").get("tool", {}).get("uv") or {}
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.image.embedded.bytecode import Source
 from bigflow_backend.image.embedded.environment import APP, site_packages, skeleton
-from bigflow_backend.image.embedded.indexes import configured_indexes
+from bigflow_backend.image.embedded.indexes import configured_indexes, uv_settings
 from bigflow_backend.image.embedded.layer import StoredLayer, directory, tree, write_layer
 from bigflow_backend.image.embedded.wheel_install import Prefix, finish, unpack
 from bigflow_backend.image.oci import canonical_json, sha256_digest
@@ -165,11 +165,13 @@ def _inputs(resolver: Resolver) -> list[object]:
     """What decides on the dependencies, as far as it lies on this machine."""
     resolver.requested()  # it refuses what lies elsewhere
     texts = sorted(resolver.requirements.parent.glob("*.txt"))
+    project = resolver.project
+    indexes = configured_indexes(project)
     wheels = [path for d in resolver.find_links for path in sorted(d.iterdir()) if path.is_file()]
     return [
         [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in texts],
         # The time of change tells a wheel built anew from the last one; to read them takes long.
         [(path.name, (s := path.stat()).st_size, s.st_mtime_ns) for path in wheels],
         # A digest, for they may hold credentials.
-        sha256_digest(canonical_json(dataclasses.asdict(configured_indexes(resolver.project)))),
+        sha256_digest(canonical_json([dataclasses.asdict(indexes), uv_settings(project)])),
     ]
