@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.errors import UserError
-from bigflow_backend.image.client import one_line
+from bigflow_backend.image.client import engine_faults, one_line
 from bigflow_backend.image.container import output_of
 
 if TYPE_CHECKING:
@@ -34,10 +34,13 @@ _SECONDS = 120
 
 
 def check_image(api: APIClient, image_id: str, request: BuildRequest) -> None:
-    """Checks that the image holds the project's wheel and starts ``python -m bigflow``.
+    """Checks the image's platform, and that it holds the project's wheel and starts ``python -m
+    bigflow``.
 
     :raises UserError: when it does not.
     """
+    _check_platform(api, image_id, request.options.platform)
+    _check_platform(api, image_id, request.options.platform)
     found = _ask(api, image_id, request.wheel.name)
     tag, name = request.version.text, request.wheel.name
     if found["version"] is None:
@@ -64,6 +67,30 @@ def check_image(api: APIClient, image_id: str, request: BuildRequest) -> None:
     )
 
 
+def _check_platform(api: APIClient, image_id: str, wanted: str | None) -> None:
+    """An engine takes a base image of another platform without a word when it has that one."""
+    with engine_faults("checking the image"):
+        image = api.inspect_image(image_id)  # type: ignore[no-untyped-call]
+    found = f"{image['Os']}/{image['Architecture']}"
+    if wanted not in {None, found}:
+        raise UserError(
+            f"the engine's image is for {found}, not {wanted}",
+            hint=f"pull the base image for it: docker pull --platform {wanted} BASE",
+        )
+
+
+def _check_platform(api: APIClient, image_id: str, wanted: str | None) -> None:
+    """Not every engine heeds the platform that it is told, or tells that it has not."""
+    with engine_faults("checking the image"):
+        image = api.inspect_image(image_id)  # type: ignore[no-untyped-call]
+    found = f"{image['Os']}/{image['Architecture']}"
+    if wanted is not None and found != wanted:
+        raise UserError(
+            f"the image is for {found}, not for {wanted}",
+            hint='name a base image for that platform, or take builder = "embedded"',
+        )
+
+
 def _same_version(one: str, other: str) -> bool:
     from packaging.version import InvalidVersion, Version
 
@@ -86,5 +113,7 @@ def _ask(api: APIClient, image_id: str, distribution: str) -> Any:
             return json.loads(output.stdout)
     raise UserError(
         f"python does not run in the image: exit status {output.status}: {output.last_words}",
-        hint="the Dockerfile should give an image whose `python` is the project's",
+        hint=OTHER_PLATFORM
+        if "exec format error" in output.last_words
+        else "the Dockerfile should give an image whose `python` is the project's",
     )

@@ -1,10 +1,9 @@
-"""Where images go, and which builder makes them."""
+"""Where images go that no engine has built."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
 import json
 import re
 import shutil
@@ -16,25 +15,14 @@ import pytest
 from bigflow_backend.build import Build
 from bigflow_backend.console.report import summary
 from bigflow_backend.errors import UserError
-from bigflow_backend.image.dockerfile import STANDARD
 from support.engine import sockets_may_leak
 
 if TYPE_CHECKING:
-    from pathlib import Path
 
     from docker import DockerClient
 
     from support.embedded import EmbeddedProject
     from support.registry import Registry
-
-# It has what the check of an image wants to see, and nothing of a Python.
-_OWN = """\
-FROM {base}
-COPY dist/ /dist/
-RUN python3 -m pip install --no-deps --no-index --quiet /dist/*.whl \\
- && mkdir /bf && touch /bf/bigflow.py
-ENV PYTHONPATH=/bf
-"""
 
 
 def test_a_push_sends_what_is_new(embedded_project: EmbeddedProject, registry: Registry) -> None:
@@ -137,45 +125,6 @@ def test_an_oci_layout_can_be_built_on(embedded_project: EmbeddedProject) -> Non
     assert embedded_project.info(above)["base"]["digest"] == image.digest
 
 
-@pytest.mark.parametrize("builder", ["engine", "auto"])
-def test_an_engine_writes_no_oci_layout(embedded_project: EmbeddedProject, builder: str) -> None:
-    embedded_project.write({"Dockerfile": "FROM scratch\n"})
-    with pytest.raises(UserError, match="the Docker Engine writes no OCI layout"):
-        embedded_project.build(builder=builder, base_image=None, oci_layout=True)
-
-
-def test_auto_takes_the_embedded_one_where_it_can(
-    embedded_project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-    image = embedded_project.build(builder="auto")
-    assert image.builder.startswith("bigflow-backend ")
-    assert (
-        "the embedded builder made the image: its Dockerfile is standard" in embedded_project.said
-    )
-
-
-def test_auto_without_an_engine_tells_why_it_wants_one(
-    embedded_project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-    embedded_project.write({"Dockerfile": "FROM scratch\n"})
-    with sockets_may_leak(), pytest.raises(UserError, match="no Docker Engine answers"):
-        embedded_project.build(builder="auto", base_image=None)
-    reason = "Dockerfile, line 1, is not as in the standard Dockerfile"
-    assert f"the Docker Engine builds the image: {reason}" in embedded_project.said
-
-
-def test_auto_without_a_base_and_without_an_engine(
-    embedded_project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-    with sockets_may_leak(), pytest.raises(UserError) as caught:
-        embedded_project.build(builder="auto", base_image="oci:none")
-    assert "none" in caught.value.message
-    assert "here no Docker Engine answers" in caught.value.hint
-
-
 def test_loading_without_an_engine(
     embedded_project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,50 +132,6 @@ def test_loading_without_an_engine(
     with sockets_may_leak(), pytest.raises(UserError, match="no Docker Engine answers"):
         embedded_project.build(load=True)
     assert not (embedded_project.root / ".image").exists()
-
-
-@pytest.mark.engine
-def test_auto_takes_the_engine_for_a_dockerfile_of_ones_own(
-    embedded_project: EmbeddedProject, engine: DockerClient, base_image: str
-) -> None:
-    embedded_project.write({"Dockerfile": _OWN.format(base=base_image)})
-    image = embedded_project.build(builder="auto", base_image=None, repository="bigflow-test/auto")
-    try:
-        assert image.builder.startswith("Docker Engine")
-        assert (
-            "the Docker Engine builds the image: Dockerfile, line 1, is not as in the standard "
-            "Dockerfile"
-        ) in embedded_project.said
-        assert engine.images.get(image.tag).id == image.id
-    finally:
-        engine.images.remove(image.tag, force=True)
-
-
-@pytest.mark.engine
-def test_auto_takes_the_engine_for_a_base_that_is_only_there(
-    embedded_project: EmbeddedProject,
-    engine: DockerClient,
-    base_image: str,
-    registry: Registry,
-    bigflow_wheels: Path,
-) -> None:
-    base = f"{registry.address}/never/pushed:1"
-    engine.images.build(
-        fileobj=io.BytesIO(f"FROM {base_image}\nENV PIP_NO_INDEX=1\n".encode()), tag=base
-    )
-    embedded_project.write({"Dockerfile": STANDARD.read_text()})
-    image = embedded_project.build(
-        builder="auto",
-        base_image=base,
-        find_links=(bigflow_wheels,),
-        repository="bigflow-test/auto",
-    )
-    try:
-        assert image.builder.startswith("Docker Engine")
-        assert any(base in line for line in embedded_project.said if "Engine builds" in line)
-    finally:
-        engine.images.remove(image.tag, force=True)
-        engine.images.remove(base, force=True)
 
 
 @pytest.mark.engine
@@ -241,8 +146,3 @@ def test_a_load_that_fails_later_takes_the_name_back(
         assert engine.images.get(f"{repository}:1.0.0").id == engine.images.get(base_image).id
     finally:
         engine.images.remove(f"{repository}:1.0.0", noprune=True)
-
-
-def test_a_builder_that_is_none(embedded_project: EmbeddedProject) -> None:
-    with pytest.raises(UserError, match="'jib' is no builder of images"):
-        embedded_project.build(builder="jib")

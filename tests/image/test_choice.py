@@ -1,0 +1,235 @@
+"""Which builder makes an image, and what its user reads of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bigflow_backend.errors import UserError
+from bigflow_backend.image.dockerfile import STANDARD
+from support.embedded import make_sdist
+from support.engine import sockets_may_leak
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from docker import DockerClient
+
+    from support.embedded import EmbeddedProject
+    from support.registry import Registry
+
+# It has what the check of an image wants to see, and nothing of bigflow.
+_OWN = """\
+FROM {base}
+COPY dist/ /dist/
+RUN python3 -m pip install --no-deps --no-index --quiet /dist/*.whl \\
+ && mkdir /bf && touch /bf/bigflow.py
+ENV PYTHONPATH=/bf
+"""
+_REPOSITORY = "bigflow-test/auto"
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    with sockets_may_leak():
+        yield
+
+
+@pytest.fixture
+def clean_engine(engine: DockerClient) -> Iterator[DockerClient]:
+    """The engine, from which the images of a test go at its end."""
+    yield engine
+    for image in engine.images.list(_REPOSITORY):
+        engine.images.remove(str(image.id), force=True)
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_auto_takes_the_embedded_one_without_a_dockerfile(
+    embedded_project: EmbeddedProject,
+) -> None:
+    image = embedded_project.build(builder="auto")
+    assert image.builder.startswith("bigflow-backend ")
+    why = "there is no Dockerfile, so the standard one is meant"
+    assert embedded_project.said[0] == f"with the embedded builder: {why}"
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_auto_takes_the_embedded_one_for_the_standard_dockerfile(
+    embedded_project: EmbeddedProject,
+) -> None:
+    text = "# Ours\n\n" + STANDARD.read_text().replace("python:3.12-slim-bookworm", "base:1")
+    embedded_project.write({"Dockerfile": text})
+    image = embedded_project.build(builder="auto")
+    assert image.builder.startswith("bigflow-backend ")
+    assert embedded_project.said[0] == "with the embedded builder: Dockerfile is the standard one"
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_dockerfile_of_ones_own_without_an_engine(embedded_project: EmbeddedProject) -> None:
+    embedded_project.write({"Dockerfile": "FROM scratch\n"})
+    with pytest.raises(UserError) as caught:
+        embedded_project.build(builder="auto", base_image=None)
+    assert caught.value.message.startswith(
+        "Dockerfile, line 1, is not as in the standard Dockerfile, so it takes an engine; "
+        "no Docker Engine answers at unix:///nowhere/docker.sock: "
+    )
+    assert "start Docker" in caught.value.hint
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_what_must_be_compiled_without_an_engine(embedded_project: EmbeddedProject) -> None:
+    make_sdist(embedded_project.wheels, "native", "1.0", tag="cp311-cp311-linux_x86_64")
+    embedded_project.require("native")
+    with pytest.raises(UserError) as caught:
+        embedded_project.build(builder="auto")
+    assert caught.value.message.startswith(
+        "native 1.0 has no wheel for the image and must be compiled, so it takes an engine; "
+        "no Docker Engine answers at "
+    )
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_base_that_no_registry_has_without_an_engine(embedded_project: EmbeddedProject) -> None:
+    with pytest.raises(UserError) as caught:
+        embedded_project.build(builder="auto", base_image="localhost:1/none:1", timeout=2)
+    assert "localhost:1" in caught.value.message
+    assert "here no Docker Engine answers" in caught.value.hint
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_a_file_that_is_no_base_is_for_no_engine(embedded_project: EmbeddedProject) -> None:
+    with pytest.raises(UserError) as caught:
+        embedded_project.build(builder="auto", base_image="oci:none")
+    assert "the base image oci:none does not exist" in caught.value.message
+    assert "Engine" not in caught.value.hint
+
+
+@pytest.mark.usefixtures("no_engine")
+def test_an_engine_takes_no_file_for_its_base(embedded_project: EmbeddedProject) -> None:
+    embedded_project.write({"Dockerfile": f"ARG BASE_IMAGE\n{_OWN.format(base='${BASE_IMAGE}')}"})
+    with pytest.raises(UserError, match=r"docker-archive:.* is a file, and the Docker Engine"):
+        embedded_project.build(builder="engine")
+
+
+def test_an_engine_writes_no_oci_layout(embedded_project: EmbeddedProject) -> None:
+    embedded_project.write({"Dockerfile": "FROM scratch\n"})
+    with pytest.raises(UserError, match="the Docker Engine writes no OCI layout"):
+        embedded_project.build(builder="engine", base_image=None, oci_layout=True)
+
+
+def test_a_builder_that_is_none(embedded_project: EmbeddedProject) -> None:
+    with pytest.raises(UserError, match="'jib' is no builder of images"):
+        embedded_project.build(builder="jib")
+
+
+@pytest.mark.engine
+def test_auto_takes_the_engine_for_a_dockerfile_of_ones_own(
+    embedded_project: EmbeddedProject, clean_engine: DockerClient, base_image: str
+) -> None:
+    embedded_project.write({"Dockerfile": _OWN.format(base=base_image)})
+    image = embedded_project.build(builder="auto", base_image=None, repository=_REPOSITORY)
+    assert image.builder.startswith("Docker Engine")
+    reason = "Dockerfile, line 1, is not as in the standard Dockerfile"
+    assert embedded_project.said[0] == f"with the Docker Engine: {reason}"
+    assert clean_engine.images.get(image.tag).id == image.id
+
+
+@pytest.mark.engine
+def test_auto_takes_the_engine_for_a_base_that_is_only_there(
+    embedded_project: EmbeddedProject,
+    clean_engine: DockerClient,
+    base_image: str,
+    registry: Registry,
+    bigflow_wheels: Path,
+) -> None:
+    base = f"{registry.address}/never/pushed:1"
+    clean_engine.images.build(
+        fileobj=io.BytesIO(f"FROM {base_image}\nENV PIP_NO_INDEX=1\n".encode()), tag=base
+    )
+    try:
+        # Without a Dockerfile the engine, too, gets the standard one.
+        image = embedded_project.build(
+            builder="auto",
+            base_image=base,
+            find_links=(bigflow_wheels,),
+            repository=_REPOSITORY,
+        )
+        assert image.builder.startswith("Docker Engine")
+        (told,) = (line for line in embedded_project.said if "with the Docker Engine: " in line)
+        assert base in told
+        assert clean_engine.images.get(image.tag).attrs["Config"]["User"] == "10001:10001"
+    finally:
+        clean_engine.images.remove(base, force=True)
+
+
+@pytest.mark.engine
+def test_auto_takes_the_engine_for_what_must_be_compiled(
+    embedded_project: EmbeddedProject,
+    clean_engine: DockerClient,
+    base_image: str,
+    registry: Registry,
+) -> None:
+    """The base is in a registry, so both builders have it; the sdist is built in the image."""
+    base = f"{registry.address}/compiling/base:1"
+    dockerfile = f"FROM {base_image}\nENV PIP_NO_INDEX=1 PIP_NO_BUILD_ISOLATION=1\n"
+    clean_engine.images.build(fileobj=io.BytesIO(dockerfile.encode()), tag=base)
+    clean_engine.images.push(base)
+    make_sdist(embedded_project.wheels, "native", "1.0", tag="cp311-cp311-linux_x86_64")
+    embedded_project.require("native")
+    try:
+        image = embedded_project.build(builder="auto", base_image=base, repository=_REPOSITORY)
+        assert image.builder.startswith("Docker Engine")
+        why = "native 1.0 has no wheel for the image and must be compiled"
+        assert f"with the Docker Engine: {why}" in embedded_project.said
+    finally:
+        clean_engine.images.remove(base, force=True)
+
+
+@pytest.mark.engine
+def test_an_engine_pushes_and_knows_the_digest(
+    embedded_project: EmbeddedProject, engine: DockerClient, base_image: str, registry: Registry
+) -> None:
+    embedded_project.write({"Dockerfile": _OWN.format(base=base_image)})
+    repository = f"{registry.address}/pushed/demo"
+    image = embedded_project.build(
+        builder="engine", base_image=None, repository=repository, push=True
+    )
+    try:
+        url = f"http://{registry.address}/v2/pushed/demo/manifests/1.0.0"
+        accept = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
+        with urllib.request.urlopen(urllib.request.Request(url, headers=accept)) as answer:
+            assert answer.headers["Docker-Content-Digest"] == image.digest
+        info = json.loads(image.info.read_text("utf-8"))
+        assert (info["pushed"], info["digest"]) == (True, image.digest)
+    finally:
+        engine.images.remove(image.tag, force=True)
+
+
+@pytest.mark.engine
+def test_a_push_of_the_engine_that_fails(
+    embedded_project: EmbeddedProject, engine: DockerClient, base_image: str
+) -> None:
+    embedded_project.write({"Dockerfile": _OWN.format(base=base_image)})
+    repository = "localhost:1/pushed/demo"
+    with pytest.raises(UserError, match="the Docker Engine could not push localhost:1/pushed/demo"):
+        embedded_project.build(builder="engine", base_image=None, repository=repository, push=True)
+    assert not (embedded_project.root / ".image").exists()
+    assert not engine.images.list(repository)
+
+
+@pytest.mark.engine
+def test_an_engine_builds_for_no_other_platform_than_its_base(
+    embedded_project: EmbeddedProject, engine: DockerClient, base_image: str
+) -> None:
+    embedded_project.write({"Dockerfile": _OWN.format(base=base_image)})
+    with pytest.raises(UserError, match=r"is for linux/amd64, not linux/arm64"):
+        embedded_project.build(
+            builder="engine", base_image=None, repository=_REPOSITORY, platform="linux/arm64"
+        )
+    assert not engine.images.list(_REPOSITORY)
