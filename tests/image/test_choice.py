@@ -228,7 +228,7 @@ def test_an_engine_builds_for_no_other_platform_than_its_base(
     embedded_project: EmbeddedProject, engine: DockerClient, base_image: str
 ) -> None:
     embedded_project.write({"Dockerfile": _OWN.format(base=base_image)})
-    with pytest.raises(UserError, match=r"is for linux/amd64, not linux/arm64"):
+    with pytest.raises(UserError, match=r"is for linux/amd64, not for linux/arm64"):
         embedded_project.build(
             builder="engine", base_image=None, repository=_REPOSITORY, platform="linux/arm64"
         )

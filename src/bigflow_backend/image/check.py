@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bigflow_backend.errors import UserError
 from bigflow_backend.image.client import engine_faults, one_line
 from bigflow_backend.image.container import output_of
+from bigflow_backend.image.output import OTHER_PLATFORM
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -39,7 +40,6 @@ def check_image(api: APIClient, image_id: str, request: BuildRequest) -> None:
 
     :raises UserError: when it does not.
     """
-    _check_platform(api, image_id, request.options.platform)
     _check_platform(api, image_id, request.options.platform)
     found = _ask(api, image_id, request.wheel.name)
     tag, name = request.version.text, request.wheel.name
@@ -76,18 +76,6 @@ def _check_platform(api: APIClient, image_id: str, wanted: str | None) -> None:
         raise UserError(
             f"the engine's image is for {found}, not {wanted}",
             hint=f"pull the base image for it: docker pull --platform {wanted} BASE",
-        )
-
-
-def _check_platform(api: APIClient, image_id: str, wanted: str | None) -> None:
-    """Not every engine heeds the platform that it is told, or tells that it has not."""
-    with engine_faults("checking the image"):
-        image = api.inspect_image(image_id)  # type: ignore[no-untyped-call]
-    found = f"{image['Os']}/{image['Architecture']}"
-    if wanted is not None and found != wanted:
-        raise UserError(
-            f"the image is for {found}, not for {wanted}",
-            hint='name a base image for that platform, or take builder = "embedded"',
         )
 
 

@@ -18,7 +18,6 @@ from bigflow_backend.errors import UserError
 from support.engine import sockets_may_leak
 
 if TYPE_CHECKING:
-
     from docker import DockerClient
 
     from support.embedded import EmbeddedProject
