@@ -6,6 +6,7 @@ An interrupted or failed build leaves the artifacts of the last good one as they
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -39,8 +40,9 @@ def replaced_directory(target: Path) -> Iterator[Path]:
     new = temporary_directory(target.parent, f"{target.name}.new-")
     try:
         new.chmod(0o777 & ~_umask())  # mkdtemp makes it private to the user
-        yield new
-        _swap(new, target)
+        with _room_told(target.parent):
+            yield new
+            _swap(new, target)
     finally:
         shutil.rmtree(new, ignore_errors=True)
 
@@ -81,6 +83,19 @@ def _told(directory: Path) -> Iterator[None]:
         raise UserError(
             f"cannot write in {directory}: {error.strerror}",
             hint="check the directory, its rights, and the space on its file system",
+        ) from error
+
+
+@contextlib.contextmanager
+def _room_told(directory: Path) -> Iterator[None]:
+    """Other places are told by those who write there."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise UserError(
+            f"no room in {directory}: {error.strerror}", hint="make room on its file system"
         ) from error
 
 

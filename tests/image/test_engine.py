@@ -462,7 +462,7 @@ def test_a_fault_after_naming_gives_the_name_back(
     demo.build()
     monkeypatch.setattr("bigflow_backend.image.build.write_info", full)
     before = demo.state()
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(UserError, match="No space left"):
         demo.build(wheel=demo.wheel(text="second"))
     assert demo.state() == before
 

@@ -31,7 +31,7 @@ def dockerfile(tmp_path: Path) -> Dockerfile:
 
 def test_lines_come_whole_and_without_colours(dockerfile: Dockerfile) -> None:
     lines: list[str] = []
-    output = BuildOutput(dockerfile, network=None, say=lines.append)
+    output = BuildOutput(dockerfile, {}, network=None, say=lines.append)
     for text in ("Col", "lecting six\r\nDown", "\x1b[91mloading\x1b[0m\n\n", "last"):
         output.feed({"stream": text})
     output.feed({"status": "Pulling", "id": "layer", "progressDetail": {"current": 1}})
@@ -42,7 +42,7 @@ def test_lines_come_whole_and_without_colours(dockerfile: Dockerfile) -> None:
 
 
 def test_podman_counts_the_steps_of_each_stage(dockerfile: Dockerfile) -> None:
-    output = BuildOutput(dockerfile, network=None, say=lambda _line: None)
+    output = BuildOutput(dockerfile, {}, network=None, say=lambda _line: None)
     for line in (
         "[1/2] STEP 1/2: FROM a AS one",
         "[1/2] STEP 2/2: RUN make   this",
@@ -57,20 +57,20 @@ def test_podman_counts_the_steps_of_each_stage(dockerfile: Dockerfile) -> None:
 
 
 def test_the_image_of_an_engine_that_only_says_so(dockerfile: Dockerfile) -> None:
-    output = BuildOutput(dockerfile, network=None, say=lambda _line: None)
+    output = BuildOutput(dockerfile, {}, network=None, say=lambda _line: None)
     output.feed({"stream": f"Successfully built {'ab' * 6}\n"})
     assert output.end() == "ab" * 6
 
 
 def test_a_stream_that_ends_without_an_image(dockerfile: Dockerfile) -> None:
-    output = BuildOutput(dockerfile, network=None, say=lambda _line: None)
+    output = BuildOutput(dockerfile, {}, network=None, say=lambda _line: None)
     output.feed({"stream": "Step 1/5 : FROM a AS one\n"})
     with pytest.raises(UserError, match="ended the build without an image"):
         output.end()
 
 
 def test_an_error_outside_every_step(dockerfile: Dockerfile) -> None:
-    output = BuildOutput(dockerfile, network=None, say=lambda _line: None)
+    output = BuildOutput(dockerfile, {}, network=None, say=lambda _line: None)
     with pytest.raises(UserError, match="refused the build: no space left"):
         output.feed({"error": "no space\nleft"})
 
@@ -80,7 +80,7 @@ def test_an_error_outside_every_step(dockerfile: Dockerfile) -> None:
     [(None, "--network host"), ("none", "--network host"), ("host", "way to that server")],
 )
 def test_a_step_without_network(dockerfile: Dockerfile, network: str | None, hint: str) -> None:
-    output = BuildOutput(dockerfile, network=network, say=lambda _line: None)
+    output = BuildOutput(dockerfile, {}, network=network, say=lambda _line: None)
     for line in (
         "Step 2/5 : RUN make   this",
         "WARNING: Retrying: [Errno -3] Temporary failure in name resolution",

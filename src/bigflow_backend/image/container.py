@@ -109,6 +109,13 @@ def _container(
                     "the image has no `python` on its PATH",
                     hint="the Dockerfile should start from an image with Python, and keep PATH",
                 ) from error
+            if isinstance(error.__cause__, APIError) and "unable to find user" in str(error):
+                inspected = api.inspect_image(image)  # type: ignore[no-untyped-call]
+                user = inspected["Config"].get("User")
+                raise UserError(
+                    f"the image has no user {user!r}, as which its containers would run",
+                    hint="the Dockerfile should create it, or name it by its number: USER 10001",
+                ) from error
             raise
         yield container
     finally:

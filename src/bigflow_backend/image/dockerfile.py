@@ -59,14 +59,19 @@ class Dockerfile:
         for instruction in self.instructions:
             if instruction.keyword != "FROM":
                 continue
-            words = [w for w in _words(instruction.value) if not w.startswith("--")]
-            if not words:
+            base = self.image_of(instruction, build_args)
+            if base is None:
                 return None  # the engine will say what is wrong with it
-            base = self._expanded(words[0], build_args)
+            words = _image_words(instruction)
             base = stages.get(base.lower(), base)
             if len(words) > 2 and words[1].upper() == "AS":  # noqa: PLR2004 - FROM image AS name
                 stages[words[2].lower()] = base
         return base
+
+    def image_of(self, instruction: Instruction, build_args: Mapping[str, str]) -> str | None:
+        """What a ``FROM`` names, with the values of ``ARG`` put in."""
+        words = _image_words(instruction)
+        return self._expanded(words[0], build_args) if words else None
 
     def _expanded(self, text: str, build_args: Mapping[str, str]) -> str:
         def value(match: re.Match[str]) -> str:
@@ -120,6 +125,11 @@ def _instruction(line: int, text: str) -> Instruction:
     if match is None:
         return Instruction(line, "", text)
     return Instruction(line, match["keyword"].upper(), (match["value"] or "").strip())
+
+
+def _image_words(instruction: Instruction) -> list[str]:
+    """``image AS name`` of a ``FROM``."""
+    return [word for word in _words(instruction.value) if not word.startswith("--")]
 
 
 def _words(text: str) -> list[str]:

@@ -29,6 +29,8 @@ from bigflow_backend.image.dockerfile import read_dockerfile
 from bigflow_backend.image.engine_images import EngineImages
 from bigflow_backend.image.engine_push import push_image
 from bigflow_backend.image.output import BuildOutput
+from bigflow_backend.image.registry import remote_name
+from bigflow_backend.image.room import room_for_temporary_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,13 +82,13 @@ class EngineBuilder:
             find_links=options.find_links,
             additions=options.context,
         )
-        with (
-            reachable_engine(timeout=options.idle_timeout) as client,
-            tempfile.TemporaryFile() as context,
-        ):
-            write_context(members, context, epoch=source_date_epoch())
-            context.seek(0)
-            output = BuildOutput(dockerfile, network=options.network, say=request.say)
+        with contextlib.ExitStack() as stack:
+            client = stack.enter_context(reachable_engine(timeout=options.idle_timeout))
+            with room_for_temporary_files():
+                context = stack.enter_context(tempfile.TemporaryFile())
+                write_context(members, context, epoch=source_date_epoch())
+                context.seek(0)
+            output = BuildOutput(dockerfile, arguments, network=options.network, say=request.say)
             _run_build(client.api, context, request, arguments, output)
             images, image_id = EngineImages(client), output.end()
             with images.replacing(image_id, request.reference):
@@ -122,6 +124,7 @@ def build_args(
         if name not in declared and name.upper() not in _PREDEFINED:
             near = did_you_mean(name, declared) if declared else f"write `ARG {name}` there"
             raise UserError(f"the Dockerfile declares no ARG {name}", hint=near)
+    _check_base(said.get("BASE_IMAGE"))
     created = datetime.fromtimestamp(source_date_epoch(), timezone.utc)
     urls = {k.casefold(): v for k, v in _project_urls(project).items()}
     ours = {
@@ -131,6 +134,20 @@ def build_args(
         "CREATED": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     return {name: value for name, value in ours.items() if name in declared} | said
+
+
+def _check_base(name: str | None) -> None:
+    """Blames who gave the name; an engine would blame the Dockerfile."""
+    if name is None or is_file_name(name):
+        return
+    try:
+        remote_name(name)
+    except UserError as error:
+        raise UserError(
+            f"the base image {name!r} is no valid name of an image",
+            hint="correct --base-image, or base-image in [tool.bigflow.image]; "
+            "it is like 'registry.example.com/team/python:3.12', in lower case",
+        ) from error
 
 
 # https://docs.docker.com/reference/dockerfile/#predefined-args

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bigflow_backend.image.dockerfile import Dockerfile, Instruction
 
-__all__ = ["BuildOutput"]
+__all__ = ["OTHER_PLATFORM", "BuildOutput"]
 
 _STEP = re.compile(r"(?:\[\d+/\d+\] )?step \d+/\d+ ?: ?(?P<instruction>.*)", re.IGNORECASE)
 _STEP_IMAGE = re.compile(r" ---> (?P<id>[0-9a-f]{12,64})$")
@@ -25,6 +25,7 @@ _NO_NETWORK = re.compile(
     r"|nodename nor servname|could not resolve host|newconnectionerror|nameresolutionerror",
     re.IGNORECASE,
 )
+_NO_USER = re.compile(r"unable to find (?:user|group) ")
 _NO_BASE = re.compile(
     r"pull access denied|manifest (for .* not found|unknown)|no such (host|image)|not found"
     r"|dial tcp|connection refused|unauthorized|timeout",
@@ -43,13 +44,19 @@ class BuildOutput:
     """
 
     def __init__(
-        self, dockerfile: Dockerfile, *, network: str | None, say: Callable[[str], None]
+        self,
+        dockerfile: Dockerfile,
+        arguments: Mapping[str, str],
+        *,
+        network: str | None,
+        say: Callable[[str], None],
     ) -> None:
         self.image_id: str | None = None
         """The image that came out, once it has."""
         self.step_images: set[str] = set()
         """The short ids of the images that the steps made."""
         self._dockerfile = dockerfile
+        self._arguments = arguments
         self._network = network
         self._say = say
         self._position = 0
@@ -131,14 +138,19 @@ class BuildOutput:
         where = f"Dockerfile, line {step.line}: {_shortened(f'{step.keyword} {step.value}')}"
         if step.keyword == "RUN":
             code = detail.get("code") or 0
-            return UserError(f"{where} failed: {self._cause(message, code)}", hint=self._hint(code))
+            return UserError(
+                f"{where} failed: {self._cause(message, code)}", hint=self._hint(code, message)
+            )
         return UserError(f"{where} failed: {message}", hint=_MEND)
 
     def _no_base(self, step: Instruction, message: str) -> UserError:
         hint = _MEND
         if _NO_BASE.search(message):
             hint = "check its name and the way to its registry, or name another base image"
-        return UserError(f"Dockerfile, line {step.line}: no base image: {message}", hint=hint)
+        name = self._dockerfile.image_of(step, self._arguments)
+        return UserError(
+            f"Dockerfile, line {step.line}: no base image {name}: {message}", hint=hint
+        )
 
     def _cause(self, message: str, code: int) -> str:
         if code in _KILLED:
@@ -148,11 +160,15 @@ class BuildOutput:
         status = f" (exit status {code})" if code else ""
         return one_line(said) + status
 
-    def _hint(self, code: int) -> str:
+    def _hint(self, code: int, message: str) -> str:
         if code in _KILLED:
             return "the engine's machine ran out of memory, or the engine was stopped"
+        if _NO_USER.search(message):
+            return "create that user in a step before, or name it by its number: USER 10001"
         isolated = self._network in {None, "none"}
-        said = "\n".join(self._step_lines)
+        said = "\n".join((*self._step_lines, message))
+        if "exec format error" in said:
+            return OTHER_PLATFORM
         if _NO_NETWORK.search(said):
             return _HOST_NETWORK if isolated else "check this machine's way to that server"
         if missing := re.search(r"No matching distribution found for (\S+)", said):
@@ -164,6 +180,10 @@ class BuildOutput:
 _HOST_NETWORK = (
     "if RUN steps have no network on this engine, lend them the host's: --network host, or "
     'network = "host" in [tool.bigflow.image]'
+)
+OTHER_PLATFORM = (
+    "the image is for another platform than the engine's machine: install QEMU's handlers there "
+    '(binfmt), or take builder = "embedded"'
 )
 _MEND = "mend that line of the Dockerfile"
 

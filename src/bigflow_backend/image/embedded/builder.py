@@ -7,9 +7,7 @@ point; the image follows from the base, the wheel and the versions of the depend
 from __future__ import annotations
 
 import contextlib
-import errno
 import platform
-import tempfile
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -27,6 +25,7 @@ from bigflow_backend.image.embedded.refusal import CannotServeError, NoBaseError
 from bigflow_backend.image.embedded.standard import standard_dockerfile
 from bigflow_backend.image.engine import build_args
 from bigflow_backend.image.registry import Access, Registries, push_image, registry_name
+from bigflow_backend.image.room import room_for_temporary_files
 from bigflow_backend.image.store import open_store
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class EmbeddedBuilder:
         with contextlib.ExitStack() as stack:
             store = stack.enter_context(open_store())
             registries = stack.enter_context(Registries(access))
-            with _room_for_temporary_files():
+            with room_for_temporary_files():
                 made = _make(request, store, registries)
             if files.tar or files.layout or options.load:
                 fetch_layers(made.base, store=store, registries=registries, say=request.say)
@@ -77,7 +76,7 @@ class EmbeddedBuilder:
             if files.layout:
                 save_layout(store, made.image, reference, files.layout)
             if options.load:
-                with _room_for_temporary_files():
+                with room_for_temporary_files():
                     stack.enter_context(
                         loaded(store, made.image, reference, timeout=options.idle_timeout)
                     )
@@ -152,23 +151,14 @@ def _base(
     except UserError as error:
         if is_file_name(name):
             raise
-        raise NoBaseError(error.message, hint=error.hint) from error
+        # The registry speaks of itself; the user knows the image by the name it was given.
+        message = error.message
+        if name not in message:
+            message = f"the base image {name} cannot be had: {message}"
+        raise NoBaseError(message, hint=error.hint) from error
     if (base.config.get("config") or {}).get("OnBuild"):
         raise CannotServeError(f"the base image {base.reference} has ONBUILD instructions")
     return base
-
-
-@contextlib.contextmanager
-def _room_for_temporary_files() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-        raise UserError(
-            f"no room for temporary files in {tempfile.gettempdir()}: {error.strerror}",
-            hint="make room there, or set TMPDIR to a directory on a larger disk",
-        ) from error
 
 
 def _architecture(wanted: str | None) -> str:
