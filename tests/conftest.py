@@ -8,6 +8,7 @@ pytest_plugins = [
     "support.embedded",
     "support.end_to_end",
     "support.faulty_registry",
+    "support.flows",
     "support.kubernetes.fixtures",
     "support.package_index",
     "support.registry",

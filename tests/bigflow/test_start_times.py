@@ -4,9 +4,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-import subprocess
-import sys
 import zoneinfo
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -40,20 +37,6 @@ def test_daily_is_the_midnight_before_yesterdays_end() -> None:
 
 def test_hourly_is_the_start_time_in_whole_seconds() -> None:
     assert hourly_start_time(dt.datetime(2020, 8, 1, 10, 0, 0, 7)) == dt.datetime(2020, 8, 1, 10)
-
-
-@pytest.mark.parametrize("zone", ["America/New_York", "Europe/Warsaw", "Asia/Kolkata"])
-def test_the_zone_of_the_building_machine_has_no_part_in_it(zone: str) -> None:
-    # D22: BigFlow took the machine's offset of today, and a negative one for 20 hours and more.
-    code = "import bigflow, datetime as d; print(bigflow.hourly_start_time(d.datetime(2020, 8, 1)))"
-    out = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "TZ": zone},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert out.stdout == "2020-08-01 00:00:00\n"
 
 
 moments = st.datetimes(dt.datetime(1990, 1, 1), dt.datetime(2037, 12, 31))

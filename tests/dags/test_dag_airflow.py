@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.airflow import AIRFLOW_2, AIRFLOW_3, Release, installed_airflow
-from support.dag_probe import MARK
 from support.descriptions import IMAGE, DagProject, job, schedule, workflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from support.airflow import Airflow
-
-PROBE = Path(__file__).parents[1] / "support" / "dag_probe.py"
 
 # The dates stand in for constraint files.
 OLDER = (
@@ -126,15 +122,6 @@ WORKFLOWS = {
 }
 
 
-def ask(airflow: Airflow, *files: Path) -> dict[str, Any]:
-    """What an Airflow says of files, by the ids of their workflows."""
-    # -P: the directory of the script holds an airflow.py of our own.
-    said = airflow.run_python(["-P", PROBE, *sorted(files)]).stdout
-    (line,) = (line for line in said.splitlines() if line.startswith(MARK))
-    found = json.loads(line.removeprefix(MARK))
-    return {name.partition("__v")[0]: answer for name, answer in found.items()}
-
-
 @pytest.fixture(
     scope="session",
     params=[AIRFLOW_2, AIRFLOW_3, *(pytest.param(r, marks=pytest.mark.slow) for r in OLDER)],
@@ -165,7 +152,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> DagProject:
 @pytest.fixture(scope="module")
 def answers(any_airflow: Airflow, project: DagProject) -> dict[str, Any]:
     """What the Airflow says of each workflow's file."""
-    return ask(any_airflow.with_variables(AIRFLOW_VAR_ENV="prod"), *project.dags.glob("*.py"))
+    airflow = any_airflow.with_variables(AIRFLOW_VAR_ENV="prod")
+    return airflow.read_dags(*project.dags.glob("*.py"))
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +220,7 @@ def test_a_missing_variable_fails_the_task_and_is_named(
 ) -> None:
     project = DagProject.make(tmp_path / "project")
     made = project.build(workflow("daily", env_variable="no-such.variable"))
-    (dag,) = ask(any_airflow, made.files[0].path)["daily"]["dags"].values()
+    (dag,) = any_airflow.read_dags(made.files[0].path)["daily"]["dags"].values()
     assert "no-such.variable" in dag["tasks"]["load"]["command"]["error"]
 
 

@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 import uv
 
+from support import dag_probe
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -156,6 +158,15 @@ class Airflow:
             command = " ".join(map(str, args))
             pytest.fail(f"[{self.version}] {command}: {done.returncode}\n{done.stdout}")
         return done
+
+    def read_dags(self, *files: Path) -> dict[str, Any]:
+        """What this Airflow makes of DAG files, by the ids of their workflows: ``errors``,
+        ``warnings``, and ``dags`` by their ids, as ``support/dag_probe.py`` says."""
+        # -P: the directory of the script holds this very file, which is named like Airflow.
+        said = self.run_python(["-P", Path(dag_probe.__file__), *sorted(files)]).stdout
+        (line,) = (line for line in said.splitlines() if line.startswith(dag_probe.MARK))
+        found = json.loads(line.removeprefix(dag_probe.MARK))
+        return {name.partition("__v")[0]: answer for name, answer in found.items()}
 
     def run_in_turn(self, *commands: Sequence[str]) -> list[str]:
         """Runs ``airflow COMMAND`` for each; returns what each said. They may fail.
