@@ -103,6 +103,6 @@ class Flows:
 def flows(tmp_path: Path) -> Flows:
     """With one workflow, and the DAG of it as the last build left it."""
     files = {"deployment_config.py": _DEPLOYMENT, "pipelines/good.py": _GOOD}
-    built = Flows(write_project(tmp_path / "project", files))
+    built = Flows(write_project(tmp_path / "rides", files))
     built.build()
     return built

@@ -1,0 +1,88 @@
+"""The image that the pods of a DAG run: named by its tag or, once it is pushed, by its digest."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from support.embedded import EmbeddedProject
+    from support.flows import Flows
+    from support.registry import Registry
+
+
+@pytest.fixture
+def options(embedded_project: EmbeddedProject) -> list[str]:
+    """Those of a build that needs neither an engine nor a network."""
+    return [
+        *("--builder=embedded", f"--base-image={embedded_project.base}"),
+        *(f"--find-links={embedded_project.wheels}", "--platform=linux/amd64"),
+    ]
+
+
+@pytest.fixture
+def built(flows: Flows, registry: Registry) -> Flows:
+    """A project whose images belong into a real registry: another repository for ``prod``."""
+    flows.project.write(
+        {
+            "deployment_config.py": f"""\
+from bigflow import DeploymentConfig
+
+deployment_config = DeploymentConfig(
+    "dev", {{"docker_repository": "{registry.address}/rides-dev"}}
+).add_configuration("prod", {{"docker_repository": "{registry.address}/rides"}})
+""",
+            "resources/requirements.txt": "bigflow-backend\n",
+        }
+    )
+    return flows
+
+
+def image(flows: Flows) -> str:
+    """The one reference that all that was written agrees on."""
+    task = flows.source("good").tasks["load"]
+    manifest = json.loads((flows.dags / "manifest.json").read_text("utf-8"))
+    said = {
+        task["image"],
+        task["env_vars"]["BIGFLOW_IMAGE"],
+        manifest["image"],
+        (flows.dags / "image_version.txt").read_text("utf-8").strip(),
+    }
+    (reference,) = said
+    return reference
+
+
+def digest_in(registry: Registry, repository: str) -> str:
+    url = f"http://{registry.address}/v2/{repository}/manifests/1.2.0"
+    accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=accept)) as answer:
+        digest: str = answer.headers["Docker-Content-Digest"]
+        return digest
+
+
+@pytest.mark.parametrize("commands", [("build",), ("build-image", "build-dags")])
+def test_a_pushed_image_is_named_by_the_digest_that_the_registry_tells(
+    built: Flows, registry: Registry, options: list[str], commands: tuple[str, ...]
+) -> None:
+    for command in commands:
+        of_image = [*options, "--push"] if command != "build-dags" else []
+        done = built.project.run("-m", "bigflow", command, *of_image, "--config=prod")
+        assert done.returncode == 0, done.stderr
+    digest = digest_in(registry, "rides")
+    assert image(built) == f"{registry.address}/rides:1.2.0@{digest}"
+    # It is the image of prod; that of dev was not pushed, so its tag is all that is known.
+    built.build()
+    assert image(built) == f"{registry.address}/rides-dev:1.2.0"
+
+
+def test_an_image_that_was_not_pushed_is_named_by_its_tag(
+    built: Flows, registry: Registry, options: list[str]
+) -> None:
+    done = built.project.run("-m", "bigflow", "build", *options)
+    assert done.returncode == 0, done.stderr
+    assert image(built) == f"{registry.address}/rides-dev:1.2.0"
+    built.build()
+    assert image(built) == f"{registry.address}/rides-dev:1.2.0"
