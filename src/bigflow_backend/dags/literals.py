@@ -65,7 +65,7 @@ def literal(value: Value, *, indent: str = "") -> str:
     :raises ValueError: for text or a number that has no literal.
     """
     if not isinstance(value, _BRACKETED):
-        return _flat(value)
+        return _scalar(value) if type(value) is str else _flat(value)
     opening, parts, closing = _parts(value, None)
     flat = opening + ", ".join(parts) + closing
     if len(indent) + len(flat) <= _WIDTH:
@@ -102,6 +102,8 @@ def _parts(value: Value, indent: str | None) -> tuple[str, list[str], str]:
     """The brackets of a value and the source of what stands between them."""
 
     def source(part: Value) -> str:
+        if type(part) is str:
+            return _scalar(part)
         return _flat(part) if indent is None else literal(part, indent=indent)
 
     if isinstance(value, Call):

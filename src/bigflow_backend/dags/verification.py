@@ -8,7 +8,6 @@ operators and their order must be those of the model.
 from __future__ import annotations
 
 import ast
-import functools
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from bigflow_backend.dags.model import Dag
 
 __all__ = ["Placed", "Span", "VerificationError", "verify"]
-
-_LEAVES = (ast.Constant, ast.Name)
-"""Expressions that hold no others."""
 
 Span = tuple[int, int, int, int]
 """Line and column of the first character and of that after the last, as ``ast`` counts them."""
@@ -60,7 +56,7 @@ class _File:
     """What of a file the model speaks of."""
 
     literals: dict[int, Value] = field(default_factory=dict)
-    """The values that were put in, by the ``id`` of their expressions."""
+    """The values that were put in, by the ``id`` of their expressions: found and compared."""
     assigned: dict[str, list[ast.expr]] = field(default_factory=dict)
     calls: dict[str, list[ast.Call]] = field(default_factory=dict)
     order: set[tuple[Any, Any]] = field(default_factory=set)
@@ -88,30 +84,45 @@ def _read(tree: ast.Module, placed: Sequence[Placed]) -> _File:
     while nodes:
         node = nodes.pop()
         if isinstance(node, ast.expr):
-            if _is_literal(node, missing, file.literals) or isinstance(node, _LEAVES):
+            span = (node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0)
+            if span in missing:
+                value = file.literals[id(node)] = missing.pop(span)
+                if not _says(node, value):
+                    raise VerificationError(f"line {span[0]} of the result: a value has changed")
                 continue
             _note_expression(node, file)
         elif isinstance(node, ast.Assign):
             _note_assignment(node, file)
         # ast.iter_child_nodes() would take longer than all the rest of this function.
-        for name in _parts(node._fields):
+        for name in _PARTS[type(node)]:
             part = getattr(node, name, None)
             if type(part) is list:
                 nodes += [item for item in part if isinstance(item, ast.AST)]
             elif isinstance(part, ast.AST):
                 nodes.append(part)
+    _check_found(missing)
+    return file
+
+
+def _check_found(missing: Mapping[Span, Value]) -> None:
     if missing:
         line = min(missing)[0]
         raise VerificationError(
             f"line {line} of the result: a value stands in quotes, in a comment or within a word"
         )
-    return file
 
 
-@functools.cache
-def _parts(fields: tuple[str, ...]) -> tuple[str, ...]:
-    """The fields that may hold other nodes; operators and contexts say nothing of their own."""
-    return tuple(name for name in fields if name not in {"ctx", "op", "ops"})
+class _Parts(dict[type[ast.AST], tuple[str, ...]]):
+    """The fields of each kind of node that may hold expressions or statements."""
+
+    def __missing__(self, kind: type[ast.AST]) -> tuple[str, ...]:
+        is_leaf = issubclass(kind, (ast.Constant, ast.Name, ast.alias))
+        names = () if is_leaf else (n for n in kind._fields if n not in {"ctx", "op", "ops"})
+        found = self[kind] = tuple(names)
+        return found
+
+
+_PARTS = _Parts()
 
 
 def _says(node: ast.expr | None, value: Value) -> bool:
@@ -140,18 +151,6 @@ def _note_assignment(node: ast.Assign, file: _File) -> None:
     target, *others = node.targets
     if isinstance(target, ast.Name) and not others:
         file.assigned.setdefault(target.id, []).append(node.value)
-
-
-def _is_literal(node: ast.expr, missing: dict[Span, Value], literals: dict[int, Value]) -> bool:
-    """Whether a literal was put in there; it moves from ``missing`` to ``literals`` then."""
-    span = (node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0)
-    if span not in missing:
-        return False
-    value = missing.pop(span)
-    if not _says(node, value):
-        raise VerificationError(f"line {node.lineno} of the result: a value has changed")
-    literals[id(node)] = value
-    return True
 
 
 def _check_constants(file: _File, dag: Dag) -> None:
@@ -240,8 +239,17 @@ def _value(node: ast.expr | None, literals: Mapping[int, Value]) -> Any:  # noqa
             return Name(name)
         case ast.Call(func=function, args=arguments):
             positional = [_value(part, literals) for part in arguments]
-            return Call(ast.unparse(function), positional, _named(node, literals))
+            return Call(_dotted_name(function), positional, _named(node, literals))
     return _Code()
+
+
+def _dotted_name(node: ast.expr) -> str:
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=owner, attr=name):
+            return f"{_dotted_name(owner)}.{name}"
+    return ast.unparse(node)
 
 
 def _is_text(node: ast.expr | None) -> bool:
