@@ -105,25 +105,28 @@ def build_dags(project: Project, options: BuildOptions) -> Build:
         if workflows is None:
             workflows = _workflows_in_image(staged, reference, options)
         digest = _pushed_digest(project, reference)
-        dags = _dags(staged, workflows, reference, digest, options)
+        dags = _dags(staged, workflows, _pinned(reference, digest), options)
         return Build(made_in=staged.output, dags=dags)
 
 
 def build_project(project: Project, options: BuildOptions) -> Build:
     """Tests, package, image and DAGs; the first failure ends it, and nothing is changed then.
 
-    What takes no time to find out is asked first: the repository and the workflows.
+    What takes no time to find out is asked first: the repository, the workflows, and whether their
+    DAG files can be written. An image that is tagged or pushed is not taken back when they cannot.
     """
     check_build_system(project)
     with staged_outputs(project) as staged:
         repository, workflows = _repository_and_workflows(staged, options)
+        reference = f"{repository}:{staged.version.image_tag}"
+        dags = None if workflows is None else _dags(staged, workflows, reference, options)
         tests = _test(staged, options)
         wheel = _wheel(staged, options)
         image = _image(staged, wheel, repository, options)
         if workflows is None:
-            workflows = _workflows_in_image(staged, image.tag, options)
-        digest = image.digest if image.pushed else None
-        dags = _dags(staged, workflows, image.tag, digest, options)
+            workflows = _workflows_in_image(staged, reference, options)
+        if dags is None or image.pushed:
+            dags = _dags(staged, workflows, _pinned(reference, image.digest), options)
         return Build(made_in=staged.output, tests=tests, wheel=wheel, image=image, dags=dags)
 
 
@@ -278,8 +281,7 @@ def _check_requirements(project: Project) -> None:
 def _dags(
     project: Project,
     workflows: tuple[WorkflowDescription, ...],
-    reference: str,
-    digest: str | None,
+    image: str,
     options: BuildOptions,
 ) -> DagFiles:
     from bigflow_backend.dags import build_dags
@@ -289,11 +291,15 @@ def _dags(
     return build_dags(
         project,
         workflows,
-        # A tag can be moved; what is pushed can be named for good. The tag is for people then.
-        image=f"{reference}@{digest}" if digest else reference,
+        image=image,
         version=project.version,
         start_time=start_time,
     )
+
+
+def _pinned(reference: str, digest: str | None) -> str:
+    """A tag can be moved; what is pushed can be named for good. The tag is for people then."""
+    return f"{reference}@{digest}" if digest else reference
 
 
 def _start_time(options: BuildOptions) -> datetime:
