@@ -71,6 +71,14 @@ def test_auto_takes_the_embedded_one_for_the_standard_dockerfile(
 
 
 @pytest.mark.usefixtures("no_engine")
+def test_a_dockerfile_that_names_no_base(embedded_project: EmbeddedProject) -> None:
+    text = STANDARD.read_text().replace("=python:3.12-slim-bookworm", "")
+    embedded_project.write({"Dockerfile": text})
+    with pytest.raises(UserError, match="ARG BASE_IMAGE in the Dockerfile has no value"):
+        embedded_project.build(builder="auto", base_image=None)
+
+
+@pytest.mark.usefixtures("no_engine")
 def test_a_dockerfile_of_ones_own_without_an_engine(embedded_project: EmbeddedProject) -> None:
     embedded_project.write({"Dockerfile": "FROM scratch\n"})
     with pytest.raises(UserError) as caught:

@@ -106,7 +106,7 @@ def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> _M
     """Makes the layers that the store has not yet, and puts the image together."""
     dockerfile = standard_dockerfile(request.project)
     arguments = build_args(request.project, request.version, request.options, dockerfile)
-    base = _base(request, dockerfile.base_image(arguments) or "", store, registries)
+    base = _base(request, dockerfile.base_image(arguments), store, registries)
     system = base_system(
         store,
         base,
@@ -134,12 +134,17 @@ def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> _M
 
 
 def _base(
-    request: BuildRequest, name: str, store: BlobStore, registries: Registries
+    request: BuildRequest, name: str | None, store: BlobStore, registries: Registries
 ) -> oci.BaseImage:
     """
     :raises NoBaseError: when it cannot be had from its registry, so an engine may have it.
     :raises CannotServeError: when it cannot be built on.
     """
+    if not name:
+        raise UserError(
+            "there is no base image: ARG BASE_IMAGE in the Dockerfile has no value",
+            hint="write one there, or name one: --base-image python:3.12-slim-bookworm",
+        )
     try:
         base = read_base(
             name,
