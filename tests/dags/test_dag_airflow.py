@@ -66,12 +66,34 @@ EVERYTHING = workflow(
 
 OPERATOR_ARGUMENTS: dict[str, Any] = {
     "active_deadline_seconds": 3600,
-    "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+    "affinity": {
+        "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {
+                "nodeSelectorTerms": [
+                    {"matchExpressions": [{"key": "disk", "operator": "In", "values": ["ssd"]}]}
+                ]
+            }
+        },
+        "podAntiAffinity": {
+            "preferredDuringSchedulingIgnoredDuringExecution": [
+                {
+                    "weight": 1,
+                    "podAffinityTerm": {
+                        "topologyKey": "kubernetes.io/hostname",
+                        "labelSelector": {"matchLabels": {"app": "x"}},
+                    },
+                }
+            ]
+        },
+    },
     "base_container_name": "main",
-    "container_security_context": {"runAsNonRoot": True},
+    "container_security_context": {"runAsNonRoot": True, "capabilities": {"drop": ["ALL"]}},
     "deferrable": True,
+    "dns_config": {"nameservers": ["10.0.0.10"], "options": [{"name": "ndots", "value": "2"}]},
     "dnspolicy": "ClusterFirst",
+    "env_from": [{"configMapRef": {"name": "settings"}, "prefix": "S_"}],
     "get_logs": False,
+    "host_aliases": [{"ip": "10.0.0.1", "hostnames": ["db.example.com"]}],
     "hostname": "worker",
     "hostnetwork": False,
     "ignore_first_depends_on_past": True,
@@ -96,6 +118,18 @@ OPERATOR_ARGUMENTS: dict[str, Any] = {
     "termination_grace_period": 30,
     "termination_message_policy": "FallbackToLogsOnError",
     "trigger_rule": "all_done",
+    "volume_mounts": [
+        {"name": "data", "mountPath": "/data", "subPath": "rides", "readOnly": True},
+        {"name": "scratch", "mountPath": "/scratch"},
+        {"name": "table", "mountPath": "/table"},
+        {"name": "token", "mountPath": "/token"},
+    ],
+    "volumes": [
+        {"name": "data", "persistentVolumeClaim": {"claimName": "rides"}},
+        {"name": "scratch", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}},
+        {"name": "table", "configMap": {"name": "t", "items": [{"key": "a.csv", "path": "a"}]}},
+        {"name": "token", "secret": {"secretName": "token", "defaultMode": 0o400}},
+    ],
     "wait_for_downstream": True,
     "weight_rule": "absolute",
 }
@@ -193,6 +227,11 @@ def test_what_a_job_sets(dags: dict[str, Any]) -> None:
     assert task["on_finish_action"] == "delete_pod"
     assert task["environment"]["NOTE"] == HOSTILE.replace("$", "$$")
     assert task["environment"]["BIGFLOW_IMAGE"] == IMAGE
+
+
+def test_the_objects_of_a_pod(dags: dict[str, Any]) -> None:
+    found = dags["arguments"]["tasks"]["load"]["objects"]
+    assert found == {name: OPERATOR_ARGUMENTS[name] for name in found}
 
 
 def test_the_command_of_a_pod(dags: dict[str, Any]) -> None:

@@ -46,6 +46,7 @@ WRONG_WORKFLOWS: list[tuple[str, Any]] = [
     ("env_default", "dev\nprod"),
     ("timezone", "Mars/Olympus"),
     ("timezone", "../../etc/passwd"),
+    ("timezone", "localtime"),
     ("max_active_runs", 0),
     ("max_active_runs", 2**31),
     ("secrets", ("db-password",)),
@@ -143,6 +144,60 @@ WRONG_ITEMS: list[tuple[str, Any, str]] = [
     ("operator_arguments", {"deferrable": "yes"}, "operator_arguments['deferrable'] is 'yes'"),
     ("operator_arguments", {"on_finish_action": "delete_active_pod"}, "on_finish_action"),
     ("operator_arguments", {"affinity": {"a": "\0"}}, "operator_arguments['affinity']['a'] is"),
+    ("operator_arguments", {"affinity": []}, "operator_arguments['affinity'] is []"),
+    ("operator_arguments", {"affinity": {"node_affinity": {}}}, "['affinity'] has 'node_affinity'"),
+    (
+        "operator_arguments",
+        {"security_context": {"run_as_user": 1000}},
+        "operator_arguments['security_context'] has 'run_as_user', which Kubernetes does not know",
+    ),
+    ("operator_arguments", {"security_context": {"runAsUser": 2**63}}, "['runAsUser'] is"),
+    ("operator_arguments", {"security_context": {"privileged": True}}, "has 'privileged'"),
+    (
+        "operator_arguments",
+        {"container_security_context": {"capabilities": {"drop": "ALL"}}},
+        "['capabilities']['drop'] is 'ALL'",
+    ),
+    ("operator_arguments", {"volumes": {"name": "data"}}, "operator_arguments['volumes'] is"),
+    ("operator_arguments", {"volumes": [{"name": "data"}]}, "exactly one of configMap, csi"),
+    (
+        "operator_arguments",
+        {"volumes": [{"name": "data", "emptyDir": {}, "secret": {"secretName": "x"}}]},
+        "exactly one of configMap, csi",
+    ),
+    (
+        "operator_arguments",
+        {"volumes": [{"name": "data", "persistentVolumeClaim": {"claim_name": "x"}}]},
+        "['volumes'][0]['persistentVolumeClaim'] has 'claim_name'",
+    ),
+    (
+        "operator_arguments",
+        {"volumes": [{"name": "data", "persistentVolumeClaim": {}}]},
+        "['persistentVolumeClaim'] has no 'claimName'",
+    ),
+    (
+        "operator_arguments",
+        {"volumes": [{"name": "d", "configMap": {"name": "{{ x }}"}}]},
+        "['configMap']['name'] is '{{ x }}'",
+    ),
+    (
+        "operator_arguments",
+        {"volumes": [{"name": "d", "emptyDir": {}}, {"name": "d", "emptyDir": {}}]},
+        "operator_arguments['volumes'] has 'd' twice",
+    ),
+    (
+        "operator_arguments",
+        {"volume_mounts": [{"name": "data", "mountPath": "/data"}]},
+        "has 'data', which is none of its volumes",
+    ),
+    (
+        "operator_arguments",
+        {"volume_mounts": [{"name": "data", "mountPath": "/d", "subPath": "{{ ds }}"}]},
+        "['volume_mounts'][0]['subPath'] is '{{ ds }}'",
+    ),
+    ("operator_arguments", {"env_from": [{"prefix": "X_"}]}, "exactly one of configMapRef"),
+    ("operator_arguments", {"dns_config": {"searches": ["a b"]}}, "['searches'][0] is 'a b'"),
+    ("tolerations", ({"key": "a", "effect": "NoExecute", "tolerationSeconds": 2**63},), "64 bits"),
     ("operator_arguments", {"x) or (": 1}, "operator_arguments has 'x) or ('"),
     ("operator_arguments", {"startup_timeout_seconds": True}, "startup_timeout_seconds"),
 ]
@@ -255,7 +310,7 @@ def test_schedules(project: DagProject, value: str) -> None:
     assert error.message.startswith(f"workflow 'daily': schedule_interval is {value!r}, ")
 
 
-@pytest.mark.parametrize("value", [0, -5, 10**10])
+@pytest.mark.parametrize("value", [0, -5, 10**10, 0.5, 1.5])
 def test_intervals(project: DagProject, value: float) -> None:
     error = refusal(project, workflow("daily", schedule=schedule("timedelta", value)))
     assert error.message.startswith(f"workflow 'daily': schedule_interval is {value}, ")

@@ -228,7 +228,6 @@ def test_documentation_is_not_taken_for_a_file(project: DagProject) -> None:
             5400,
             "DeltaDataIntervalTimetable(datetime.timedelta(seconds=5400))",
         ),
-        ("timedelta", 0.5, "DeltaDataIntervalTimetable(datetime.timedelta(seconds=0.5))"),
         ("none", None, None),
         ("once", None, "@once"),
         ("continuous", None, "@continuous"),

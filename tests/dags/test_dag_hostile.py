@@ -39,11 +39,8 @@ REFUSED = TEXT | st.sampled_from(["a\0", "\ud800", "", "a\n", " a"])
 WORD = st.text("abcxyz_019", max_size=8).map("w{}w".format)
 IDS = st.lists(WORD, min_size=1, max_size=3, unique=True)
 
-PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | TEXT,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
-    max_leaves=4,
-)
+# What parts of a pod's objects take; the others are names and numbers.
+UNTEMPLATED = LINE.filter(lambda text: not any(mark in text for mark in ("{{", "{%", "{#")))
 
 
 def table(values: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
@@ -63,10 +60,17 @@ JOB = {
     "annotations": table(TEXT),
     "service_account": st.sampled_from([None, "runner"]),
     "node_selector": table(WORD),
-    "operator_arguments": st.just({})
-    | st.dictionaries(
-        st.sampled_from(["affinity", "security_context"]),
-        st.dictionaries(TEXT, PLAIN, max_size=2),
+    "operator_arguments": st.fixed_dictionaries(
+        {},
+        optional={
+            "queue": LINE,
+            "security_context": st.fixed_dictionaries(
+                {"seLinuxOptions": st.dictionaries(st.sampled_from(["level", "role"]), UNTEMPLATED)}
+            ),
+            "container_security_context": st.fixed_dictionaries(
+                {"capabilities": st.fixed_dictionaries({"add": st.lists(UNTEMPLATED, max_size=2)})}
+            ),
+        },
     ),
 }
 SCHEDULES = (

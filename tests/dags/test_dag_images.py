@@ -52,15 +52,14 @@ def image(flows: Flows) -> str:
         (flows.dags / "image_version.txt").read_text("utf-8").strip(),
     }
     (reference,) = said
-    return reference
+    return str(reference)
 
 
 def digest_in(registry: Registry, repository: str) -> str:
     url = f"http://{registry.address}/v2/{repository}/manifests/1.2.0"
     accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
     with urllib.request.urlopen(urllib.request.Request(url, headers=accept)) as answer:
-        digest: str = answer.headers["Docker-Content-Digest"]
-        return digest
+        return str(answer.headers["Docker-Content-Digest"])
 
 
 @pytest.mark.parametrize("commands", [("build",), ("build-image", "build-dags")])

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 MARK = "@@probe "
 """Begins the line with the answer; Airflow writes others."""
 
+OBJECTS = (
+    *("affinity", "container_security_context", "dns_config", "env_from", "host_aliases"),
+    *("security_context", "volume_mounts", "volumes"),
+)
 LOGICAL_DATE = datetime(2026, 1, 2, tzinfo=timezone.utc)
 RUN_AFTER = datetime(2026, 1, 3, 4, 5, 6, tzinfo=timezone.utc)
 
@@ -102,7 +106,17 @@ def describe_task(dag: Any, task: Any) -> dict[str, Any]:
         "secrets": [[s.deploy_target, s.secret, s.key] for s in task.secrets],
         "resources": resources and {"requests": resources.requests, "limits": resources.limits},
         "on_finish_action": task.on_finish_action.value,
+        "objects": {name: manifest(dag, task, name) for name in OBJECTS},
     }
+
+
+def manifest(dag: Any, task: Any, name: str) -> Any:
+    """An argument as it is sent to Kubernetes, after Airflow has rendered it."""
+    client = first_found("kubernetes.client:ApiClient")()
+    value = getattr(task, name)
+    if name in task.template_fields:
+        value = render(dag, task, value, LOGICAL_DATE)
+    return client.sanitize_for_serialization(value)
 
 
 def callback_name(callback: Any) -> Any:

@@ -101,8 +101,10 @@ def _check_schedule(workflow: WorkflowDescription, place: Place) -> None:
             raise place.fault(field, value, f"no schedule: {wrong}", hint)
     elif kind == "timedelta":
         _check_seconds(field, value, place)
-        if not value:
-            raise place.fault(field, value, "no time at all", "write a longer timedelta")
+        if isinstance(value, float) or not value:  # a pod's --runtime has no fractions
+            raise place.fault(
+                field, value, "no whole number of seconds", "write a timedelta of whole seconds"
+            )
     check_whole("max_active_runs", workflow.max_active_runs, place, least=1, most=_LARGEST)
     if kind == "continuous" and workflow.max_active_runs != 1:
         raise place.fault(

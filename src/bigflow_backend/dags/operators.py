@@ -6,20 +6,22 @@ warning, as plain data, and what no attribute of a job sets already.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.dags.kubernetes import is_dns_label, is_dns_subdomain
 from bigflow_backend.dags.literals import Call
+from bigflow_backend.dags.pod_objects import OBJECTS, check_mounts, object_argument
+from bigflow_backend.dags.shapes import Kind, check_shape
 from bigflow_backend.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from bigflow_backend.dags.literals import Value
     from bigflow_backend.dags.places import Place
+    from bigflow_backend.dags.shapes import Shape
 
-__all__ = ["KINDS", "Kind", "check_arguments", "operator_arguments"]
+__all__ = ["KINDS", "check_arguments", "operator_arguments"]
 
 _ON_FINISH_ACTIONS = ("delete_pod", "keep_pod", "delete_succeeded_pod")
 """Those of all providers; ``delete_active_pod`` came later."""
@@ -28,14 +30,6 @@ _IMAGE_PULL_POLICIES = ("IfNotPresent", "Always", "Never")
 
 _LONGEST = 10**9
 """Seconds: some thirty years, which fits into every column and integer on the way."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a value must be: in words, and as a test."""
-
-    words: str
-    holds: Callable[[Any], bool]
 
 
 def _is_number(value: object) -> bool:
@@ -67,13 +61,11 @@ _QUEUE = Kind(
     "text of at most 256 characters",
     lambda v: isinstance(v, str) and v.isprintable() and 0 < len(v) <= 256,  # noqa: PLR2004
 )
-_OBJECT = Kind("a dict of plain data", lambda value: isinstance(value, dict))
 
-KINDS: Mapping[str, Kind] = {
+KINDS: Mapping[str, Shape] = {
+    **OBJECTS,
     "active_deadline_seconds": _SECONDS,
-    "affinity": _OBJECT,
     "base_container_name": _DNS_LABEL,
-    "container_security_context": _OBJECT,
     "deferrable": _BOOLEAN,
     "dnspolicy": _choice("Default", "ClusterFirst", "ClusterFirstWithHostNet", "None"),
     "get_logs": _BOOLEAN,
@@ -93,7 +85,6 @@ KINDS: Mapping[str, Kind] = {
     "queue": _QUEUE,
     "retry_exponential_backoff": _BOOLEAN,
     "schedulername": _DNS_SUBDOMAIN,
-    "security_context": _OBJECT,
     "skip_on_exit_code": _EXIT_CODE,
     "startup_check_interval_seconds": _SECONDS,
     "startup_timeout_seconds": _SECONDS,
@@ -109,11 +100,15 @@ KINDS: Mapping[str, Kind] = {
 }  # fmt: skip
 
 _NOT_EVERYWHERE = "not every Airflow from 2.7 to 3.3 takes it"
+_CONNECTION = "the Airflow connection decides; see `target` in [tool.bigflow.dags]"
+_TEMPLATE = "a template of your own can state it; see `template` in [tool.bigflow.dags]"
 _ELSEWHERE: Mapping[str, str] = {
     "annotations": "set the job's `annotations`",
     "arguments": "the pod's command is made from the job's id",
     "automount_service_account_token": _NOT_EVERYWHERE,
+    "cluster_context": _CONNECTION,
     "cmds": "the pod's command is made from the job's id",
+    "configmaps": "set `env_from`: [{'configMapRef': {'name': ...}}]",
     "config_file": "see `target` in [tool.bigflow.dags]",
     "container_resources": "set the job's `cpu_request`, `memory_limit`, ...",
     "depends_on_past": "set the workflow's `depends_on_past`",
@@ -122,8 +117,11 @@ _ELSEWHERE: Mapping[str, str] = {
     "email": "Airflow 3 warns of it; set the workflow's `on_failure_callback`",
     "env_vars": "set the job's `environment`",
     "execution_timeout": "set the job's `execution_timeout_sec`",
+    "full_pod_spec": _TEMPLATE,
     "image": "the image is the one that this build made",
     "image_pull_secrets": "set `image-pull-secrets` in [tool.bigflow.dags]",
+    "in_cluster": _CONNECTION,
+    "init_containers": _TEMPLATE,
     "is_delete_operator_pod": "newer providers ignore it; set `on_finish_action`",
     "kubernetes_conn_id": "set `kubernetes-conn-id` in [tool.bigflow.dags]",
     "labels": "set the job's `labels`",
@@ -136,8 +134,12 @@ _ELSEWHERE: Mapping[str, str] = {
     "on_failure_callback": "set the workflow's `on_failure_callback`",
     "on_kill_action": _NOT_EVERYWHERE,
     "owner": "set the workflow's `owner`",
+    "pod_template_dict": _TEMPLATE,
+    "pod_template_file": _TEMPLATE,
     "pool": "set the job's `pool`",
+    "ports": _TEMPLATE,
     "priority_weight": "set the job's `priority_weight`",
+    "random_name_suffix": "each try of a task needs a pod of its own name",
     "reattach_on_restart": "newer providers warn of it",
     "resources": "set the job's `cpu_request`, `memory_limit`, ...",
     "retries": "set the job's `retry_count`",
@@ -163,20 +165,18 @@ def check_arguments(arguments: Mapping[str, Any], place: Place) -> None:
                 f"{place.text}: operator_arguments has {name!r}, which cannot be set there",
                 hint=_ELSEWHERE.get(name) or did_you_mean(str(name), KINDS),
             )
-        if not KINDS[name].holds(value):
-            raise place.fault(
-                f"operator_arguments[{name!r}]",
-                value,
-                "which the operator does not take",
-                f"it must be {KINDS[name].words}",
-            )
+        check_shape(KINDS[name], value, f"operator_arguments[{name!r}]", place)
+    check_mounts(arguments, place)
 
 
 def operator_arguments(arguments: Mapping[str, Any]) -> dict[str, Value]:
     """Checked arguments as they stand in the call of the operator."""
-    return {
-        name: Call("datetime.timedelta", named={"seconds": value})
-        if name == "max_retry_delay"
-        else value
-        for name, value in arguments.items()
-    }
+    return {name: _argument(name, value) for name, value in arguments.items()}
+
+
+def _argument(name: str, value: Any) -> Value:
+    if name == "max_retry_delay":
+        return Call("datetime.timedelta", named={"seconds": value})
+    if name in OBJECTS:
+        return object_argument(name, value)
+    return value  # type: ignore[no-any-return]

@@ -273,7 +273,9 @@ def _toleration_fault(toleration: Mapping[str, Any]) -> str | None:
         "which has no key, and its operator is not Exists": not key and operator != "Exists",
         "whose value is no value of a taint": not is_label_value(str(value)),
         "which has a value, and its operator is Exists": bool(value) and operator == "Exists",
-        "whose tolerationSeconds is no whole number": type(seconds) not in {int, type(None)},
+        "whose tolerationSeconds is no whole number of 64 bits": (
+            seconds is not None and not (type(seconds) is int and abs(seconds) < 2**63)
+        ),
         "which has tolerationSeconds, and its effect is not NoExecute": (
             seconds is not None and effect != "NoExecute"
         ),
