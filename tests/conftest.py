@@ -13,4 +13,5 @@ pytest_plugins = [
     "support.package_index",
     "support.registry",
     "support.skips",
+    "support.stalling_engine",
 ]

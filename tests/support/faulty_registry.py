@@ -129,7 +129,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             raise ConnectionResetError
         if fault.is_silent:
             self.proxy.fell_silent.set()
-            self.connection.recv(1)  # until the client loses its patience
+            while self.connection.recv(1 << 16):
+                """What it sends; until it loses its patience."""
             raise ConnectionResetError
         length = int(self.headers.get("Content-Length") or 0)
         if fault.status is not None:

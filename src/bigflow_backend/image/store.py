@@ -140,11 +140,14 @@ class BlobStore:
             fetches it anew. What went wrong in the block for that reason is told so, too.
         """
         path = self.path(descriptor.digest)
-        if not self.has(descriptor.digest, descriptor.size):
-            raise UserError(
-                f"the cache {self.root} has lost {descriptor.digest}", hint="build the image again"
-            )
-        with path.open("rb") as file:
+        with contextlib.ExitStack() as stack:
+            try:
+                file = stack.enter_context(path.open("rb"))
+            except FileNotFoundError as error:
+                raise UserError(
+                    f"the cache {self.root} has lost {descriptor.digest}",
+                    hint="build the image again",
+                ) from error
             blob = BlobReader(file)
             try:
                 yield blob
@@ -383,6 +386,11 @@ def _faults(root: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             hint = "make room there, or set BIGFLOW_CACHE to a directory on a larger disk"
+        elif error.errno == errno.ENOENT:
+            raise UserError(
+                f"the cache {root} was removed while it was in use",
+                hint="build again; `bigflow cache --clear` empties it and harms no build",
+            ) from error
         elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}:
             hint = "set BIGFLOW_CACHE to a directory that you may write"
         else:

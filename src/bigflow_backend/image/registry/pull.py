@@ -47,7 +47,7 @@ def fetch_manifest(name: RemoteName, *, store: BlobStore, registries: Registries
         if descriptor is not None:
             return descriptor
     connection = registries.connection(name.registry)
-    doing = f"asked for the manifest of {name}"
+    doing = f"asking for the manifest of {name}"
     answer = connection.patiently(
         lambda: connection.ask(
             "GET", _place(name), scopes=_scopes(name.path), headers=MANIFEST_TYPES
@@ -84,7 +84,7 @@ def fetch_blob(
         return
     registry, _, path = repository.partition("/")
     connection = registries.connection(registry)
-    doing = f"asked for the blob {descriptor.digest}"
+    doing = f"asking for the blob {descriptor.digest}"
     patience = connection.patience(doing)
     with store.writer(
         descriptor.media_type, digest=descriptor.digest, size=descriptor.size
@@ -116,7 +116,7 @@ def _stored_manifest(
             lambda: connection.ask(
                 "HEAD", _place(name), scopes=_scopes(name.path), headers=MANIFEST_TYPES
             ),
-            doing=f"asked for the manifest of {name}",
+            doing=f"asking for the manifest of {name}",
         )
         if answer.status != OK or answer.headers.get("Docker-Content-Digest") != known:
             return None

@@ -94,7 +94,7 @@ class _Push:
     def found_manifest(self, reference: str) -> str | None:
         """The digest of the manifest that the repository has under a tag or digest."""
         place = f"/v2/{self._name.path}/manifests/{reference}"
-        doing = f"asked for {self._name}"
+        doing = f"asking for {self._name}"
         answer = self._connection.patiently(
             lambda: self._connection.ask(
                 "HEAD", place, scopes=self._scopes, headers=MANIFEST_TYPES
@@ -126,14 +126,14 @@ class _Push:
         self._say(f"pushing {blob.digest}, {blob.size} bytes")
         try:
             self.sent += upload.send(self._store.path(blob.digest))
-        except UserError:
-            # It may have been refused because it is no longer what its digest says.
+        except (UserError, FileNotFoundError):
+            # It may have been refused because it is no longer what its digest says, or is gone.
             self._store.verify(blob)
             raise
 
     def manifest(self, manifest: Descriptor, content: bytes) -> None:
         """Puts the manifest under the tag: from then on the image is there."""
-        doing = f"pushed the manifest of {self._name}"
+        doing = f"pushing the manifest of {self._name}"
         answer = self._connection.patiently(
             lambda: self._connection.ask(
                 "PUT",
@@ -152,7 +152,7 @@ class _Push:
         self.sent += len(content)
 
     def _has(self, blob: Descriptor) -> bool:
-        doing = f"asked for the blob {blob.digest}"
+        doing = f"asking for the blob {blob.digest}"
         answer = self._connection.patiently(
             lambda: self._connection.ask(
                 "HEAD", f"/v2/{self._name.path}/blobs/{blob.digest}", scopes=self._scopes

@@ -43,7 +43,7 @@ class Upload:
         self._path = path
         self._connection = connection
         self._scopes = scopes
-        self._doing = f"pushed the blob {blob.digest}"
+        self._doing = f"pushing the blob {blob.digest}"
         self._sent = 0
         # The upload that the registry has begun, and how much of the blob it has.
         self._location: str | None = None
