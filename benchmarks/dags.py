@@ -8,9 +8,11 @@ CPU seconds of the whole command. BigFlow is measured with two releases of setup
 pkg_resources it imports: 65.5.0, which the `venv` of Python 3.11 brings, and the newest it runs
 with.
 
-Parsing: 16 of the files in a real Airflow 3.3.2, by `airflow dag-processor`, as they are and with
-the imports of BigFlow's DAGs, which stand in `try`. The figures are the seconds that Airflow itself
-records for each file.
+Parsing: 8 of the files in a real Airflow 3.3.2, by `airflow dag-processor` with one process, as
+they are and with the imports of BigFlow's DAGs, which stand in `try` (without the fallback to
+Airflow 1, which fails in each later one). The figures are the seconds that Airflow itself records
+for each file, once with Airflow's own bytecode in place, and once without, as where its site
+directory cannot be written. An empty DAG tells what Airflow takes for any file.
 """
 
 from __future__ import annotations
@@ -21,24 +23,21 @@ import os
 import shutil
 import sqlite3
 import statistics
-import subprocess
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from environments import environment, own_wheel
 from processes import cpu_seconds, in_turn
-from uv import find_uv_bin
 
 from bigflow_backend.dags.airflow_environment import airflow_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_REPOSITORY = Path(__file__).parents[1]
 _AIRFLOW = "3.3.2"
-_FILES = 16
+_FILES = 8
 _WORKFLOW = """
 extract_{0}, clean_{0} = Step("extract"), Step("clean")
 load_{0}, report_{0} = Step("load"), Step("report")
@@ -80,11 +79,27 @@ _BOTH = {
 _PLAIN_IMPORT = (
     "from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator\n"
 )
-_TRIED_IMPORT = f"""\
+_TRIED_IMPORTS = f"""\
+from airflow import version
+try:
+    from airflow.kubernetes.secret import Secret
+except ImportError:
+    from airflow.providers.cncf.kubernetes.secret import Secret
 try:
     {_PLAIN_IMPORT}
 except ImportError:
-    from airflow.contrib.operators.kubernetes_pod_operator import KubernetesPodOperator
+    from airflow.providers.cncf.kubernetes.operators.kubernetes_pod import KubernetesPodOperator
+"""
+_BYTECODE = {
+    "with bytecode": {},
+    # It is looked for where there is none.
+    "without bytecode": {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": os.devnull},
+}
+_EMPTY = """\
+from airflow.sdk import DAG
+
+with DAG({0!r}):
+    pass
 """
 
 
@@ -99,7 +114,7 @@ def main() -> None:
 
 
 def building(work: Path, rounds: int) -> None:
-    ours = environment(work / "ours", f"{_REPOSITORY}[build]")
+    ours = environment(work / "ours", f"{own_wheel(work / 'wheels')}[build]")
     theirs = {
         release: environment(work / f"setuptools-{release}", "bigflow==1.11.3", wanted)
         for release, wanted in (("65.5.0", "setuptools==65.5.0"), ("81", "setuptools<82"))
@@ -127,15 +142,6 @@ def building(work: Path, rounds: int) -> None:
     print(f"\n{each[0]:.2f} ms for each further workflow of 200, {each[1]:.2f} of 1,000")
 
 
-def environment(place: Path, *requirements: str) -> Path:
-    """The interpreter of a new virtual environment."""
-    uv, python = find_uv_bin(), place / "bin" / "python"
-    subprocess.run([uv, "venv", "-q", "-p", sys.executable, place], check=True)
-    install = [uv, "pip", "install", "-q", "-p", python, "--compile-bytecode"]
-    subprocess.run([*install, *requirements], check=True)
-    return python
-
-
 def build_measure(python: Path, project: Path) -> Callable[[], float]:
     # BigFlow runs `python` by its name. Its bytecode and that of the project may be kept.
     path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
@@ -155,39 +161,51 @@ def write_project(root: Path, workflows: int, files: dict[str, str]) -> Path:
 def parsing(work: Path, rounds: int) -> None:
     airflow = airflow_environment(_AIRFLOW, say=print)
     files = sorted((work / "ours-200" / ".dags").glob("*.py"))[:_FILES]
-    migrated = work / "airflow.db"
-    run_airflow(airflow.interpreter, migrated.parent / "home", migrated, work, "db", "migrate")
-    found: dict[str, list[float]] = {"plain": [], "tried": []}
-    for number in range(rounds):
-        for name in found:
-            home = work / f"{name}-{number}"
-            (home / "dags").mkdir(parents=True)
-            shutil.copy(migrated, home / "airflow.db")
-            for file in files:
-                text = file.read_text()
-                tried = text.replace(_PLAIN_IMPORT, _TRIED_IMPORT)
-                (home / "dags" / file.name).write_text(text if name == "plain" else tried)
-            run_airflow(
-                *(airflow.interpreter, home, home / "airflow.db", home / "dags"),
-                *("dag-processor", "--num-runs", "1"),
-            )
-            found[name] += parse_seconds(home / "airflow.db")
-    plain, tried = (statistics.median(seconds) for seconds in found.values())
-    print(f"\nParsing by the dag-processor of Airflow {airflow.airflow}: seconds for a file\n")
-    print("| imports | median | slowest |\n|---|---|---|")
-    print(f"| in plain lines, as generated | {plain:.3f} | {max(found['plain']):.3f} |")
-    print(f"| in `try`, as BigFlow's | {tried:.3f} | {max(found['tried']):.3f} |")
-    print(f"\nratio {plain / tried:.3f}")
-
-
-def run_airflow(python: Path, home: Path, database: Path, dags: Path, *command: str) -> None:
-    variables = {
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}",
+    texts = {file.name: file.read_text() for file in files}
+    folders = {
+        "in plain lines, as generated": texts,
+        "in `try`, as BigFlow's": {
+            name: text.replace(_PLAIN_IMPORT, _TRIED_IMPORTS) for name, text in texts.items()
+        },
+        "an empty DAG": {name: _EMPTY.format(name) for name in texts},
     }
-    cpu_seconds([python, "-m", "airflow", *command], database.parent, variables)
+    (work / "airflow").mkdir()
+    migrated = work / "airflow" / "airflow.db"
+    run_airflow(airflow.interpreter, migrated.parent, {}, "db", "migrate")
+    print(f"\nParsing by the dag-processor of Airflow {airflow.airflow}: seconds for a file\n")
+    for what, variables in _BYTECODE.items():
+        found: dict[str, list[float]] = {name: [] for name in folders}
+        for number in range(rounds):
+            for i, (name, content) in enumerate(folders.items()):
+                home = work / f"airflow-{len(variables)}-{number}-{i}"
+                (home / "dags").mkdir(parents=True)
+                shutil.copy(migrated, home)
+                for file, text in content.items():
+                    (home / "dags" / file).write_text(text)
+                command = ("dag-processor", "--num-runs", "1")
+                run_airflow(airflow.interpreter, home, variables, *command)
+                found[name] += parse_seconds(home / "airflow.db")
+        print_parsing(what, found)
+
+
+def print_parsing(what: str, found: dict[str, list[float]]) -> None:
+    print(f"| imports; {what} | median | slowest |\n|---|---|---|")
+    for name, seconds in found.items():
+        print(f"| {name} | {statistics.median(seconds):.3f} | {max(seconds):.3f} |")
+    plain, tried, empty = (statistics.median(seconds) for seconds in found.values())
+    print(f"\nratio {plain / tried:.3f}; of an empty DAG {empty / tried:.3f}\n")
+
+
+def run_airflow(python: Path, home: Path, variables: dict[str, str], *command: str) -> None:
+    own = {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "PYTHONDONTWRITEBYTECODE": "",
+    }
+    cpu_seconds([python, "-m", "airflow", *command], home, own | variables)
 
 
 def parse_seconds(database: Path) -> list[float]:

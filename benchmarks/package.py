@@ -15,19 +15,17 @@ from __future__ import annotations
 
 import argparse
 import subprocess
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from environments import environment, own_wheel
 from processes import cpu_seconds, in_turn
-from uv import find_uv_bin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_REPOSITORY = Path(__file__).parents[1]
 _MODULE = '''\
 """Module {0}."""
 
@@ -83,17 +81,10 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        python = make_environment(work)
+        wheel = own_wheel(work / "wheels")
+        python = environment(work / "venv", "setuptools", "packaging", "hatchling", wheel)
         for modules in (30, 2000):
             print_table(modules, measure(python, work, modules, rounds))
-
-
-def make_environment(work: Path) -> Path:
-    python = work / "venv" / "bin" / "python"
-    subprocess.run([find_uv_bin(), "venv", "-q", "-p", sys.executable, work / "venv"], check=True)
-    install = [find_uv_bin(), "pip", "install", "-q", "-p", python, "--compile-bytecode"]
-    subprocess.run([*install, "setuptools", "packaging", "hatchling", _REPOSITORY], check=True)
-    return python
 
 
 def measure(python: Path, work: Path, modules: int, rounds: int) -> dict[str, float]:
