@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SCHEMA", "describe_workflows"]
 
+_INTEGERS = 2**63
+"""What JSON's readers, Kubernetes and databases have in common."""
+
 SCHEMA = 1
 """The version of the form; it changes when a reader of the old form would misread the new one."""
 
@@ -40,7 +43,17 @@ def describe_workflows(package: str, start_time: datetime | None = None) -> list
     :raises BigflowError: for a module that cannot be imported, and for a value that no DAG can
         have; it names the workflow and the job.
     """
-    return [_describe_workflow(found, start_time) for found in find_workflows(package)]
+    return [_describe(found, start_time) for found in find_workflows(package)]
+
+
+def _describe(found: FoundWorkflow, start_time: datetime | None) -> dict[str, Any]:
+    try:
+        return _describe_workflow(found, start_time)
+    except (BigflowError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # what a property raises, or an attribute that is not there
+        doing = f"reading workflow {found.workflow.workflow_id!r}"
+        raise fault_of_user_code(error, found.module, doing) from error
 
 
 def _describe_workflow(found: FoundWorkflow, start_time: datetime | None) -> dict[str, Any]:
@@ -54,8 +67,16 @@ def _describe_workflow(found: FoundWorkflow, start_time: datetime | None) -> dic
     }
     for name, check in _WORKFLOW_ATTRIBUTES.items():
         described[name] = check(f"{of}: {name}", getattr(workflow, name))
+    dependencies = workflow.definition.dependencies
+    for job in workflow.definition.jobs:
+        if job.id not in dependencies:
+            raise BigflowError(
+                f"{of}: a job has the id {shown(job.id)}, and had another when the workflow was"
+                " made",
+                hint="set it before",
+            )
     described["jobs"] = [
-        _describe_job(job, workflow.definition.dependencies[job.id], f"job {job.id!r} of {of}")
+        _describe_job(job, dependencies[job.id], f"job {job.id!r} of {of}")
         for job in workflow.definition.jobs
     ]
     zone = _zone(of, workflow.timezone)
@@ -153,7 +174,7 @@ def _flag(what: str, value: object) -> bool:
 
 def _integer(what: str, value: object, *, least: int | None = None) -> int:
     wanted = "a whole number" if least is None else f"a whole number from {least} on"
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= _INTEGERS:
         raise _refuse(what, value, wanted)
     if least is not None and value < least:
         raise _refuse(what, value, wanted)
@@ -210,7 +231,9 @@ def _plain_map(what: str, value: object) -> dict[str, Any]:
 
 def _plain(what: str, value: object) -> Any:
     """Data that JSON can carry and that means the same as a Python literal."""
-    if value is None or type(value) in {str, int, bool}:
+    if value is None or type(value) in {str, bool}:
+        return value
+    if type(value) is int and abs(value) < _INTEGERS:
         return value
     if type(value) is float and abs(value) < float("inf"):
         return value

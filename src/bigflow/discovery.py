@@ -8,7 +8,7 @@ from collections import namedtuple
 from importlib import import_module
 from importlib.util import find_spec
 
-from bigflow.errors import BigflowError
+from bigflow.errors import BigflowError, shown
 from bigflow.workflow import Workflow
 
 TYPE_CHECKING = False
@@ -73,6 +73,12 @@ def find_workflows(package: str) -> list[FoundWorkflow]:
     by_id: dict[str, FoundWorkflow] = {}
     found = {**elsewhere, **own}.values()
     for one in sorted(found, key=lambda one: (one.module, one.variable)):
+        if not isinstance(one.workflow.workflow_id, str):
+            raise BigflowError(
+                f"{one.module}.{one.variable}: the id of a workflow cannot be "
+                f"{shown(one.workflow.workflow_id)}",
+                hint="give it a string of letters, digits and _",
+            )
         other = by_id.setdefault(one.workflow.workflow_id, one)
         if other is not one:
             raise BigflowError(
@@ -80,7 +86,7 @@ def find_workflows(package: str) -> list[FoundWorkflow]:
                 f"{other.module}.{other.variable} and {one.module}.{one.variable}",
                 hint="give each an id of its own",
             )
-    return sorted(by_id.values(), key=lambda one: str(one.workflow.workflow_id))
+    return sorted(by_id.values(), key=lambda one: one.workflow.workflow_id)
 
 
 def load_workflow(package: str, workflow_id: str, module: str | None = None) -> Workflow:
@@ -196,7 +202,7 @@ _CONTAINERS = (list, tuple, dict, set, frozenset)
 
 def _workflows_in(module: ModuleType) -> Iterator[tuple[str, Workflow]]:
     for variable, value in list(vars(module).items()):
-        for workflow in _workflows_of(value, set()):
+        for workflow in _workflows_of(value):
             yield variable, workflow
 
 
@@ -206,14 +212,17 @@ def _workflows_of_loaded(package: str) -> Iterator[tuple[str, Workflow]]:
             yield from _workflows_in(module)
 
 
-def _workflows_of(value: Any, seen: set[int]) -> Iterator[Workflow]:
-    # By type(): isinstance() would ask a lazy proxy for its __class__, which may run anything.
-    if issubclass(type(value), Workflow):
-        yield value
-    elif issubclass(type(value), _CONTAINERS) and id(value) not in seen:
-        seen.add(id(value))
-        for item in list(value.values() if isinstance(value, dict) else value):
-            yield from _workflows_of(item, seen)
+def _workflows_of(value: Any) -> Iterator[Workflow]:
+    seen: set[int] = set()
+    ahead = [value]
+    while ahead:
+        value = ahead.pop()
+        # By type(): isinstance() would ask a lazy proxy for its __class__, which may run anything.
+        if issubclass(type(value), Workflow):
+            yield value
+        elif issubclass(type(value), _CONTAINERS) and id(value) not in seen:
+            seen.add(id(value))
+            ahead += reversed(list(value.values() if isinstance(value, dict) else value))
 
 
 def _place_of(error: BaseException, root: str) -> str:

@@ -182,6 +182,46 @@ def test_a_module_that_cannot_be_imported_is_named_with_its_line(
     assert "\n" not in message + hint
 
 
+JOB = """
+import bigflow
+class Step(bigflow.Job):
+    pool = None
+    def execute(self, context): pass
+class Raising(Step):
+    pool = property(lambda self: {}["no pool"])
+step = Step("step")
+w = bigflow.Workflow("w", [step])
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("w = bigflow.Workflow('w', [Raising('r')])", "p/__init__.py, line 7: KeyError: 'no pool'"),
+        ("w.definition = [step]", "p/__init__.py: AttributeError: 'list' object has no attribute"),
+        ("w.workflow_id = ['w']", "p.w: the id of a workflow cannot be ['w']"),
+        ("step.id = 'other'", "workflow 'w' (p): a job has the id 'other', and had another when"),
+        (
+            "step.operator_arguments = {}\nstep.operator_arguments['x'] = step.operator_arguments",
+            "p",
+        ),
+        ("step.priority_weight = 2**63", "job 'step' of workflow 'w' (p): priority_weight cannot"),
+        ("step.operator_arguments = {'x': -2**63}", "job 'step' of workflow 'w' (p): operator_arg"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path: Path, text: str, told: str) -> None:
+    write_files(tmp_path, {"p/__init__.py": JOB + text})
+    message, hint = fault("p", tmp_path)
+    assert message.startswith(told)
+    assert hint
+
+
+def test_data_that_is_nested_deeply(tmp_path: Path) -> None:
+    text = "data = deepest = []\nfor _ in range(10000): deepest.append([]); deepest = deepest[0]\n"
+    write_files(tmp_path, {"p/__init__.py": workflow("w") + text})
+    assert found("p", tmp_path) == [("w", "p", "w")]
+
+
 def test_what_this_package_refuses_is_named_with_its_line(tmp_path: Path) -> None:
     write_files(tmp_path, {"p/__init__.py": "import bigflow\n\nw = bigflow.Workflow('', [])\n"})
     message, hint = fault("p", tmp_path)
