@@ -60,7 +60,8 @@ def _lines(found: Check) -> Iterator[str]:
             # Airflow's message is a traceback: its last line says what it is.
             yield f"fails  {file.name}: {error.strip().splitlines()[-1]}"
     failed = sum(bool(file.errors) for file in found.files)
-    yield f"{len(found.files)} files, {failed} with errors"
+    files = f"{len(found.files)} files" if len(found.files) > 1 else "1 file"
+    yield f"{files}, {failed} with errors"
 
 
 def _say(line: str) -> None:
