@@ -122,7 +122,7 @@ def _wheel_file(path: Path, version: ProjectVersion) -> WheelFile:
     rebuild = "build the package again: bigflow build-package"
     try:
         name, found, _build, _tags = parse_wheel_filename(path.name)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = _sha256(path)
     except InvalidWheelFilename as error:
         raise UserError(f"{path.name} is not the name of a wheel", hint=rebuild) from error
     except OSError as error:
@@ -133,3 +133,12 @@ def _wheel_file(path: Path, version: ProjectVersion) -> WheelFile:
             hint=rebuild,
         )
     return WheelFile(path=path, name=name, version=str(found), sha256=digest)
+
+
+def _sha256(path: Path) -> str:
+    """Of a file that may be large, with all the resources in it."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -20,7 +20,7 @@ import shutil
 import stat
 import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from bigflow_backend.errors import UserError
 from bigflow_backend.image.embedded.environment import APP
@@ -43,6 +43,8 @@ _OBJECT = re.compile(r"(?P<module>[\w.]+)\s*:\s*(?P<function>[\w.]+)\s*(?:\[.*\]
 _SCRIPT_GROUPS = ("console_scripts", "gui_scripts")
 # What an installer writes, whatever it found.
 _OURS = ("INSTALLER", "RECORD", "REQUESTED", "uv_cache.json")
+# How much of a script is looked at: more than the longest path with a line around it.
+_SHEBANG_AT_MOST = 1 << 16
 # uv writes the interpreter that it knows; where its path is too long for the kernel, in this way:
 _LONG_SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*\n' '''\n")
 
@@ -198,20 +200,29 @@ def _mend_shebang(path: Path) -> None:
 
     A wheel says ``#!python``; what uv has made of that is the path of this machine's.
     """
-    content = path.read_bytes()
-    first, newline, rest = content.partition(b"\n")
-    if long := _LONG_SHEBANG.match(content):
-        rest = content[long.end() :]
-    elif not (newline and re.match(rb"#!(?:python|/\S*/python)", first)):
-        return
-    _write(path, _PYTHON + rest, executable=bool(path.stat().st_mode & stat.S_IXUSR))
+    with path.open("rb") as script:  # it may be a program of hundreds of megabytes
+        start = script.read(_SHEBANG_AT_MOST)
+        first, newline, _ = start.partition(b"\n")
+        if long := _LONG_SHEBANG.match(start):
+            script.seek(long.end())
+        elif newline and re.match(rb"#!(?:python|/\S*/python)", first):
+            script.seek(len(first) + 1)
+        else:
+            return
+        executable = bool(path.stat().st_mode & stat.S_IXUSR)
+        _write(path, _PYTHON, executable=executable, rest=script)
 
 
-def _write(path: Path, content: bytes, *, executable: bool = False) -> None:
-    # A new file: the one that is there may be a hard link into uv's cache.
+def _write(
+    path: Path, content: bytes, *, executable: bool = False, rest: IO[bytes] | None = None
+) -> None:
+    # A new file: the one that is there may be a hard link into uv's cache, and open as `rest`.
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    path.write_bytes(content)
+    with path.open("wb") as file:
+        file.write(content)
+        if rest is not None:
+            shutil.copyfileobj(rest, file)
     path.chmod(0o755 if executable else 0o644)
 
 
