@@ -22,7 +22,8 @@ _PLACE = Place("pyproject.toml, [tool.bigflow.dags]", key_separator="-")
 _CONNECTION = re.compile(r"[A-Za-z0-9_.-]{1,250}", re.ASCII)
 _A_DAY = 24 * 60 * 60
 
-_VALUES = ("cpu_request", "cpu_limit", "memory_request", "memory_limit", "pool", "service_account")
+_SIZES = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
+_VALUES = (*_SIZES, "pool", "service_account")
 _TABLES = ("environment", "labels", "annotations", "node_selector")
 
 
@@ -61,10 +62,11 @@ def with_defaults(workflow: WorkflowDescription, settings: DagSettings) -> Workf
 
     :raises UserError: where the project's values do not go with those of a job.
     """
-    place = Place.workflow(workflow.id)
-    for job in workflow.jobs:
-        _check_sizes(job, settings, place.job(job.id))
-        _check_variables(job, workflow, settings, place.job(job.id))
+    if settings.environment or any(getattr(settings, name) is not None for name in _SIZES):
+        place = Place.workflow(workflow.id)
+        for job in workflow.jobs:
+            _check_sizes(job, settings, place.job(job.id))
+            _check_variables(job, workflow, settings, place.job(job.id))
     return replace(
         workflow,
         tags=tuple(dict.fromkeys([*settings.tags, *workflow.tags])),
@@ -95,8 +97,6 @@ def _check_sizes(job: JobDescription, settings: DagSettings, place: Place) -> No
 def _check_variables(
     job: JobDescription, workflow: WorkflowDescription, settings: DagSettings, place: Place
 ) -> None:
-    if not settings.environment:
-        return
     secrets = {name.upper() for name in (*workflow.secrets, *job.secrets)}
     both = secrets & (settings.environment.keys() - job.environment.keys())
     if both:
