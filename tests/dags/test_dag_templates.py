@@ -117,6 +117,31 @@ def test_a_template_knows_the_build(project: DagProject) -> None:
     ]
 
 
+def test_names_of_a_template(project: DagProject) -> None:
+    body = """
+{% block end %}
+import functools
+
+def page(context, *, to: str = "team"):
+    global last
+    last = [c for c in context if c != to]
+    return len(last)
+
+class Pager:
+    times = 1
+    page = functools.partial(page, to=str(times))
+
+print(Pager, __name__, (n := 1), n, last)
+{% endblock %}
+"""
+    assert render(project, body).text.endswith("n, last)\n")
+
+
+def test_names_that_come_from_elsewhere_are_not_known(project: DagProject) -> None:
+    body = "{% block end %}\nfrom os import *\nprint(getcwd())\n{% endblock %}"
+    assert render(project, body).text.endswith("print(getcwd())\n")
+
+
 def test_text_of_a_template_need_not_be_ascii(project: DagProject) -> None:
     body = "{% block end %}\nA = 'łąka'; B = [{{ 'żółw' }}, {{ -1.5 }}]  # ż\n{% endblock %}"
     assert render(project, body).assigned("B") == ["żółw", -1.5]
@@ -186,6 +211,12 @@ def test_where_a_value_may_stand(project: DagProject, expression: str, reason: s
             "CONFIG is not what the workflow says",
         ),
         ("{% block dependencies %}{% endblock %}", "the file lacks the order 'a' >> 'b'"),
+        (
+            '{% block dependencies %}{{ super() }}    tasks["b"] >> tasks["a"]\n{% endblock %}',
+            "its tasks wait for each other: ",
+        ),
+        ("{% block imports %}{% endblock %}", "the name 'CronDataIntervalTimetable' is bound now"),
+        ("{% block end %}\ndef f(a):\n    return a + team\n{% endblock %}", "the name 'team' is"),
         ("{% block dag %}{% endblock %}", "the file has 0 DAGs, not one"),
         ("{% block end %}\nDAG('other')\n{% endblock %}", "the file has 2 DAGs"),
         ("{% block end %}\nx = (\n{% endblock %}", "is not Python"),

@@ -8,8 +8,11 @@ operators and their order must be those of the model.
 from __future__ import annotations
 
 import ast
+import builtins
+import symtable
 import warnings
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bigflow_backend.dags.literals import Call, Name, Value, same
@@ -39,16 +42,20 @@ class Placed(NamedTuple):
 def verify(text: str, placed: Sequence[Placed], dag: Dag, *, compiled: bool) -> None:
     """Checks a rendered file.
 
-    With ``compiled`` it is compiled as well. Some errors come only then, such as a keyword given
-    twice or a ``return`` outside of a function; our own template gives no occasion for any.
+    With ``compiled`` it is compiled as well, and its names are looked up. Some errors come only
+    then, such as a keyword given twice or an import left out; our own template gives no occasion
+    for any.
 
     :raises VerificationError: for the first thing that is wrong.
     """
-    file = _read(_parse(text, compiled=compiled), placed)
+    tree = _parse(text, compiled=compiled)
+    file = _read(tree, placed)
     _check_constants(file, dag)
     _check_dag(file, dag)
     _check_tasks(file, dag)
     _check_order(file, dag)
+    if compiled:
+        _check_names(text, tree)
 
 
 @dataclass
@@ -207,6 +214,36 @@ def _check_order(file: _File, dag: Dag) -> None:
     missing = wanted - file.order
     if missing:
         raise VerificationError("the file lacks the order {!r} >> {!r}".format(*min(missing)))
+    if file.order != wanted:
+        graph: dict[str, set[str]] = {}
+        for upstream, task_id in file.order:
+            if upstream is not None and task_id is not None:
+                graph.setdefault(task_id, set()).add(upstream)
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            raise VerificationError(
+                f"its tasks wait for each other: {' -> '.join(error.args[1])}"
+            ) from None
+
+
+def _check_names(text: str, tree: ast.Module) -> None:
+    """Refuses a name that is bound nowhere, such as that of an import which a template left out."""
+    imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    if any(alias.name == "*" for node in imports for alias in node.names):
+        return  # what such an import binds cannot be known
+    top = symtable.symtable(text, "<dag>", "exec")
+    bound = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
+    bound |= vars(builtins).keys() | {"__file__", "__name__"}
+    used = set()
+    tables = [top]
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        used |= {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced()}
+        bound |= {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_assigned()}
+    if used - bound:
+        raise VerificationError(f"the name {min(used - bound)!r} is bound nowhere in the result")
 
 
 def _task_id(node: ast.expr) -> str | None:
