@@ -265,6 +265,29 @@ def test_it_runs_in_the_engine_it_was_loaded_into(both: Both, engine: DockerClie
     )
 
 
+@pytest.mark.parametrize("builder", ["engine", "embedded"])
+def test_a_pod_compiles_nothing_when_it_starts(
+    both: Both, engine: DockerClient, builder: str
+) -> None:
+    tag = both.image.tag.replace("embedded", builder)
+    imports = "import demo, email.message, json, pure, requests, sqlite3, urllib.request"
+    told = ""
+    for arguments in (["-m", "bigflow", "--version"], ["-c", imports]):
+        command = ["python", "-v", *arguments]
+        told += engine.containers.run(
+            tag, command, network_mode="none", remove=True, stdout=False, stderr=True
+        ).decode()
+
+    # https://docs.python.org/3/using/cmdline.html#cmdoption-v : of each module, where its code is.
+    taken = set(re.findall(r"^# code object from '?([^'\n]+)'?$", told, re.MULTILINE))
+    assert f"/{_SITE}/bigflow/__pycache__/cli.cpython-311.pyc" in taken
+    assert f"/{_SITE}/requests/__pycache__/api.cpython-311.pyc" in taken
+    assert "/usr/lib/python3.11/email/__pycache__/message.cpython-311.pyc" in taken
+    # Packages that the base image brings are as it brings them.
+    packages = "/usr/lib/python3/dist-packages/"
+    assert not {p for p in taken if p.endswith(".py") and not p.startswith(packages)}
+
+
 def test_it_is_an_oci_layout_and_a_docker_archive(both: Both, tmp_path: Path) -> None:
     """skopeo, which is a client of another make, reads it as both."""
     skopeo = Path("/usr/bin/skopeo")
