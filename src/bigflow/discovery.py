@@ -13,7 +13,7 @@ from bigflow.workflow import Workflow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
     from types import ModuleType
     from typing import Any
 
@@ -70,9 +70,10 @@ def find_workflows(package: str) -> list[FoundWorkflow]:
             made_in = workflow.made_in if workflow.made_in in modules else module
             one = FoundWorkflow(workflow, made_in, variable)
             (own if module == made_in else elsewhere).setdefault(id(workflow), one)
+    found = {**elsewhere, **own}
+    _tell_of_others(found, modules)
     by_id: dict[str, FoundWorkflow] = {}
-    found = {**elsewhere, **own}.values()
-    for one in sorted(found, key=lambda one: (one.module, one.variable)):
+    for one in sorted(found.values(), key=lambda one: (one.module, one.variable)):
         if not isinstance(one.workflow.workflow_id, str):
             raise BigflowError(
                 f"{one.module}.{one.variable}: the id of a workflow cannot be "
@@ -87,6 +88,26 @@ def find_workflows(package: str) -> list[FoundWorkflow]:
                 hint="give each an id of its own",
             )
     return sorted(by_id.values(), key=lambda one: one.workflow.workflow_id)
+
+
+def _tell_of_others(found: Container[int], modules: Container[str]) -> None:
+    """Says which workflows of the modules are there and were not found, in a class perhaps."""
+    import gc
+
+    kinds: list[type] = [Workflow]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    others = {
+        f"{getattr(one, 'workflow_id', None)!r}, made in {one.made_in},"
+        for one in gc.get_referrers(*kinds)
+        if issubclass(type(one), Workflow) and id(one) not in found and one.made_in in modules
+    }
+    for other in sorted(others):
+        print(
+            f"bigflow: the workflow {other} is passed over: "
+            "no variable, list, tuple, set or dict of a module holds it",
+            file=sys.stderr,
+        )
 
 
 def load_workflow(package: str, workflow_id: str, module: str | None = None) -> Workflow:

@@ -87,6 +87,23 @@ def test_workflows_in_sets(tmp_path: Path) -> None:
     assert found("p", tmp_path) == [("w", "p", "w")]
 
 
+def test_a_workflow_that_no_variable_holds_is_passed_over_aloud(tmp_path: Path) -> None:
+    text = """
+import bigflow
+from types import SimpleNamespace
+class Daily(bigflow.Workflow): pass
+class Flows: inside = Daily("in_a_class", [])
+space = SimpleNamespace(flow=bigflow.Workflow("in_a_namespace", []))
+"""
+    write_files(tmp_path, {"p/__init__.py": workflow("w"), "p/a.py": text})
+    answer = run_bigflow("describe", "--project-package", "p", cwd=tmp_path)
+    assert answer.returncode == 0
+    assert [line.partition(" is passed over: ")[0] for line in answer.stderr.splitlines()] == [
+        "bigflow: the workflow 'in_a_class', made in p.a,",
+        "bigflow: the workflow 'in_a_namespace', made in p.a,",
+    ]
+
+
 def test_modules_that_no_wheel_would_hold(tmp_path: Path) -> None:
     files = {"p/__init__.py": "", "p/q/__init__.py": "", "p/q/flows/daily.py": workflow("w")}
     write_files(tmp_path, {**files, "p/.hidden/x.py": "", "p/queries/a.sql": ""})
