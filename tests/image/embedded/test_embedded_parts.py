@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
-import platform
 import shutil
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -15,7 +13,6 @@ import pytest
 
 from bigflow_backend.errors import UserError
 from bigflow_backend.image.bases import read_base
-from bigflow_backend.image.embedded.bytecode import Compiler, Source, find_compiler
 from bigflow_backend.image.embedded.environment import skeleton
 from bigflow_backend.image.embedded.indexes import configured_indexes
 from bigflow_backend.image.embedded.interpreter import Interpreter
@@ -232,45 +229,6 @@ def test_entry_points_that_are_none(tmp_path: Path, text: str) -> None:
     prefix = _prefix(tmp_path)
     with pytest.raises(UserError, match=r"library-1.dist-info/entry_points.txt"):
         finish(prefix, unpack(wheel, prefix), requested=False)
-
-
-def test_bytecode_follows_from_the_sources_alone(tmp_path: Path) -> None:
-    compiler = find_compiler(platform.python_version())
-    assert compiler is not None
-    assert compiler.tag == sys.implementation.cache_tag
-    made: list[dict[str, bytes]] = []
-    for number, noise in enumerate((0, 3)):
-        work = tmp_path / str(number) / ("x" * noise)
-        work.mkdir(parents=True)
-        sources = []
-        for index in range(250):  # more than one process takes
-            path = work / f"m{index}.py"
-            path.write_text(
-                f"NAMES = {{'a', 'b', 'c{index}'}}\ndef f(self, x):\n    return x in NAMES\n"
-            )
-            sources.append(Source(path, f"/app/m{index}.py", work / "out" / f"{index}.pyc"))
-        (work / "bad.py").write_text("def\n")
-        sources.append(Source(work / "bad.py", "/app/bad.py", work / "out" / "bad.pyc"))
-        compiler.compile(sources[::-1] if number else sources)
-        made.append({p.name: p.read_bytes() for p in (work / "out").iterdir()})
-    assert made[0] == made[1]
-    assert len(made[0]) == 250
-    assert made[0]["0.pyc"][4:8] == b"\1\0\0\0"  # PEP 552: by hash, unchecked
-    assert b"/app/m0.py" in made[0]["0.pyc"]
-
-
-def test_a_compiler_of_the_very_version_is_taken_first() -> None:
-    for minor in _MINORS:
-        python = _python(minor)
-        if python is None or minor == ".".join(platform.python_version_tuple()[:2]):
-            continue
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("PATH", str(python.parent))
-            found = find_compiler(f"{minor}.0")
-        assert isinstance(found, Compiler)
-        assert found.version.startswith(f"{minor}.")
-        assert found.python == str(python.with_name(f"python{minor}"))
-    assert find_compiler("3.99.0") is None
 
 
 def test_pips_indexes_are_told_to_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

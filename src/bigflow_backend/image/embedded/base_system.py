@@ -13,20 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigflow_backend.image.embedded.bytecode import Compiler, Source, find_compiler
-from bigflow_backend.image.embedded.interpreter import (
-    Interpreter,
-    find_interpreter,
-    is_wanted,
-    search_path,
-)
+from bigflow_backend.image.embedded import interpreter as interpreters
+from bigflow_backend.image.embedded import own_python
+from bigflow_backend.image.embedded.bytecode import Source, cache_tag, find_local_compiler
+from bigflow_backend.image.embedded.interpreter import Interpreter, find_interpreter, search_path
 from bigflow_backend.image.embedded.layer import StoredLayer, directory, file, write_layer
+from bigflow_backend.image.embedded.own_python import OwnPython, find_own_python
 from bigflow_backend.image.embedded.rootfs import read_file_system
 from bigflow_backend.image.oci import canonical_json, sha256_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bigflow_backend.image.embedded.bytecode import Compiler
     from bigflow_backend.image.embedded.layer import Entry
     from bigflow_backend.image.embedded.rootfs import FileSystem
     from bigflow_backend.image.oci import BaseImage
@@ -45,7 +44,7 @@ _LEFT_OUT = re.compile(
     r"/(test|tests|idlelib|lib2to3|turtledemo|ensurepip|site-packages|dist-packages)/"
 )
 # Another one for each change of what this module makes.
-_EDITION = 1
+_EDITION = 2
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,8 @@ class BaseSystem:
 
     interpreter: Interpreter
     compiler: Compiler | None
-    """What compiles for it; None when this machine has no such Python."""
+    """What compiles for it: its own Python, else one of this machine, of the same minor version;
+    None when there is neither."""
     layer: StoredLayer
     layer_sizes: tuple[int, ...]
     """Of the base's own layers: the bytes of their files, unpacked."""
@@ -73,10 +73,9 @@ def base_system(
     identity = sha256_digest(
         canonical_json([_EDITION, search_path(base.config), [x.diff_id for x in base.layers]])
     )
-    known = _known_interpreter(store.get_record(f"base {identity}"))
+    known = _known(store, store.get_record(f"base {identity}"))
     if known is not None:
-        interpreter, sizes = known
-        compiler = find_compiler(interpreter.version)
+        interpreter, compiler, sizes = known
         layer = StoredLayer.from_json(store.get_record(_layer_key(identity, compiler)))
         if layer is not None and layer.is_in(store):
             return BaseSystem(interpreter, compiler, layer, sizes)
@@ -88,14 +87,19 @@ def base_system(
         interpreter = find_interpreter(
             system, path=search_path(base.config), architecture=base.architecture
         )
-        compiler = find_compiler(interpreter.version)
+        own = find_own_python(store, system, interpreter)
+        compiler = own or find_local_compiler(interpreter.version)
         entries = list(_user(system))
         if compiler is not None:
             entries += _bytecode(system, interpreter, compiler, compiled)
         layer = write_layer(store, entries, created_by=_created_by(compiler))
     store.put_record(
         f"base {identity}",
-        {"interpreter": interpreter.as_json(), "sizes": system.layer_sizes},
+        {
+            "interpreter": interpreter.as_json(),
+            "sizes": system.layer_sizes,
+            "python": own and own.as_json(),
+        },
     )
     store.put_record(_layer_key(identity, compiler), layer.as_json())
     return BaseSystem(interpreter, compiler, layer, system.layer_sizes)
@@ -109,15 +113,21 @@ def _layer_key(identity: str, compiler: Compiler | None) -> str:
     return f"system {identity} {compiler and compiler.version}"
 
 
-def _known_interpreter(record: object) -> tuple[Interpreter, tuple[int, ...]] | None:
+def _known(
+    store: BlobStore, record: object
+) -> tuple[Interpreter, Compiler | None, tuple[int, ...]] | None:
     match record:
-        case {"interpreter": dict(interpreter), "sizes": list(sizes)}:
-            return Interpreter(**interpreter), tuple(sizes)
+        case {"interpreter": dict(found), "sizes": list(sizes), "python": python}:
+            interpreter = Interpreter(**found)
+            if python is None:
+                return interpreter, find_local_compiler(interpreter.version), tuple(sizes)
+            if own := OwnPython.from_json(python, store):
+                return interpreter, own, tuple(sizes)
     return None
 
 
 def _is_wanted(path: str) -> bool:
-    if path in _USER_LINES or is_wanted(path):
+    if path in _USER_LINES or interpreters.is_wanted(path) or own_python.is_wanted(path):
         return True
     return _MODULES.fullmatch(path) is not None and not _LEFT_OUT.search(f"/{path}")
 
@@ -144,7 +154,7 @@ def _bytecode(
         content = system.content(name)
         if content is not None:
             above, module = posixpath.split(name)
-            target = f"{above}/__pycache__/{module[: -len('.py')]}.{compiler.tag}.pyc"
+            target = f"{above}/__pycache__/{module[: -len('.py')]}.{cache_tag(compiler)}.pyc"
             sources[target] = Source(content, f"/{name}", scratch / str(len(sources)))
     scratch.mkdir()
     compiler.compile(list(sources.values()))

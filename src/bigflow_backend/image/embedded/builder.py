@@ -20,6 +20,7 @@ from bigflow_backend.image.embedded.assemble import assemble
 from bigflow_backend.image.embedded.base_system import base_system
 from bigflow_backend.image.embedded.dependencies import Resolver
 from bigflow_backend.image.embedded.output import loaded, save, save_layout
+from bigflow_backend.image.embedded.own_python import OwnPython
 from bigflow_backend.image.embedded.project_layers import dependency_layer, project_layers
 from bigflow_backend.image.embedded.refusal import CannotServeError, NoBaseError
 from bigflow_backend.image.embedded.standard import standard_dockerfile
@@ -175,11 +176,17 @@ def _architecture(wanted: str | None) -> str:
 
 
 def _tell_of_bytecode(system: BaseSystem, request: BuildRequest) -> None:
+    minor = system.interpreter.minor
     if system.compiler is None:
-        minor = system.interpreter.minor
         request.say(
-            f"there is no Python {minor} here to compile with: the image comes without bytecode, "
-            f"and each start compiles what it imports; install Python {minor} to mend that"
+            f"the base's Python {minor} does not run here, and there is no other to compile "
+            "with: the image comes without bytecode, and each start compiles what it imports; "
+            f"install Python {minor} to mend that"
+        )
+    elif not isinstance(system.compiler, OwnPython):
+        request.say(
+            f"the base's Python {minor} does not run here; one of this machine compiles for it, "
+            "and the digest may be another elsewhere"
         )
 
 

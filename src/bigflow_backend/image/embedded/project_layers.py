@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigflow_backend.image.embedded.bytecode import Source
+from bigflow_backend.image.embedded.bytecode import Source, cache_tag
 from bigflow_backend.image.embedded.environment import APP, site_packages, skeleton
 from bigflow_backend.image.embedded.indexes import configured_indexes, uv_settings
 from bigflow_backend.image.embedded.layer import StoredLayer, directory, tree, write_layer
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Dependencies", "dependency_layer", "project_layers"]
 
 # Another one for each change of what this module makes.
-_EDITION = 1
+_EDITION = 2
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _compile(system: BaseSystem, prefix: Prefix) -> None:
     sources = []
     for path in (prefix.root / "lib").rglob("*.py"):
         if path.is_file() and path.parent.name != "__pycache__":
-            name = f"{path.stem}.{system.compiler.tag}.pyc"
+            name = f"{path.stem}.{cache_tag(system.compiler)}.pyc"
             shown = f"/{APP}/{path.relative_to(prefix.root).as_posix()}"
             sources.append(Source(path, shown, path.parent / "__pycache__" / name))
     system.compiler.compile(sources)
