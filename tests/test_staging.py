@@ -6,6 +6,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from bigflow_backend.staging import move_into_place, recover, replaced_directory
 
 if TYPE_CHECKING:
@@ -52,3 +54,24 @@ def test_a_mover_that_was_killed(tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     move_into_place(tmp_path / "new", target)
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("name", ["out", "out.old"])
+@pytest.mark.parametrize("kind", ["file", "link to a directory", "link to nothing"])
+def test_what_is_no_directory_gives_way(tmp_path: Path, kind: str, name: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept").touch()
+    place = tmp_path / "in" / name
+    place.parent.mkdir()
+    if kind == "file":
+        place.touch()
+    else:
+        place.symlink_to(elsewhere if "directory" in kind else "nothing")
+    for _ in range(2):
+        with replaced_directory(tmp_path / "in" / "out") as new:
+            (new / "made").touch()
+    assert [p.name for p in place.parent.iterdir()] == ["out"]
+    assert [p.name for p in (place.parent / "out").iterdir()] == ["made"]
+    assert not (place.parent / "out").is_symlink()
+    assert (elsewhere / "kept").exists()

@@ -112,17 +112,25 @@ def _swap(new: Path, target: Path) -> None:
     # A directory cannot be renamed over one that is not empty, so the old one steps aside under a
     # name that `recover` knows, should the process be killed between the two renames.
     old = _aside(target)
-    with _alone_in(target.parent):
-        shutil.rmtree(old, ignore_errors=True)
-        if target.exists():
+    with _alone_in(target.parent), _told(target.parent):
+        _remove(old)
+        if os.path.lexists(target):
             target.rename(old)
         try:
             new.rename(target)
         except BaseException:
-            if old.exists():
+            if os.path.lexists(old):
                 old.rename(target)
             raise
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(old)
+
+
+def _remove(path: Path) -> None:
+    """Whatever there is; a user may have put a file or a link where a build makes a directory."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def recover(target: Path) -> None:
