@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
-from typing import Any
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import jinja2.sandbox
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bigflow_backend.dags.literals import (
@@ -20,6 +23,12 @@ from bigflow_backend.dags.literals import (
     literal,
     same,
 )
+from support.template_probe import MARK
+
+if TYPE_CHECKING:
+    from support.airflow import Airflow
+
+PROBE = Path(__file__).parents[1] / "support" / "template_probe.py"
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 HOSTILE = st.lists(
@@ -118,6 +127,35 @@ def test_airflow_renders_text_to_what_it_was(
 ) -> None:
     rendered = environment(undefined=jinja2.StrictUndefined).from_string(airflow_text(text))
     assert rendered.render() == text
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    drawn: list[str] = []
+
+    @settings(max_examples=2000, database=None, deadline=None)
+    @given(text=HOSTILE | TEXT)
+    def draw(text: str) -> None:
+        drawn.append(text)
+
+    draw()
+    return drawn
+
+
+def test_each_airflow_renders_text_to_what_it_was(airflow: Airflow, texts: list[str]) -> None:
+    said = subprocess.run(
+        # -P: the directory of the script holds an airflow.py of our own.
+        [airflow.python, "-P", PROBE],
+        input=json.dumps([airflow_text(text) for text in texts]),
+        cwd=airflow.home,
+        env=airflow.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    (line,) = (line for line in said.splitlines() if line.startswith(MARK))
+    assert json.loads(line.removeprefix(MARK)) == texts
+    assert sum(airflow_text(text) != text for text in texts) > len(texts) / 10
 
 
 def test_text_without_marks_stays_readable() -> None:
