@@ -149,7 +149,10 @@ def find_local_compiler(version: str) -> LocalCompiler | None:
     which has the same bytecode. None when there is none; the image then comes without.
     """
     minor = ".".join(version.split(".")[:2])
-    found = [c for c in (_this_one(), _on_path(minor)) if c and c.version.startswith(f"{minor}.")]
+    own = _this_one()
+    if own and own.version.split()[0] == version:
+        return own  # without asking another, which takes longer than a build of no change
+    found = [c for c in (own, _on_path(minor)) if c and c.version.startswith(f"{minor}.")]
     exact = [c for c in found if c.version.split()[0] == version]
     return next(iter((*exact, *found)), None)
 
