@@ -7,6 +7,7 @@ pytest_plugins = [
     "support.distribution",
     "support.embedded",
     "support.end_to_end",
+    "support.engine_project",
     "support.faulty_registry",
     "support.flows",
     "support.kubernetes.fixtures",

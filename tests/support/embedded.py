@@ -66,6 +66,8 @@ class EmbeddedProject:
     base: str
     wheels: Path
     said: list[str] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+    """How its images are built, where a test does not say so."""
 
     def write(self, files: Mapping[str, str]) -> None:
         for name, text in files.items():
@@ -98,7 +100,7 @@ class EmbeddedProject:
             wheel,
             repository=repository,
             version=ProjectVersion(text=version, source="the test", commit="c0ffee"),
-            options=dataclasses.replace(given, **options),
+            options=dataclasses.replace(given, **{**self.options, **options}),
             say=self.said.append,
         )
 

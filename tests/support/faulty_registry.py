@@ -135,6 +135,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         if fault.status is not None:
             self.rfile.read(length)
+            if self._is_chunked():
+                list(self._chunks())
             self._head(fault.status, {**fault.headers, "Content-Length": str(len(fault.body))})
             if self.command != "HEAD":
                 self.wfile.write(fault.body)
@@ -149,6 +151,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 registry.putheader(name, value)
         registry.endheaders()
         left = length if fault.drop_upload_after is None else fault.drop_upload_after
+        if self._is_chunked():
+            for part in self._chunks():
+                registry.send(b"%x\r\n%b\r\n" % (len(part), part))
         while left:
             chunk = self.rfile.read(min(left, 1 << 16))
             registry.send(chunk)
@@ -169,6 +174,22 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 raise ConnectionResetError
             self.wfile.write(chunk)
             sent += len(chunk)
+
+    def _is_chunked(self) -> bool:
+        return self.headers.get("Transfer-Encoding", "").lower() == "chunked"
+
+    def _chunks(self) -> Iterator[bytes]:
+        """The parts of a body without a length, as Docker sends blobs; the last one is empty.
+
+        https://www.rfc-editor.org/rfc/rfc9112#name-chunked-transfer-coding
+        """
+        while True:
+            size = int(self.rfile.readline(), 16)
+            part = self.rfile.read(size)
+            self.rfile.readline()
+            yield part
+            if not size:
+                return
 
     def _head(self, status: int, headers: Mapping[str, str]) -> None:
         self.send_response_only(status)

@@ -1,0 +1,96 @@
+"""Ctrl-C, an end that is asked for, and kill -9 in each phase of a build on the engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.interrupted import SIGNALS, interrupted_build
+
+if TYPE_CHECKING:
+    import signal
+    from pathlib import Path
+
+    from docker import DockerClient
+
+    from support.embedded import EmbeddedProject
+    from support.stalling_engine import StallingEngine
+
+pytestmark = pytest.mark.engine
+
+
+def _state(project: EmbeddedProject) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in (project.root / ".image").rglob("*")}
+
+
+def _containers(engine: DockerClient) -> set[str]:
+    return {str(c.id) for c in engine.containers.list(all=True, sparse=True)}
+
+
+@SIGNALS
+def test_while_a_step_runs(
+    engine_project: EmbeddedProject, engine: DockerClient, tmp_path: Path, number: signal.Signals
+) -> None:
+    """The engine gives the build up, and leaves no container."""
+    image = engine_project.build()
+    before, containers = _state(engine_project), _containers(engine)
+    text = (engine_project.root / "Dockerfile").read_text()
+    engine_project.write({"Dockerfile": f"{text}RUN echo it runs && sleep 600\n"})
+    interrupted_build(
+        engine_project,
+        number,
+        at="says it runs",
+        started=tmp_path / "started",
+        **engine_project.options,
+    )
+    assert _state(engine_project) == before
+    assert engine.images.get(image.tag).id == image.id
+    for left in _containers(engine) - containers:
+        engine.api.wait(left, condition="removed", timeout=60)
+    engine_project.write({"Dockerfile": text})
+    assert engine_project.build().id == image.id
+
+
+@SIGNALS
+@pytest.mark.parametrize(
+    ("phase", "request_line"),
+    [
+        ("build", r"POST /[^ ]*/build"),
+        ("check", r"POST /[^ ]*/containers/create"),
+        ("tag", r"POST /[^ ]*/tag"),
+        ("save", r"GET /[^ ]*/get"),
+        ("push", r"POST /[^ ]*/push"),
+    ],
+)
+def test_while_the_engine_is_silent(
+    *,
+    engine_project: EmbeddedProject,
+    engine: DockerClient,
+    stalling_engine: StallingEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    phase: str,
+    request_line: str,
+) -> None:
+    image = engine_project.build()
+    before, containers = _state(engine_project), _containers(engine)
+    stalling_engine.stall_at = request_line
+    options: dict[str, Any] = {
+        **engine_project.options,
+        "files": {"demo/__init__.py": f"WHERE = '{phase} {number}'\n"},
+        "export_tar": phase == "save",
+        "push": phase == "push",
+    }
+    with monkeypatch.context() as patch:
+        patch.setenv("DOCKER_HOST", stalling_engine.url)
+        interrupted_build(
+            engine_project, number, at=phase, started=stalling_engine.stalled, **options
+        )
+    assert _state(engine_project) == before
+    assert _containers(engine) == containers
+    tagged = engine.images.get(image.tag).id
+    if number.name != "SIGKILL":
+        assert tagged == image.id
+    again = engine_project.build(**{**options, "push": False})
+    assert engine.images.get(again.tag).id == again.id

@@ -1,0 +1,133 @@
+"""The engine's pull of a base and its push of an image, with registries that fail."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bigflow_backend.errors import UserError
+from support.faulty_registry import Fault, faulty
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from docker import DockerClient
+
+    from support.embedded import EmbeddedProject
+    from support.faulty_registry import FaultyRegistry
+    from support.registry import Registry
+
+pytestmark = pytest.mark.engine
+
+
+def _state(project: EmbeddedProject, engine: DockerClient) -> Any:
+    directory = project.root / ".image"
+    tags = {tag: i.id for i in engine.images.list() for tag in i.tags if "/demo" in tag}
+    return {p.name: p.read_bytes() for p in directory.rglob("*")}, tags
+
+
+def _refused(project: EmbeddedProject, engine: DockerClient, **options: Any) -> UserError:
+    before = _state(project, engine)
+    with pytest.raises(UserError) as caught:
+        project.build(**options)
+    assert "\n" not in caught.value.message + caught.value.hint
+    assert caught.value.hint
+    assert _state(project, engine) == before
+    return caught.value
+
+
+_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+    "401": ({"status": 401}, "unauthorized|no basic auth credentials|401"),
+    "404": ({"status": 404}, "not found|404|manifest unknown"),
+    "429": ({"status": 429}, "429|too many requests"),
+    "500": ({"status": 500}, "500"),
+    "dropped": ({"drop_after": -1}, "EOF|reset"),
+}
+
+
+@pytest.mark.parametrize("fault", [*_FAULTS, "corrupt"])
+def test_a_base_that_cannot_be_pulled(
+    engine_project: EmbeddedProject,
+    engine: DockerClient,
+    registry: Registry,
+    fault: str,
+) -> None:
+    path = f"pull-{fault}/base"
+    engine.images.build(
+        fileobj=io.BytesIO(f"FROM scratch\nLABEL fault={fault}\nCOPY Dockerfile /\n".encode()),
+        tag=f"{registry.address}/{path}:1",
+        rm=True,
+    )
+    engine.images.push(f"{registry.address}/{path}", tag="1")
+    engine.images.remove(f"{registry.address}/{path}:1")
+    how, message = _FAULTS.get(
+        fault, ({"is_corrupt": True}, "verification failed|mismatch|digest|invalid character")
+    )
+    with faulty(registry.address) as proxy:
+        name = f"{proxy.address}/{path}:1"
+        places = ("/manifests/",) if fault != "corrupt" else ("/blobs/", "/manifests/sha256")
+        for method in ("GET", "HEAD"):
+            proxy.faults += [Fault(method, place, **how, times=1000) for place in places]
+        error = _refused(engine_project, engine, base_image=name)
+    assert error.message.startswith(f"Dockerfile, line 2: no base image {name}: "), error.message
+    assert re.search(message, error.message, re.IGNORECASE), error.message
+
+
+# An engine tries uploads of layers again for a minute; it does not with the manifest.
+@pytest.mark.parametrize("fault", ["401", "500", "dropped"])
+def test_a_push_that_fails(
+    engine_project: EmbeddedProject,
+    engine: DockerClient,
+    faulty_registry: FaultyRegistry,
+    fault: str,
+) -> None:
+    how, message = _FAULTS[fault]
+    faulty_registry.faults.append(Fault("PUT", "/manifests/", **how, times=1000))
+    repository = f"{faulty_registry.address}/push-{fault}/demo"
+    error = _refused(engine_project, engine, repository=repository, push=True)
+    assert error.message.startswith(f"the Docker Engine could not push {repository}:1.0.0: ")
+    assert re.search(message, error.message, re.IGNORECASE), error.message
+    faulty_registry.faults.clear()
+    image = engine_project.build(repository=repository, push=True)
+    assert image.pushed
+    found = engine.images.get_registry_data(image.tag).id
+    assert engine_project.info(image)["digest"] == image.digest == found
+
+
+def test_a_registry_that_is_not_there(
+    engine_project: EmbeddedProject, engine: DockerClient
+) -> None:
+    error = _refused(engine_project, engine, repository="localhost:1/demo", push=True)
+    assert "could not push localhost:1/demo:1.0.0: " in error.message
+    assert "connection refused" in error.message
+
+
+def test_a_registry_with_a_password(
+    engine_project: EmbeddedProject,
+    engine: DockerClient,
+    registry_with_password: Registry,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    repository = f"{registry_with_password.address}/team/demo"
+    error = _refused(engine_project, engine, repository=repository, push=True)
+    assert "no basic auth credentials" in error.message
+    assert "docker login" in error.hint
+    known = registry_with_password
+    for password, is_right in (("wrong", False), (known.password, True)):
+        secret = base64.b64encode(f"{known.username}:{password}".encode()).decode()
+        auths = {"auths": {known.address: {"auth": secret}}}
+        (tmp_path / "config.json").write_text(json.dumps(auths))
+        if not is_right:
+            error = _refused(engine_project, engine, repository=repository, push=True)
+            assert password not in error.message
+            assert secret not in error.message
+        else:
+            assert engine_project.build(repository=repository, push=True).pushed
+            assert not any(password in line or secret in line for line in engine_project.said)

@@ -1,0 +1,43 @@
+"""The project of the embedded builder's tests, built on the engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from docker import DockerClient
+
+    from support.embedded import EmbeddedProject
+
+__all__ = ["engine_project"]
+
+# It has what the check of an image wants to see, in a second.
+_DOCKERFILE = """\
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE}
+COPY dist/ /dist/
+RUN python3 -m zipfile -e /dist/*.whl /site && touch /site/bigflow.py
+ENV PYTHONPATH=/site
+"""
+
+
+@pytest.fixture
+def engine_project(
+    embedded_project: EmbeddedProject, engine: DockerClient, base_image: str
+) -> Iterator[EmbeddedProject]:
+    """It has a Dockerfile of its own, and no archive unless a test wants one."""
+    embedded_project.write({"Dockerfile": _DOCKERFILE})
+    embedded_project.options = {
+        "builder": "engine", "base_image": base_image, "platform": None, "export_tar": False,
+        "find_links": (),
+    }  # fmt: skip
+    before = {tag for image in engine.images.list() for tag in image.tags}
+    yield embedded_project
+    for image in engine.images.list():
+        for tag in set(image.tags) - before:
+            # What it was made of stays as a cache for the next test.
+            engine.images.remove(tag, force=True, noprune=True)
