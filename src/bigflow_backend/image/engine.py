@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import tempfile
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -30,7 +29,7 @@ from bigflow_backend.image.engine_images import EngineImages
 from bigflow_backend.image.engine_push import push_image
 from bigflow_backend.image.output import BuildOutput
 from bigflow_backend.image.registry import remote_name
-from bigflow_backend.image.room import room_for_temporary_files
+from bigflow_backend.image.room import room_for_temporary_files, temporary_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +84,7 @@ class EngineBuilder:
         with contextlib.ExitStack() as stack:
             client = stack.enter_context(reachable_engine(timeout=options.idle_timeout))
             with room_for_temporary_files():
-                context = stack.enter_context(tempfile.TemporaryFile())
+                context = stack.enter_context(temporary_file())
                 write_context(members, context, epoch=source_date_epoch())
                 context.seek(0)
             output = BuildOutput(dockerfile, arguments, network=options.network, say=request.say)
