@@ -142,11 +142,12 @@ class TestFaults:
 
     def test_a_module_that_raises(self, project: Project) -> None:
         (project.root / "runtime_sample/jobs.py").write_text("\n\nimport not_installed_here")
-        message, _ = self.fault(project)
+        message, hint = self.fault(project)
         assert message == (
             "runtime_sample/jobs.py, line 3: ModuleNotFoundError: No module named "
             "'not_installed_here' (importing runtime_sample.jobs)"
         )
+        assert hint == f"install not_installed_here for {sys.executable}, or mend that line"
 
     def test_no_deployment_config(self, project: Project) -> None:
         project.deployment_config.unlink()

@@ -152,7 +152,10 @@ def fault_of_user_code(error: BaseException, module: str, doing: str) -> Bigflow
         return BigflowError(f"{where}{error.message} ({doing})", hint=error.hint)
     text = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
     what = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return BigflowError(f"{where}{what} ({doing})", hint="mend that line")
+    hint = "mend that line"
+    if isinstance(error, ModuleNotFoundError):
+        hint = f"install {error.name} for {sys.executable}, or mend that line"
+    return BigflowError(f"{where}{what} ({doing})", hint=hint)
 
 
 def _names_below(
