@@ -1,15 +1,15 @@
-"""The image: the embedded builder and the Docker Engine on the same base, in the same run.
+"""The image: both builders, and BigFlow 1.11.3 with its template, on one base in the same run.
 
     PYTHONPATH=tests python benchmarks/image.py [--rounds N]
 
 Takes the engine that is reachable, or starts a private one (root on Debian). The base is of this
-machine's packages; dependencies come from a directory, so no index has a part in it. Each round
-does every measure once; a figure is the median, in seconds of wall time, for the engine works in
-processes of its own. Each measure of a changed project changes one line first.
+machine's packages. Two projects: one whose only dependency is its runtime, and one with numpy,
+pandas and pyarrow, from the package index as pip and uv are configured.
 
-docs/image.md has a table that it printed. What "the image alone" leaves behind differs: the engine
-has the image then, the embedded builder has its layers in the user's cache. The peer that is still
-missing here is BigFlow 1.11.3 with its template.
+Each round does every measure once; a figure is the median, in seconds of wall time, for the engine
+works in processes of its own. Each measure of a changed project changes one line first. What "the
+image alone" leaves behind differs: the engine has the image then, the embedded builder has its
+layers in the user's cache.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import dataclasses
 import itertools
+import json
 import os
 import re
 import shutil
@@ -31,8 +32,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import docker
+from bigflow_peer import BigFlow, bigflow_project
+from cold_start import print_cold_start
+from environments import own_wheel
 from processes import in_turn
-from uv import find_uv_bin
 
 from bigflow_backend.image import ImageOptions, build_image
 from bigflow_backend.image.dockerfile import STANDARD
@@ -43,28 +46,63 @@ from support.engine import docker_engine
 from support.registry import started_registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-_REPOSITORY = Path(__file__).parents[1]
+    from docker import DockerClient
+
+    from bigflow_backend.image import Image
+
 _BASE = "bigflow-benchmark/base:1"
 _VERSION = ProjectVersion(text="1.0.0", source="the benchmark", commit="c0ffee")
 # In a process of its own, as frontends and `bigflow build` call it.
 _HOOK = "import bigflow_backend; bigflow_backend.build_wheel('dist')"
+_MODULES = {
+    **{f"demo/module_{n}.py": f"def answer():\n    return {n}\n" for n in range(30)},
+    "demo/__init__.py": "",
+}
 _FILES = {
+    **_MODULES,
     "Dockerfile": STANDARD.read_text("utf-8"),
     "pyproject.toml": (
         '[build-system]\nrequires = ["bigflow-backend"]\nbuild-backend = "bigflow_backend"\n'
         '[project]\nname = "demo"\nversion = "1.0.0"\n'
     ),
-    "resources/requirements.txt": "bigflow-backend\n",
-    **{f"demo/module_{n}.py": f"def answer():\n    return {n}\n" for n in range(30)},
-    "demo/__init__.py": "",
 }
+_PROJECTS = {
+    "a project without dependencies of its own": (),
+    # As BigFlow 1.11.3 demands it; with it the newest pandas that goes with it.
+    "a project with numpy, pandas and pyarrow": ("numpy<2", "pandas<3", "pyarrow"),
+}
+_ONE_LINE = "one line changed: the image alone"
+_TO_TAR = "one line changed: wheel, image and tar"
+_UNCHANGED = "nothing changed: the image alone"
+_UNCHANGED_TAR = "nothing changed: image and tar"
+# Builds in a process of its own and tells its largest resident size, in kB. (`ru_maxrss` may be
+# that of the process that started it.)
+_PEAK = """\
+import sys
+from pathlib import Path
+from bigflow_backend.image import ImageOptions, build_image
+from bigflow_backend.project import read_project
+from bigflow_backend.version import ProjectVersion
+
+root, wheel, repository, base, links = sys.argv[1:]
+build_image(
+    read_project(Path(root)), Path(wheel), repository=repository,
+    version=ProjectVersion(text="1.0.0", source="the benchmark", commit="c0ffee"),
+    options=ImageOptions(
+        builder="embedded", base_image=base, find_links=(Path(links),), push=True, load=True
+    ),
+    say=lambda _line: None,
+)
+status = Path("/proc/self/status").read_text()
+print(status.partition("VmHWM:")[2].split()[0])
+"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         work = Path(name)
@@ -72,142 +110,244 @@ def main() -> None:
         found = stack.enter_context(docker_engine())
         if found.url is None:
             raise SystemExit(found.note)
-        bench = stack.enter_context(prepared(work))
-        times = in_turn(bench.measures(), rounds)
-        print_table(times, bench.pushed_bytes(work))
+        client = stack.enter_context(contextlib.closing(docker.from_env(timeout=600)))
+        machine = stack.enter_context(prepared(work, client))
+        for number, (title, requirements) in enumerate(_PROJECTS.items()):
+            bench = make_bench(machine, f"project-{number}", requirements)
+            print(f"\n{title}\n")
+            bench.first_builds()
+            print_table(in_turn(bench.measures(), rounds))
+            bench.print_layers()
+            bench.print_pushed(work / f"registry-{number}")
+            print(f"\npeak memory of a first build: {bench.peak_memory():.0f} MB")
+        image = make_bench(machine, "project-0", ()).loaded()
+        print_cold_start(client, image, rounds)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the projects have in common."""
+
+    work: Path
+    archive: Path
+    """The base image as an archive; the engine has it, too."""
+    wheels: Path
+    """A directory with our own wheel."""
 
 
 @dataclass
 class Bench:
-    """A project, and what its images are made with."""
+    """A project, what its images are made with, and the same project as BigFlow has it."""
 
     root: Path
     options: dict[str, ImageOptions]
     """Of each builder."""
+    bigflow: BigFlow
     counter: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def change(self) -> None:
         line = f"NUMBER = {next(self.counter)}\n"
-        (self.root / "demo" / "__init__.py").write_text(line, "utf-8")
+        for root in (self.root, self.bigflow.root):
+            (root / "demo" / "__init__.py").write_text(line, "utf-8")
 
     def wheel(self) -> Path:
         shutil.rmtree(self.root / "dist", ignore_errors=True)
         (self.root / "dist").mkdir()
         command = [sys.executable, "-c", _HOOK]
         subprocess.run(command, cwd=self.root, check=True, stdout=subprocess.DEVNULL)
+        return self.last_wheel()
+
+    def last_wheel(self) -> Path:
         (wheel,) = (self.root / "dist").iterdir()
         return wheel
 
-    def image(self, wheel: Path, builder: str, *, tar: bool) -> float:
-        """The seconds for the image alone, and its archive if that is wanted."""
-        options = dataclasses.replace(self.options[builder], export_tar=tar)
-        start = time.perf_counter()
-        build_image(
+    def build(
+        self, builder: str, *, repository: str | None = None, **options: bool
+    ) -> tuple[Image, list[str]]:
+        said: list[str] = []
+        image = build_image(
             read_project(self.root),
-            wheel,
-            repository=f"bigflow-benchmark/{builder}",
+            self.last_wheel(),
+            repository=repository or f"bigflow-benchmark/{builder}",
             version=_VERSION,
-            options=options,
-            say=lambda _line: None,
+            options=dataclasses.replace(self.options[builder], **options),
+            say=said.append,
         )
+        return image, said
+
+    def image(self, builder: str, *, tar: bool) -> float:
+        """The seconds for the image alone, and its archive if that is wanted."""
+        start = time.perf_counter()
+        self.build(builder, export_tar=tar)
         return time.perf_counter() - start
 
     def unchanged(self, builder: str, *, tar: bool) -> float:
-        (wheel,) = (self.root / "dist").iterdir()
-        self.image(wheel, builder, tar=False)  # the other measures have changed it
-        return self.image(wheel, builder, tar=tar)
+        self.image(builder, tar=False)  # the other measures have changed it
+        return self.image(builder, tar=tar)
 
     def changed(self, builder: str) -> float:
         self.change()
-        return self.image(self.wheel(), builder, tar=False)
+        self.wheel()
+        return self.image(builder, tar=False)
 
     def wheel_to_tar(self, builder: str) -> float:
         self.change()
         start = time.perf_counter()
-        self.image(self.wheel(), builder, tar=True)
+        self.wheel()
+        self.image(builder, tar=True)
         return time.perf_counter() - start
 
-    def measures(self) -> dict[str, Callable[[], float]]:
+    def first_builds(self) -> None:
+        """What a change of the requirements costs: the indexes and caches differ, so no ratio."""
         self.wheel()
-        return {
-            f"{what}, {builder}": measure
+        self.bigflow.seconds("wheel")
+        seconds = {builder: self.image(builder, tar=False) for builder in self.options}
+        seconds["BigFlow"] = self.bigflow.seconds("image")
+        said = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())
+        print(f"the first build, dependencies and all, in seconds: {said}\n")
+
+    def measures(self) -> dict[str, Callable[[], float]]:
+        ours = {
+            (what, builder): measure
             for builder in self.options
             for what, measure in {
-                "one line changed: the image alone": partial(self.changed, builder),
-                "one line changed: wheel, image and tar": partial(self.wheel_to_tar, builder),
-                "nothing changed: the image alone": partial(self.unchanged, builder, tar=False),
-                "nothing changed: image and tar": partial(self.unchanged, builder, tar=True),
+                _ONE_LINE: partial(self.changed, builder),
+                _TO_TAR: partial(self.wheel_to_tar, builder),
+                _UNCHANGED: partial(self.unchanged, builder, tar=False),
+                _UNCHANGED_TAR: partial(self.unchanged, builder, tar=True),
             }.items()
         }
+        theirs = {
+            (_ONE_LINE, "BigFlow"): partial(self.theirs, "image", change=True),
+            (_TO_TAR, "BigFlow"): partial(self.theirs, "wheel", "tar", change=True),
+            (_UNCHANGED, "BigFlow"): partial(self.theirs, "image", change=False),
+            (_UNCHANGED_TAR, "BigFlow"): partial(self.theirs, "tar", change=False),
+            (_ONE_LINE, "docker build"): partial(self.docker_build, change=True),
+            (_UNCHANGED, "docker build"): partial(self.docker_build, change=False),
+        }
+        return {", ".join(name): measure for name, measure in {**theirs, **ours}.items()}
 
-    def pushed_bytes(self, work: Path) -> dict[str, int]:
-        """What the embedded builder sends to an empty registry, and then."""
-        sent: dict[str, int] = {}
-        home = work / "registry"
+    def theirs(self, *steps: str, change: bool) -> float:
+        if change:
+            self.change()
+        if steps[0] != "wheel":
+            # What is measured then is the image alone.
+            self.bigflow.seconds(*(["wheel"] if change else ["image"]))
+        return self.bigflow.seconds(*steps)
+
+    def docker_build(self, *, change: bool) -> float:
+        if change:
+            self.change()
+            self.bigflow.seconds("wheel")
+        else:
+            self.bigflow.docker_build()
+        return self.bigflow.docker_build()
+
+    def print_layers(self) -> None:
+        """Which layers a change of one line makes anew, and which no change at all."""
+        infos = []
+        for change in (True, True, False):
+            if change:
+                self.change()
+                self.wheel()
+            image, _ = self.build("embedded", export_tar=False)
+            infos.append(json.loads(image.info.read_text("utf-8"))["layers"])
+        before, after, again = infos
+        changed = [new["created_by"] for old, new in zip(before, after, strict=True) if old != new]
+        print(f"\nlayers that a changed line makes anew: {', '.join(changed)};", end=" ")
+        print(f"that no change does: {sum(a != b for a, b in zip(after, again, strict=True))}")
+
+    def print_pushed(self, home: Path) -> None:
+        """What goes to a registry that is empty at first."""
         home.mkdir()
+        print("\n| bytes pushed | BigFlow | embedded |\n|---|---|---|")
         with started_registry(home) as registry:
             for what in ("everything", "one line changed", "nothing changed"):
                 if what == "one line changed":
                     self.change()
-                said: list[str] = []
-                build_image(
-                    read_project(self.root),
-                    self.wheel(),
-                    repository=f"{registry.address}/demo",
-                    version=_VERSION,
-                    options=dataclasses.replace(
-                        self.options["embedded"], push=True, export_tar=False
-                    ),
-                    say=said.append,
+                    self.wheel()
+                    self.bigflow.seconds("wheel")
+                if what != "nothing changed":
+                    self.bigflow.seconds("image")
+                theirs = self.bigflow.pushed_bytes(registry.address, registry.storage)
+                _, said = self.build(
+                    "embedded", repository=f"{registry.address}/demo", push=True, export_tar=False
                 )
-                sent[what] = int(re.findall(r", (\d+) bytes sent", "\n".join(said))[0])
-        return sent
+                ours = int(re.findall(r", (\d+) bytes sent", "\n".join(said))[0])
+                print(f"| {what} | {theirs:,} | {ours:,} |")
+
+    def peak_memory(self) -> float:
+        """Of our process, in MB: with an empty cache, for archive, registry and engine."""
+        options = self.options["embedded"]
+        with tempfile.TemporaryDirectory() as name, started_registry(Path(name)) as registry:
+            repository = f"{registry.address}/peak"
+            arguments = [self.root, self.last_wheel(), repository, options.base_image]
+            done = subprocess.run(
+                [sys.executable, "-c", _PEAK, *map(str, arguments), str(options.find_links[0])],
+                env={**os.environ, "BIGFLOW_CACHE": f"{name}/cache"},
+                check=True,
+                stdout=subprocess.PIPE,
+            )
+        return int(done.stdout) / 1000
+
+    def loaded(self) -> str:
+        """The name of the embedded builder's image, which the engine has then."""
+        self.wheel()
+        image, _ = self.build("embedded", export_tar=False, load=True)
+        return image.tag
 
 
 @contextlib.contextmanager
-def prepared(work: Path) -> Iterator[Bench]:
-    """The project and its base, in the engine and as an archive; the images go at the end."""
-    root, wheels, archive = work / "project", work / "wheels", work / "base.tar"
-    for name, text in _FILES.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text, "utf-8")
-    # setuptools writes beside the sources; a copy keeps it away from this tree.
-    source = shutil.copytree(_REPOSITORY / "src", work / "bigflow-backend" / "src").parent
-    for path in (p for p in _REPOSITORY.iterdir() if p.is_file() and not p.name.startswith(".")):
-        shutil.copy2(path, source)
-    subprocess.run(
-        [find_uv_bin(), "build", "-q", "--wheel", "--no-build-isolation", "-p", sys.executable,
-         "--out-dir", wheels, source],
-        check=True,
-    )  # fmt: skip
-    with contextlib.closing(docker.from_env(timeout=60)) as client:
-        make_base_image(client, _BASE)
-        with archive.open("wb") as file:
-            file.writelines(client.api.get_image(_BASE))
-        common = ImageOptions(find_links=(wheels,), network="host")
-        try:
-            yield Bench(
-                root,
-                {
-                    "engine": dataclasses.replace(common, builder="engine", base_image=_BASE),
-                    "embedded": dataclasses.replace(
-                        common, builder="embedded", base_image=f"docker-archive:{archive}"
-                    ),
-                },
-            )
-        finally:
-            for image in client.images.list("bigflow-benchmark/engine"):
-                client.images.remove(image.id, force=True)
+def prepared(work: Path, client: DockerClient) -> Iterator[Machine]:
+    """The base, in the engine and as an archive; the images go at the end."""
+    own_wheel(work / "wheels")
+    make_base_image(client, _BASE)
+    archive = work / "base.tar"
+    with archive.open("wb") as file:
+        file.writelines(client.api.get_image(_BASE))
+    try:
+        yield Machine(work, archive, work / "wheels")
+    finally:
+        for tag in [tag for image in client.images.list() for tag in image.tags]:
+            if tag.startswith("bigflow-benchmark/"):
+                client.images.remove(tag)
 
 
-def print_table(times: dict[str, float], sent: dict[str, int]) -> None:
-    print("| seconds | engine | embedded | ratio |\n|---|---|---|---|")
-    for what in dict.fromkeys(name.rpartition(", ")[0] for name in times):
-        engine, embedded = times[f"{what}, engine"], times[f"{what}, embedded"]
-        print(f"| {what} | {engine:.3f} | {embedded:.3f} | {embedded / engine:.3f} |")
-    print("\n| pushed by the embedded builder | bytes |\n|---|---|")
-    for what, count in sent.items():
-        print(f"| {what} | {count:,} |")
+def make_bench(machine: Machine, name: str, requirements: Sequence[str]) -> Bench:
+    root = machine.work / name
+    lines = ["bigflow-backend", *requirements, ""]
+    for file, text in {**_FILES, "resources/requirements.txt": "\n".join(lines)}.items():
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_text(text, "utf-8")
+    common = ImageOptions(find_links=(machine.wheels,), network="host")
+    bigflow = bigflow_project(
+        machine.work,
+        _MODULES,
+        requirements,
+        base=_BASE,
+        repository=f"bigflow-benchmark/bigflow-{name}",
+        variables=os.environ,
+    )
+    archive = f"docker-archive:{machine.archive}"
+    options = {
+        "engine": dataclasses.replace(common, builder="engine", base_image=_BASE),
+        "embedded": dataclasses.replace(common, builder="embedded", base_image=archive),
+    }
+    return Bench(root, options, bigflow)
+
+
+def print_table(times: dict[str, float]) -> None:
+    columns = ("BigFlow", "docker build", "engine", "embedded")
+    print(f"| seconds | {' | '.join(columns)} | embedded to BigFlow | to docker build |")
+    print("|---|" + "---|" * (len(columns) + 2))
+    for what in (_ONE_LINE, _TO_TAR, _UNCHANGED, _UNCHANGED_TAR):
+        found = {column: times.get(f"{what}, {column}") for column in columns}
+        row = ["" if value is None else f"{value:.3f}" for value in found.values()]
+        ours = times[f"{what}, embedded"]
+        for peer in ("BigFlow", "docker build"):
+            value = found[peer]
+            row.append("" if value is None else f"{ours / value:.3f}")
+        print(f"| {what} | " + " | ".join(row) + " |")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,73 @@
+"""What a pod's command costs in an image: with our bytecode, with Python's own, and without."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING
+
+from processes import in_turn
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+__all__ = ["print_cold_start"]
+
+_STANDARD_LIBRARY = "$(python3 -c 'import sysconfig; print(sysconfig.get_path(\"stdlib\"))')"
+# As `pip install` and `compileall` leave it: checked against the source's time at each import.
+_OWN = f"""\
+FROM {{image}}
+USER 0
+RUN find / -xdev -name '*.pyc' -delete \
+ && python3 -m compileall -qq "{_STANDARD_LIBRARY}" /usr/lib/python3 /app/lib || true
+USER 10001:10001
+"""
+_NONE = "FROM {image}\nUSER 0\nRUN find / -xdev -name '*.pyc' -delete\nUSER 10001:10001\n"
+_COMMANDS = {
+    "python -m bigflow --version": ["-m", "bigflow", "--version"],
+    "a job's imports": [
+        "-c",
+        "import bigflow.running, demo.module_1, json, logging, urllib.request",
+    ],
+}
+# CPU seconds of each run, in one container: to start one takes longer than what is measured.
+_MEASURE = """\
+import json, os, subprocess, sys
+found = []
+for _ in range(10):
+    command = [sys.executable, *json.loads(sys.argv[1])]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = status
+    assert not status, status
+    found.append(usage.ru_utime + usage.ru_stime)
+print(json.dumps(sorted(found)[len(found) // 2]))
+"""
+
+
+def print_cold_start(client: DockerClient, image: str, rounds: int) -> None:
+    """Measures in containers of ``image``, which the engine has, and of variants of it."""
+    images = {"ours": image}
+    for name, dockerfile in {"Python's own": _OWN, "none": _NONE}.items():
+        tag = f"bigflow-benchmark/cold:{len(images)}"
+        text = dockerfile.format(image=image).encode()
+        client.images.build(fileobj=io.BytesIO(text), tag=tag, rm=True, forcerm=True)
+        images[name] = tag
+
+    def seconds(tag: str, command: list[str]) -> float:
+        run = ["python", "-c", _MEASURE, json.dumps(command)]
+        output = client.containers.run(tag, run, remove=True, network_mode="none", ulimits=[])
+        return float(output)
+
+    measures = {
+        f"{what}, {name}": lambda tag=tag, command=command: seconds(tag, command)
+        for what, command in _COMMANDS.items()
+        for name, tag in images.items()
+    }
+    found = in_turn(measures, rounds)
+    print("\n| CPU seconds, bytecode: | " + " | ".join(images) + " | ours to Python's own |")
+    print("|---|" + "---|" * (len(images) + 1))
+    for what in _COMMANDS:
+        values = [found[f"{what}, {name}"] for name in images]
+        row = [f"{value:.3f}" for value in values] + [f"{values[0] / values[1]:.2f}"]
+        print(f"| {what} | " + " | ".join(row) + " |")
