@@ -94,7 +94,7 @@ class EngineBuilder:
                 check_image(client.api, image_id, request)
                 with images.tagged(image_id, request.reference):
                     if files.tar is not None:
-                        images.save(request.reference, files.tar)
+                        images.save(image_id, request.reference, files.tar)
                     built = images.described(
                         image_id,
                         base=base,

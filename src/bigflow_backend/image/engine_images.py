@@ -36,7 +36,7 @@ class EngineImages:
         When the block ends well, what goes is the image that had the name before.
         """
         with engine_faults("looking for the last image"):
-            before = self._id(reference)
+            before = self._id(str(reference))
         try:
             yield
         except BaseException:
@@ -51,7 +51,7 @@ class EngineImages:
         from docker.errors import DockerException
 
         with engine_faults("tagging the image"):
-            before = self._id(reference)
+            before = self._id(str(reference))
             self._client.api.tag(image_id, reference.repository, reference.tag)
         try:
             yield
@@ -64,8 +64,11 @@ class EngineImages:
                     self._client.api.tag(before, reference.repository, reference.tag)
             raise
 
-    def save(self, reference: ImageReference, tar: Path) -> None:
-        """Writes the image with its name to ``tar``, as ``docker save`` does."""
+    def save(self, image_id: str, reference: ImageReference, tar: Path) -> None:
+        """Writes the image, which has that name, to ``tar``, as ``docker save`` does.
+
+        :raises UserError: when another build has taken the name meanwhile.
+        """
         import requests
 
         # What is saved by its id instead has no name when it is loaded again.
@@ -81,6 +84,12 @@ class EngineImages:
                     f"cannot write {tar.name}: {error.strerror}",
                     hint="make room there, or build without it: --no-export-image-tar",
                 ) from error
+            own = self._id(image_id)
+            if own is None or self._id(str(reference)) != own:
+                raise UserError(
+                    f"another build has given the name {reference} to its image meanwhile",
+                    hint="build again, one after the other",
+                )
 
     def described(self, image_id: str, *, base: str | None, step_images: set[str]) -> BuiltImage:
         """What the engine knows of an image; ``base`` is the name of the one it started from."""
@@ -114,11 +123,11 @@ class EngineImages:
                 if not self._client.images.get(image_id).tags:
                     self._client.api.remove_image(image_id)
 
-    def _id(self, reference: ImageReference) -> str | None:
+    def _id(self, name: str) -> str | None:
         from docker.errors import ImageNotFound
 
         try:
-            return self._client.images.get(str(reference)).id
+            return self._client.images.get(name).id
         except ImageNotFound:
             return None
 
