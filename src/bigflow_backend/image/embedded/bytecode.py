@@ -175,12 +175,14 @@ def _on_path(minor: str) -> LocalCompiler | None:
 
 
 def _run_python(python: str, program: str, jobs: bytes) -> bytes:
-    with tempfile.TemporaryDirectory() as empty:
+    with tempfile.TemporaryDirectory() as directory:
+        script = Path(directory, "program.py")
+        script.write_text(program, "ascii")
         return subprocess.run(
-            [python, *OPTIONS, "-c", program],
+            [python, *OPTIONS, script],
             input=jobs,
             capture_output=True,
             check=True,
-            cwd=empty,
+            cwd=directory,
             env={**ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath)},
         ).stdout

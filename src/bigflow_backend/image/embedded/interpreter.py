@@ -26,8 +26,9 @@ _WANTED = re.compile(
     r"|ld-musl-[^/]*|libc\.musl-[^/]*)"
 )
 _NAME = re.compile(r"python(?P<minor>3\.\d+)")
-# PY_VERSION of Include/patchlevel.h, as the compiler lays down a string of its own.
-_VERSION = rb"\0(%s\.\d+(?:(?:a|b|rc)\d+)?)\+?\0"
+# PY_VERSION of Include/patchlevel.h. It is a string of its own, or the end of another one, such as
+# the path of the installation: linkers lay such strings down once.
+_VERSION = rb"(?<![0-9.])(%s\.\d+(?:(?:a|b|rc)\d+)?)\+?\0"
 _GLIBC = re.compile(rb"GNU C Library [^\n]*stable release version (\d+\.\d+)")
 _MUSL = re.compile(rb"\0(1\.\d+)\.\d+\0")
 _DISTRIBUTION = re.compile(
@@ -116,8 +117,9 @@ def _version(system: FileSystem, program: str, minor: str) -> str:
     libraries = [p for p in system.nodes if p.startswith(library)]
     for path in (program, *sorted(libraries)):
         content = system.content(path)
-        if content is not None and (found := pattern.search(content.read_bytes())):
-            return found[1].decode()
+        found = set(pattern.findall(content.read_bytes())) if content is not None else set()
+        if len(found) == 1:
+            return str(found.pop(), "ascii")
     raise CannotServeError(f"the base image's /{program} does not tell its version")
 
 

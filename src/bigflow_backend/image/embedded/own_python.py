@@ -45,6 +45,7 @@ _MODULES = re.compile(
     r"(?:.*/)?lib/python3\.\d+/(?:encodings/(?:__init__|aliases|ascii|latin_1|utf_8)"
     r"|_collections_abc|_sitebuiltins|abc|codecs|genericpath|io|os|posixpath|stat)\.py"
 )
+_SCRIPT = "program.py"
 _PROGRAM = re.compile(r"(?:.*/)?bin/python3\.\d+")
 
 
@@ -72,8 +73,8 @@ class OwnPython:
 
         :raises UserError: also where it does not run, although it did when it was found.
         """
-        with self.laid_out() as root:
-            compile_with(functools.partial(self._run, root, PROGRAM), sources)
+        with self.laid_out(PROGRAM) as root:
+            compile_with(functools.partial(self._run, root), sources)
 
     def as_json(self) -> dict[str, Any]:
         """What :meth:`from_json` takes."""
@@ -101,16 +102,19 @@ class OwnPython:
 
     def ask_version(self) -> str | None:
         """``sys.version``, as it tells itself; None where it does not run."""
-        with self.laid_out() as root:
+        with self.laid_out("import sys; print(sys.version)") as root:
             try:
-                said = self._run(root, "import sys; print(sys.version)", b"")
+                said = self._run(root, b"")
             except (OSError, subprocess.CalledProcessError):
                 return None
         return said.decode("utf-8", "replace").strip()
 
     @contextlib.contextmanager
-    def laid_out(self) -> Iterator[Path]:
-        """A directory with its files at their places: copies, as what runs there is not ours."""
+    def laid_out(self, program: str) -> Iterator[Path]:
+        """A directory with its files at their places, and the program that it is to run.
+
+        They are copies, as what runs there is not ours.
+        """
         with tempfile.TemporaryDirectory() as scratch:
             root = Path(scratch, "root")
             root.mkdir()
@@ -128,17 +132,20 @@ class OwnPython:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if not path.exists():  # a file of a later layer may lie in a link to a directory
                     path.symlink_to(target)
+            # A file, not `-c`: for that Python 3.13 imports a good part of its library.
+            (root / _SCRIPT).write_text(program, "ascii")
+            (root / _SCRIPT).chmod(0o644)
             for path in (Path(scratch), *(p for p in root.rglob("*") if p.is_dir()), root):
                 if not path.is_symlink():
                     path.chmod(0o755)  # for nobody
             yield root
 
-    def _run(self, root: Path, program: str, jobs: bytes) -> bytes:
+    def _run(self, root: Path, jobs: bytes) -> bytes:
         libraries = {f"/{posixpath.dirname(p)}" for p in self.files if _LIBRARIES.fullmatch(p)}
         return subprocess.run(
             [
                 *(sys.executable, "-I", "-S", jail.__file__, root),
-                *(self.program, *OPTIONS, "-c", program),
+                *(self.program, *OPTIONS, f"/{_SCRIPT}"),
             ],
             input=jobs,
             capture_output=True,
