@@ -13,6 +13,7 @@ pytest_plugins = [
     "support.kubernetes.fixtures",
     "support.package_index",
     "support.registry",
+    "support.podman",  # after what it imports
     "support.skips",
     "support.stalling_engine",
 ]

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bigflow_backend.errors import UserError
+from bigflow_backend.outputs import staged_outputs
+from bigflow_backend.project import read_project
 from bigflow_backend.staging import move_into_place, recover, replaced_directory
 
 if TYPE_CHECKING:
@@ -75,3 +78,16 @@ def test_what_is_no_directory_gives_way(tmp_path: Path, kind: str, name: str) ->
     assert [p.name for p in (place.parent / "out").iterdir()] == ["made"]
     assert not (place.parent / "out").is_symlink()
     assert (elsewhere / "kept").exists()
+
+
+def test_a_build_after_one_that_was_killed(tmp_path: Path) -> None:
+    """Also one that fails finds the image of the last good one in its place."""
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "demo"\n')
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "__init__.py").touch()
+    (tmp_path / ".image.old").mkdir()
+    (tmp_path / ".image.old" / "last").touch()
+    with pytest.raises(UserError), staged_outputs(read_project(tmp_path)):
+        raise UserError("a fault")
+    assert (tmp_path / ".image" / "last").exists()
+    assert not (tmp_path / ".image.old").exists()

@@ -11,7 +11,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from bigflow_backend.staging import move_into_place, temporary_directory
+from bigflow_backend.staging import move_into_place, recover, temporary_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +28,8 @@ _STAGING = ".bigflow-build-"
 def staged_outputs(project: Project) -> Iterator[Project]:
     """The project with its outputs beside their places; when the block ends well, they move."""
     _remove_leftovers(project.root)
+    for target in (project.images, project.dags):
+        recover(target)
     staging = temporary_directory(project.root, f"{_STAGING}{os.getpid()}-")
     try:
         staged = dataclasses.replace(project, output=staging)

@@ -28,7 +28,7 @@ from bigflow_backend.image.dockerfile import read_dockerfile
 from bigflow_backend.image.engine_images import EngineImages
 from bigflow_backend.image.engine_push import push_image
 from bigflow_backend.image.output import BuildOutput
-from bigflow_backend.image.registry import remote_name
+from bigflow_backend.image.registry import Access, Registries, find_digest, remote_name
 from bigflow_backend.image.room import room_for_temporary_files, temporary_file
 
 if TYPE_CHECKING:
@@ -102,9 +102,18 @@ class EngineBuilder:
                     )
                     if options.push:
                         digest = push_image(client.api, request.reference, say=request.say)
+                        digest = digest or _digest_in_registry(request)
                         built = dataclasses.replace(built, digest=digest)
                     yield built
             images.discard(set(stale) - set(built.leftovers))
+
+
+def _digest_in_registry(request: BuildRequest) -> str | None:
+    """Of what was pushed; Podman 4 does not tell it."""
+    access = Access(plain_http=frozenset(request.options.insecure_registries), attempts=1)
+    with Registries(access) as registries, contextlib.suppress(UserError):
+        return find_digest(remote_name(str(request.reference)), registries=registries)
+    return None
 
 
 def build_args(

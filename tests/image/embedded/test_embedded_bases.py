@@ -129,21 +129,27 @@ def test_merged_directories_and_whiteouts(
 
 
 @pytest.mark.parametrize(("machine", "architecture"), [("x86_64", "amd64"), ("aarch64", "arm64")])
-def test_musl(
-    embedded_project: EmbeddedProject, tmp_path: Path, machine: str, architecture: str
+@pytest.mark.parametrize("library", ["musl", "glibc"])
+def test_another_machine_and_another_c_library(
+    embedded_project: EmbeddedProject,
+    tmp_path: Path,
+    library: str,
+    machine: str,
+    architecture: str,
 ) -> None:
-    """As Alpine has it: wheels for musl are taken, those for the GNU library are not."""
-    base = layer_tar(
-        {
-            f"lib/ld-musl-{machine}.so.1": b"\x7fELF\0" + b"1.2.5\0",
-            f"usr/local/bin/python{_MINOR}": _python(),
-            f"usr/local/lib/python{_MINOR}/os.py": "name = 'posix'\n",
-            "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
-            "etc/group": "root:x:0:\n",
-        },
-        {"usr/local/bin/python3": f"python{_MINOR}"},
-    )
-    write_docker_archive(tmp_path / "musl.tar", [base], {}, architecture=architecture)
+    """Of four wheels the one for the base is taken, whatever machine this is."""
+    files: dict[str, bytes | str] = {
+        f"usr/local/bin/python{_MINOR}": _python(),
+        f"usr/local/lib/python{_MINOR}/os.py": "name = 'posix'\n",
+        "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
+        "etc/group": "root:x:0:\n",
+    }
+    if library == "musl":
+        files[f"lib/ld-musl-{machine}.so.1"] = b"\x7fELF\0" + b"1.2.5\0"
+    else:
+        files[f"lib/{machine}-linux-gnu/libc.so.6"] = _GLIBC
+    layer = layer_tar(files, {"usr/local/bin/python3": f"python{_MINOR}"})
+    write_docker_archive(tmp_path / "base.tar", [layer], {}, architecture=architecture)
     tag = f"cp{_MINOR.replace('.', '')}"
     for system in ("manylinux_2_17", "musllinux_1_2"):
         for kind in ("x86_64", "aarch64"):
@@ -152,11 +158,19 @@ def test_musl(
                 {"native.py": f"BUILT_FOR = '{system}_{kind}'\n"},
                 tag=f"{tag}-{tag}-{system}_{kind}",
             )  # fmt: skip
-    embedded_project.require("native")
+    # Markers speak of the image's machine, too.
+    make_wheel(embedded_project.wheels, "only-there", "1.0", {"only_there.py": ""})
+    embedded_project.require(
+        "native",
+        f'only-there; platform_machine == "{machine}"',
+        f'never-here; platform_machine != "{machine}"',
+    )
     image = embedded_project.build(
-        base_image=f"docker-archive:{tmp_path}/musl.tar", platform=f"linux/{architecture}"
+        base_image=f"docker-archive:{tmp_path}/base.tar", platform=f"linux/{architecture}"
     )
     found = embedded_project.files(image)
     module = found.files[f"app/lib/python{_MINOR}/site-packages/native.py"]
-    assert module.content == f"BUILT_FOR = 'musllinux_1_2_{machine}'\n".encode()
+    system = "musllinux_1_2" if library == "musl" else "manylinux_2_17"
+    assert module.content == f"BUILT_FOR = '{system}_{machine}'\n".encode()
     assert found.config["architecture"] == architecture
+    assert "only-there==1.0" in embedded_project.info(image)["dependencies"]

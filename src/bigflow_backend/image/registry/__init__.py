@@ -6,7 +6,7 @@ Why it is our own client: docs/decisions/0004-our-own-registry-client.md
 from bigflow_backend.image.registry.access import Access
 from bigflow_backend.image.registry.connection import Registries
 from bigflow_backend.image.registry.names import RemoteName, registry_name, remote_name
-from bigflow_backend.image.registry.pull import fetch_blob, fetch_manifest
+from bigflow_backend.image.registry.pull import fetch_blob, fetch_manifest, find_digest
 from bigflow_backend.image.registry.push import Pushed, push_image
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "RemoteName",
     "fetch_blob",
     "fetch_manifest",
+    "find_digest",
     "push_image",
     "registry_name",
     "remote_name",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bigflow_backend.image.registry.names import RemoteName
     from bigflow_backend.image.store import BlobStore, BlobWriter
 
-__all__ = ["MANIFEST_TYPES", "fetch_blob", "fetch_manifest"]
+__all__ = ["MANIFEST_TYPES", "fetch_blob", "fetch_manifest", "find_digest"]
 
 MANIFEST_TYPES = {"Accept": ", ".join(sorted(MANIFESTS))}
 _CONTENT_RANGE = re.compile(r"bytes (?P<start>\d+)-")
@@ -71,6 +71,21 @@ def fetch_manifest(name: RemoteName, *, store: BlobStore, registries: Registries
     return descriptor
 
 
+def find_digest(name: RemoteName, *, registries: Registries) -> str | None:
+    """The digest of the manifest or index of that name in its registry, if it has one and tells.
+
+    :raises UserError: when it cannot be asked.
+    """
+    connection = registries.connection(name.registry)
+    answer = connection.patiently(
+        lambda: connection.ask(
+            "HEAD", _place(name), scopes=_scopes(name.path), headers=MANIFEST_TYPES
+        ),
+        doing=f"asking for the manifest of {name}",
+    )
+    return answer.headers.get("Docker-Content-Digest") if answer.status == OK else None
+
+
 def fetch_blob(
     descriptor: Descriptor, repository: str, *, store: BlobStore, registries: Registries
 ) -> None:
@@ -110,16 +125,8 @@ def _stored_manifest(
     media_type = store.get_record(f"media type of {known}")
     if not isinstance(media_type, str) or not store.has(known):
         return None
-    if name.digest is None:
-        connection = registries.connection(name.registry)
-        answer = connection.patiently(
-            lambda: connection.ask(
-                "HEAD", _place(name), scopes=_scopes(name.path), headers=MANIFEST_TYPES
-            ),
-            doing=f"asking for the manifest of {name}",
-        )
-        if answer.status != OK or answer.headers.get("Docker-Content-Digest") != known:
-            return None
+    if name.digest is None and find_digest(name, registries=registries) != known:
+        return None
     return Descriptor(media_type, known, store.path(known).stat().st_size)
 
 

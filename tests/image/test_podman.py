@@ -1,0 +1,116 @@
+"""The engine builder on Podman, by the socket that speaks Docker's API."""
+
+from __future__ import annotations
+
+import sys
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bigflow_backend.errors import UserError
+from bigflow_backend.image.dockerfile import STANDARD
+from support.distribution import make_wheel
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+    from support.embedded import EmbeddedProject
+    from support.registry import Registry
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+
+_SITE = f"app/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+
+
+@pytest.fixture
+def project(embedded_project: EmbeddedProject, podman_base: str) -> EmbeddedProject:
+    """With the standard Dockerfile, a library, and no network."""
+    make_wheel(embedded_project.wheels, "library", "3.1", {"library.py": "X = 1\n"})
+    embedded_project.require("library")
+    text = STANDARD.read_text().replace(
+        "ENV PIP_NO_CACHE_DIR=1", "ENV PIP_NO_INDEX=1 PIP_NO_CACHE_DIR=1"
+    )
+    assert "PIP_NO_INDEX" in text
+    embedded_project.write({"Dockerfile": text})
+    embedded_project.options = {
+        "builder": "engine", "base_image": podman_base, "platform": None, "network": "none",
+    }  # fmt: skip
+    return embedded_project
+
+
+def test_the_standard_dockerfile(
+    project: EmbeddedProject, podman_engine: DockerClient, registry: Registry
+) -> None:
+    image = project.build(repository=f"{registry.address}/podman/demo", push=True)
+    assert image.builder.startswith("Podman Engine ")
+    found = project.files(image)
+    assert f"{_SITE}/demo/__init__.py" in found.files
+    assert f"{_SITE}/library.py" in found.files
+    assert not any("wheels" in name.split("/") for name in found.files)
+    config = found.config["config"]
+    assert config["User"] == "10001:10001"
+    assert config["WorkingDir"] == "/home/app"
+    assert config["Labels"]["org.opencontainers.image.revision"] == "c0ffee"
+    out = podman_engine.containers.run(
+        image.tag, ["python", "-m", "bigflow"], network_mode="none", remove=True
+    )
+    assert out == b"ran\n"
+    assert image.pushed
+    info = project.info(image)
+    assert info["digest"] == image.digest == _digest(registry, "podman/demo", "1.0.0")
+    assert info["base"]["name"] == project.options["base_image"]
+
+
+def _digest(registry: Registry, path: str, tag: str) -> str | None:
+    """What the registry itself calls the image."""
+    kinds = ("oci.image.manifest.v1+json", "docker.distribution.manifest.v2+json")
+    request = urllib.request.Request(
+        f"http://{registry.address}/v2/{path}/manifests/{tag}",
+        headers={"Accept": ", ".join(f"application/vnd.{kind}" for kind in kinds)},
+    )
+    with urllib.request.urlopen(request) as answer:
+        digest: str | None = answer.headers["Docker-Content-Digest"]
+    return digest
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "RUN echo so >&2 && exit 7",
+            "Dockerfile, line {line}: RUN echo so >&2 && exit 7 failed: ",
+        ),
+        ("RUNN true", "RUNN"),
+        ("COPY nowhere /", "nowhere"),
+        ("USER nobody-here", "no user 'nobody-here'"),
+    ],
+)
+def test_a_dockerfile_that_fails(
+    project: EmbeddedProject, podman_engine: DockerClient, text: str, message: str
+) -> None:
+    short = (
+        "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY dist/ /dist/\n"
+        "RUN python3 -m zipfile -e /dist/*.whl /site && touch /site/bigflow.py\n"
+        f"ENV PYTHONPATH=/site\n{text}\n"
+    )
+    before = [str(i.id) for i in podman_engine.images.list() if i.tags]
+    project.write({"Dockerfile": short})
+    with pytest.raises(UserError) as caught:
+        project.build(find_links=(), export_tar=False)
+    assert message.format(line=6) in caught.value.message
+    assert "\n" not in caught.value.message + caught.value.hint
+    assert caught.value.hint
+    assert not (project.root / ".image").exists()
+    assert [str(i.id) for i in podman_engine.images.list() if i.tags] == before
+
+
+def test_the_embedded_builder_loads_into_it(
+    embedded_project: EmbeddedProject, podman_engine: DockerClient
+) -> None:
+    options: dict[str, Any] = {"repository": "localhost/podman/loaded", "load": True}
+    image = embedded_project.build(**options)
+    assert podman_engine.images.get(image.tag).id == image.id
+    changed = embedded_project.build(files={"demo/__init__.py": "X = 2\n"}, **options)
+    assert changed.id != image.id
+    assert podman_engine.images.get(image.tag).id == changed.id
