@@ -1,0 +1,75 @@
+"""What a user reads who has made a mistake in a Dockerfile or a name, with the engine builder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bigflow_backend.errors import UserError
+
+if TYPE_CHECKING:
+    from support.embedded import EmbeddedProject
+
+pytestmark = pytest.mark.engine
+
+
+def _refused(project: EmbeddedProject, **options: Any) -> UserError:
+    with pytest.raises(UserError) as caught:
+        project.build(**options)
+    assert "\n" not in caught.value.message + caught.value.hint
+    assert not (project.root / ".image").exists()
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "Team/Base:1", "", "python:3.12:1", "https://example.com/a"]
+)
+def test_a_base_that_is_no_name(engine_project: EmbeddedProject, name: str) -> None:
+    error = _refused(engine_project, base_image=name)
+    assert error.message == f"the base image {name!r} is no valid name of an image"
+    assert "--base-image" in error.hint
+    assert "[tool.bigflow.image]" in error.hint
+
+
+@pytest.mark.parametrize("name", ["localhost:1/team/base:1", "localhost:1/base@sha256:" + "0" * 64])
+def test_a_base_is_named_as_the_user_wrote_it(engine_project: EmbeddedProject, name: str) -> None:
+    error = _refused(engine_project, base_image=name)
+    assert error.message.startswith(f"Dockerfile, line 2: no base image {name}: ")
+    assert "connection refused" in error.message
+    assert "another base image" in error.hint
+
+
+def test_a_file_is_no_base_of_an_engine(engine_project: EmbeddedProject) -> None:
+    error = _refused(engine_project, base_image=engine_project.base)
+    assert engine_project.base in error.message
+
+
+def test_a_user_that_the_image_does_not_have(engine_project: EmbeddedProject) -> None:
+    text = (engine_project.root / "Dockerfile").read_text()
+    engine_project.write({"Dockerfile": f"{text}USER nobody-here\n"})
+    error = _refused(engine_project)
+    assert error.message == (
+        "the image has no user 'nobody-here', as which its containers would run"
+    )
+    assert "USER 10001" in error.hint
+    engine_project.write({"Dockerfile": f"{text}USER nobody-here\nRUN true\n"})
+    error = _refused(engine_project)
+    assert error.message.startswith("Dockerfile, line 7: RUN true failed: ")
+    assert "nobody-here" in error.message
+    assert "USER 10001" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("repository", "message"),
+    [
+        ("registry.example.com/Team/demo", "has upper-case letters"),
+        ("https://registry.example.com/demo", "is no valid name of an image"),
+        ("registry.example.com/demo:latest", "has a tag"),
+        ("registry.example.com/team demo", "is no valid name of an image"),
+    ],
+)
+def test_a_name_that_no_registry_takes(
+    engine_project: EmbeddedProject, repository: str, message: str
+) -> None:
+    assert message in _refused(engine_project, repository=repository).message
