@@ -5,6 +5,8 @@ Both doors, the ``bigflow`` command and the commands of ``project_setup.py``, ca
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import sys
 import warnings
 from dataclasses import dataclass
@@ -153,15 +155,16 @@ def _docker_repository(project: Project, options: BuildOptions) -> str:
     """The repository of the image, checked before anything is built for it."""
     from bigflow_backend.describe import describe_deployment
 
-    return _repository(
-        project, describe_deployment(project, python=options.python, config=options.config)
-    )
+    deployment = describe_deployment(project, python=options.python, config=options.config)
+    return _repository(project, deployment, options)
 
 
-def _repository(project: Project, deployment: DeploymentDescription) -> str:
+def _repository(project: Project, deployment: DeploymentDescription, options: BuildOptions) -> str:
     from bigflow_backend.image.reference import image_reference
 
-    return image_reference(deployment.docker_repository, project.version.image_tag).repository
+    reference = image_reference(deployment.docker_repository, project.version.image_tag)
+    options.say(f"configuration {deployment.config}: the image is {reference}")
+    return reference.repository
 
 
 def _repository_and_workflows(
@@ -178,7 +181,7 @@ def _repository_and_workflows(
     deployment, workflows = describe_project(
         project, python=options.python, start_time=_start_time(options), config=options.config
     )
-    return _repository(project, deployment), _chosen(workflows, project, options)
+    return _repository(project, deployment, options), _chosen(workflows, project, options)
 
 
 def _workflows_in_image(
@@ -194,7 +197,10 @@ def _workflows_in_image(
     from bigflow_backend.image.container import run_in_image
 
     options.say(f"finding the workflows in {reference}")
-    command = ["python", *DESCRIBE, *workflow_arguments(project.package, _start_time(options))]
+    # The image does not inherit the variable, as a child of this process does.
+    config = options.config or os.environ.get("bf_env") or None  # noqa: SIM112  (BigFlow's name)
+    arguments = workflow_arguments(project.package, _start_time(options), config)
+    command = ["python", *DESCRIBE, *arguments]
     output = run_in_image(reference, command, timeout=_SECONDS_TO_DESCRIBE)
     sys.stderr.write(output.stderr.decode("utf-8", "replace"))
     if not output.stdout:
@@ -247,7 +253,7 @@ def _image(project: Project, wheel: Wheel, repository: str, options: BuildOption
     from bigflow_backend.image import build_image
 
     _check_requirements(project)
-    options.say(f"building the image {repository}:{project.version.image_tag}")
+    options.say("building the image")
     return build_image(
         project,
         wheel.path,
@@ -261,7 +267,9 @@ def _image(project: Project, wheel: Wheel, repository: str, options: BuildOption
 def _image_options(project: Project, options: BuildOptions) -> ImageOptions:
     from bigflow_backend.image import ImageOptions
 
-    return options.image or ImageOptions.from_settings(project.settings.image)
+    image = options.image or ImageOptions.from_settings(project.settings.image)
+    # The engine is where the image is asked for its workflows.
+    return dataclasses.replace(image, load=True) if options.in_image else image
 
 
 def _check_requirements(project: Project) -> None:
@@ -287,7 +295,8 @@ def _dags(
     from bigflow_backend.dags import build_dags
 
     start_time = _start_time(options)
-    options.say(f"writing {len(workflows)} DAG files that start at {start_time:%Y-%m-%d %H:%M} UTC")
+    files = f"{len(workflows)} DAG file" + ("s" if len(workflows) != 1 else "")
+    options.say(f"writing {files}; the start time is {start_time:%Y-%m-%d %H:%M} UTC")
     return build_dags(
         project,
         workflows,

@@ -81,7 +81,7 @@ CASES = [
         "no Docker Engine",
         ("build-image", "build"),
         {},
-        "Dockerfile, line 1, is not as in the standard Dockerfile, so it takes an engine; no Docker",
+        "is not as in the standard Dockerfile, so it takes an engine; no Docker Engine answers",
         "DOCKER_HOST",
     ),
     Case(

@@ -22,7 +22,7 @@ _WORKFLOW = """\
 import socket
 from pathlib import Path
 import only_in_the_image
-from bigflow import Job, Workflow
+from bigflow import Config, Job, Workflow
 
 print("printed by the project")
 try:
@@ -36,7 +36,9 @@ class Count(Job):
         pass
 
 owner = f"{only_in_the_image.NAME} {written} {networks}"
-rides = Workflow("rides", [Count("count")], owner=owner)
+sizes = Config("dev", {"pool": "small"}, is_default=True)
+sizes.add_configuration("prod", {"pool": "large"})
+rides = Workflow("rides", [Count("count", pool=sizes.resolve()["pool"])], owner=owner)
 """
 _DOCKERFILE = """\
 ARG BASE_IMAGE
@@ -67,7 +69,8 @@ def project(
             "resources/requirements.txt": "bigflow-backend\nonly-in-the-image\n",
             "Dockerfile": _DOCKERFILE,
             "deployment_config.py": "from bigflow import DeploymentConfig\n"
-            f"config = DeploymentConfig('dev', {{'docker_repository': '{_REPOSITORY}'}})\n",
+            f"config = DeploymentConfig('dev', {{'docker_repository': '{_REPOSITORY}'}})\n"
+            "config.add_configuration('prod', {})\n",
         },
     )
     links = ["--find-links", str(library.parent), "--find-links", str(bigflow_wheels)]
@@ -99,6 +102,17 @@ def test_what_only_the_image_has_is_not_needed_here(project: Project, engine: Do
     assert {container.id for container in engine.containers.list(all=True)} <= before
 
 
+def test_the_configuration_reaches_the_modules_in_the_image(project: Project) -> None:
+    for options, environment in ((["--config", "prod"], {}), ([], {"bf_env": "prod"})):
+        status, said = build_dags(project, "--in-image", *options, **environment)
+        assert status == 0, said
+        (file,) = (project.root / ".dags").glob("rides__v1_2_0__*_dag.py")
+        assert "'pool': 'large'" in file.read_text("ascii")
+    assert build_dags(project, "--in-image")[0] == 0
+    (file,) = (project.root / ".dags").glob("rides__v1_2_0__*_dag.py")
+    assert "'pool': 'small'" in file.read_text("ascii")
+
+
 def test_a_workflow_of_the_image_is_chosen(project: Project) -> None:
     status, said = build_dags(project, "--in-image", "--workflow", "walks")
     assert status == 1
@@ -106,6 +120,27 @@ def test_a_workflow_of_the_image_is_chosen(project: Project) -> None:
         "bigflow: error: there is no workflow 'walks' in pipelines",
         "  workflows there: rides",
     ]
+
+
+def test_a_build_without_an_engine_loads_its_image_for_that(
+    project: Project, engine: DockerClient, base_archive: str, bigflow_wheels: Path
+) -> None:
+    dockerfile = project.root / "Dockerfile"
+    dockerfile.unlink()
+    wheels = [project.root.parent / "wheels", bigflow_wheels]
+    try:
+        done = project.run(
+            *("-m", "bigflow", "build", "--in-image", "--no-export-image-tar"),
+            *("--base-image", base_archive, *(f"--find-links={path}" for path in wheels)),
+            BIGFLOW_VERSION="1.5.0",
+        )
+        assert done.returncode == 0, done.stderr
+        assert "with the embedded builder" in done.stderr
+        assert "       in the Docker Engine" in done.stdout.splitlines()
+        assert list((project.root / ".dags").glob("rides__v1_5_0__*_dag.py"))
+    finally:
+        dockerfile.write_text(_DOCKERFILE)
+        engine.images.remove(f"{_REPOSITORY}:1.5.0", force=True)
 
 
 def test_an_image_that_is_not_there(project: Project) -> None:
