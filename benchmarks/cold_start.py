@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 __all__ = ["print_cold_start"]
 
 _STANDARD_LIBRARY = "$(python3 -c 'import sysconfig; print(sysconfig.get_path(\"stdlib\"))')"
-# As `pip install` and `compileall` leave it: checked against the source's time at each import.
+# Of the same files, as `pip install` and `compileall` leave it: checked against the source's time
+# at each import.
 _OWN = f"""\
 FROM {{image}}
 USER 0
 RUN find / -xdev -name '*.pyc' -delete \
- && python3 -m compileall -qq "{_STANDARD_LIBRARY}" /usr/lib/python3 /app/lib || true
+ && python3 -m compileall -qq "{_STANDARD_LIBRARY}" /app/lib || true
 USER 10001:10001
 """
 _NONE = "FROM {image}\nUSER 0\nRUN find / -xdev -name '*.pyc' -delete\nUSER 10001:10001\n"

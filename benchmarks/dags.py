@@ -145,7 +145,7 @@ def building(work: Path, rounds: int) -> None:
 def build_measure(python: Path, project: Path) -> Callable[[], float]:
     # BigFlow runs `python` by its name. Its bytecode and that of the project may be kept.
     path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
-    variables = {"PATH": path, "PYTHONDONTWRITEBYTECODE": ""}
+    variables = {"PATH": path, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": ""}
     return partial(cpu_seconds, [python, "-m", "bigflow", "build-dags"], project, variables)
 
 
