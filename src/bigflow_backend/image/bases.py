@@ -56,7 +56,7 @@ def read_base(
     """
     if architecture not in _ARCHITECTURES:
         raise UserError(
-            f"no image can be built for linux/{architecture}",
+            f"no image can be built for {'' if '/' in architecture else 'linux/'}{architecture}",
             hint="the platform is linux/amd64 or linux/arm64",
         )
     if is_file_name(name):

@@ -388,8 +388,9 @@ def _faults(root: Path) -> Iterator[None]:
             hint = "make room there, or set BIGFLOW_CACHE to a directory on a larger disk"
         elif error.errno == errno.ENOENT:
             raise UserError(
-                f"the cache {root} was removed while it was in use",
-                hint="build again; `bigflow cache --clear` empties it and harms no build",
+                f"the cache {root} is not there, or no longer: {error.strerror}",
+                hint="build again (`bigflow cache --clear` empties it and harms no build), or set "
+                "BIGFLOW_CACHE to a directory that you may write",
             ) from error
         elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}:
             hint = "set BIGFLOW_CACHE to a directory that you may write"
@@ -404,5 +405,8 @@ def size_limit() -> int:
     if not text:
         return _DEFAULT_LIMIT_GB * _GIGABYTE
     if not text.isdecimal():
-        raise UserError(f"{_LIMIT_VARIABLE} is {text!r}, not a number of gigabytes")
+        raise UserError(
+            f"{_LIMIT_VARIABLE} is {text!r}, not a number of gigabytes",
+            hint=f"write it in digits, such as {_LIMIT_VARIABLE}={_DEFAULT_LIMIT_GB}, or unset it",
+        )
     return int(text) * _GIGABYTE

@@ -153,3 +153,28 @@ def test_credentials_are_never_told() -> None:
     assert redacted(text) == (
         "failed to fetch https://***@example.com/simple/x and https://***@e.com/y"
     )
+
+
+def test_options_of_pips(embedded_project: EmbeddedProject) -> None:
+    """What pip takes in requirements.txt and uv does not, or not there, is heeded as well."""
+    wheels = embedded_project.wheels
+    make_wheel(wheels, "new", "1.0", {"new.py": ""})
+    make_wheel(wheels, "new", "2.0b1", {"new.py": ""})
+    make_wheel(wheels, "built", "1.0", {"built.py": "WHEEL = True\n"})
+    make_sdist(wheels, "built", "1.0")
+
+    def dependencies(*lines: str) -> list[str]:
+        embedded_project.require(*lines)
+        image = embedded_project.build()
+        built = embedded_project.files(image).files.get(f"{_SITE}/built.py")
+        from_sdist = ["from its sdist"] if built and not built.content else []
+        found: list[str] = embedded_project.info(image)["dependencies"]
+        return found[1:] + from_sdist
+
+    assert dependencies("new", "built") == ["built==1.0", "new==1.0"]
+    assert dependencies("--pre", "new") == ["new==2.0b1"]
+    expected = ["built==1.0", "from its sdist"]
+    assert dependencies("--no-binary built", "--trusted-host localhost", "built") == expected
+    embedded_project.write({"resources/limits.txt": "new<2\n"})
+    assert dependencies("--pre", "-c limits.txt", "new") == ["new==1.0"]
+    assert not any("unsupported option" in line for line in embedded_project.said)

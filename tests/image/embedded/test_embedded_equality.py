@@ -103,6 +103,7 @@ def both(
             "demo/resources/query.sql": "SELECT 1\n",
             "demo-1.0.0.data/data/share/demo/data.csv": "1,2\n",
             "broken.py": "def\n",
+            "company/tools/two.py": "from company.tools import one\n",
             f"{info}/entry_points.txt": "[console_scripts]\ndemo-tool = demo:main\n",
         },
     )
@@ -139,6 +140,9 @@ def _library(directory: Path) -> None:
     directory.mkdir()
     content = {
         "library.py": "def main():\n    print('library')\n",
+        # Parts of a namespace (PEP 420), which another distribution has parts of, too.
+        "company/tools/one.py": "ONE = 1\n",
+        "company/tools/data.json": "{}\n",
         "library-3.1.data/scripts/old-style": "#!python\nprint('old')\n",
         "library-3.1.data/scripts/shell": "#!/bin/sh\necho shell\n",
         "library-3.1.data/data/share/library/x.txt": "x\n",

@@ -132,7 +132,7 @@ def test_a_wrong_password(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    wrong = "wr0ng-s3cret"
+    wrong = "a-wr0ng-s3cret"
     monkeypatch.setenv("PIP_INDEX_URL", package_index.url.replace(package_index.password, wrong))
     with pytest.raises(UserError) as caught:
         own.build()

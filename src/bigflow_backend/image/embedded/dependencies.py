@@ -33,7 +33,12 @@ _GLIBC_MINORS = (17, 28, *range(31, 41))
 _NAME = re.compile(r"(?P<name>[A-Za-z0-9]+(?:[._-]+[A-Za-z0-9]+)*)")
 _FILE_OPTION = re.compile(r"(?:-r|--requirement)[= ]?\s*(?P<file>\S+)")
 _LOCAL = re.compile(r"(?:-e|--editable)\b|\.{0,2}/|file:|[^#]*\s@\s+(?:file:|\.{0,2}/)")
-_SOURCES = ("-i", "-f", "--index-url", "--extra-index-url", "--find-links", "--no-index")
+_SOURCES = (
+    "-i", "-f", "--index-url", "--extra-index-url", "--find-links", "--no-index", "--no-binary",
+    "--only-binary",
+)  # fmt: skip
+# What pip takes in such a file and uv only in its command.
+_FLAGS = {"--pre": "--prerelease=allow", "--trusted-host": "--allow-insecure-host"}
 # Up to the last @: a password may have one, though a URL should not.
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]+(?=@)")
 
@@ -186,6 +191,7 @@ class Resolver:
             "--python-platform", _platform(self.interpreter),
             *(["--no-index"] if indexes.no_index else []),
             *(f"--find-links={place}" for place in (*self.find_links, *indexes.find_links)),
+            *_flags(self.requirements),
         ]  # fmt: skip
         try:
             done = subprocess.run(
@@ -207,7 +213,8 @@ class Resolver:
             ) from error
         lines = redacted(done.stderr).splitlines()
         for line in lines:
-            self.say(line)
+            if not any("unsupported option in" in line and f"`{flag}`" in line for flag in _FLAGS):
+                self.say(line)
         if done.returncode:
             raise _failure(lines)
 
@@ -273,6 +280,14 @@ def _named_lines(path: Path) -> dict[str, list[str]]:
 def _options(path: Path) -> list[str]:
     """The lines that say where distributions come from."""
     return [line for line in _lines(path) if line.startswith(_SOURCES)]
+
+
+def _flags(path: Path) -> Iterator[str]:
+    """uv's words for the lines that it passes over in a file of requirements."""
+    for line in _lines(path):
+        name, *value = re.split(r"[=\s]\s*", line, maxsplit=1)
+        if name in _FLAGS:
+            yield "=".join((_FLAGS[name], *value))
 
 
 def _lines(path: Path) -> Iterator[str]:
