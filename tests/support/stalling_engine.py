@@ -31,6 +31,8 @@ class StallingEngine(socketserver.ThreadingUnixStreamServer):
         self.target = target
         self.stall_at: str | None = None
         """A regular expression, such as ``POST /[^ ]*/images/load``"""
+        self.drops = False
+        """Whether it closes that connection, as an engine does that stops."""
         self.stalled = threading.Event()
         """Set when such a request has come; it gets no answer."""
         super().__init__(str(path), _Passing)
@@ -57,7 +59,7 @@ class _Passing(socketserver.BaseRequestHandler):
             back.start()
             while data := self.request.recv(1 << 16):
                 if self.server.stalls(data):
-                    while self.request.recv(1 << 16):
+                    while not self.server.drops and self.request.recv(1 << 16):
                         """Until whoever asks has gone."""
                     break
                 engine.sendall(data)

@@ -14,6 +14,7 @@ from bigflow_backend.image.bases import read_base
 from bigflow_backend.image.registry import Registries, push_image
 from bigflow_backend.image.registry.access import Access
 from bigflow_backend.image.store import open_store
+from support.engine import sockets_may_leak
 from support.faulty_registry import Fault
 from support.oci_images import make_image
 
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from docker import DockerClient
+
     from support.embedded import EmbeddedProject
     from support.faulty_registry import FaultyRegistry
     from support.registry import Registry
+    from support.stalling_engine import StallingEngine
 
 _LAYER = "/blobs/sha256:"
 _UPLOAD = "/blobs/uploads/"
@@ -252,3 +256,27 @@ def test_a_cache_that_is_lost_in_the_middle(
     embedded_project.said = []
     again = embedded_project.build(repository=repository, push=True)
     assert again.digest == image.digest
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("at", [r"POST /[^ ]*/images/load", r"POST /[^ ]*/tag"])
+def test_an_engine_that_stops_while_it_takes_the_image(
+    *,
+    embedded_project: EmbeddedProject,
+    engine: DockerClient,
+    stalling_engine: StallingEngine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at: str,
+) -> None:
+    embedded_project.build()
+    stalling_engine.stall_at, stalling_engine.drops = at, True
+    with monkeypatch.context() as patch, sockets_may_leak():
+        patch.setenv("DOCKER_HOST", stalling_engine.url)
+        error = _refused(embedded_project, tmp_path, load=True, repository="stops/demo")
+    doing = "loading" if "load" in at else "tagging"
+    assert error.message.startswith(f"the Docker Engine stopped while {doing} the image: ")
+    assert engine.images.list("stops/demo") == []
+    image = embedded_project.build(load=True, repository="stops/demo")
+    assert engine.images.get(image.tag).id == image.id
+    engine.images.remove(image.tag)

@@ -119,11 +119,17 @@ def test_skopeo_copies_it_as_it_is(image: Image, registry: Registry, kind: str) 
     assert digest_of(manifest_in(registry, f"tools/skopeo-{kind}", "1")) == image.digest
 
 
-def test_oras_pushes_the_layout(image: Image, registry: Registry, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["layout", "tar"])
+def test_oras_pushes_it(image: Image, registry: Registry, tmp_path: Path, kind: str) -> None:
     environment = tmp_path / "oras"
     python = environment / "bin" / "python"
     run(find_uv_bin(), "venv", "--quiet", environment)
     run(find_uv_bin(), "pip", "install", "--quiet", "--python", python, "oras>=0.2.43,<0.3")
-    assert image.layout is not None
-    run(python, "-c", _ORAS, image.layout, f"{registry.address}/tools/oras:1", "1.2.0")
-    assert digest_of(manifest_in(registry, "tools/oras", "1")) == image.digest
+    layout = image.layout
+    if kind == "tar":
+        assert image.tar is not None
+        layout = tmp_path / "unpacked"
+        run("tar", "-x", "-f", image.tar, f"--one-top-level={layout}")
+    assert layout is not None
+    run(python, "-c", _ORAS, layout, f"{registry.address}/tools/oras-{kind}:1", "1.2.0")
+    assert digest_of(manifest_in(registry, f"tools/oras-{kind}", "1")) == image.digest
