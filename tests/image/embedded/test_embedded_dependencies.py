@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -178,3 +179,20 @@ def test_options_of_pips(embedded_project: EmbeddedProject) -> None:
     embedded_project.write({"resources/limits.txt": "new<2\n"})
     assert dependencies("--pre", "-c limits.txt", "new") == ["new==1.0"]
     assert not any("unsupported option" in line for line in embedded_project.said)
+
+
+def test_a_file_that_was_edited_in_uvs_cache(
+    embedded_project: EmbeddedProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As happens to who edits a library in an environment that is linked to it."""
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    make_wheel(embedded_project.wheels, "library", "1.0", {"library.py": "X = 1\n"})
+    embedded_project.require("library")
+    image = embedded_project.build()
+    (cached,) = (tmp_path / "uv").rglob("library.py")
+    cached.write_text("X = 2  # to try something\n")
+    shutil.rmtree(tmp_path / "cache")
+    again = embedded_project.build()
+    assert embedded_project.files(again).files[f"{_SITE}/library.py"].content == b"X = 1\n"
+    assert again.digest == image.digest
+    assert any("uv's cache has other files of library-1.0" in s for s in embedded_project.said)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from bigflow_backend.errors import UserError
 from bigflow_backend.image.embedded.indexes import configured_indexes
 from bigflow_backend.image.embedded.refusal import CannotServeError
+from bigflow_backend.image.embedded.uv_cache import changed_distributions
 from bigflow_backend.image.embedded.wheel_install import Prefix, adopt, finish
 
 if TYPE_CHECKING:
@@ -118,8 +119,24 @@ class Resolver:
 
         :raises CannotServeError: when one of them must be compiled.
         """
+        self._install(pins, prefix)
+        if changed := changed_distributions(prefix):
+            self.say(
+                f"uv's cache has other files of {', '.join(changed)} than the wheels: without it"
+            )
+            shutil.rmtree(prefix.root)
+            prefix.site_packages.mkdir(parents=True)
+            # A wheel whose RECORD is wrong itself is taken then, as pip takes it.
+            self._install(pins, prefix, "--no-cache")
+        requested = self.requested()
+        for installed in list(adopt(prefix)):
+            name = _distribution_name(installed.dist_info)
+            finish(prefix, installed, requested=name in requested)
+        (prefix.root / ".lock").unlink(missing_ok=True)
+
+    def _install(self, pins: Path, prefix: Prefix, *options: str) -> None:
         arguments = ["install", "--no-deps", "--requirement", str(pins), "--link-mode", "copy"]
-        arguments += ["--prefix", str(prefix.root)]
+        arguments += ["--prefix", str(prefix.root), *options]
         try:
             self._uv(*arguments, "--no-build")
         except UserError:
@@ -129,11 +146,6 @@ class Resolver:
             self._refuse_compiled(prefix)
         else:
             self._move(prefix)
-        requested = self.requested()
-        for installed in list(adopt(prefix)):
-            name = _distribution_name(installed.dist_info)
-            finish(prefix, installed, requested=name in requested)
-        (prefix.root / ".lock").unlink(missing_ok=True)
 
     def _move(self, prefix: Prefix) -> None:
         """uv lays out the environment for its own Python's version; this makes it the image's."""
