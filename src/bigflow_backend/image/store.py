@@ -15,7 +15,6 @@ left in ``partial/`` and ``sessions/`` is removed by the next build.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import json
@@ -25,6 +24,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from bigflow_backend.errors import UserError
+from bigflow_backend.image.blob_files import (
+    BlobReader,
+    BlobWriter,
+    CorruptBlobError,
+    check_blob,
+)
+from bigflow_backend.image.cache_directory import cache_faults, default_root, size_limit
 from bigflow_backend.image.oci import Descriptor, canonical_json, sha256_digest
 
 if TYPE_CHECKING:
@@ -43,23 +49,6 @@ __all__ = [
 ]
 
 _CHUNK = 1 << 20
-_GIGABYTE = 10**9
-_DEFAULT_LIMIT_GB = 10
-_LIMIT_VARIABLE = "BIGFLOW_CACHE_LIMIT_GB"
-
-
-class CorruptBlobError(Exception):
-    """Content that is not what its digest or size says; whoever brought it in tells the user."""
-
-
-def default_root() -> Path:
-    """``$BIGFLOW_CACHE/blobs``, else ``bigflow/blobs`` in the user's XDG cache directory."""
-    if own := os.environ.get("BIGFLOW_CACHE"):
-        return Path(own).expanduser().absolute() / "blobs"
-    # The XDG specification tells to ignore a relative path.
-    shared = os.environ.get("XDG_CACHE_HOME", "")
-    home = Path(shared) if Path(shared).is_absolute() else Path.home() / ".cache"
-    return home / "bigflow" / "blobs"
 
 
 @contextlib.contextmanager
@@ -74,7 +63,7 @@ def open_store(root: Path | None = None, *, limit: int | None = None) -> Iterato
     """
     root = default_root() if root is None else root
     limit = size_limit() if limit is None else limit
-    with _faults(root):
+    with cache_faults(root):
         for name in ("sha256", "records", "partial", "sessions"):
             # Private: the layers of a private image are no business of other users.
             (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -83,7 +72,7 @@ def open_store(root: Path | None = None, *, limit: int | None = None) -> Iterato
     try:
         yield BlobStore(root, session)
     finally:
-        with session, _faults(root):
+        with session, cache_faults(root):
             Path(session.name).unlink(missing_ok=True)
             _trim(root, limit)
 
@@ -105,7 +94,7 @@ class BlobStore:
 
         From then on it stays until the store is closed.
         """
-        with _faults(self.root), _locked(self.root, fcntl.LOCK_SH):
+        with cache_faults(self.root), _locked(self.root, fcntl.LOCK_SH):
             path = self.path(digest)
             try:
                 # A power failure may truncate what was moved into place a moment before.
@@ -201,8 +190,8 @@ class BlobStore:
         with self._partial() as file:
             blob = BlobWriter(file, media_type, self.root)
             yield blob
-            _check(blob.descriptor, digest, size)
-            with _faults(self.root):
+            check_blob(blob.descriptor, digest, size)
+            with cache_faults(self.root):
                 file.flush()
                 with _locked(self.root, fcntl.LOCK_SH):
                     Path(file.name).replace(self.path(blob.descriptor.digest))
@@ -213,9 +202,9 @@ class BlobStore:
         """What ``source`` gives, as a file on the store's disk that can be read at any place."""
         with tempfile.TemporaryFile(dir=self.root / "partial") as file:
             while chunk := source.read(_CHUNK):
-                with _faults(self.root):
+                with cache_faults(self.root):
                     file.write(chunk)
-            with _faults(self.root):
+            with cache_faults(self.root):
                 file.seek(0)
             yield file
 
@@ -225,7 +214,7 @@ class BlobStore:
         The blobs that a record tells of may be gone: ask :meth:`has`.
         """
         path = self._record(key)
-        with _faults(self.root):
+        with cache_faults(self.root):
             try:
                 value = json.loads(path.read_bytes())
                 os.utime(path)
@@ -235,14 +224,14 @@ class BlobStore:
 
     def put_record(self, key: str, value: object) -> None:
         """Notes a small JSON value under ``key``, in the place of what was there."""
-        with self._partial() as file, _faults(self.root):
+        with self._partial() as file, cache_faults(self.root):
             file.write(canonical_json(value))
             file.flush()
             Path(file.name).replace(self._record(key))
 
     def clear(self) -> int:
         """Removes everything but what running builds hold; returns the bytes that were freed."""
-        with _faults(self.root):
+        with cache_faults(self.root):
             return _trim(self.root, 0)
 
     def _hold(self, digest: str) -> None:
@@ -254,7 +243,7 @@ class BlobStore:
     @contextlib.contextmanager
     def _partial(self) -> Iterator[IO[bytes]]:
         """A new file in ``partial/``, gone at the end unless it was moved into place."""
-        with _faults(self.root), _locked(self.root, fcntl.LOCK_SH):
+        with cache_faults(self.root), _locked(self.root, fcntl.LOCK_SH):
             file = _new_locked_file(self.root / "partial")
         try:
             yield file
@@ -265,65 +254,6 @@ class BlobStore:
 
     def _record(self, key: str) -> Path:
         return self.root / "records" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
-
-
-class BlobWriter:
-    """A file object to write to, whose content becomes a blob."""
-
-    def __init__(self, file: IO[bytes], media_type: str, root: Path) -> None:
-        self._file = file
-        self._media_type = media_type
-        self._root = root
-        self._hash = hashlib.sha256()
-        self.size = 0
-        """In bytes, so far."""
-
-    def write(self, data: bytes) -> int:
-        self._hash.update(data)
-        self.size += len(data)
-        with _faults(self._root):
-            return self._file.write(data)
-
-    def flush(self) -> None:
-        """There for ``gzip``, which calls it; what counts is the end of the block."""
-
-    def restart(self) -> None:
-        """Forgets what was written."""
-        self._file.seek(0)
-        self._file.truncate()
-        self._hash = hashlib.sha256()
-        self.size = 0
-
-    @property
-    def descriptor(self) -> Descriptor:
-        """Of what was written so far."""
-        return Descriptor(self._media_type, f"sha256:{self._hash.hexdigest()}", self.size)
-
-
-class BlobReader:
-    """A file object to read from; it hashes what it gives."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._hash = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        content = self._file.read(size)
-        self._hash.update(content)
-        return content
-
-    def digest(self) -> str:
-        """Of the whole content: the rest is read for it."""
-        while self.read(_CHUNK):
-            pass
-        return f"sha256:{self._hash.hexdigest()}"
-
-
-def _check(found: Descriptor, digest: str | None, size: int | None) -> None:
-    if size is not None and found.size != size:
-        raise CorruptBlobError(f"it has {found.size} bytes instead of {size}")
-    if digest is not None and found.digest != digest:
-        raise CorruptBlobError(f"its digest is {found.digest} instead of {digest}")
 
 
 def _trim(root: Path, limit: int) -> int:
@@ -377,36 +307,3 @@ def _locked(root: Path, kind: int) -> Iterator[None]:
     with (root / "lock").open("ab") as file:
         fcntl.flock(file, kind)
         yield
-
-
-@contextlib.contextmanager
-def _faults(root: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            hint = "make room there, or set BIGFLOW_CACHE to a directory on a larger disk"
-        elif error.errno == errno.ENOENT:
-            raise UserError(
-                f"the cache {root} is not there, or no longer: {error.strerror}",
-                hint="build again (`bigflow cache --clear` empties it and harms no build), or set "
-                "BIGFLOW_CACHE to a directory that you may write",
-            ) from error
-        elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}:
-            hint = "set BIGFLOW_CACHE to a directory that you may write"
-        else:
-            raise
-        raise UserError(f"cannot write the cache {root}: {error.strerror}", hint=hint) from error
-
-
-def size_limit() -> int:
-    """How large the store may be after a build, in bytes; a number, or :exc:`UserError`."""
-    text = os.environ.get(_LIMIT_VARIABLE, "")
-    if not text:
-        return _DEFAULT_LIMIT_GB * _GIGABYTE
-    if not text.isdecimal():
-        raise UserError(
-            f"{_LIMIT_VARIABLE} is {text!r}, not a number of gigabytes",
-            hint=f"write it in digits, such as {_LIMIT_VARIABLE}={_DEFAULT_LIMIT_GB}, or unset it",
-        )
-    return int(text) * _GIGABYTE
