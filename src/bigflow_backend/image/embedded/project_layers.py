@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import json
 import posixpath
 import stat
 import tempfile
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Dependencies", "dependency_layer", "project_layers"]
 
 # Another one for each change of what this module makes.
-_EDITION = 2
+_EDITION = 3
 
 
 @dataclass(frozen=True)
@@ -89,9 +88,7 @@ def project_layers(
         return found
     with _new_prefix(system) as prefix:
         installed = unpack(wheel.path, prefix)
-        # As pip says of a wheel that it was handed: https://peps.python.org/pep-0610/
-        url = {"archive_info": {}, "url": f"file:///dist/{wheel.path.name}"}
-        finish(prefix, installed, requested=True, direct_url=json.dumps(url))
+        finish(prefix, installed, requested=True)
         _compile(system, prefix)
         resources: list[Entry] = []
         code: list[Entry] = []

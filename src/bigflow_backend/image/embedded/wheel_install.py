@@ -138,13 +138,10 @@ def adopt(prefix: Prefix) -> Iterator[Installed]:
         yield Installed(info.name, tuple(files))
 
 
-def finish(
-    prefix: Prefix, installed: Installed, *, requested: bool, direct_url: str | None = None
-) -> None:
+def finish(prefix: Prefix, installed: Installed, *, requested: bool) -> None:
     """Writes the scripts and the records of a distribution.
 
-    ``requested`` tells whether it was asked for, not only by another distribution;
-    ``direct_url`` is where it came from, if from no index, as JSON (PEP 610).
+    ``requested`` tells whether it was asked for, not only by another distribution.
     """
     info = prefix.site_packages / installed.dist_info
     metadata = f"{prefix.site}/{installed.dist_info}"
@@ -159,8 +156,6 @@ def finish(
     for name in left_out:
         (prefix.root / name).unlink(missing_ok=True)
     records = {"INSTALLER": "pip\n"} | ({"REQUESTED": ""} if requested else {})
-    if direct_url is not None:
-        records["direct_url.json"] = direct_url
     for name, text in records.items():
         _write(info / name, text.encode())
     files |= scripts.keys() | {f"{metadata}/{name}" for name in records}
