@@ -409,7 +409,7 @@ _FAULTS = {
     ),
     "base": (
         "ARG BASE_IMAGE\nFROM localhost:9/no/such:1\n",
-        r"Dockerfile, line 2: no base image: .*localhost:9",
+        r"Dockerfile, line 2: no base image localhost:9/no/such:1: .*refused",
         "another base image",
     ),
     "undeclared argument": ("FROM scratch\n", "declares no ARG BASE_IMAGE", "`ARG BASE_IMAGE`"),

@@ -40,7 +40,13 @@ def check_image(api: APIClient, image_id: str, request: BuildRequest) -> None:
 
     :raises UserError: when it does not.
     """
-    _check_platform(api, image_id, request.options.platform)
+    platform = _platform(api, image_id)
+    if request.options.platform not in {None, platform}:
+        raise UserError(
+            f"the engine's image is for {platform}, not for {request.options.platform}",
+            hint="pull the base image for it: docker pull --platform"
+            f" {request.options.platform} BASE",
+        )
     found = _ask(api, image_id, request.wheel.name)
     tag, name = request.version.text, request.wheel.name
     if found["version"] is None:
@@ -67,16 +73,12 @@ def check_image(api: APIClient, image_id: str, request: BuildRequest) -> None:
     )
 
 
-def _check_platform(api: APIClient, image_id: str, wanted: str | None) -> None:
-    """An engine takes a base image of another platform without a word when it has that one."""
+def _platform(api: APIClient, image_id: str) -> str:
+    """What the image is for. An engine takes a base image of another platform than it is asked for
+    without a word, when it has that one."""
     with engine_faults("checking the image"):
         image = api.inspect_image(image_id)  # type: ignore[no-untyped-call]
-    found = f"{image['Os']}/{image['Architecture']}"
-    if wanted not in {None, found}:
-        raise UserError(
-            f"the engine's image is for {found}, not {wanted}",
-            hint=f"pull the base image for it: docker pull --platform {wanted} BASE",
-        )
+    return f"{image['Os']}/{image['Architecture']}"
 
 
 def _same_version(one: str, other: str) -> bool:
@@ -102,6 +104,13 @@ def _ask(api: APIClient, image_id: str, distribution: str) -> Any:
     raise UserError(
         f"python does not run in the image: exit status {output.status}: {output.last_words}",
         hint=OTHER_PLATFORM
-        if "exec format error" in output.last_words
+        if _platform(api, image_id) != _machine(api)
         else "the Dockerfile should give an image whose `python` is the project's",
     )
+
+
+def _machine(api: APIClient) -> str:
+    """The platform of the machine that the engine runs on."""
+    with engine_faults("checking the image"):
+        version = api.version()
+    return f"{version['Os']}/{version['Arch']}"
