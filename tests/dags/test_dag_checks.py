@@ -94,7 +94,11 @@ WRONG_JOBS: list[tuple[str, Any]] = [
     ("gpu", True),
     ("gpu", 1.5),
     ("pool", ""),
-    ("pool", "x" * 257),
+    ("pool", "x" * 251),
+    ("pool", "my pool"),
+    ("pool", "{%"),
+    ("pool", "żółw"),
+    ("pool", "pool\n"),
     ("priority_weight", 2**31),
     ("priority_weight", "1"),
     ("environment", {"1X": ""}),
@@ -246,6 +250,12 @@ def test_ids_of_jobs(project: DagProject, job_id: str) -> None:
 def test_an_id_that_is_no_text(project: DagProject, number: Any) -> None:
     error = refusal(project, workflow("daily", job(number)))
     assert f"id is {number}" in error.message
+
+
+def test_an_id_that_is_too_long_for_a_task(project: DagProject) -> None:
+    project.build(workflow("daily", job("x" * 250)))
+    with pytest.raises(UserError, match=r"is 'x{56}[.]{3}, 251 characters long"):
+        project.build(workflow("daily", job("x" * 251)))
 
 
 def test_an_id_that_is_too_long_for_a_dag(project: DagProject) -> None:
@@ -413,6 +423,7 @@ def test_configurations(project: DagProject, config: str) -> None:
         ('image-pull-secrets = ["A"]', "image-pull-secrets is 'A'"),
         ("startup-timeout-seconds = 0", "startup-timeout-seconds is 0"),
         ('tags = [""]', "tags is ''"),
+        ('pool = "my pool"', "pool is 'my pool'"),
         ('cpu-request = "2 cores"', "cpu-request is '2 cores'"),
         ('cpu-request = "2"\ncpu-limit = "1"', "cpu-request is '2', more than its limit '1'"),
         ('labels = {"dag_id" = "x"}', "labels has 'dag_id'"),

@@ -334,7 +334,7 @@ def test_what_a_job_says_of_its_task(project: DagProject) -> None:
                 memory_request="512Mi",
                 memory_limit="1Gi",
                 gpu=2,
-                pool="big one",
+                pool="big-one",
                 priority_weight=0,
                 environment={"RATE": "5%", "PRICE": "$(X) $$"},
                 secrets=("api_key", "db"),
@@ -357,7 +357,7 @@ def test_what_a_job_says_of_its_task(project: DagProject) -> None:
             "k8s.V1ResourceRequirements(requests={'cpu': '500m', 'memory': '512Mi'},"
             " limits={'memory': '1Gi', 'nvidia.com/gpu': '2'})"
         ),
-        "pool": "big one",
+        "pool": "big-one",
         "priority_weight": 0,
         "env_vars": {"RATE": "5%", "PRICE": "$$(X) $$$$", "BIGFLOW_IMAGE": IMAGE},
         "secrets": [

@@ -52,7 +52,7 @@ JOB = {
     "retry_pause_sec": st.integers(0, 100) | st.floats(0, 100),
     "execution_timeout_sec": st.sampled_from([0, 60, 0.5]),
     "memory_limit": st.sampled_from([None, "1Gi"]),
-    "pool": st.none() | LINE,
+    "pool": st.none() | WORD,
     "priority_weight": st.none() | st.integers(-5, 5),
     "environment": table(TEXT),
     "secrets": st.lists(WORD, max_size=1).map(tuple),

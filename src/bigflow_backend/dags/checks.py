@@ -33,6 +33,7 @@ _ID = re.compile(r"\w[\w-]*")
 _ID_HINT = "use letters, digits, _ and -; a letter or a digit comes first"
 # Airflow 3 fetches a Variable by a URL, of which the name becomes a part as it is.
 _VARIABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,249}", re.ASCII)
+_TASK_ID_LENGTH = 250
 _OWNER_LENGTH = 500
 _LARGEST = 2**31 - 1
 _LONGEST = 10**9
@@ -80,9 +81,13 @@ def check_workflow(workflow: WorkflowDescription) -> None:
     _check_jobs(workflow, place)
 
 
-def _check_id(value: object, owner: str) -> None:
+def _check_id(value: object, owner: str, *, longest: int | None = None) -> None:
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise Place(owner).fault("id", value, "which cannot name a DAG or a task", _ID_HINT)
+    if longest is not None and len(value) > longest:
+        raise Place(owner).fault(
+            "id", value, f"{len(value)} characters long", f"Airflow takes at most {longest}"
+        )
 
 
 def _check_boolean(field: str, value: object, place: Place) -> None:
@@ -158,7 +163,7 @@ def _check_jobs(workflow: WorkflowDescription, place: Place) -> None:
     known: dict[str, JobDescription] = {}
     names: dict[str, str] = {}
     for job in workflow.jobs:
-        _check_id(job.id, f"{place.text}, a job")
+        _check_id(job.id, f"{place.text}, a job", longest=_TASK_ID_LENGTH)
         if known.setdefault(job.id, job) is not job:
             raise UserError(
                 f"{place.text}: two jobs have the id {job.id!r}",

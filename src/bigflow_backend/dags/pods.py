@@ -57,7 +57,8 @@ _AIRFLOW_LABELS = frozenset(
 """Those by which the operator finds its pod again."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_POOL_LENGTH = 256
+# Airflow 2.11 refuses tasks whose pool is no such key; other releases take more.
+_POOL = re.compile(r"[A-Za-z0-9_.-]{1,250}", re.ASCII)
 _ANNOTATIONS_SIZE = 256 * 1024
 _MOST_GPUS = 1024
 _TOLERATION_KEYS = frozenset({"key", "operator", "value", "effect", "tolerationSeconds"})
@@ -105,8 +106,14 @@ def check_pod_values(values: PodValues, place: Place) -> None:
     """Checks what jobs and settings have in common."""
     for resource in ("cpu", "memory"):
         _check_resource(values, resource, place)
-    if values.pool is not None:
-        check_text("pool", values.pool, place, longest=_POOL_LENGTH, lines=False)
+    pool = values.pool
+    if pool is not None and not _POOL.fullmatch(pool):
+        raise place.fault(
+            "pool",
+            pool,
+            "which cannot name a pool on every Airflow",
+            "use letters a to z and A to Z, digits, _, - and .; at most 250 of them",
+        )
     account = values.service_account
     if account is not None and not is_dns_subdomain(str(account)):
         raise place.fault(
