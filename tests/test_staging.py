@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
 
 import pytest
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.errors import BigflowWarning, UserError
 from bigflow_backend.outputs import staged_outputs
 from bigflow_backend.project import read_project
 from bigflow_backend.staging import move_into_place, recover, replaced_directory
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _MOVE = """\
 import pathlib, sys
@@ -43,7 +43,7 @@ def test_several_at_once(tmp_path: Path) -> None:
 
 def test_a_mover_that_was_killed(tmp_path: Path) -> None:
     """Between its two steps: what was there comes back, and the next one takes its place."""
-    aside, target = tmp_path / "out.old", tmp_path / "out"
+    aside, target = tmp_path / ".bigflow-replaced-out", tmp_path / "out"
     aside.mkdir()
     (aside / "last").touch()
     recover(target)
@@ -59,7 +59,7 @@ def test_a_mover_that_was_killed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
-@pytest.mark.parametrize("name", ["out", "out.old"])
+@pytest.mark.parametrize("name", ["out", ".bigflow-replaced-out"])
 @pytest.mark.parametrize("kind", ["file", "link to a directory", "link to nothing"])
 def test_what_is_no_directory_gives_way(tmp_path: Path, kind: str, name: str) -> None:
     elsewhere = tmp_path / "elsewhere"
@@ -85,9 +85,42 @@ def test_a_build_after_one_that_was_killed(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "demo"\n')
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "__init__.py").touch()
-    (tmp_path / ".image.old").mkdir()
-    (tmp_path / ".image.old" / "last").touch()
+    (tmp_path / ".bigflow-replaced-image").mkdir()
+    (tmp_path / ".bigflow-replaced-image" / "last").touch()
     with pytest.raises(UserError), staged_outputs(read_project(tmp_path)):
         raise UserError("a fault")
     assert (tmp_path / ".image" / "last").exists()
-    assert not (tmp_path / ".image.old").exists()
+    assert not (tmp_path / ".bigflow-replaced-image").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone can become another user")
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_another_user_has_made(*, whole: bool) -> None:
+    """It is refused before anything is done; what shows only later is told, and refused then."""
+    with tempfile.TemporaryDirectory() as name:  # pytest's are private to root
+        place = Path(name)
+        target = place / "out"
+        (target / "inner").mkdir(parents=True)
+        (target / "inner" / "theirs").touch()
+        for path in (place, *([] if whole else [target])):
+            shutil.chown(path, "nobody")
+        if whole:
+            with pytest.raises(UserError) as caught:
+                replace_as_nobody(target)
+            assert caught.value.message == f"{target} cannot be replaced: you may not write in it"
+            assert (target / "inner" / "theirs").exists()
+            return
+        with pytest.warns(BigflowWarning, match="which a build has replaced, cannot be removed"):
+            replace_as_nobody(target)
+        with pytest.raises(UserError, match=r"\.bigflow-replaced-out, which a build has replaced"):
+            replace_as_nobody(target)
+        assert [p.name for p in target.iterdir()] == ["made"]
+
+
+def replace_as_nobody(target: Path) -> None:
+    os.seteuid(65534)
+    try:
+        with replaced_directory(target) as new:
+            (new / "made").touch()
+    finally:
+        os.seteuid(0)

@@ -11,10 +11,11 @@ import fcntl
 import os
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.errors import BigflowWarning, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,24 +123,57 @@ def _swap(new: Path, target: Path) -> None:
             if os.path.lexists(old):
                 old.rename(target)
             raise
-        _remove(old)
+        try:
+            _remove(old)
+        except UserError as left:  # what was asked for is done; the next build says it again
+            warnings.warn(f"{left.message}; {left.hint}", BigflowWarning, stacklevel=2)
 
 
 def _remove(path: Path) -> None:
-    """Whatever there is; a user may have put a file or a link where a build makes a directory."""
+    """Whatever there is; a user may have put a file or a link where a build makes a directory.
+
+    :raises UserError: where that is not allowed, as for what another user has made.
+    """
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+    if os.path.lexists(path):
+        raise UserError(
+            f"{path}, which a build has replaced, cannot be removed: you may not write in it",
+            hint="remove it as the user who owns what is in it",
+        )
 
 
 def recover(target: Path) -> None:
-    """Brings back what stepped aside for something that never came, as its mover was killed."""
+    """Brings back what stepped aside for something that never came, as its mover was killed.
+
+    :raises UserError: when ``target`` could not be replaced, as another user's.
+    """
     old = _aside(target)
-    if old.exists() and not target.exists():
+    if os.path.lexists(old):
         with _alone_in(target.parent):
-            if old.exists() and not target.exists():
+            if target.exists():
+                _remove(old)
+            elif old.exists():
                 old.rename(target)
+    if _is_read_only(target):
+        raise UserError(
+            f"{target} cannot be replaced: you may not write in it",
+            hint="build as the user who owns it, or remove it as that user",
+        )
+
+
+def _is_read_only(directory: Path) -> bool:
+    """Whether what is in a directory cannot be removed from there."""
+    return (
+        directory.is_dir()
+        and not directory.is_symlink()
+        and not os.access(
+            directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids
+        )
+        and any(directory.iterdir())
+    )
 
 
 @contextlib.contextmanager
@@ -159,7 +193,7 @@ def _alone_in(directory: Path) -> Iterator[None]:
 
 
 def _aside(target: Path) -> Path:
-    return target.with_name(f"{target.name}.old")
+    return target.with_name(f".bigflow-replaced-{target.name.lstrip('.')}")
 
 
 def _umask() -> int:
