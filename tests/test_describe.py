@@ -196,15 +196,55 @@ class TestFaults:
         )
         assert hint.startswith("install this version of bigflow-backend there")
 
-    def test_a_module_that_ends_the_process(self, project: Project) -> None:
-        (project.root / "runtime_sample/jobs.py").write_text("import os\nos._exit(0)")
+    @pytest.mark.parametrize(
+        ("ends", "how", "what_to_do"),
+        [
+            ("os._exit(0)", "was ended with status 0", "calls os._exit()"),
+            ("os._exit(7)", "was ended with status 7", "calls os._exit()"),
+            ("os.kill(os.getpid(), 9)", "was ended by signal 9", "kills it; or"),
+            ("os.kill(os.getpid(), 2)", "was ended by signal 2", "kills it; or"),
+            ("os.abort()", "crashed by signal 6", "the line is shown above"),
+        ],
+    )
+    def test_code_that_ends_the_process_is_named(
+        self,
+        project: Project,
+        capfd: pytest.CaptureFixture[str],
+        ends: str,
+        how: str,
+        what_to_do: str,
+    ) -> None:
+        jobs = project.root / "runtime_sample/jobs.py"
+        jobs.write_text(f"import os\n{ends}")
         message, hint = self.fault(project)
-        assert message.endswith("the process was ended with status 0")
-        assert "os._exit()" in hint
+        said = f"{sys.executable} did not describe the project: the process {how} while "
+        assert message == f"{said}importing runtime_sample/jobs.py"
+        assert what_to_do in hint
+        assert ('jobs.py", line 2' in capfd.readouterr().err) == ("above" in hint)
+        project.deployment_config.write_text(f"import os\n{ends}")
+        assert self.deployment_fault(project)[0] == f"{said}reading deployment_config.py"
+        jobs.write_text(
+            "import bigflow, os\n"
+            f"w = bigflow.Workflow('w', [], start_time_factory=lambda s: {ends})"
+        )
+        for file in ("workflow.py", "loads/hourly.py"):
+            (project.root / "runtime_sample" / file).unlink()
+        assert self.fault(project)[0] == f"{said}reading workflow 'w' (runtime_sample.jobs)"
 
-    def test_a_module_that_crashes(self, project: Project) -> None:
-        (project.root / "runtime_sample/jobs.py").write_text("import os\nos.abort()")
-        assert self.fault(project)[0].endswith("the process was ended by signal 6")
+    def test_an_image_of_which_no_status_is_known(self) -> None:
+        answer = b'{"schema": 1, "doing": "importing p/a.py"}\n'
+        with pytest.raises(UserError) as caught:
+            read_description(answer, source="image r:1")
+        assert caught.value.message == (
+            "image r:1 did not describe the project: the process was ended while importing p/a.py"
+        )
+
+    def test_what_a_module_prints_gets_an_end_of_line(
+        self, project: Project, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        (project.root / "runtime_sample/jobs.py").write_text("print({}, end='')\n1 / 0")
+        self.fault(project)
+        assert capfd.readouterr().err == "{}\n"
 
     @pytest.mark.parametrize(
         ("answer", "told"),

@@ -62,7 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"bigflow-backend {bigflow.__version__}")
         return 0
     if options.command == "describe":
-        return _describe(options)
+        from bigflow.describing import describe
+
+        describe(options)
     if options.command == "run":
         return _run(options)
     parser.print_usage(sys.stderr)
@@ -85,52 +87,6 @@ def _run(options: argparse.Namespace) -> int:
         return _report(error)
     work()
     return 0
-
-
-def _describe(options: argparse.Namespace) -> int:
-    """Prints one JSON document; whatever the project's code prints goes to stderr."""
-    import faulthandler
-    import json
-
-    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    faulthandler.enable()  # a crash of a compiled library, too, is told with its line
-    try:
-        document = _description(options)
-    except BigflowError as error:
-        from bigflow.description import SCHEMA
-
-        fault = {"message": error.message, "hint": error.hint}
-        document = {"schema": SCHEMA, "error": fault}
-    json.dump(document, answer, allow_nan=False)
-    answer.close()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # At once: a thread that a project's module has started must not hold up the build.
-    os._exit(1 if "error" in document else 0)
-
-
-def _description(options: argparse.Namespace) -> dict[str, object]:
-    from pathlib import Path
-
-    import bigflow
-    from bigflow.configuration import set_current_env
-    from bigflow.deployment import describe_deployment
-    from bigflow.description import SCHEMA, describe_workflows
-
-    sys.path.insert(0, os.path.abspath(options.root))  # noqa: PTH100
-    if options.config is not None:
-        set_current_env(options.config)  # what the workflows themselves resolve is of one mind
-    package, file = options.project_package, options.deployment_config
-    # The deployment first: a fault in it is found without importing the package.
-    deployment = describe_deployment(Path(file), options.config) if file else None
-    return {
-        "schema": SCHEMA,
-        "bigflow": bigflow.__version__,
-        "package": package,
-        "workflows": describe_workflows(package, options.start_time) if package else [],
-        "deployment": deployment,
-    }
 
 
 def _package_of_source_tree() -> str:
@@ -244,6 +200,9 @@ def _add_describe(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="the start time of the build, in UTC",
     )
     parser.add_argument("--deployment-config", metavar="FILE")
+    parser.add_argument(
+        "--progress", action="store_true", help="say on lines before the answer what is being done"
+    )
     parser.add_argument("-c", "--config", metavar="NAME", type=_not_empty)
 
 

@@ -52,8 +52,6 @@ def _run(file: Path) -> ModuleType:
     sys.modules[_MODULE] = module
     try:
         spec.loader.exec_module(module)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # whatever a user's file raises: SystemExit, too
         raise fault_of_user_code(error, _MODULE, f"reading {file.name}") from error
     return module

@@ -34,22 +34,31 @@ SCHEMA = 1
 """The version of the form; it changes when a reader of the old form would misread the new one."""
 
 
-def describe_workflows(package: str, start_time: datetime | None = None) -> list[dict[str, Any]]:
+def describe_workflows(
+    package: str,
+    start_time: datetime | None = None,
+    tell: Callable[[str], object] = lambda _doing: None,
+) -> list[dict[str, Any]]:
     """The workflows of ``package`` as plain data, sorted by id.
 
     ``start_time``, naive and UTC, is what the start-time factories are given; without it the
-    workflows have no start date.
+    workflows have no start date. ``tell`` is called with words for what is done next, before code
+    of the project runs.
 
     :raises BigflowError: for a module that cannot be imported, and for a value that no DAG can
         have; it names the workflow and the job.
     """
-    return [_describe(found, start_time) for found in find_workflows(package)]
+    described = []
+    for found in find_workflows(package, tell):
+        tell(f"reading workflow {found.workflow.workflow_id!r} ({found.module})")
+        described.append(_describe(found, start_time))
+    return described
 
 
 def _describe(found: FoundWorkflow, start_time: datetime | None) -> dict[str, Any]:
     try:
         return _describe_workflow(found, start_time)
-    except (BigflowError, KeyboardInterrupt):
+    except BigflowError:
         raise
     except BaseException as error:  # what a property raises, or an attribute that is not there
         doing = f"reading workflow {found.workflow.workflow_id!r}"
@@ -127,8 +136,6 @@ def _start_date(found: FoundWorkflow, start_time: datetime, zone: tzinfo) -> dat
     local = _in_zone(found, start_time.replace(tzinfo=timezone.utc), zone).replace(tzinfo=None)
     try:
         start = workflow.start_time_factory(local)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # whatever a project's function raises
         doing = f"start_time_factory of workflow {workflow.workflow_id!r}"
         raise fault_of_user_code(error, found.module, doing) from error

@@ -7,13 +7,14 @@ import sys
 from collections import namedtuple
 from importlib import import_module
 from importlib.util import find_spec
+from signal import SIGINT, default_int_handler, getsignal
 
 from bigflow.errors import BigflowError, shown
 from bigflow.workflow import Workflow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
     from types import ModuleType
     from typing import Any
 
@@ -51,15 +52,21 @@ def module_names(package: str) -> list[str]:
     return sorted({package, *_names_below(package, spec.submodule_search_locations or ())})
 
 
-def find_workflows(package: str) -> list[FoundWorkflow]:
+def find_workflows(
+    package: str, tell: Callable[[str], object] = lambda _doing: None
+) -> list[FoundWorkflow]:
     """All workflows of the package, sorted by id; each object once.
 
     A workflow is found as an attribute of a module, or in lists, tuples, sets and dicts that are.
+    ``tell`` is called before each import, with words for it that name the file.
 
     :raises BigflowError: for a module that cannot be imported, with file and line; for one that
         lies where nothing looks for modules; and for two workflows of one id, with both modules.
     """
-    modules = {name: _import(name) for name in module_names(package)}
+    modules: dict[str, ModuleType] = {}
+    for name in module_names(package):
+        tell(f"importing {_file_of(name) or name}")
+        modules[name] = _import(name)
     own: dict[int, FoundWorkflow] = {}
     elsewhere: dict[int, FoundWorkflow] = {}
     for module, loaded in modules.items():
@@ -146,8 +153,13 @@ def fault_of_user_code(error: BaseException, module: str, doing: str) -> Bigflow
 
     ``module`` is the name of the module that was run, and ``doing`` says for what, such as
     ``importing P.workflow``.
+
+    :raises KeyboardInterrupt: when the user has pressed Ctrl-C.
     """
-    where = _place_of(error, module.partition(".")[0]) or _file_of(module)
+    if isinstance(error, KeyboardInterrupt) and getsignal(SIGINT) is default_int_handler:
+        raise error  # by Ctrl-C
+    file = _file_of(module)
+    where = _place_of(error, module.partition(".")[0]) or (file and f"{file}: ")
     if isinstance(error, BigflowError):
         return BigflowError(f"{where}{error.message} ({doing})", hint=error.hint)
     text = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
@@ -208,8 +220,6 @@ def _refuse_hidden_modules(package: ModuleType) -> None:
 def _import(name: str) -> ModuleType:
     try:
         return import_module(name)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # whatever a project's module raises: SystemExit, too
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and f"{name}.".startswith(f"{missing}."):
@@ -264,12 +274,12 @@ def _place_of(error: BaseException, root: str) -> str:
 
 
 def _file_of(module: str) -> str:
-    """``file: `` of a module, for faults that have no line, such as a null byte in it."""
+    """The file of a module, for faults that have no line, such as a null byte in it."""
     try:
         spec = find_spec(module)
     except (ImportError, ValueError):
         return ""
-    return f"{_shown(spec.origin)}: " if spec and spec.has_location and spec.origin else ""
+    return _shown(spec.origin) if spec and spec.has_location and spec.origin else ""
 
 
 def _shown(file: str) -> str:

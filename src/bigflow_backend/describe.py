@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ __all__ = [
 
 SCHEMA = 1
 
-DESCRIBE = ("-B", "-m", "bigflow", "describe")
+DESCRIBE = ("-B", "-m", "bigflow", "describe", "--progress")
 """What a Python is told, before the arguments, so that it describes a project."""
 
 T = TypeVar("T")
@@ -232,22 +233,26 @@ def workflow_arguments(package: str, start_time: datetime, config: str | None = 
     return arguments if config is None else [*arguments, "--config", config]
 
 
-def read_description(answer: bytes, *, source: str) -> Description:
-    """Reads the JSON that ``python -m bigflow describe`` printed.
+def read_description(answer: bytes, *, source: str, status: int | None = None) -> Description:
+    """Reads the JSON that ``python -m bigflow describe --progress`` printed, of which the last line
+    is the description.
 
-    ``source`` says whose answer it is, for the messages: an interpreter, an image.
+    ``source`` says whose answer it is, for the messages: an interpreter, an image. ``status`` is
+    that of its process where it is known, negative for a signal.
 
     :raises UserError: for the fault that the answer tells of, or an answer of another form.
     """
     try:
-        document = json.loads(answer)
+        document = json.loads(answer.rpartition(b"\n")[2] or answer.splitlines()[-1])
         schema = document["schema"]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, LookupError) as error:
         raise _no_answer(source, "it printed no description") from error
     if schema != SCHEMA:
         raise _no_answer(
             source, f"its description has the form {schema!r}, this one reads {SCHEMA}"
         )
+    if "doing" in document:
+        raise _ended(source, status, f" while {document['doing']}")
     if "error" in document:
         raise UserError(document["error"]["message"], hint=document["error"]["hint"])
     try:
@@ -271,18 +276,32 @@ def _ask(python: str, project: Project, arguments: Sequence[str]) -> Description
         ) from error
     if not child.stdout:
         raise _silence(python, child.returncode, cwd)
-    return read_description(child.stdout, source=python)
+    return read_description(child.stdout, source=python, status=child.returncode)
 
 
 def _silence(python: str, status: int, cwd: Path) -> UserError:
     probe = [python, "-c", "import bigflow.description"]
     if subprocess.run(probe, cwd=cwd, capture_output=True, check=False).returncode:
         return _no_answer(python, "there is no bigflow-backend in it")
-    how = f"with status {status}" if status >= 0 else f"by signal {-status}"
-    return UserError(
-        f"{python} did not describe the project: the process was ended {how}",
-        hint="a module ends it when it is imported: by os._exit(), or by a crash, shown above",
-    )
+    return _ended(python, status, "")
+
+
+# https://docs.python.org/3/library/faulthandler.html: of these the child prints where.
+_CRASHES = {-signal.SIGSEGV, -signal.SIGFPE, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGILL}
+
+
+def _ended(source: str, status: int | None, when: str) -> UserError:
+    if status is None:
+        how, hint = "was ended", "see whether that code, or what it imports, calls os._exit()"
+    elif status in _CRASHES:
+        how, hint = f"crashed by signal {-status}", "the line is shown above"
+    elif status < 0:
+        how = f"was ended by signal {-status}"
+        hint = "that code, or what it imports, kills it; or someone else, or a lack of memory, did"
+    else:
+        how = f"was ended with status {status}"
+        hint = "that code, or what it imports, calls os._exit(); mend it"
+    return UserError(f"{source} did not describe the project: the process {how}{when}", hint=hint)
 
 
 def _no_answer(source: str, reason: str) -> UserError:

@@ -185,6 +185,7 @@ def test_two_workflows_of_one_id_name_both_modules(tmp_path: Path) -> None:
         ("from p import nothing", "p/a.py, line 1: ImportError: cannot import name 'nothing'"),
         ("import json\njson.loads('[')", "p/a.py, line 2: JSONDecodeError: "),
         ("import p.b", "p/b.py, line 2: ZeroDivisionError: division by zero"),
+        ("\nraise KeyboardInterrupt", "p/a.py, line 2: KeyboardInterrupt"),
         ("class X(BaseException): pass\nraise X", "p/a.py, line 2: X"),
         ("x = '\0'", "Error: source code string cannot contain null bytes"),
     ],
