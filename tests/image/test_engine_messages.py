@@ -32,6 +32,23 @@ def test_a_base_that_is_no_name(engine_project: EmbeddedProject, name: str) -> N
     assert "[tool.bigflow.image]" in error.hint
 
 
+def test_a_base_at_a_port_that_does_not_exist(engine_project: EmbeddedProject) -> None:
+    error = _refused(engine_project, base_image="localhost:99999/x:1")
+    assert error.message == (
+        "the base image 'localhost:99999/x:1' is no valid name of an image: its port does not exist"
+    )
+    assert "--base-image" in error.hint
+    assert "1 to 65535" in error.hint
+
+
+def test_a_base_for_a_dockerfile_that_takes_none(engine_project: EmbeddedProject) -> None:
+    engine_project.write({"Dockerfile": "FROM scratch\n"})
+    error = _refused(engine_project, base_image="python:3.12")
+    assert error.message.startswith("the Dockerfile declares no ARG BASE_IMAGE, so base-image")
+    assert "--base-image" in error.message
+    assert "leave base-image out" in error.hint
+
+
 @pytest.mark.parametrize("name", ["localhost:1/team/base:1", "localhost:1/base@sha256:" + "0" * 64])
 def test_a_base_is_named_as_the_user_wrote_it(engine_project: EmbeddedProject, name: str) -> None:
     error = _refused(engine_project, base_image=name)
@@ -67,6 +84,7 @@ def test_a_user_that_the_image_does_not_have(engine_project: EmbeddedProject) ->
         ("https://registry.example.com/demo", "is no valid name of an image"),
         ("registry.example.com/demo:latest", "has a tag"),
         ("registry.example.com/team demo", "is no valid name of an image"),
+        ("localhost:99999/demo", "names a port that does not exist"),
     ],
 )
 def test_a_name_that_no_registry_takes(

@@ -19,6 +19,7 @@ from bigflow_backend.image.reference import image_reference
         "localhost:5000/demo",
         "Registry.Example.com/demo",
         "[::1]:5000/demo",
+        "localhost:65535/demo",
         "a" * 255,
     ],
 )
@@ -41,6 +42,12 @@ def test_valid_repository(repository: str) -> None:
         ("team/de mo", "no valid name", "without a tag"),
         ("team/demo\n", "no valid name", "without a tag"),
         ("-registry.example.com/demo", "no valid name", "without a tag"),
+        ("localhost:99999/demo", "names a port that does not exist", "1 to 65535"),
+        ("[::1]:65536/demo", "names a port that does not exist", "1 to 65535"),
+        ("registry.example.com:0/demo", "names a port that does not exist", "1 to 65535"),
+        ("user:Hidden@host.example.com/demo", "'***@host.example.com/demo' is no", "docker login"),
+        ("https://user:Hidden@host/demo", "it holds credentials", "before the '@'"),
+        ("user:Hid@den@host/demo", "'***@host/demo' is no", "before the '@'"),
         ("a" * 256, "256 characters", "255"),
     ],
 )
@@ -49,6 +56,7 @@ def test_refused_repository(repository: str, message: str, hint: str) -> None:
         image_reference(repository, "1.2.0")
     assert message in raised.value.message
     assert hint in raised.value.hint
+    assert "Hid" not in raised.value.message + raised.value.hint
 
 
 @pytest.mark.parametrize("tag", ["", "1.0+local", "-1", "a" * 129, "1;id"])

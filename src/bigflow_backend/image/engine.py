@@ -128,6 +128,12 @@ def build_args(
     if options.base_image is not None:
         said["BASE_IMAGE"] = options.base_image
     declared = dockerfile.arguments
+    if options.base_image is not None and "BASE_IMAGE" not in declared:
+        raise UserError(
+            "the Dockerfile declares no ARG BASE_IMAGE, so base-image (in [tool.bigflow.image], or "
+            "--base-image) has no effect on it",
+            hint="leave base-image out, or write `ARG BASE_IMAGE` and `FROM ${BASE_IMAGE}` there",
+        )
     for name in said:
         if name not in declared and name.upper() not in _PREDEFINED:
             near = did_you_mean(name, declared) if declared else f"write `ARG {name}` there"
@@ -152,9 +158,8 @@ def _check_base(name: str | None) -> None:
         remote_name(name)
     except UserError as error:
         raise UserError(
-            f"the base image {name!r} is no valid name of an image",
-            hint="correct --base-image, or base-image in [tool.bigflow.image]; "
-            "it is like 'registry.example.com/team/python:3.12', in lower case",
+            f"the base image {error.message}",
+            hint=f"correct --base-image, or base-image in [tool.bigflow.image]; {error.hint}",
         ) from error
 
 

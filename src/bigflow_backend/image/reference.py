@@ -10,18 +10,28 @@ from dataclasses import dataclass
 
 from bigflow_backend.errors import UserError
 
-__all__ = ["ImageReference", "image_reference"]
+__all__ = [
+    "NO_PORT_HINT",
+    "ImageReference",
+    "image_reference",
+    "names_no_port",
+    "without_credentials",
+]
+
+NO_PORT_HINT = "a port is a number from 1 to 65535"
 
 _REGISTRY = re.compile(
     r"(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
     r"(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*"
-    r"|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
+    r"|\[[a-fA-F0-9:]+\])(?::(?P<port>[0-9]+))?"
 )
 _PATH = re.compile(
     r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
 )
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGEST = re.compile(r"sha(?:256|512):")
 _LONGEST_NAME = 255
+_HIGHEST_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,11 @@ def image_reference(repository: str, tag: str) -> ImageReference:
     registry, path = _split(repository)
     if not repository:
         raise UserError("docker_repository is empty", hint=_EXAMPLE)
+    if (shown := without_credentials(repository)) != repository:
+        raise UserError(
+            f"docker_repository {shown!r} is no valid name of an image: it holds credentials",
+            hint="leave out what stands before the '@', and log in: docker login",
+        )
     if path != path.lower() and _PATH.fullmatch(path.lower()):
         good = f"{registry}/{path.lower()}" if registry else path.lower()
         raise UserError(
@@ -59,6 +74,10 @@ def image_reference(repository: str, tag: str) -> ImageReference:
         raise UserError(
             f"docker_repository {repository!r} is no valid name of an image", hint=_EXAMPLE
         )
+    if names_no_port(repository):
+        raise UserError(
+            f"docker_repository {repository!r} names a port that does not exist", hint=NO_PORT_HINT
+        )
     if len(repository) > _LONGEST_NAME:
         raise UserError(
             f"docker_repository has {len(repository)} characters: {repository!r}",
@@ -70,6 +89,20 @@ def image_reference(repository: str, tag: str) -> ImageReference:
             hint="a tag has at most 128 letters, digits, '_', '.' and '-'; choose another version",
         )
     return ImageReference(repository, tag)
+
+
+def names_no_port(repository: str) -> bool:
+    """Whether its registry has a port that does not exist: the grammar has no limit for it."""
+    registry = _REGISTRY.fullmatch(_split(repository)[0])
+    if registry is None or registry["port"] is None:
+        return False
+    return not 0 < int(registry["port"]) <= _HIGHEST_PORT
+
+
+def without_credentials(name: str) -> str:
+    """The name of an image to be shown: in ``user:password@registry/path`` the user is ``***``."""
+    _user, at, rest = name.rpartition("@")
+    return name if not at or _DIGEST.match(rest) else f"***@{rest}"
 
 
 _EXAMPLE = "docker_repository is like 'registry.example.com/team/project', without a tag"

@@ -46,6 +46,21 @@ def test_what_is_no_name(text: str) -> None:
     assert caught.value.hint
 
 
+@pytest.mark.parametrize("name", ["localhost:99999/x", "[::1]:65536/x:1", "a.b:0/x@" + _DIGEST])
+def test_a_port_that_does_not_exist(name: str) -> None:
+    with pytest.raises(UserError, match="is no valid name of an image: its port") as caught:
+        remote_name(name)
+    assert caught.value.hint == "a port is a number from 1 to 65535"
+
+
+@pytest.mark.parametrize("name", ["user:hidden@a.b/x:1", "hidden@a.b/x", "user:hid@den@localhost"])
+def test_credentials_are_not_repeated(name: str) -> None:
+    with pytest.raises(UserError, match=r"'\*\*\*@.* is no valid name of an image: ") as caught:
+        remote_name(name)
+    assert "hid" not in caught.value.message
+    assert "docker login" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("registry", "expected"),
     [
@@ -79,6 +94,7 @@ def test_the_name_of_a_registry(text: str) -> None:
         "registry",
         "Registry:x",
         "a.b:",
+        "a.b:65536",
         "*",
     ],
 )

@@ -8,7 +8,12 @@ from urllib.parse import urlsplit
 
 from bigflow_backend.errors import UserError
 from bigflow_backend.image.oci import is_digest
-from bigflow_backend.image.reference import image_reference
+from bigflow_backend.image.reference import (
+    NO_PORT_HINT,
+    image_reference,
+    names_no_port,
+    without_credentials,
+)
 
 __all__ = ["DOCKER_HUB", "RemoteName", "is_loopback", "registry_name", "remote_name"]
 
@@ -43,8 +48,14 @@ class RemoteName:
 def remote_name(text: str) -> RemoteName:
     """Reads the name of an image in a registry.
 
-    :raises UserError: when it is none.
+    :raises UserError: when it is none; the message starts with it, less credentials.
     """
+    if (shown := without_credentials(text)) != text:
+        raise UserError(
+            f"{shown!r} is no valid name of an image: what stands after '@' is not a digest",
+            hint="a digest is 'sha256:' and 64 hexadecimal digits; credentials belong not there, "
+            "but to docker login",
+        )
     name, at, digest = text.partition("@")
     if at and not is_digest(digest):
         raise UserError(
@@ -55,6 +66,10 @@ def remote_name(text: str) -> RemoteName:
     last, colon, tag = last.partition(":")
     repository = f"{directory}{slash}{last}"
     tag = tag if colon else "latest"
+    if names_no_port(repository):
+        raise UserError(
+            f"{text!r} is no valid name of an image: its port does not exist", hint=NO_PORT_HINT
+        )
     try:
         image_reference(repository, tag)
     except UserError as error:
