@@ -15,15 +15,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bigflow_backend.errors import UserError
+from bigflow_backend.image.embedded.index_access import check_index_access
 from bigflow_backend.image.embedded.indexes import configured_indexes
 from bigflow_backend.image.embedded.refusal import CannotServeError
+from bigflow_backend.image.embedded.requirement_lines import (
+    UV_FLAGS,
+    canonical_name,
+    named_lines,
+    source_options,
+    uv_flags,
+)
 from bigflow_backend.image.embedded.uv_cache import changed_distributions
 from bigflow_backend.image.embedded.wheel_install import Prefix, adopt, finish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from bigflow_backend.image.embedded.indexes import Indexes
     from bigflow_backend.image.embedded.interpreter import Interpreter
 
 __all__ = ["Resolver", "redacted"]
@@ -31,15 +40,6 @@ __all__ = ["Resolver", "redacted"]
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 # The platforms that uv knows: `uv pip install --help`.
 _GLIBC_MINORS = (17, 28, *range(31, 41))
-_NAME = re.compile(r"(?P<name>[A-Za-z0-9]+(?:[._-]+[A-Za-z0-9]+)*)")
-_FILE_OPTION = re.compile(r"(?:-r|--requirement)[= ]?\s*(?P<file>\S+)")
-_LOCAL = re.compile(r"(?:-e|--editable)\b|\.{0,2}/|file:|[^#]*\s@\s+(?:file:|\.{0,2}/)")
-_SOURCES = (
-    "-i", "-f", "--index-url", "--extra-index-url", "--find-links", "--no-index", "--no-binary",
-    "--only-binary",
-)  # fmt: skip
-# What pip takes in such a file and uv only in its command.
-_FLAGS = {"--pre": "--prerelease=allow", "--trusted-host": "--allow-insecure-host"}
 # Up to the last @: a password may have one, though a URL should not.
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]+(?=@)")
 
@@ -67,7 +67,7 @@ class Resolver:
 
         :raises UserError: for a requirement that is a path of this machine.
         """
-        return set(_named_lines(self.requirements))
+        return set(named_lines(self.requirements))
 
     def resolve(self, pins: Path) -> tuple[str, ...]:
         """Writes the versions to install to the file ``pins``; returns them as ``name==version``.
@@ -78,6 +78,7 @@ class Resolver:
             built for that and cannot be built here.
         """
         installed = self.interpreter.installed
+        self._check_indexes()
         # uv keeps to the versions that the output holds already, as far as they will do.
         pins.write_text("".join(f"{n}=={v}\n" for n, v in installed.items()), "utf-8")
         self._uv(
@@ -90,9 +91,19 @@ class Resolver:
             name, _, version = line.partition("==")
             if line and installed.get(name.partition("[")[0]) != version:
                 found[line] = block
-        lines = [*_options(self.requirements), *self._with_hashes(found)]
+        lines = [*source_options(self.requirements), *self._with_hashes(found)]
         pins.write_text("".join(f"{line}\n" for line in lines), "utf-8")
         return tuple(redacted(line) for line in found)
+
+    def _check_indexes(self) -> None:
+        indexes, names = configured_indexes(self.project), sorted(self.requested())
+        if names and not indexes.no_index:
+            check_index_access(
+                names[0],
+                options=source_options(self.requirements),
+                environment=_environment(indexes),
+                project=self.project,
+            )
 
     def _with_hashes(self, found: Mapping[str, str]) -> list[str]:
         """The pins with the hashes that the user demands, or else those that the index tells.
@@ -100,12 +111,12 @@ class Resolver:
         With a hash for one requirement there must be one for each, as pip has it:
         https://pip.pypa.io/en/stable/topics/secure-installs/
         """
-        own = _named_lines(self.requirements)
+        own = named_lines(self.requirements)
         if not any("--hash" in line for lines in own.values() for line in lines):
             return list(found.values())
         chosen = []
         for pin in found:
-            lines = own.get(_canonical(pin), [])
+            lines = own.get(canonical_name(pin), [])
             if not any("--hash" in line for line in lines):
                 raise UserError(
                     f"{self.requirements.name} has hashes, but none for {pin}",
@@ -138,7 +149,7 @@ class Resolver:
         arguments = ["install", "--no-deps", "--requirement", str(pins), "--link-mode", "copy"]
         arguments += ["--prefix", str(prefix.root), *options]
         try:
-            self._uv(*arguments, "--no-build")
+            self._uv(*arguments, "--no-build", tell_failure=False)
         except UserError:
             # One of them has no wheel: it is built, and what comes out must suit the image.
             self._uv(*arguments)
@@ -183,19 +194,14 @@ class Resolver:
         stem = dist_info.removesuffix(".dist-info")
         return any(any(d.glob(f"{stem}-*.whl")) for d in self.find_links)
 
-    def _uv(self, *arguments: str) -> None:
+    def _uv(self, *arguments: str, tell_failure: bool = True) -> None:
         """Runs ``uv pip ARGUMENTS`` for the image's platform.
+
+        ``tell_failure`` is for an attempt that is not the last: what uv says of it is not shown.
 
         :raises UserError: with what uv said.
         """
-        environment = {k: v for k, v in os.environ.items() if k not in _NOT_FOR_UV}
         indexes = configured_indexes(self.project)
-        environment |= {
-            **indexes.environment,
-            "NO_COLOR": "1",
-            "UV_NO_PROGRESS": "1",
-            "UV_PYTHON_DOWNLOADS": "never",
-        }
         command = [
             _find_uv(), "pip", *arguments,
             "--python", sys.executable,
@@ -203,13 +209,13 @@ class Resolver:
             "--python-platform", _platform(self.interpreter),
             *(["--no-index"] if indexes.no_index else []),
             *(f"--find-links={place}" for place in (*self.find_links, *indexes.find_links)),
-            *_flags(self.requirements),
+            *uv_flags(self.requirements),
         ]  # fmt: skip
         try:
             done = subprocess.run(
                 command,
                 cwd=self.project,
-                env=environment,
+                env=_environment(indexes),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -224,11 +230,24 @@ class Resolver:
                 hint="raise timeout in [tool.bigflow.image]",
             ) from error
         lines = redacted(done.stderr).splitlines()
-        for line in lines:
-            if not any("unsupported option in" in line and f"`{flag}`" in line for flag in _FLAGS):
+        for line in lines if tell_failure or not done.returncode else ():
+            if not any(
+                "unsupported option in" in line and f"`{flag}`" in line for flag in UV_FLAGS
+            ):
                 self.say(line)
         if done.returncode:
             raise _failure(lines)
+
+
+def _environment(indexes: Indexes) -> dict[str, str]:
+    """uv's."""
+    return {
+        **{k: v for k, v in os.environ.items() if k not in _NOT_FOR_UV},
+        **indexes.environment,
+        "NO_COLOR": "1",
+        "UV_NO_PROGRESS": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
 
 
 # They would change what is installed, or for whom.
@@ -280,56 +299,8 @@ def _platform(interpreter: Interpreter) -> str:
     return f"{machine}-manylinux_2_{known[-1]}"
 
 
-def _named_lines(path: Path) -> dict[str, list[str]]:
-    """The lines that ask for a distribution, by its normalised name."""
-    found: dict[str, list[str]] = {}
-    for line in _lines(path):
-        if not line.startswith("-"):
-            found.setdefault(_canonical(line), []).append(line)
-    return found
-
-
-def _options(path: Path) -> list[str]:
-    """The lines that say where distributions come from."""
-    return [line for line in _lines(path) if line.startswith(_SOURCES)]
-
-
-def _flags(path: Path) -> Iterator[str]:
-    """uv's words for the lines that it passes over in a file of requirements."""
-    for line in _lines(path):
-        name, *value = re.split(r"[=\s]\s*", line, maxsplit=1)
-        if name in _FLAGS:
-            yield "=".join((_FLAGS[name], *value))
-
-
-def _lines(path: Path) -> Iterator[str]:
-    """The lines of a file of requirements and of those that it includes, without comments."""
-    text = path.read_text("utf-8").replace("\\\n", " ")
-    for number, raw in enumerate(text.splitlines(), start=1):
-        line = re.sub(r"(^|\s)#.*", "", raw).strip()
-        if included := _FILE_OPTION.match(line):
-            other = path.parent / included["file"]
-            if other.is_file():  # else uv says so
-                yield from _lines(other)
-        elif _LOCAL.match(line):
-            raise UserError(
-                f"{path.name}, line {number}: {line} is a path of this machine",
-                hint="build its wheel and hand it in by find-links",
-            )
-        elif line:
-            yield line
-
-
-def _canonical(requirement: str) -> str:
-    """The normalised name that a requirement starts with."""
-    from packaging.utils import canonicalize_name
-
-    match = _NAME.match(requirement)
-    return str(canonicalize_name(match["name"])) if match else requirement
-
-
 def _distribution_name(dist_info: str) -> str:
-    return _canonical(dist_info.removesuffix(".dist-info").rsplit("-", 1)[0])
+    return canonical_name(dist_info.removesuffix(".dist-info").rsplit("-", 1)[0])
 
 
 def _failure(lines: Sequence[str]) -> UserError:

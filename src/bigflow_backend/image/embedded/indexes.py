@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["Indexes", "configured_indexes", "uv_settings"]
+__all__ = ["Indexes", "configured_indexes", "uv_index_urls", "uv_settings"]
 
 _UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
 _UV_KEYS = {"index", "index-url", "extra-index-url", "no-index", "find-links"}
@@ -88,6 +89,23 @@ def uv_settings(project: Path) -> list[object]:
     return [told, *_uv_tables(project)]
 
 
+def uv_index_urls(environment: Mapping[str, str], project: Path) -> list[str]:
+    """The indexes that uv asks with that environment, by variables and files; with credentials.
+
+    https://docs.astral.sh/uv/concepts/indexes/
+    """
+    words = [word for name in _UV_INDEXES for word in environment.get(name, "").split()]
+    found: list[object] = [_NAMED.sub("", word) for word in words]
+    for table in _uv_tables(project):
+        for place in (table, table.get("pip", {})):
+            for entry in place.get("index", []):
+                found += [entry["url"]] if isinstance(entry, dict) and "url" in entry else []
+            extra = place.get("extra-index-url", [])
+            found += [place.get("index-url"), *(extra if isinstance(extra, list) else [])]
+    return [url for url in found if isinstance(url, str)]
+
+
+_NAMED = re.compile(r"\A[\w.-]+=(?=https?://)")
 _WITHOUT_EFFECT = {"UV_CACHE_DIR", "UV_CONCURRENT_DOWNLOADS", "UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES"}
 
 
