@@ -160,15 +160,15 @@ def test_text_joined_to_a_block_is_no_source(project: DagProject) -> None:
 @pytest.mark.parametrize(
     ("expression", "reason"),
     [
-        ("A = '{{ dag.workflow_id }}'", "a value stands in quotes"),
-        ('A = """{{ dag.workflow_id }}"""', "a value stands in quotes"),
-        ("# {{ dag.workflow_id }}", "a value stands in quotes, in a comment"),
-        ("A{{ 1 }} = 1", "a value stands"),
-        ("A = {{ 'a' }}{{ 'b' }}", "a value stands"),
-        ("A = {{ 'a' }} 'b'", "a value stands"),
+        ("A = '{{ dag.workflow_id }}'", "has a value in quotes"),
+        ('A = """{{ dag.workflow_id }}"""', "has a value in quotes"),
+        ("# {{ dag.workflow_id }}", "has a value in quotes, in a comment"),
+        ("A{{ 1 }} = 1", "has a value in quotes, in a comment"),
+        ("A = {{ 'a' }}{{ 'b' }}", "has a value in quotes, in a comment"),
+        ("A = {{ 'a' }} 'b'", "has a value in quotes, in a comment"),
         ("A = {{ 1 }}", None),
         ("A = {{ 1 }}.real", "is not Python"),
-        ("A = {{ 1 }}2", "a value stands"),
+        ("A = {{ 1 }}2", "has a value in quotes, in a comment"),
         ("A = f'{ {{ 1 }} }'", None),
     ],
 )
@@ -181,6 +181,11 @@ def test_where_a_value_may_stand(project: DagProject, expression: str, reason: s
         assert error.message.startswith("deploy/dag.py.j2: ")
         assert reason in error.message
         assert error.message.endswith("(workflow daily)")
+        before, quoted = (
+            expression.partition("{{")[0],
+            error.message.partition("of the result, ")[2],
+        )
+        assert quoted[1:].startswith(before)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +225,8 @@ def test_where_a_value_may_stand(project: DagProject, expression: str, reason: s
         ("{% block dag %}{% endblock %}", "the file has 0 DAGs, not one"),
         ("{% block end %}\nDAG('other')\n{% endblock %}", "the file has 2 DAGs"),
         ("{% block end %}\nx = (\n{% endblock %}", "is not Python"),
-        ("{% block end %}\nreturn\n{% endblock %}", "is not Python"),
+        ("{% block end %}\nreturn\n{% endblock %}", "of the result, 'return', is not Python: "),
+        ("{% block end %}\nX = = 3\n{% endblock %}", "of the result, 'X = = 3', is not Python: "),
         ("{% block end %}\nx = '\\d'\n{% endblock %}", "is not Python: invalid escape sequence"),
         ("{% block end %}\nx is 1\n{% endblock %}", "is not Python: "),
         (
@@ -234,6 +240,51 @@ def test_what_a_template_may_not_change(project: DagProject, body: str, reason: 
     assert error.message.startswith("deploy/dag.py.j2: ")
     assert reason in error.message
     assert error.hint == "docs/dag.md says what a template may change"
+
+
+CHANGES = (
+    "dag.catchup = False",
+    'tasks["a"].retries = 99',
+    "dag.tags, x = [], 1",
+    "dag.default_args['owner'] += 'x'",
+    "dag.catchup: bool = False",
+    "del tasks['a']",
+    "tasks['a'] = tasks['b']",
+    "dag.doc_md = dag.doc_md = 'x'",
+    "setattr(dag, 'catchup', False)",
+    "object.__setattr__(dag, 'catchup', False)",
+    "dag.__setattr__('catchup', False)",
+    "vars(dag)['catchup'] = False",
+    "dag.__dict__ |= {}",
+    "common.update(image='x')",
+    "tasks.clear()",
+    "for task in tasks.values(): task.retries = 9",
+    "for _, task in tasks.items():\n    setattr(task, 'retries', 9)",
+    "a = tasks['a']\na.retries = 9",
+    "for dag.catchup in [False]: pass",
+    "print((dag.get_task('a')).__dict__)",
+)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_a_template_may_not_change_afterwards(project: DagProject, change: str) -> None:
+    error = refusal(project, f"{{% block end %}}\n{change}\n{{% endblock %}}")
+    assert error.message.endswith(", changes what the workflow says (workflow daily)")
+    assert repr(change.splitlines()[-1].strip())[1:-1] in error.message
+
+
+def test_what_a_template_may_add_afterwards(project: DagProject) -> None:
+    body = """
+{% block end %}
+dag.doc_md = {{ dag.summary }}
+tasks["c"] = KubernetesPodOperator(task_id="c", dag=dag)
+tasks["b"] >> tasks["c"]
+labels = {"a": 1}
+labels["b"] = tasks["a"].task_id
+labels.update(c=len(tasks))
+{% endblock %}
+"""
+    assert render(project, body).assigned("dag.doc_md").startswith("Airflow DAG of the workflow")
 
 
 @pytest.mark.parametrize(

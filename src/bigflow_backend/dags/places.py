@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bigflow_backend.errors import UserError
 
-__all__ = ["Place"]
+__all__ = ["Place", "shown"]
 
 _SHOWN = 60
 
@@ -21,21 +21,21 @@ class Place:
 
     @classmethod
     def workflow(cls, workflow_id: object) -> Place:
-        return cls(f"workflow {_shown(workflow_id)}")
+        return cls(f"workflow {shown(workflow_id)}")
 
     def job(self, job_id: object) -> Place:
-        return Place(f"{self.text}, job {_shown(job_id)}")
+        return Place(f"{self.text}, job {shown(job_id)}")
 
     def fault(self, field: str, value: object, why: str, hint: str) -> UserError:
         """The error that ``field`` is ``value``, which ``why`` says is wrong."""
-        return UserError(f"{self.text}: {self.key(field)} is {_shown(value)}, {why}", hint=hint)
+        return UserError(f"{self.text}: {self.key(field)} is {shown(value)}, {why}", hint=hint)
 
     def key(self, field: str) -> str:
         head, bracket, rest = field.partition("[")
         return head.replace("_", self.key_separator) + bracket + rest
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """A value on one line that a terminal shows as it is, not too long."""
     text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

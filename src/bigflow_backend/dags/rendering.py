@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bigflow_backend.dags.literals import Value, literal
-from bigflow_backend.dags.verification import Placed, VerificationError, verify
+from bigflow_backend.dags.verification import Placed, VerificationError, line_of_result, verify
 from bigflow_backend.errors import UserError
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class Renderer:
         parts = MARK.split(skeleton)
         placed: list[Placed] = []
         line, column, indent = 1, 0, ""
+        quoted: int | None = None
         for i in range(0, len(parts) - 1, 2):
             before = _measure(parts[i])
             if before.lines:
@@ -81,7 +82,7 @@ class Renderer:
             else:
                 column += before.width
             if before.ends_with_quote and parts[i + 2].startswith(_QUOTES):
-                raise VerificationError(f"line {line} of the result: a value stands in quotes")
+                quoted = quoted or line
             value = self.values[int(parts[i + 1])]
             source = parts[i + 1] = literal(value, indent=indent)
             end_line, end_column = line, column + len(source)
@@ -89,7 +90,10 @@ class Renderer:
                 end_line, end_column = line + source.count("\n"), len(source.rpartition("\n")[2])
             placed.append(Placed(value, (line, column, end_line, end_column)))
             line, column = end_line, end_column
-        return "".join(parts), placed
+        text = "".join(parts)
+        if quoted:
+            raise VerificationError(f"{line_of_result(text, quoted)} has a value in quotes")
+        return text, placed
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,16 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bigflow_backend.dags.additions import find_change
 from bigflow_backend.dags.literals import Call, Name, Value, same
+from bigflow_backend.dags.places import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bigflow_backend.dags.model import Dag
 
-__all__ = ["Placed", "Span", "VerificationError", "verify"]
+__all__ = ["Placed", "Span", "VerificationError", "line_of_result", "verify"]
 
 Span = tuple[int, int, int, int]
 """Line and column of the first character and of that after the last, as ``ast`` counts them."""
@@ -49,13 +51,20 @@ def verify(text: str, placed: Sequence[Placed], dag: Dag, *, compiled: bool) -> 
     :raises VerificationError: for the first thing that is wrong.
     """
     tree = _parse(text, compiled=compiled)
-    file = _read(tree, placed)
+    file = _read(text, tree, placed)
     _check_constants(file, dag)
     _check_dag(file, dag)
     _check_tasks(file, dag)
     _check_order(file, dag)
     if compiled:
         _check_names(text, tree)
+        _check_additions(text, tree)
+
+
+def line_of_result(text: str, line: int) -> str:
+    """A line of a rendered file, which is written nowhere when it is wrong, for a message."""
+    lines = text.split("\n")
+    return f"line {line} of the result, {shown(lines[min(line, len(lines)) - 1].strip())},"
 
 
 @dataclass
@@ -79,12 +88,12 @@ def _parse(text: str, *, compiled: bool) -> ast.Module:
                 compile(tree, "<dag>", "exec", dont_inherit=True)
         except (SyntaxError, ValueError, SyntaxWarning, DeprecationWarning) as error:
             line = getattr(error, "lineno", None)
-            where = f"line {line} of the result" if line else "the result"
+            where = line_of_result(text, line) if line else "the result"
             raise VerificationError(f"{where} is not Python: {error.args[0]}") from error
     return tree
 
 
-def _read(tree: ast.Module, placed: Sequence[Placed]) -> _File:
+def _read(text: str, tree: ast.Module, placed: Sequence[Placed]) -> _File:
     file = _File()
     missing = {span: value for value, span in placed}
     nodes: list[ast.AST] = [tree]
@@ -95,7 +104,8 @@ def _read(tree: ast.Module, placed: Sequence[Placed]) -> _File:
             if span in missing:
                 value = file.literals[id(node)] = missing.pop(span)
                 if not _says(node, value):
-                    raise VerificationError(f"line {span[0]} of the result: a value has changed")
+                    where = line_of_result(text, span[0])
+                    raise VerificationError(f"{where} has another value")
                 continue
             _note_expression(node, file)
         elif isinstance(node, ast.Assign):
@@ -107,16 +117,10 @@ def _read(tree: ast.Module, placed: Sequence[Placed]) -> _File:
                 nodes += [item for item in part if isinstance(item, ast.AST)]
             elif isinstance(part, ast.AST):
                 nodes.append(part)
-    _check_found(missing)
-    return file
-
-
-def _check_found(missing: Mapping[Span, Value]) -> None:
     if missing:
-        line = min(missing)[0]
-        raise VerificationError(
-            f"line {line} of the result: a value stands in quotes, in a comment or within a word"
-        )
+        where = line_of_result(text, min(missing)[0])
+        raise VerificationError(f"{where} has a value in quotes, in a comment or within a word")
+    return file
 
 
 class _Parts(dict[type[ast.AST], tuple[str, ...]]):
@@ -244,6 +248,13 @@ def _check_names(text: str, tree: ast.Module) -> None:
         bound |= {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_assigned()}
     if used - bound:
         raise VerificationError(f"the name {min(used - bound)!r} is bound nowhere in the result")
+
+
+def _check_additions(text: str, tree: ast.Module) -> None:
+    change = find_change(tree)
+    if change is not None:
+        where = line_of_result(text, change.lineno)
+        raise VerificationError(f"{where} changes what the workflow says")
 
 
 def _task_id(node: ast.expr) -> str | None:
