@@ -196,7 +196,21 @@ def test_a_server_of_tokens_that_is_gone(
         headers = {"WWW-Authenticate": 'Bearer realm="http://localhost:1/token",service="x"'}
         proxy.faults.append(Fault("GET", "/manifests/", status=401, headers=headers))
         error = _fault(f"{proxy.address}/team/token:1", store)
-    assert error.message == "no registry answers at localhost:1: Connection refused"
+    assert error.message == (
+        f"nobody answers at localhost:1, to which the registry {proxy.address} sends us: "
+        "Connection refused"
+    )
+
+
+@pytest.mark.parametrize("realm", ["http://localhost:99999/token", "http://[::1/token"])
+def test_a_server_of_tokens_at_no_address(
+    realm: str, registry: Registry, config: Path, store: BlobStore
+) -> None:
+    with faulty(registry.address) as proxy:
+        headers = {"WWW-Authenticate": f'Bearer realm="{realm}",service="x"'}
+        proxy.faults.append(Fault("GET", "/manifests/", status=401, headers=headers))
+        error = _fault(f"{proxy.address}/team/token:1", store)
+    assert error.message == f"the registry {proxy.address} sends us to an address that is none"
 
 
 def test_credentials_do_not_leave_without_tls(

@@ -15,7 +15,7 @@ from bigflow_backend.errors import UserError
 from bigflow_backend.image.bases import fetch_layers, read_base
 from bigflow_backend.image.registry import Access, Registries, push_image
 from bigflow_backend.image.registry.access import retry_after_seconds
-from support.faulty_registry import Fault
+from support.faulty_registry import Fault, faulty
 from support.oci_images import make_image
 
 if TYPE_CHECKING:
@@ -329,6 +329,102 @@ def test_nobody_listens(store: BlobStore, registries: Registries, pauses: list[f
 def test_a_name_that_nobody_knows(store: BlobStore, registries: Registries) -> None:
     message = _fault_of("registry.invalid/team/base:1", store, registries)
     assert message.startswith("no registry answers at registry.invalid: ")
+
+
+_ELSEWHERE = "nobody answers at localhost:1, to which the registry {} sends us: Connection refused"
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize("path", ["/manifests/", _BLOB])
+def test_a_redirection_to_a_host_that_is_gone(
+    *,
+    path: str,
+    status: int,
+    image: str,
+    faulty_registry: FaultyRegistry,
+    empty_store: BlobStore,
+    registries: Registries,
+) -> None:
+    headers = {"Location": "http://localhost:1/cdn?signature=hidden"}
+    faulty_registry.faults.append(Fault("GET", path, status=status, headers=headers))
+    message = _fault_of(image, empty_store, registries)
+    assert message == _ELSEWHERE.format(faulty_registry.address)
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_an_upload_to_a_host_that_is_gone(
+    method: str, faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
+) -> None:
+    manifest = make_image(store, os.urandom(2 * _MEBIBYTE))
+    headers = {"Location": "http://localhost:1/cdn?signature=hidden"}
+    faulty_registry.faults.append(Fault(method, "/uploads/", status=202, headers=headers))
+    with pytest.raises(UserError) as caught:
+        push_image(
+            manifest, f"{faulty_registry.address}/team/x:1", store=store, registries=registries
+        )
+    assert caught.value.message == _ELSEWHERE.format(faulty_registry.address)
+    assert "localhost:1" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ({"drop_after": -1}, "dropped the connection 5 times while asking for the manifest of "),
+        ({"status": 503}, "answered 503 (Service Unavailable) 5 times while asking for the "),
+        ({"status": 403}, "answered 403 (Forbidden) while asking for the manifest of "),
+        ({"status": 404}, None),
+    ],
+)
+def test_a_redirection_to_a_host_that_fails(
+    *,
+    fault: dict[str, int],
+    told: str | None,
+    registry: Registry,
+    faulty_registry: FaultyRegistry,
+    store: BlobStore,
+    registries: Registries,
+) -> None:
+    with faulty(registry.address) as other:
+        other.faults.append(Fault("GET", "/cdn", times=_MANY, **fault))  # type: ignore[arg-type]
+        headers = {"Location": f"http://{other.address}/cdn"}
+        faulty_registry.faults.append(
+            Fault("GET", "/manifests/", status=307, headers=headers, times=_MANY)
+        )
+        name = f"{faulty_registry.address}/team/base:1"
+        message = _fault_of(name, store, registries)
+    if told is None:
+        assert message == f"the registry {faulty_registry.address} has no image {name}"
+    else:
+        start = f"the registry {faulty_registry.address} sends us to {other.address}, which {told}"
+        assert message.startswith(start)
+
+
+@pytest.mark.parametrize("location", ["http://localhost:99999/x", "http://[::1/x", "ftp://a.b/x"])
+def test_a_redirection_to_no_address(
+    location: str, faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
+) -> None:
+    headers = {"Location": location}
+    faulty_registry.faults += [
+        Fault("GET", "/manifests/", status=307, headers=headers),
+        Fault("POST", "/uploads/", status=202, headers=headers),
+    ]
+    name = f"{faulty_registry.address}/team/nowhere:1"
+    told = f"the registry {faulty_registry.address} sends us to an address that is none"
+    assert _fault_of(name, store, registries) == told
+    with pytest.raises(UserError) as caught:
+        push_image(make_image(store, b"nowhere"), name, store=store, registries=registries)
+    assert caught.value.message == told
+
+
+def test_a_redirection_without_end(
+    faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
+) -> None:
+    headers = {"Location": "/v2/team/circle/manifests/1"}
+    faulty_registry.faults.append(
+        Fault("GET", "/manifests/", status=307, headers=headers, times=_MANY)
+    )
+    message = _fault_of(f"{faulty_registry.address}/team/circle:1", store, registries)
+    assert message == f"the registry {faulty_registry.address} sends us round in a circle"
 
 
 def test_something_that_is_no_registry(

@@ -17,6 +17,7 @@ from bigflow_backend.image.registry.credentials import Credentials, docker_crede
 from bigflow_backend.image.registry.faults import (
     TransientError,
     connection_fault,
+    no_address,
     said,
     status_text,
 )
@@ -113,7 +114,10 @@ class Authorization:
 
     def _check_realm(self, realm: str) -> None:
         """Credentials go nowhere without TLS, unless the registry itself may be spoken to so."""
-        place = urlsplit(realm)
+        try:
+            place = urlsplit(realm)
+        except ValueError as error:
+            raise no_address(self.registry) from error
         plain_is_allowed = self._access.allows_plain_http(self.registry) or is_loopback(
             place.netloc
         )
@@ -142,7 +146,8 @@ class Authorization:
                 body = response.raw.read(_LONGEST_ANSWER, decode_content=True)
                 status = response.status_code
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise connection_fault(place, error) from error
+            sent_to = None if place == self.registry else place
+            raise connection_fault(self.registry, error, sent_to=sent_to) from error
         if status == requests.codes.ok:
             try:
                 answer = json.loads(body)

@@ -14,7 +14,9 @@ from bigflow_backend.image.registry.authorization import Authorization
 from bigflow_backend.image.registry.faults import (
     TransientError,
     connection_fault,
+    no_address,
     said,
+    sends_to,
     status_text,
 )
 from bigflow_backend.image.registry.names import DOCKER_HUB, is_loopback
@@ -48,6 +50,8 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    url: str
+    """Of the server that answered: the registry may have sent us to another."""
 
 
 class Registries(contextlib.AbstractContextManager["Registries"]):
@@ -128,7 +132,7 @@ class Connection:
         """
         with self.exchange(method, place, **request) as response:
             body = b"".join(self.content(response, limit=_LONGEST_ANSWER))
-            return Answer(response.status_code, response.headers, body)
+            return Answer(response.status_code, response.headers, body, response.url)
 
     @contextlib.contextmanager
     def exchange(
@@ -184,14 +188,18 @@ class Connection:
                     raise self.corrupt(f"more than the {limit} bytes that it should have")
                 yield chunk
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise connection_fault(self.registry, error) from error
+            raise self._connection_fault(error, response.url) from error
 
     def url(self, place: str) -> str:
         """The absolute URL of a path, or of a ``Location``, which may be relative.
 
-        :raises UserError: when it leads from TLS to plain HTTP.
+        :raises UserError: when it leads from TLS to plain HTTP, or nowhere.
         """
-        url = urljoin(self._base, place)
+        try:
+            url = urljoin(self._base, place)
+            _origin(url)
+        except ValueError as error:
+            raise no_address(self.registry) from error
         base, found = urlsplit(self._base), urlsplit(url)
         if base.scheme == "https" and found.scheme == "http":
             if found.hostname == base.hostname:
@@ -209,7 +217,8 @@ class Connection:
     def refusal(self, answer: Answer, *, doing: str) -> UserError:
         """The fault of a response that is not what the specification foresees."""
         why = f"{status_text(answer.status)}{said(answer.body, self._authorization.redact)}"
-        if answer.status in {UNAUTHORIZED, FORBIDDEN}:
+        elsewhere = self._elsewhere(answer.url)
+        if elsewhere is None and answer.status in {UNAUTHORIZED, FORBIDDEN}:
             credentials = self._authorization.credentials
             if credentials is None:
                 return UserError(
@@ -222,7 +231,7 @@ class Connection:
                 hint=f"log in again, or ask for the right: docker login {self.registry}",
             )
         return UserError(
-            f"the registry {self.registry} answered {why} while {doing}",
+            f"the registry {self.registry} {sends_to(elsewhere)}answered {why} while {doing}",
             hint="check the image's name; the registry's log may tell more",
         )
 
@@ -254,10 +263,30 @@ class Connection:
                     allow_redirects=method in {"GET", "HEAD"},
                     stream=True,
                 )
-            # urllib3's own errors, and the system's, come through when a body cannot be sent.
-            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-                raise connection_fault(self.registry, error) from error
+            # urllib3's own errors, and the system's, come through when a body cannot be sent;
+            # ValueError when a redirection leads nowhere.
+            except (
+                requests.RequestException,
+                urllib3.exceptions.HTTPError,
+                OSError,
+                ValueError,
+            ) as error:
+                # Of the last request: a redirection leads to another than the first.
+                request = getattr(error, "request", None)
+                raise self._connection_fault(error, getattr(request, "url", url)) from error
             yield stack.enter_context(response)
+
+    def _connection_fault(self, error: Exception, url: str) -> TransientError:
+        return connection_fault(self.registry, error, sent_to=self._elsewhere(url))
+
+    def _elsewhere(self, url: str) -> str | None:
+        """The host and port of a URL, where they are not those of the registry."""
+        try:
+            if _origin(url) == _origin(self._base):
+                return None
+        except ValueError:
+            return None  # the URL that has failed may be none
+        return urlsplit(url).netloc.rpartition("@")[2]
 
     def _passing_failure(self, response: requests.Response) -> TransientError:
         body = b"".join(self.content(response, limit=_LONGEST_ANSWER))
@@ -267,7 +296,7 @@ class Connection:
         if status == TOO_MANY_REQUESTS:
             hint = f"try again later; who logs in may ask more often: docker login {self.registry}"
         return TransientError(
-            f"answered {status_text(status)}{why}",
+            f"{sends_to(self._elsewhere(response.url))}answered {status_text(status)}{why}",
             hint=hint,
             retry_after=retry_after_seconds(response.headers.get("Retry-After")),
         )
@@ -322,6 +351,9 @@ def _downgraded(registry: str, url: str) -> UserError:
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
+    """
+    :raises ValueError: when it is no URL.
+    """
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, parts.hostname, port

@@ -13,7 +13,15 @@ from bigflow_backend.image.client import one_line
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["TransientError", "connection_fault", "said", "shortened", "status_text"]
+__all__ = [
+    "TransientError",
+    "connection_fault",
+    "no_address",
+    "said",
+    "sends_to",
+    "shortened",
+    "status_text",
+]
 
 _LONGEST = 200
 
@@ -57,37 +65,70 @@ def shortened(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
-def connection_fault(registry: str, error: Exception) -> TransientError:
+def connection_fault(
+    registry: str, error: Exception, *, sent_to: str | None = None
+) -> TransientError:
     """The fault of a connection that could not be made, or did not hold.
 
+    ``sent_to`` is the host that failed, where it is another one than the registry, which named it.
     The messages of requests and urllib3 hold whole URLs, which may be signed: they are not told.
 
     :raises UserError: when another try would be in vain.
     """
     import requests
 
+    where = f"the registry {registry}"
+    if sent_to is not None:
+        where = f"{sent_to}, to which the registry {registry} sends us"
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, requests.exceptions.SSLError):
             raise UserError(
-                f"no trusted connection to the registry {registry}: {_tls_reason(causes)}",
+                f"no trusted connection to {where}: {_tls_reason(causes)}",
                 hint="put the authority that signed its certificate into "
                 f"/etc/docker/certs.d/{registry}/ca.crt or name it in REQUESTS_CA_BUNDLE; if it "
                 "speaks plain HTTP, allow that for it by insecure-registries",
             ) from error
-        if isinstance(cause, requests.exceptions.ProxyError):
+        if isinstance(cause, (requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL)):
             raise UserError(
-                f"the proxy in front of the registry {registry} fails: {_reason(causes)}",
+                f"the proxy in front of {where} fails: {_reason(causes)}",
                 hint="see HTTPS_PROXY and NO_PROXY",
             ) from error
         if isinstance(cause, (ConnectionRefusedError, socket.gaierror)):
+            if sent_to is not None:
+                raise UserError(
+                    f"nobody answers at {where}: {_reason(causes)}",
+                    hint=f"check the way to {sent_to}, or correct the registry's configuration",
+                ) from error
             raise UserError(
                 f"no registry answers at {registry}: {_reason(causes)}",
                 hint="check its name and port, and the way to it",
             ) from error
+    if isinstance(error, requests.TooManyRedirects):
+        raise UserError(
+            f"the registry {registry} sends us round in a circle",
+            hint="correct its configuration, or that of the proxy before it",
+        ) from error
+    if isinstance(error, ValueError):
+        raise no_address(registry) from error
+    hint = "try again later, or see its log"
+    what = "dropped the connection"
     if isinstance(error, requests.Timeout):
-        return TransientError("fell silent", hint="try again later, or see what keeps it busy")
-    return TransientError("dropped the connection", hint="try again later, or see its log")
+        hint, what = "try again later, or see what keeps it busy", "fell silent"
+    return TransientError(f"{sends_to(sent_to)}{what}", hint=hint)
+
+
+def sends_to(place: str | None) -> str:
+    """The start of what happened elsewhere, for a sentence that starts with the registry."""
+    return "" if place is None else f"sends us to {place}, which "
+
+
+def no_address(registry: str) -> UserError:
+    """The fault of a registry that gave a URL that is none."""
+    return UserError(
+        f"the registry {registry} sends us to an address that is none",
+        hint="correct its configuration, or that of the proxy before it",
+    )
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -148,7 +148,7 @@ def _fetch_rest(
             raise TransientError("has less of it than it sent", hint="try again later")
         if response.status_code not in {OK, PARTIAL}:
             body = b"".join(connection.content(response, limit=1 << 20))
-            answer = Answer(response.status_code, response.headers, body)
+            answer = Answer(response.status_code, response.headers, body, response.url)
             raise connection.refusal(answer, doing=doing)
         part = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
         start = int(part["start"]) if part and response.status_code == PARTIAL else 0
