@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -100,4 +101,15 @@ def _run_hook(
 ) -> None:
     # The version is told once: wheel, image and DAGs must not differ when a file changes meanwhile.
     environment = {**os.environ, **(extra_environ or {}), "BIGFLOW_VERSION": version}
-    subprocess.run(cmd, cwd=cwd, env=environment, check=True, stdout=sys.stderr.fileno())
+    # In a session of its own: a Ctrl-C is for us, who end it; it would tell it by a traceback.
+    process = subprocess.Popen(
+        cmd, cwd=cwd, env=environment, stdout=sys.stderr.fileno(), start_new_session=True
+    )
+    try:
+        status = process.wait()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        raise
+    if status:
+        raise subprocess.CalledProcessError(status, list(cmd))

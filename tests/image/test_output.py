@@ -8,7 +8,7 @@ import pytest
 
 from bigflow_backend.errors import UserError
 from bigflow_backend.image.dockerfile import Dockerfile, read_dockerfile
-from bigflow_backend.image.output import BuildOutput
+from bigflow_backend.image.output import BuildOutput, DisturbedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,3 +90,13 @@ def test_a_step_without_network(dockerfile: Dockerfile, network: str | None, hin
     with pytest.raises(UserError, match=r"line 2: .*No matching distribution") as raised:
         output.feed({"errorDetail": {"code": 1, "message": "returned a non-zero code: 1"}})
     assert hint in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    "message",
+    ['unable to find image "sha256:c76954462b29"', "No such image: sha256:c76954462b29"],
+)
+def test_what_another_build_has_removed(dockerfile: Dockerfile, message: str) -> None:
+    output = BuildOutput(dockerfile, {}, network=None, say=lambda _line: None)
+    with pytest.raises(DisturbedError, match="another build on this engine has removed"):
+        output.feed({"error": message, "errorDetail": {"message": message}})

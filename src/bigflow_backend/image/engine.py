@@ -27,7 +27,7 @@ from bigflow_backend.image.context import context_files, write_context
 from bigflow_backend.image.dockerfile import read_dockerfile
 from bigflow_backend.image.engine_images import EngineImages
 from bigflow_backend.image.engine_push import push_image
-from bigflow_backend.image.output import BuildOutput
+from bigflow_backend.image.output import BuildOutput, DisturbedError
 from bigflow_backend.image.registry import Access, Registries, find_digest, remote_name
 from bigflow_backend.image.room import room_for_temporary_files, temporary_file
 
@@ -86,9 +86,7 @@ class EngineBuilder:
             with room_for_temporary_files():
                 context = stack.enter_context(temporary_file())
                 write_context(members, context, epoch=source_date_epoch())
-                context.seek(0)
-            output = BuildOutput(dockerfile, arguments, network=options.network, say=request.say)
-            _run_build(client.api, context, request, arguments, output)
+            output = _undisturbed(client.api, context, request, arguments, dockerfile)
             images, image_id = EngineImages(client), output.end()
             with images.replacing(image_id, request.reference):
                 check_image(client.api, image_id, request)
@@ -170,6 +168,37 @@ _PREDEFINED = {"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"
 def _project_urls(project: Project) -> dict[str, str]:
     urls = project.pyproject.get("project", {}).get("urls", {})
     return urls if isinstance(urls, dict) else {}
+
+
+def _undisturbed(
+    api: APIClient,
+    context: IO[bytes],
+    request: BuildRequest,
+    arguments: dict[str, str],
+    dockerfile: Dockerfile,
+) -> BuildOutput:
+    """Runs the build, and once more when another one has taken its ground away.
+
+    A build that ends removes what it has no more use for; one at the same time may have found it in
+    the engine's cache.
+    """
+    attempts = _ATTEMPTS
+    while True:
+        context.seek(0)
+        network = request.options.network
+        output = BuildOutput(dockerfile, arguments, network=network, say=request.say)
+        try:
+            _run_build(api, context, request, arguments, output)
+        except DisturbedError as error:
+            attempts -= 1
+            if not attempts:
+                raise
+            request.say(f"{error.message}; once more")
+        else:
+            return output
+
+
+_ATTEMPTS = 3
 
 
 def _run_build(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bigflow_backend.image.dockerfile import Dockerfile, Instruction
 
-__all__ = ["OTHER_PLATFORM", "BuildOutput"]
+__all__ = ["OTHER_PLATFORM", "BuildOutput", "DisturbedError"]
 
 _STEP = re.compile(r"(?:\[\d+/\d+\] )?step \d+/\d+ ?: ?(?P<instruction>.*)", re.IGNORECASE)
 _STEP_IMAGE = re.compile(r" ---> (?P<id>[0-9a-f]{12,64})$")
@@ -31,10 +31,16 @@ _NO_BASE = re.compile(
     r"|dial tcp|connection refused|unauthorized|timeout",
     re.IGNORECASE,
 )
+# What the steps before have made has no name, but a digest.
+_VANISHED = re.compile(r"(?:unable to find image|no such image:?) \"?sha256:", re.IGNORECASE)
 # The exit statuses of a shell that SIGKILL and SIGTERM end.
 _KILLED = {137, 143}
 _LINES_KEPT = 400
 _SHOWN = 80
+
+
+class DisturbedError(UserError):
+    """Another build has cleared away what this one had from the engine's cache."""
 
 
 class BuildOutput:
@@ -131,6 +137,11 @@ class BuildOutput:
         detail = event.get("errorDetail") or {}
         message = one_line(str(detail.get("message") or event.get("error")))
         step = self._step
+        if _VANISHED.search(message):
+            return DisturbedError(
+                f"another build on this engine has removed what this one was built on: {message}",
+                hint="build again",
+            )
         if step is None:
             return UserError(f"the Docker Engine refused the build: {message}", hint=_MEND)
         if step.keyword == "FROM":

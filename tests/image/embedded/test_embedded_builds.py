@@ -234,7 +234,7 @@ def test_the_standard_dockerfile_with_another_base(embedded_project: EmbeddedPro
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("PYTHONUNBUFFERED=1", "PYTHONUNBUFFERED=0", "Dockerfile, line 38, is not as in"),
+        ("PYTHONUNBUFFERED=1", "PYTHONUNBUFFERED=0", r"Dockerfile, line \d+, is not as in"),
         ("WORKDIR /home/app\n", "", "is not as in the standard Dockerfile"),
         ("LABEL org.opencontainers", "RUN true\nLABEL org.opencontainers", "is not as in"),
     ],

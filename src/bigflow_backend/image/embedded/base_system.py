@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.image.embedded import interpreter as interpreters
@@ -21,9 +19,11 @@ from bigflow_backend.image.embedded.layer import StoredLayer, directory, file, w
 from bigflow_backend.image.embedded.own_python import OwnPython, find_own_python
 from bigflow_backend.image.embedded.rootfs import read_file_system
 from bigflow_backend.image.oci import canonical_json, sha256_digest
+from bigflow_backend.image.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from bigflow_backend.image.embedded.bytecode import Compiler
     from bigflow_backend.image.embedded.layer import Entry
@@ -80,8 +80,8 @@ def base_system(
         if layer is not None and layer.is_in(store):
             return BaseSystem(interpreter, compiler, layer, sizes)
     fetch_layers()
-    with tempfile.TemporaryDirectory() as scratch:
-        contents, compiled = Path(scratch, "contents"), Path(scratch, "compiled")
+    with scratch_directory() as scratch:
+        contents, compiled = scratch / "contents", scratch / "compiled"
         contents.mkdir()
         system = read_file_system(store, base, wanted=_is_wanted, directory=contents)
         interpreter = find_interpreter(

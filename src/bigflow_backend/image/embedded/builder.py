@@ -64,6 +64,7 @@ class EmbeddedBuilder:
             plain_http=frozenset(map(registry_name, options.insecure_registries)),
             idle_timeout=min(options.idle_timeout, Access.idle_timeout),
             deadline=time.monotonic() + options.timeout,
+            say=request.say,
         )
         with contextlib.ExitStack() as stack:
             store = stack.enter_context(open_store())

@@ -14,17 +14,17 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.image.embedded import jail
 from bigflow_backend.image.embedded.bytecode import ENVIRONMENT, OPTIONS, PROGRAM, compile_with
 from bigflow_backend.image.oci import Descriptor
+from bigflow_backend.image.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from bigflow_backend.image.embedded.bytecode import Source
     from bigflow_backend.image.embedded.interpreter import Interpreter
@@ -115,8 +115,8 @@ class OwnPython:
 
         They are copies, as what runs there is not ours.
         """
-        with tempfile.TemporaryDirectory() as scratch:
-            root = Path(scratch, "root")
+        with scratch_directory() as scratch:
+            root = scratch / "root"
             root.mkdir()
             for name, blob in self.files.items():
                 path = root / name
@@ -135,7 +135,7 @@ class OwnPython:
             # A file, not `-c`: for that Python 3.13 imports a good part of its library.
             (root / _SCRIPT).write_text(program, "ascii")
             (root / _SCRIPT).chmod(0o644)
-            for path in (Path(scratch), *(p for p in root.rglob("*") if p.is_dir()), root):
+            for path in (scratch, *(p for p in root.rglob("*") if p.is_dir()), root):
                 if not path.is_symlink():
                     path.chmod(0o755)  # for nobody
             yield root

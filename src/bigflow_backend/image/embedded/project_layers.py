@@ -10,7 +10,6 @@ import dataclasses
 import hashlib
 import posixpath
 import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from bigflow_backend.image.embedded.indexes import configured_indexes, uv_settin
 from bigflow_backend.image.embedded.layer import StoredLayer, directory, tree, write_layer
 from bigflow_backend.image.embedded.wheel_install import Prefix, finish, unpack
 from bigflow_backend.image.oci import canonical_json, sha256_digest
+from bigflow_backend.image.scratch import scratch_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -133,8 +133,8 @@ def _digest(entries: Iterable[Entry]) -> str:
 
 @contextlib.contextmanager
 def _new_prefix(system: BaseSystem) -> Iterator[Prefix]:
-    with tempfile.TemporaryDirectory() as scratch:
-        root = Path(scratch, "environment")
+    with scratch_directory() as scratch:
+        root = scratch / "environment"
         root.mkdir()
         yield Prefix(root, site_packages(system.interpreter))
 
