@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from bigflow_backend.image.scratch import scratch_directory
+
+if TYPE_CHECKING:
+    import pytest
 
 _WORK = """\
 import sys
