@@ -111,12 +111,53 @@ def test_a_registry_is_waited_for_as_long_as_it_asks(
     registries: Registries,
     pauses: list[float],
 ) -> None:
-    for value in ("7", "100000", "soon"):
+    for value in ("7", "120", "soon"):
         headers = {"Retry-After": value}
         faulty_registry.faults.append(Fault("GET", "/manifests/", status=429, headers=headers))
     _read(image, empty_store, registries)
-    assert pauses[:2] == [7, 60]
+    assert pauses[:2] == [7, 120]
     assert pauses[2] < 7
+
+
+@pytest.mark.parametrize(("asked", "left"), [(100_000, None), (121, 3600), (100, 60)])
+def test_a_registry_that_asks_to_wait_too_long_is_not_waited_for(
+    *,
+    asked: int,
+    left: float | None,
+    image: str,
+    faulty_registry: FaultyRegistry,
+    empty_store: BlobStore,
+    pauses: list[float],
+) -> None:
+    headers = {"Retry-After": str(asked)}
+    faulty_registry.faults.append(Fault("GET", "/manifests/", status=429, headers=headers))
+    deadline = None if left is None else time.monotonic() + left
+    with Registries(Access(pause=pauses.append, deadline=deadline)) as waiting:
+        message = _fault_of(image, empty_store, waiting)
+    assert message.startswith(f"the registry {faulty_registry.address} answered 429 (Too Many ")
+    assert message.endswith(f"; it asks to come back in {asked} seconds, which is too long")
+    assert pauses == []
+
+
+def test_each_further_try_is_announced(
+    image: str, faulty_registry: FaultyRegistry, empty_store: BlobStore, pauses: list[float]
+) -> None:
+    lines: list[str] = []
+    headers = {"Retry-After": "7"}
+    faulty_registry.faults += [
+        Fault("GET", "/manifests/", drop_after=-1),
+        Fault("GET", "/manifests/", status=429, headers=headers),
+    ]
+    with Registries(Access(pause=pauses.append, say=lines.append)) as talking:
+        _read(image, empty_store, talking)
+    start, end = (
+        f"the registry {faulty_registry.address} ",
+        f"the manifest of {image}; trying again",
+    )
+    assert lines == [
+        f"{start}dropped the connection while asking for {end}",
+        f"{start}answered 429 (Too Many Requests) 2 times while asking for {end} in 7 seconds",
+    ]
 
 
 def test_retry_after() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
+import math
 import random
 import time
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Access", "Patience", "retry_after_seconds"]
 
 _PROGRESS = 1 << 20
-_LONGEST_PAUSE = 60.0
+_LONGEST_PAUSE = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,8 @@ class Access:
     """How often something is tried that may succeed at the next try."""
     pause: Callable[[float], None] = field(default=time.sleep, repr=False)
     """Waits so many seconds between two tries."""
+    say: Callable[[str], None] = field(default=lambda _line: None, repr=False)
+    """Takes a line for the user before each such wait."""
 
     def allows_plain_http(self, registry: str) -> bool:
         return registry in self.plain_http or is_loopback(registry)
@@ -50,6 +53,12 @@ class Access:
                 hint="raise timeout in [tool.bigflow.image], or find a faster way to it",
             )
 
+    def longest_pause(self) -> float:
+        """How many seconds between two tries the user may be asked to wait."""
+        if self.deadline is None:
+            return _LONGEST_PAUSE
+        return min(_LONGEST_PAUSE, self.deadline - time.monotonic())
+
 
 class Patience(contextlib.AbstractContextManager["Patience"]):
     """The tries of one thing: a block that may fail and be entered again::
@@ -59,7 +68,8 @@ class Patience(contextlib.AbstractContextManager["Patience"]):
                 return operation()
 
     It swallows each :exc:`TransientError` but the last, after a pause that is twice as long each
-    time, or as long as the registry asks. ``doing`` is a gerund for the message of the last.
+    time, or as long as the registry asks, if that is not too long. ``doing`` is a gerund for the
+    messages.
     """
 
     def __init__(self, access: Access, registry: str, doing: str) -> None:
@@ -82,16 +92,27 @@ class Patience(contextlib.AbstractContextManager["Patience"]):
         if not isinstance(error, TransientError):
             return False
         self._failures += 1
-        if self._failures >= self._access.attempts:
+        attempts = self._access.attempts
+        what, while_doing = f"the registry {self._registry} {error.reason}", f"while {self._doing}"
+        if self._failures >= attempts:
             times = f" {self._failures} times" if self._failures > 1 else ""
+            raise UserError(f"{what}{times} {while_doing}", hint=error.hint) from error
+        self._access.check_deadline(self._registry)
+        asked = error.retry_after or 0
+        if asked > self._access.longest_pause():
             raise UserError(
-                f"the registry {self._registry} {error.reason}{times} while {self._doing}",
+                f"{what} {while_doing}; it asks to come back in {asked:.0f} seconds, "
+                "which is too long",
                 hint=error.hint,
             ) from error
-        self._access.check_deadline(self._registry)
         # Spread, so that the many jobs that one failure stopped do not come back all at once.
         pause = 0.5 * 2 ** (self._failures - 1) * random.uniform(0.8, 1.2)  # noqa: S311
-        self._access.pause(min(max(pause, error.retry_after or 0), _LONGEST_PAUSE))
+        pause = max(pause, asked)
+        self._access.say(
+            f"{what} {while_doing}: "
+            f"try {self._failures + 1} of {attempts} comes in {math.ceil(pause)} s"
+        )
+        self._access.pause(pause)
         return True
 
 

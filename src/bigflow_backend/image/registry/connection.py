@@ -35,6 +35,7 @@ _HUB_HOST = "registry-1.docker.io"
 # The specification lets a registry refuse manifests beyond 4 MiB; nothing else is read whole.
 _LONGEST_ANSWER = 4 << 20
 _CHUNK = 1 << 18
+_PROBE_SECONDS = 5
 
 OK, CREATED, ACCEPTED, NO_CONTENT, PARTIAL = 200, 201, 202, 204, 206
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
@@ -103,7 +104,8 @@ class Connection:
     def _refuses_plain_http(self, url: str) -> bool:
         import requests
 
-        seconds = (self._access.connect_timeout, self._access.idle_timeout)
+        # Silence costs little here: what comes next has all the time that it may have.
+        seconds = (self._access.connect_timeout, min(self._access.idle_timeout, _PROBE_SECONDS))
         try:
             with self._session.get(url, timeout=seconds, allow_redirects=False) as response:
                 # What TLS servers say to those who do not begin with a handshake.
