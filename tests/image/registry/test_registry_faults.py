@@ -150,13 +150,11 @@ def test_each_further_try_is_announced(
     ]
     with Registries(Access(pause=pauses.append, say=lines.append)) as talking:
         _read(image, empty_store, talking)
-    start, end = (
-        f"the registry {faulty_registry.address} ",
-        f"the manifest of {image}; trying again",
-    )
+    start = f"the registry {faulty_registry.address} "
+    end = f"while asking for the manifest of {image}"
     assert lines == [
-        f"{start}dropped the connection while asking for {end}",
-        f"{start}answered 429 (Too Many Requests) 2 times while asking for {end} in 7 seconds",
+        f"{start}dropped the connection {end}: try 2 of 5 comes in 1 s",
+        f"{start}answered 429 (Too Many Requests) {end}: try 3 of 5 comes in 7 s",
     ]
 
 
