@@ -281,7 +281,7 @@ def _check_requirements(project: Project) -> None:
     wanted = not own.is_file() or b"requirements" in own.read_bytes()
     if wanted and not project.requirements.exists():
         raise UserError(
-            "there is no resources/requirements.txt, which the Dockerfile installs",
+            "there is no resources/requirements.txt, which the image installs",
             hint="create it, with a line that says bigflow-backend: the runtime of each pod",
         )
 

@@ -82,6 +82,7 @@ def terminable() -> Iterator[None]:
     """A SIGTERM, as CI cancels with, unwinds the block: children end, nothing is left half-made."""
 
     def unwind(number: int, _frame: object) -> None:
+        print("bigflow: ended by SIGTERM; nothing in the project was changed", file=sys.stderr)
         raise SystemExit(128 + number)
 
     before = signal.signal(signal.SIGTERM, unwind)

@@ -158,7 +158,7 @@ CASES = [
         "no requirements.txt for the image",
         ("build-image",),
         {"resources/requirements.txt": None, "Dockerfile": "COPY resources/requirements.txt /\n"},
-        "there is no resources/requirements.txt, which the Dockerfile installs",
+        "there is no resources/requirements.txt, which the image installs",
         "bigflow-backend: the runtime of each pod",
     ),
     Case(
@@ -441,12 +441,12 @@ def test_a_termination_ends_the_tests_too(project: Project) -> None:
     [
         (
             ["--builder", "dokcer"],
-            "--builder dokcer is none of auto, embedded, engine",
+            "there is no --builder dokcer",
             "known are: auto, embedded",
         ),
         (
             ["--platform", "linux/amd"],
-            "--platform linux/amd is none of linux/amd64, linux/arm64",
+            "there is no --platform linux/amd",
             "did you mean 'linux/amd64'",
         ),
         (["--find-links", "nope"], "find-links: there is no directory", "a directory of wheels"),

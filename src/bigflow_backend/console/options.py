@@ -151,10 +151,8 @@ def _check_image_options(project: Project, options: ImageOptions) -> None:
     ):
         if value not in known:
             words = [word for word in known if word]
-            raise UserError(
-                f"--{name} {value} is none of {', '.join(words)}",
-                hint=did_you_mean(str(value), words),
-            )
+            near = did_you_mean(str(value), words)
+            raise UserError(f"there is no --{name} {value}", hint=near)
     for directory in options.find_links:
         if not (project.root / directory).is_dir():
             raise UserError(

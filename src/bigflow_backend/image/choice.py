@@ -83,7 +83,11 @@ class _FirstThatCan:
                     _check_engine(refusal)
                     why = refusal.message
             else:
-                _check_engine(UserError(why))
+                _check_engine(
+                    UserError(
+                        why, hint=f"or take the standard Dockerfile of this release: {STANDARD}"
+                    )
+                )
             if built is None:
                 request.say(f"with the Docker Engine: {why}")
                 standard = None if request.project.dockerfile.exists() else STANDARD
@@ -100,6 +104,7 @@ def _check_engine(reason: UserError) -> None:
         if isinstance(reason, NoBaseError):
             # An engine may have the base; that there is none is not what is wrong.
             raise UserError(reason.message, hint=f"{reason.hint}; here {error.message}") from reason
+        hint = "; ".join(filter(None, (error.hint, reason.hint)))
         raise UserError(
-            f"{reason.message}, so it takes an engine; {error.message}", hint=error.hint
+            f"{reason.message}, so it takes an engine; {error.message}", hint=hint
         ) from reason

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 __all__ = ["standard_dockerfile"]
 
 _BASE = "BASE_IMAGE"
+# A project may also have that of another release.
+_HINT = (
+    'build it on a Docker Engine: builder = "engine"; or take the standard Dockerfile of this'
+    f" release: {STANDARD}"
+)
 
 
 def standard_dockerfile(project: Project) -> Dockerfile:
@@ -29,11 +34,12 @@ def standard_dockerfile(project: Project) -> Dockerfile:
     for line, words in _instructions(own):
         if words != next(ours, (0, ""))[1]:
             raise CannotServeError(
-                f"{project.dockerfile.name}, line {line}, is not as in the standard Dockerfile"
+                f"{project.dockerfile.name}, line {line}, is not as in the standard Dockerfile",
+                hint=_HINT,
             )
     if next(ours, None) is not None:
         raise CannotServeError(
-            f"{project.dockerfile.name} ends before the standard Dockerfile does"
+            f"{project.dockerfile.name} ends before the standard Dockerfile does", hint=_HINT
         )
     return own
 
