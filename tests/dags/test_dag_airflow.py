@@ -111,7 +111,7 @@ OPERATOR_ARGUMENTS: dict[str, Any] = {
     "retry_exponential_backoff": True,
     "schedulername": "other",
     "security_context": {"runAsUser": 1000},
-    "skip_on_exit_code": 99,
+    "skip_on_exit_code": [42, 99],
     "startup_check_interval_seconds": 5,
     "startup_timeout_seconds": 60,
     "subdomain": "workers",

@@ -8,6 +8,7 @@ names the workflow, the job and the field.
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ _TASK_ID_LENGTH = 250
 _OWNER_LENGTH = 500
 _LARGEST = 2**31 - 1
 _LONGEST = 10**9
+_YEARS = range(1970, 2201)
 
 
 def check_workflows(workflows: Sequence[WorkflowDescription]) -> None:
@@ -119,6 +121,18 @@ def _check_schedule(workflow: WorkflowDescription, place: Place) -> None:
             "Airflow wants max_active_runs=1 for it",
         )
     find_zone(workflow.timezone, place)
+    _check_start_date(workflow.start_date, place)
+
+
+def _check_start_date(start_date: str | None, place: Place) -> None:
+    # A factory's slip would otherwise be a century of runs to catch up with, or none ever.
+    if start_date is not None and datetime.fromisoformat(start_date).year not in _YEARS:
+        raise place.fault(
+            "start_date",
+            start_date,
+            f"not in the years {_YEARS[0]} to {_YEARS[-1]}",
+            "see --start-time and the workflow's start_time_factory",
+        )
 
 
 def _check_seconds(field: str, value: Any, place: Place) -> None:

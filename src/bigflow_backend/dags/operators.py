@@ -40,15 +40,31 @@ def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_exit_code(value: object) -> bool:
+    return _is_whole(value) and value in range(1, 256)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, (list, tuple))
+
+
 def _choice(*words: str) -> Kind:
     return Kind("one of " + ", ".join(words), lambda value: value in words)
 
 
 _BOOLEAN = Kind("True or False", lambda value: isinstance(value, bool))
-_SECONDS = Kind("a whole number of seconds", lambda v: _is_whole(v) and 0 < v <= _LONGEST)
+_SECONDS = Kind(
+    f"a whole number of seconds, 1 to {_LONGEST}", lambda v: _is_whole(v) and 0 < v <= _LONGEST
+)
 _COUNT = Kind("a whole number from 1 on", lambda v: _is_whole(v) and 0 < v < 2**31)
-_DURATION = Kind("a number of seconds", lambda v: _is_number(v) and 0 < v <= _LONGEST)
-_EXIT_CODE = Kind("an exit code, 1 to 255", lambda v: _is_whole(v) and 0 < v <= 255)  # noqa: PLR2004
+_DURATION = Kind(
+    f"a number of seconds above 0, at most {_LONGEST}",
+    lambda v: _is_number(v) and 0 < v <= _LONGEST,
+)
+_EXIT_CODES = Kind(
+    "an exit code, 1 to 255, or a list of some",
+    lambda v: all(map(_is_exit_code, v)) and bool(v) if _is_list(v) else _is_exit_code(v),
+)
 _DNS_LABEL = Kind(
     "a name of small letters, digits and hyphens",
     lambda v: isinstance(v, str) and is_dns_label(v),
@@ -85,7 +101,7 @@ KINDS: Mapping[str, Shape] = {
     "queue": _QUEUE,
     "retry_exponential_backoff": _BOOLEAN,
     "schedulername": _DNS_SUBDOMAIN,
-    "skip_on_exit_code": _EXIT_CODE,
+    "skip_on_exit_code": _EXIT_CODES,
     "startup_check_interval_seconds": _SECONDS,
     "startup_timeout_seconds": _SECONDS,
     "subdomain": _DNS_LABEL,

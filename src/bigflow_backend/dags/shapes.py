@@ -97,4 +97,4 @@ def _check_fields(shape: Fields, value: Mapping[str, Any], field: str, place: Pl
 
 
 def _fault(field: str, value: object, place: Place, words: str) -> UserError:
-    return place.fault(field, value, "which the operator does not take", f"it must be {words}")
+    return place.fault(field, value, "which cannot stand there", f"it must be {words}")
