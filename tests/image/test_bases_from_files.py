@@ -172,10 +172,15 @@ def test_another_architecture(tmp_path: Path, made: BlobStore, store: BlobStore)
     )
 
 
-@pytest.mark.parametrize("name", ["oci:missing", "docker-archive:missing.tar:a:b", "oci:"])
+@pytest.mark.parametrize("name", ["oci:missing", "docker-archive:missing.tar:a:b"])
 def test_a_file_that_does_not_exist(tmp_path: Path, store: BlobStore, name: str) -> None:
     message = _fault(name, tmp_path, store)
     assert message.startswith(f"the base image {name} does not exist: there is no {tmp_path}")
+
+
+@pytest.mark.parametrize("name", ["oci:", "oci-archive::1", "docker-archive:"])
+def test_a_file_without_a_path(tmp_path: Path, store: BlobStore, name: str) -> None:
+    assert _fault(name, tmp_path, store) == f"the base image {name} has no path"
 
 
 def test_a_corrupt_blob_of_a_layout(tmp_path: Path, made: BlobStore, store: BlobStore) -> None:

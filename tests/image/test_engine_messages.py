@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from bigflow_backend.errors import UserError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.embedded import EmbeddedProject
 
 pytestmark = pytest.mark.engine
@@ -60,6 +64,33 @@ def test_a_base_is_named_as_the_user_wrote_it(engine_project: EmbeddedProject, n
 def test_a_file_is_no_base_of_an_engine(engine_project: EmbeddedProject) -> None:
     error = _refused(engine_project, base_image=engine_project.base)
     assert engine_project.base in error.message
+
+
+@pytest.mark.parametrize("variable", ["DOCKER_CONTEXT", None])
+def test_a_context_that_does_not_exist(
+    variable: str | None,
+    engine_project: EmbeddedProject,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    (tmp_path / "config.json").write_text('{"currentContext": "nope"}', "utf-8")
+    if variable:
+        (tmp_path / "config.json").write_text("{}", "utf-8")
+        monkeypatch.setenv(variable, "nope")
+    error = _refused(engine_project)
+    assert error.message.startswith("Docker has no context 'nope', ")
+    assert "docker context" in error.hint
+    directory = tmp_path / "contexts/meta" / hashlib.sha256(b"nope").hexdigest()
+    directory.mkdir(parents=True)
+    (directory / "meta.json").write_text("{", "utf-8")
+    assert _refused(engine_project).message.startswith("Docker's context 'nope' is damaged: ")
+    host = {"Name": "nope", "Metadata": {}, "Endpoints": {"docker": {"Host": "tcp://127.0.0.1:9"}}}
+    (directory / "meta.json").write_text(json.dumps(host), "utf-8")
+    message = _refused(engine_project).message
+    assert message.startswith("no Docker Engine answers at the address of context 'nope': ")
 
 
 def test_a_user_that_the_image_does_not_have(engine_project: EmbeddedProject) -> None:

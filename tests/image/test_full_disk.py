@@ -139,7 +139,7 @@ def test_the_cache_has_no_room(
     image = embedded_project.build(export_tar=False)
     with small_disk(tmp_path / "cache", size):
         error = _refused(embedded_project, files={"demo/resources/large.txt": random})
-        assert error.message.startswith(f"cannot write the cache {tmp_path}/cache/blobs: ")
+        assert error.message.startswith(f"cannot write the cache {tmp_path}/cache: ")
         assert "BIGFLOW_CACHE" in error.hint
         root = tmp_path / "cache/blobs"
         with open_store(root) as store:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -235,6 +236,17 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     assert "BIGFLOW_CACHE" in caught.value.hint
 
 
+def test_the_cache_is_named_as_the_user_wrote_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BIGFLOW_CACHE", "file")
+    with pytest.raises(UserError) as caught, open_store():
+        pass
+    assert caught.value.message == "cannot write the cache file: Not a directory"
+
+
 def test_the_cache_is_private(root: Path) -> None:
     with open_store(root) as store:
         blob = store.add(b"private", _BINARY)
@@ -262,9 +274,11 @@ def test_where_it_is(
     assert str(default_root()) == expected
 
 
-def test_the_limit_must_be_a_number(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BIGFLOW_CACHE_LIMIT_GB", "a lot")
-    with pytest.raises(UserError, match="BIGFLOW_CACHE_LIMIT_GB is 'a lot'"), open_store(root):
+@pytest.mark.parametrize("text", ["a lot", "0.5", "-1"])
+def test_the_limit_must_be_a_number(text: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIGFLOW_CACHE_LIMIT_GB", text)
+    told = f"BIGFLOW_CACHE_LIMIT_GB is '{text}', not a whole number of gigabytes"
+    with pytest.raises(UserError, match=re.escape(told)), open_store(root):
         pass
 
 

@@ -115,10 +115,15 @@ def _from_file(
     name: str, transport: str, place: str, *, architecture: str, root: Path, store: BlobStore
 ) -> BaseImage:
     path, selector = root / place, None
+    if not place.partition(":")[0]:
+        raise UserError(
+            f"the base image {name} has no path",
+            hint=f"write that of the file after {transport}:, such as {transport}:base.tar",
+        )
     if not path.exists():
         head, _, selector = place.partition(":")
         path = root / head
-    if not place or not path.exists():
+    if not path.exists():
         raise UserError(
             f"the base image {name} does not exist: there is no {path}",
             hint=f"correct the path after {transport}:",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bigflow_backend.errors import UserError
+from bigflow_backend.image.cache_directory import cache_name
 from bigflow_backend.image.store import default_root, open_store, size_limit
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def look_at_cache() -> Cache:
         size = sum(_sizes(root))
     except (PermissionError, NotADirectoryError) as error:
         raise UserError(
-            f"cannot read the cache {root}: {error.strerror}",
+            f"cannot read the cache {cache_name(root)}: {error.strerror}",
             hint="set BIGFLOW_CACHE to a directory of your own",
         ) from error
     return Cache(path=root, size=size, limit=size_limit())

@@ -13,7 +13,7 @@ from bigflow_backend.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["cache_faults", "default_root", "size_limit"]
+__all__ = ["cache_faults", "cache_name", "default_root", "size_limit"]
 
 _GIGABYTE = 10**9
 _DEFAULT_LIMIT_GB = 10
@@ -30,6 +30,12 @@ def default_root() -> Path:
     return home / "bigflow" / "blobs"
 
 
+def cache_name(root: Path) -> str:
+    """The store at ``root`` for a message: by what the user has written, if that names it."""
+    own = os.environ.get("BIGFLOW_CACHE")
+    return own if own and root == default_root() else str(root)
+
+
 def size_limit() -> int:
     """How large the store may be after a build, in bytes; a number, or :exc:`UserError`."""
     text = os.environ.get(_LIMIT_VARIABLE, "")
@@ -37,7 +43,7 @@ def size_limit() -> int:
         return _DEFAULT_LIMIT_GB * _GIGABYTE
     if not text.isdecimal():
         raise UserError(
-            f"{_LIMIT_VARIABLE} is {text!r}, not a number of gigabytes",
+            f"{_LIMIT_VARIABLE} is {text!r}, not a whole number of gigabytes",
             hint=f"write it in digits, such as {_LIMIT_VARIABLE}={_DEFAULT_LIMIT_GB}, or unset it",
         )
     return int(text) * _GIGABYTE
@@ -53,7 +59,7 @@ def cache_faults(root: Path) -> Iterator[None]:
             hint = "make room there, or set BIGFLOW_CACHE to a directory on a larger disk"
         elif error.errno == errno.ENOENT:
             raise UserError(
-                f"the cache {root} is not there, or no longer: {error.strerror}",
+                f"the cache {cache_name(root)} is not there, or no longer: {error.strerror}",
                 hint="build again (`bigflow cache --clear` empties it and harms no build), or set "
                 "BIGFLOW_CACHE to a directory that you may write",
             ) from error
@@ -61,4 +67,6 @@ def cache_faults(root: Path) -> Iterator[None]:
             hint = "set BIGFLOW_CACHE to a directory that you may write"
         else:
             raise
-        raise UserError(f"cannot write the cache {root}: {error.strerror}", hint=hint) from error
+        raise UserError(
+            f"cannot write the cache {cache_name(root)}: {error.strerror}", hint=hint
+        ) from error

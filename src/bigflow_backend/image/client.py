@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.errors import UserError
@@ -34,6 +36,7 @@ def reachable_engine(*, timeout: int) -> Iterator[DockerClient]:
             "building an image takes the docker SDK, which is not installed",
             hint="pip install 'bigflow-backend[build]'",
         ) from error
+    _check_context()
     try:
         # The version of the API is negotiated, never pinned: engines drop old ones.
         client = docker.from_env(timeout=timeout)
@@ -114,8 +117,39 @@ def _reason(error: BaseException) -> str:
     return one_line(str(error))
 
 
+_DEFAULT = "default"
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 def _place() -> str:
-    return os.environ.get("DOCKER_HOST") or "the default address"
+    if host := os.environ.get("DOCKER_HOST"):
+        return host
+    context = _context()
+    return "the default address" if context == _DEFAULT else f"the address of context {context!r}"
+
+
+def _context() -> str:
+    """The name of the context, which counts where there is no ``DOCKER_HOST``."""
+    from docker.context.config import get_current_context_name
+
+    return os.environ.get("DOCKER_CONTEXT") or get_current_context_name() or _DEFAULT
+
+
+def _check_context() -> None:
+    """The SDK takes the default address in the place of a context that is not there."""
+    from docker.context.config import get_meta_file
+
+    name = _context()
+    if os.environ.get("DOCKER_HOST") or name == _DEFAULT:
+        return
+    hint = "choose one that `docker context ls` shows: docker context use default"
+    path = Path(get_meta_file(name))
+    try:
+        json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(
+            f"Docker has no context {name!r}, which DOCKER_CONTEXT or its config.json names",
+            hint=hint,
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"Docker's context {name!r} is damaged: {path}", hint=hint) from error

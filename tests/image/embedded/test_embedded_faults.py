@@ -87,7 +87,7 @@ def _refused(project: EmbeddedProject, tmp_path: Path, **options: Any) -> UserEr
 
 _PULLS: dict[str, tuple[dict[str, Any], str]] = {
     "401": ({"status": 401}, "wants credentials"),
-    "403": ({"status": 403}, "wants credentials"),
+    "403": ({"status": 403}, r"refuses access: it answered 403 \(Forbidden\)"),
     "404": ({"status": 404}, "(has no image|404)"),
     "429": ({"status": 429, "headers": {"Retry-After": "1"}}, r"429 \(Too Many Requests\) 5 times"),
     "500": ({"status": 500}, r"500 \(Internal Server Error\) 5 times"),

@@ -67,7 +67,7 @@ def test_a_password(registry_with_password: Registry, config: Path, store: BlobS
 def test_no_password(registry_with_password: Registry, config: Path, store: BlobStore) -> None:
     address = registry_with_password.address
     error = _fault(f"{address}/team/basic:1", store)
-    assert error.message.startswith(f"the registry {address} wants credentials for ")
+    assert error.message.startswith(f"the registry {address} wants credentials: it answered ")
     assert "401 (Unauthorized)" in error.message
     assert error.hint == f"log in: docker login {address}"
 
@@ -124,7 +124,7 @@ def test_everybody_may_pull_what_is_public(
     with Registries() as registries:
         _read(name, store, registries)
     error = _fault(f"{token_registry.address}/team/private:1", store)
-    assert "wants credentials for" in error.message
+    assert "wants credentials: it answered" in error.message
 
 
 def test_layers_are_mounted_with_a_token_for_both_repositories(

@@ -287,8 +287,8 @@ def test_a_registry_that_takes_no_parts_gets_the_whole_again(
         (500, "answered 500 (Internal Server Error)"),
         (503, "answered 503 (Service Unavailable)"),
         (404, None),
-        (401, "wants credentials for"),
-        (403, "wants credentials for"),
+        (401, "wants credentials: it answered 401 (Unauthorized)"),
+        (403, "refuses access: it answered 403 (Forbidden)"),
         (418, "answered 418 (I'm a Teapot)"),
     ],
 )
@@ -474,9 +474,37 @@ def test_something_that_is_no_registry(
     )
     name = f"{faulty_registry.address}/team/base:1"
     assert _fault_of(name, store, registries) == (
-        f"the base image {name} is malformed: not valid JSON: "
-        "Expecting value: line 1 column 1 (char 0)"
+        f"the registry {faulty_registry.address} sent a page in the place of the manifest of {name}"
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "hint"),
+    [
+        (202, "answered 202 (Accepted) without saying where to send it", "a proxy before it"),
+        (400, "answered 400 (Bad Request) while pushing the blob", "the image's name"),
+        (405, "answered 405 (Method Not Allowed) while pushing the blob", "takes no images"),
+        (413, "answered 413 (", "limits the size"),
+        (418, "answered 418 (I'm a Teapot) while pushing the blob", "see the log"),
+    ],
+)
+def test_the_hint_fits_what_a_push_is_answered(
+    *,
+    status: int,
+    told: str,
+    hint: str,
+    faulty_registry: FaultyRegistry,
+    store: BlobStore,
+    registries: Registries,
+) -> None:
+    faulty_registry.faults.append(Fault("POST", "/uploads/", status=status))
+    manifest = make_image(store, f"answered {status}".encode())
+    with pytest.raises(UserError) as caught:
+        push_image(
+            manifest, f"{faulty_registry.address}/team/hint:1", store=store, registries=registries
+        )
+    assert caught.value.message.startswith(f"the registry {faulty_registry.address} {told}")
+    assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize("path", ["/manifests/", _BLOB])

@@ -38,10 +38,19 @@ _CHUNK = 1 << 18
 _PROBE_SECONDS = 5
 
 OK, CREATED, ACCEPTED, NO_CONTENT, PARTIAL = 200, 201, 202, 204, 206
-BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
+BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED = 400, 401, 403, 404, 405
+TOO_LARGE = 413
 RANGE_NOT_SATISFIABLE, TOO_MANY_REQUESTS = 416, 429
 # What a server answers that is overloaded, restarted, or behind a proxy that waits for it.
 _TRANSIENT = frozenset({TOO_MANY_REQUESTS, 500, 502, 503, 504})
+_CHECK_NAME = "check the image's name; the registry's log may tell more"
+_HINTS = {
+    BAD_REQUEST: _CHECK_NAME,
+    NOT_FOUND: _CHECK_NAME,
+    NOT_ALLOWED: "check the registry's name; a mirror, or what is no registry, takes no images",
+    TOO_LARGE: "the registry, or a proxy before it, limits the size of what is sent: raise that "
+    "limit, or split what makes the layer large",
+}
 
 
 @dataclass(frozen=True)
@@ -220,21 +229,30 @@ class Connection:
         """The fault of a response that is not what the specification foresees."""
         why = f"{status_text(answer.status)}{said(answer.body, self._authorization.redact)}"
         elsewhere = self._elsewhere(answer.url)
+        told = f"answered {why} while {doing}"
         if elsewhere is None and answer.status in {UNAUTHORIZED, FORBIDDEN}:
-            credentials = self._authorization.credentials
-            if credentials is None:
-                return UserError(
-                    f"the registry {self.registry} wants credentials for {doing}: {why}",
-                    hint=f"log in: docker login {self.registry}",
-                )
+            return self._no_access(answer, told)
+        return UserError(
+            f"the registry {self.registry} {sends_to(elsewhere)}{told}",
+            hint=_HINTS.get(answer.status, "see the log of the registry, or of a proxy before it"),
+        )
+
+    def _no_access(self, answer: Answer, told: str) -> UserError:
+        credentials = self._authorization.credentials
+        if credentials is not None:
             return UserError(
-                f"the registry {self.registry} refuses the credentials from {credentials.source} "
-                f"for {doing}: {why}",
+                f"the registry {self.registry} refuses the credentials from {credentials.source}: "
+                f"it {told}",
                 hint=f"log in again, or ask for the right: docker login {self.registry}",
             )
+        if answer.status == FORBIDDEN:
+            return UserError(
+                f"the registry {self.registry} refuses access: it {told}",
+                hint=f"log in, or ask for the right: docker login {self.registry}",
+            )
         return UserError(
-            f"the registry {self.registry} {sends_to(elsewhere)}answered {why} while {doing}",
-            hint="check the image's name; the registry's log may tell more",
+            f"the registry {self.registry} wants credentials: it {told}",
+            hint=f"log in: docker login {self.registry}",
         )
 
     @contextlib.contextmanager

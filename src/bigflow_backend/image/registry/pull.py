@@ -61,6 +61,11 @@ def fetch_manifest(name: RemoteName, *, store: BlobStore, registries: Registries
         )
     if answer.status != OK:
         raise connection.refusal(answer, doing=doing)
+    if answer.body.lstrip().startswith(b"<"):
+        raise UserError(
+            f"the registry {name.registry} sent a page in the place of the manifest of {name}",
+            hint="check its name and port; what answers is no registry, or a proxy before it",
+        )
     digest = sha256_digest(answer.body)
     promised = name.digest or answer.headers.get("Docker-Content-Digest") or digest
     if is_digest(promised) and digest != promised:

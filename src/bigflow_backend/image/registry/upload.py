@@ -78,8 +78,14 @@ class Upload:
 
     def _start(self) -> None:
         answer = self._begin({})
-        if answer.status != ACCEPTED or "Location" not in answer.headers:
+        if answer.status != ACCEPTED:
             raise self._refusal(answer)
+        if "Location" not in answer.headers:
+            raise UserError(
+                f"the registry {self._connection.registry} answered 202 (Accepted) without saying "
+                f"where to send it (Location) while {self._doing}",
+                hint="check the registry's name; a proxy before it may take the header away",
+            )
         self._location = answer.headers["Location"]
         self._offset = 0
         self._was_resumed = False
