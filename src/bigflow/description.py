@@ -112,10 +112,10 @@ def _schedule(of: str, interval: object) -> dict[str, Any]:
     if isinstance(interval, timedelta) and interval > timedelta(0):
         seconds = interval.total_seconds()
         return {"kind": "timedelta", "value": int(seconds) if seconds.is_integer() else seconds}
-    raise BigflowError(
-        f"{of}: schedule_interval cannot be {shown(interval)}",
-        hint="give a cron expression or preset, a timedelta or None",
-    )
+    hint = "give a cron expression or preset, a timedelta or None"
+    if isinstance(interval, timedelta):
+        hint = "give a timedelta of a second or more"
+    raise BigflowError(f"{of}: schedule_interval cannot be {shown(interval)}", hint=hint)
 
 
 def _zone(of: str, name: object) -> tzinfo:
@@ -137,6 +137,12 @@ def _start_date(found: FoundWorkflow, start_time: datetime, zone: tzinfo) -> dat
     try:
         start = workflow.start_time_factory(local)
     except BaseException as error:  # whatever a project's function raises
+        if error.__traceback__ and error.__traceback__.tb_next is None:  # it was not even entered
+            raise BigflowError(
+                f"workflow {workflow.workflow_id!r} ({found.module}): start_time_factory cannot be"
+                f" called with the start time of the build: {error}",
+                hint="give a function of one argument, a datetime, that returns a datetime",
+            ) from error
         doing = f"start_time_factory of workflow {workflow.workflow_id!r}"
         raise fault_of_user_code(error, found.module, doing) from error
     if not isinstance(start, datetime):
@@ -191,7 +197,7 @@ def _integer(what: str, value: object, *, least: int | None = None) -> int:
 def _seconds(what: str, value: object) -> float:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not 0 <= value < float("inf"):  # type: ignore[operator]
-        raise _refuse(what, value, "a number of seconds")
+        raise _refuse(what, value, "a finite number of seconds, 0 or more")
     return value  # type: ignore[return-value]
 
 

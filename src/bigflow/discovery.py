@@ -158,15 +158,15 @@ def fault_of_user_code(error: BaseException, module: str, doing: str) -> Bigflow
     """
     if isinstance(error, KeyboardInterrupt) and getsignal(SIGINT) is default_int_handler:
         raise error  # by Ctrl-C
-    file = _file_of(module)
-    where = _place_of(error, module.partition(".")[0]) or (file and f"{file}: ")
+    place, file = _place_of(error, module.partition(".")[0]), _file_of(module)
+    where = place or (file and f"{file}: ")
     if isinstance(error, BigflowError):
         return BigflowError(f"{where}{error.message} ({doing})", hint=error.hint)
     text = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
     what = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    hint = "mend that line"
+    hint = "mend that line" if place else "mend that module"
     if isinstance(error, ModuleNotFoundError):
-        hint = f"install {error.name} for {sys.executable}, or mend that line"
+        hint = f"install {error.name} for {sys.executable}, or {hint}"
     return BigflowError(f"{where}{what} ({doing})", hint=hint)
 
 

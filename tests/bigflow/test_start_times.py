@@ -100,6 +100,13 @@ def test_a_factory_that_returns_something_else() -> None:
         start_date(dt.datetime(2026, 1, 1), "UTC", lambda _: None)
 
 
+@pytest.mark.parametrize("factory", ["2026-01-01", lambda: None])
+def test_what_is_no_factory(factory: Any) -> None:
+    with pytest.raises(BigflowError, match="factory cannot be called with the start") as caught:
+        start_date(dt.datetime(2026, 1, 1), "UTC", factory)
+    assert caught.value.hint.startswith("give a function of one argument")
+
+
 @pytest.mark.parametrize("made", [dt.datetime.min, dt.datetime.max])
 def test_a_factory_that_leaves_the_calendar(made: dt.datetime) -> None:
     zone = "Europe/Warsaw" if made == dt.datetime.min else "America/New_York"

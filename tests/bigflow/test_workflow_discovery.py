@@ -199,6 +199,7 @@ def test_a_module_that_cannot_be_imported_is_named_with_its_line(
     assert message.startswith(("p/a.py", "p/b.py"))
     assert message.endswith("(importing p.a)")
     assert "\n" not in message + hint
+    assert hint.endswith("mend that line" if ", line " in message else "mend that module")
 
 
 JOB = """

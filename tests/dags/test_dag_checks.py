@@ -104,15 +104,9 @@ WRONG_JOBS: list[tuple[str, Any]] = [
     ("pool", "pool\n"),
     ("priority_weight", 2**31),
     ("priority_weight", "1"),
-    ("environment", {"1X": ""}),
-    ("environment", {"A-B": ""}),
-    ("environment", {"A\n": ""}),
     ("secrets", ("a b",)),
-    ("labels", {"a b": "x"}),
-    ("annotations", {"a/b/c": "x"}),
     ("service_account", "Runner"),
     ("service_account", "runner\n"),
-    ("node_selector", {"": "x"}),
 ]
 
 
@@ -123,6 +117,12 @@ def test_values_of_a_job(project: DagProject, field: str, value: Any) -> None:
 
 
 WRONG_ITEMS: list[tuple[str, Any, str]] = [
+    ("environment", {"1X": ""}, "environment has the key '1X'"),
+    ("environment", {"A-B": ""}, "environment has the key 'A-B'"),
+    ("environment", {"A\n": ""}, r"environment has the key 'A\n'"),
+    ("labels", {"a b": "x"}, "labels has the key 'a b'"),
+    ("annotations", {"a/b/c": "x"}, "annotations has the key 'a/b/c'"),
+    ("node_selector", {"": "x"}, "node_selector has the key ''"),
     ("environment", {"A": "x\0"}, "environment['A'] is"),
     ("environment", {"A": 1}, "environment['A'] is 1, not text"),
     ("environment", {"BIGFLOW_IMAGE": "x"}, "environment has 'BIGFLOW_IMAGE'"),
@@ -332,6 +332,41 @@ def test_intervals(project: DagProject, value: float) -> None:
     assert error.message.startswith(f"workflow 'daily': schedule_interval is {value}, ")
 
 
+@pytest.mark.parametrize(
+    ("values", "why", "hint"),
+    [
+        ({"owner": ""}, "not a line of text: it is empty", "write something"),
+        ({"owner": " a"}, "it has a blank at an end", "take the blanks at its ends away"),
+        ({"tags": ("a\u202eb",)}, "it has the character U+202E", "take that character out"),
+        ({"env_default": "a\u2028"}, "it has the character U+2028", "take that character out"),
+        ({"env_variable": "get"}, "which means something else", "another name"),
+        ({"env_variable": "var"}, "which means something else", "another name"),
+        ({"env_variable": "x" * 251}, "251 characters long", "Airflow takes at most 250"),
+        ({"schedule": schedule("cron", "@midnight")}, "none of Airflow's presets", "write @daily"),
+        ({"schedule": schedule("cron", "@annually")}, "none of Airflow's pres", "write @yearly"),
+        ({"schedule": schedule("cron", "@x")}, "none of Airflow's", "@yearly, @once, @continuous"),
+        ({"schedule": schedule("cron", "0 0 ? * ?")}, "'?' is no day", "write * in the place of ?"),
+        ({"schedule": schedule("cron", "61 * * * *")}, "'61' is no minute", "write five fields of"),
+        ({"schedule": schedule("timedelta", 10**10)}, "from 1 to 1000000000", "in that range"),
+    ],
+)
+def test_hints_that_help(project: DagProject, values: dict[str, Any], why: str, hint: str) -> None:
+    error = refusal(project, workflow("daily", **values))
+    assert why in error.message
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize("argument", ["termination_grace_period", "active_deadline_seconds"])
+def test_the_range_of_seconds_is_told(project: DagProject, argument: str) -> None:
+    error = refusal(project, workflow("daily", job("load", operator_arguments={argument: 0})))
+    assert error.hint == "it must be a whole number of seconds, 1 to 1000000000"
+
+
+def test_a_digest_that_is_none_is_not_blamed_on_the_repository(project: DagProject) -> None:
+    error = refusal(project, workflow("daily"), image="registry.example.com/x:1@sha256:abc")
+    assert error.hint.startswith("build the image again: .image/imageinfo-*.json")
+
+
 def test_a_continuous_workflow_runs_once_at_a_time(project: DagProject) -> None:
     error = refusal(project, workflow("daily", schedule=schedule("continuous"), max_active_runs=2))
     assert "max_active_runs is 2, but its schedule is @continuous" in error.message
@@ -433,7 +468,7 @@ def test_configurations(project: DagProject, config: str) -> None:
         ('cpu-request = "2 cores"', "cpu-request is '2 cores'"),
         ('cpu-request = "2"\ncpu-limit = "1"', "cpu-request is '2', more than its limit '1'"),
         ('labels = {"dag_id" = "x"}', "labels has 'dag_id'"),
-        ('environment = {"a b" = "x"}', "environment is 'a b'"),
+        ('environment = {"a b" = "x"}', "environment has the key 'a b'"),
     ],
 )
 def test_settings(tmp_path: Path, line: str, key: str) -> None:

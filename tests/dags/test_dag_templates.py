@@ -314,14 +314,23 @@ def test_faults_of_jinja(project: DagProject, body: str, reason: str) -> None:
     assert error.hint == "docs/dag.md says what a template sees"
 
 
-@pytest.mark.parametrize("name", ["deploy/dag.py.j2", "", "deploy", "../dag.py.j2"])
-def test_a_template_that_is_not_there(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("deploy/dag.py.j2", "and there is no such file"),
+        ("deploy", "and there is no such file"),
+        ("", "which names no file"),
+        ("../dag.py.j2", "which is not in the project"),
+        ("/etc/passwd", "which is not in the project"),
+    ],
+)
+def test_a_template_that_is_not_there(tmp_path: Path, name: str, why: str) -> None:
     project = DagProject.make(tmp_path / "project", f"template = {name!r}")
     (project.root / "deploy").mkdir()
     with pytest.raises(UserError) as caught:
         project.build(FLOW)
     assert caught.value.message == (
-        f"pyproject.toml, [tool.bigflow.dags]: template is {name!r}, and no such file"
+        f"pyproject.toml, [tool.bigflow.dags]: template is {name!r}, {why}"
     )
 
 

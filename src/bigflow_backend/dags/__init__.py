@@ -151,12 +151,10 @@ def _check_build(build: DagBuild, workflows: Sequence[WorkflowDescription]) -> N
             hint="bind a bigflow.Workflow to a name in one of its modules",
         )
     if not is_image_reference(build.image):
-        raise Place("the DAGs' pods").fault(
-            "image",
-            build.image,
-            "no reference of an image",
-            "check docker_repository in deployment_config.py",
-        )
+        hint = "check docker_repository in deployment_config.py"
+        if is_image_reference(build.image.partition("@")[0]):
+            hint = "build the image again: .image/imageinfo-*.json has another digest than it wrote"
+        raise Place("the DAGs' pods").fault("image", build.image, "no reference of an image", hint)
     if build.config is not None:
         check_text("config", build.config, Place("the build"), lines=False)
 

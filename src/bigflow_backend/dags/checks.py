@@ -13,7 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
-from bigflow_backend.dags.cron import PRESETS, cron_fault
+from bigflow_backend.dags.cron import cron_fault, cron_hint
 from bigflow_backend.dags.kubernetes import pod_name
 from bigflow_backend.dags.places import Place
 from bigflow_backend.dags.pods import check_pod, check_secrets
@@ -33,7 +33,9 @@ __all__ = ["check_workflow", "check_workflows", "is_dotted_name"]
 _ID = re.compile(r"\w[\w-]*")
 _ID_HINT = "use letters, digits, _ and -; a letter or a digit comes first"
 # Airflow 3 fetches a Variable by a URL, of which the name becomes a part as it is.
-_VARIABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,249}", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]*", re.ASCII)
+_VARIABLE_LENGTH = 250
+_NOT_VARIABLES = ("get", "var")
 _TASK_ID_LENGTH = 250
 _OWNER_LENGTH = 500
 _LARGEST = 2**31 - 1
@@ -104,14 +106,10 @@ def _check_schedule(workflow: WorkflowDescription, place: Place) -> None:
         check_text(field, value, place, lines=False)
         wrong = cron_fault(str(value))
         if wrong:
-            hint = f"write five fields, as in '30 6 * * 1-5', or one of {', '.join(PRESETS)}"
-            raise place.fault(field, value, f"no schedule: {wrong}", hint)
-    elif kind == "timedelta":
-        _check_seconds(field, value, place)
-        if isinstance(value, float) or not value:  # a pod's --runtime has no fractions
-            raise place.fault(
-                field, value, "no whole number of seconds", "write a timedelta of whole seconds"
-            )
+            raise place.fault(field, value, f"no schedule: {wrong}", cron_hint(str(value)))
+    elif kind == "timedelta" and not _is_interval(value):
+        why = f"not a whole number of seconds from 1 to {_LONGEST}"
+        raise place.fault(field, value, why, "write a timedelta of whole seconds in that range")
     check_whole("max_active_runs", workflow.max_active_runs, place, least=1, most=_LARGEST)
     if kind == "continuous" and workflow.max_active_runs != 1:
         raise place.fault(
@@ -122,6 +120,11 @@ def _check_schedule(workflow: WorkflowDescription, place: Place) -> None:
         )
     find_zone(workflow.timezone, place)
     _check_start_date(workflow.start_date, place)
+
+
+def _is_interval(value: Any) -> bool:
+    """Whole seconds, because a pod's ``--runtime`` has no fractions."""
+    return type(value) is int and 1 <= value <= _LONGEST
 
 
 def _check_start_date(start_date: str | None, place: Place) -> None:
@@ -137,13 +140,24 @@ def _check_start_date(start_date: str | None, place: Place) -> None:
 
 def _check_seconds(field: str, value: Any, place: Place) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _LONGEST:
-        raise place.fault(field, value, "no number of seconds", f"write 0 to {_LONGEST}")
+        why = f"not a number of seconds from 0 to {_LONGEST}"
+        raise place.fault(field, value, why, "write a number in that range")
 
 
 def _check_configuration(workflow: WorkflowDescription, place: Place) -> None:
     name = workflow.env_variable
     # The template takes `var.value[name]`, which Jinja reads as an attribute: these are others.
-    if not _VARIABLE.fullmatch(name) or name in {"get", "var"}:
+    if name in _NOT_VARIABLES:
+        raise place.fault(
+            "env_variable",
+            name,
+            "which means something else in Airflow's templates",
+            "give the Airflow Variable another name",
+        )
+    if len(name) > _VARIABLE_LENGTH:
+        why = f"{len(name)} characters long"
+        raise place.fault("env_variable", name, why, f"Airflow takes at most {_VARIABLE_LENGTH}")
+    if not _VARIABLE.fullmatch(name):
         raise place.fault(
             "env_variable",
             name,

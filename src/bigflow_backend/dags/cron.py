@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["PRESETS", "CronExpression", "cron_fault", "read_cron"]
+__all__ = ["PRESETS", "CronExpression", "cron_fault", "cron_hint", "read_cron"]
 
 PRESETS = {
     "@hourly": "0 * * * *",
@@ -22,6 +22,9 @@ PRESETS = {
     "@yearly": "0 0 1 1 *",
 }
 """https://airflow.apache.org/docs/apache-airflow/stable/authoring-and-scheduling/cron.html"""
+
+_SYNONYMS = {"@midnight": "@daily", "@annually": "@yearly"}
+"""Other cron daemons' names, which Airflow's presets do not have."""
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -88,6 +91,17 @@ def cron_fault(expression: str) -> str | None:
     return None
 
 
+def cron_hint(expression: str) -> str:
+    """What to write in the place of an expression that has a fault."""
+    if expression.startswith("@"):
+        meant = _SYNONYMS.get(expression)
+        known = ", ".join([*PRESETS, "@once", "@continuous"])
+        return f"write {meant}" if meant else f"write one of {known}, or five fields"
+    if "?" in expression:
+        return "write * in the place of ?"
+    return "write five fields of numbers, names, ranges, steps or lists, as in '30 6 * * 1-5'"
+
+
 def read_cron(expression: str) -> CronExpression:
     """What a cron expression or a preset says.
 
@@ -95,7 +109,7 @@ def read_cron(expression: str) -> CronExpression:
     """
     if expression.startswith("@"):
         if expression not in PRESETS:
-            raise ValueError("it is none of the presets " + ", ".join(PRESETS))
+            raise ValueError("it is none of Airflow's presets")
         expression = PRESETS[expression]
     texts = expression.split(" ")
     if len(texts) != len(_FIELDS) or not all(texts):

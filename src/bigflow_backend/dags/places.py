@@ -30,6 +30,12 @@ class Place:
         """The error that ``field`` is ``value``, which ``why`` says is wrong."""
         return UserError(f"{self.text}: {self.key(field)} is {shown(value)}, {why}", hint=hint)
 
+    def key_fault(self, field: str, key: object, why: str, hint: str) -> UserError:
+        """The error that the table ``field`` has a key, which ``why`` says is wrong."""
+        return UserError(
+            f"{self.text}: {self.key(field)} has the key {shown(key)}, {why}", hint=hint
+        )
+
     def key(self, field: str) -> str:
         head, bracket, rest = field.partition("[")
         return head.replace("_", self.key_separator) + bracket + rest

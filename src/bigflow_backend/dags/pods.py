@@ -165,7 +165,7 @@ def _check_environment(environment: Any, place: Place) -> None:
     _check_table("environment", environment, place)
     for name, value in environment.items():
         if not (isinstance(name, str) and _VARIABLE.fullmatch(name)):
-            raise place.fault(
+            raise place.key_fault(
                 "environment",
                 name,
                 "which cannot name an environment variable",
@@ -291,8 +291,11 @@ def _toleration_fault(toleration: Mapping[str, Any]) -> str | None:
 
 
 def _wrong_key(field: str, key: object, place: Place) -> UserError:
-    return place.fault(
-        field, key, "which cannot be a key there", "write a name, or prefix.example.com/name"
+    return place.key_fault(
+        field,
+        key,
+        "which Kubernetes does not take",
+        "write at most 63 letters, digits, -, _ and ., or prefix.example.com/ before them",
     )
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.dags.literals import Value, literal
+from bigflow_backend.dags.places import Place
 from bigflow_backend.dags.verification import Placed, VerificationError, line_of_result, verify
 from bigflow_backend.errors import UserError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import jinja2
 
     from bigflow_backend.dags.model import Dag
@@ -147,11 +148,14 @@ def renderer(root: Path, template: str | None) -> Renderer:
     if template is None:
         return Renderer(make_environment(values, None).get_template(OURS), values)
     path = root / template
+    place = Place("pyproject.toml, [tool.bigflow.dags]")
+    hint = "write the path of a Jinja2 template, relative to the project"
+    if not template:
+        raise place.fault("template", template, "which names no file", f"{hint}; or leave it out")
+    if not Path(os.path.normpath(path)).is_relative_to(root):
+        raise place.fault("template", template, "which is not in the project", hint)
     if not path.is_file():
-        raise UserError(
-            f"pyproject.toml, [tool.bigflow.dags]: template is {template!r}, and no such file",
-            hint="write the path of a Jinja2 template, relative to the project",
-        )
+        raise place.fault("template", template, "and there is no such file", hint)
     environment = make_environment(values, path.parent)
     source = TemplateSource(template, path, environment)
     try:

@@ -72,7 +72,9 @@ def check_shape(shape: Shape, value: Any, field: str, place: Place) -> None:
         raise _fault(field, value, place, "a dict")
     elif isinstance(shape, Table):
         for key, item in value.items():
-            check_shape(shape.key, key, field, place)
+            if not shape.key.holds(key):
+                hint = f"it must be {shape.key.words}"
+                raise place.key_fault(field, key, "which cannot stand there", hint)
             check_shape(shape.value, item, f"{field}[{key!r}]", place)
     else:
         _check_fields(shape, value, field, place)

@@ -33,13 +33,22 @@ def check_text(
         raise place.fault(
             field, value, f"{len(value)} characters long", f"Airflow takes at most {longest}"
         )
-    if not lines and not (value.isprintable() and value == value.strip() and value):
-        raise place.fault(
-            field,
-            value,
-            "not a line of text",
-            "write one line that has no blank at its ends",
-        )
+    if not lines:
+        _check_line(field, value, place)
+
+
+def _check_line(field: str, value: str, place: Place) -> None:
+    unprintable = [character for character in value if not character.isprintable()]
+    if not value:
+        why, hint = "it is empty", "write something, or leave it out"
+    elif unprintable:
+        why = f"it has the character U+{ord(unprintable[0]):04X}"
+        hint = "take that character out; a line has printable ones only"
+    elif value != value.strip():
+        why, hint = "it has a blank at an end", "take the blanks at its ends away"
+    else:
+        return
+    raise place.fault(field, value, f"not a line of text: {why}", hint)
 
 
 def check_whole(field: str, value: Any, place: Place, *, least: int, most: int) -> None:
