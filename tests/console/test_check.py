@@ -98,7 +98,7 @@ class TestInAirflow:
         assert said[-2] == last_line
 
 
-@pytest.mark.parametrize("release", ["2.6", "3", "3.3.2.1", "latest", "3.x", ""])
+@pytest.mark.parametrize("release", ["2.6", "9.9", "3", "3.3.2.1", "latest", "3.x", ""])
 def test_what_is_no_release(project: Project, release: str) -> None:
     assert check(project, f"--airflow={release}", status=1) == [
         f"bigflow: error: --airflow {release!r} is no release that DAG files are made for",
@@ -134,6 +134,15 @@ class TestInstalling:
     def test_offline(self, project: Project, tmp_path: Path) -> None:
         message, _ = self.fails(project, tmp_path, {"UV_OFFLINE": "1", "UV_NO_CACHE": "1"})
         assert message.startswith("bigflow: error: Airflow 2.8 cannot be installed: ")
+
+    @pytest.mark.airflow
+    @pytest.mark.parametrize("release", ["3.99", "2.7.99"])
+    def test_a_release_that_there_is_not(
+        self, project: Project, tmp_path: Path, release: str
+    ) -> None:
+        said = check(project, "--airflow", release, status=1, BIGFLOW_CACHE=str(tmp_path))
+        assert said[-2].startswith(f"bigflow: error: there is no Airflow {release} for Python 3.")
+        assert said[-1] == "  write a release that there is, such as 3.3 or 2.10.5"
 
     def test_no_uv(self, project: Project, tmp_path: Path) -> None:
         (tmp_path / "uv.py").write_text("def find_uv_bin():\n    raise FileNotFoundError\n")

@@ -24,6 +24,7 @@ __all__ = ["AirflowEnvironment", "airflow_environment"]
 _PROVIDER = "apache-airflow-providers-cncf-kubernetes"
 _RELEASE = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?", re.ASCII)
 _OLDEST = (2, 7)
+_TOO_NEW = (4,)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def airflow_environment(release: str, *, say: Callable[[str], None]) -> AirflowE
 
     :raises UserError: for what is no release, where uv is missing, and when uv cannot install it.
     """
-    if not _RELEASE.fullmatch(release) or _numbers(release)[:2] < _OLDEST:
+    if not _RELEASE.fullmatch(release) or not _OLDEST <= _numbers(release) < _TOO_NEW:
         raise UserError(
             f"--airflow {release!r} is no release that DAG files are made for",
             hint="write one from 2.7 on, such as 3.3 or 2.10.5",
@@ -143,6 +144,11 @@ def _call(release: str, place: Path, *command: str | Path) -> str:
         errors="replace",
         check=False,
     )
+    if done.returncode and _MISSING.search(" ".join(done.stdout.split())):
+        raise UserError(
+            f"there is no Airflow {release} for Python {place.name.partition('-python')[2]}",
+            hint="write a release that there is, such as 3.3 or 2.10.5",
+        )
     if done.returncode:
         raise UserError(
             f"Airflow {release} cannot be installed: {_why(done.stdout)}",
@@ -150,6 +156,9 @@ def _call(release: str, place: Path, *command: str | Path) -> str:
         )
     return done.stdout
 
+
+_MISSING = re.compile("(there is no version of apache-airflow==|only apache-airflow<)")
+"""How uv says that an index has no such release."""
 
 _RECORD = "installed.json"
 _VERSIONS = """\
