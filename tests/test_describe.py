@@ -215,12 +215,14 @@ class TestFaults:
         what_to_do: str,
     ) -> None:
         jobs = project.root / "runtime_sample/jobs.py"
-        jobs.write_text(f"import os\n{ends}")
+        jobs.write_text(f"import os; print('so far')\n{ends}")
         message, hint = self.fault(project)
         said = f"{sys.executable} did not describe the project: the process {how} while "
         assert message == f"{said}importing runtime_sample/jobs.py"
         assert what_to_do in hint
-        assert ('jobs.py", line 2' in capfd.readouterr().err) == ("above" in hint)
+        shown = capfd.readouterr().err
+        assert "so far\n" in shown
+        assert ('jobs.py", line 2' in shown) == ("above" in hint)
         project.deployment_config.write_text(f"import os\n{ends}")
         assert self.deployment_fault(project)[0] == f"{said}reading deployment_config.py"
         jobs.write_text(

@@ -43,7 +43,7 @@ def describe(options: argparse.Namespace) -> NoReturn:
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     output = _Output(
-        os.fdopen(2, "wb", closefd=False), errors="backslashreplace", write_through=True
+        os.fdopen(2, "wb", closefd=False), errors="backslashreplace", line_buffering=True
     )
     sys.stdout = sys.stderr = output
     faulthandler.enable()  # a crash of a compiled library, too, is told with its line

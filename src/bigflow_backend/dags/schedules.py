@@ -1,8 +1,8 @@
 """When a workflow runs: the data intervals that Airflow's timetables would give to its DAG.
 
 This is ``CronDataIntervalTimetable`` and ``DeltaDataIntervalTimetable`` of Airflow once more, down
-to what they do when the clocks change (docs/decisions/schedules.md says why, and what was
-compared). A cron expression is matched on the clock of its zone; then:
+to what they do when the clocks change, from 2.8 on (docs/dag.md says what 2.7 does otherwise). A
+cron expression is matched on the clock of its zone; then:
 
 - a time that the clocks skip is taken as that much later, and of an hour that comes twice the
   second one counts;
