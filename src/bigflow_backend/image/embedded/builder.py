@@ -25,6 +25,7 @@ from bigflow_backend.image.embedded.project_layers import dependency_layer, proj
 from bigflow_backend.image.embedded.refusal import CannotServeError, NoBaseError
 from bigflow_backend.image.embedded.standard import standard_dockerfile
 from bigflow_backend.image.engine import build_args
+from bigflow_backend.image.reference import without_credentials
 from bigflow_backend.image.registry import Access, Registries, push_image, registry_name
 from bigflow_backend.image.room import room_for_temporary_files
 from bigflow_backend.image.store import open_store
@@ -161,7 +162,7 @@ def _base(
         # The registry speaks of itself; the user knows the image by the name it was given.
         message = error.message
         if name not in message:
-            message = f"the base image {name} cannot be had: {message}"
+            message = f"the base image {without_credentials(name)} cannot be had: {message}"
         raise NoBaseError(message, hint=error.hint) from error
     if (base.config.get("config") or {}).get("OnBuild"):
         raise CannotServeError(f"the base image {base.reference} has ONBUILD instructions")
