@@ -9,9 +9,10 @@
 PYTHON ?= python3
 DEMO := .venv/demo
 TEST := .venv/test
-# A file of tests runs in one process, so that its fixtures are made once.
+# A file of tests runs in one process, so that its fixtures are made once. Their order is that of
+# tests/conftest.py: xdist's own has files with few tests last, and those take longest.
 WORKERS ?= 2
-PYTEST = $(TEST)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+PYTEST = $(TEST)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Nothing is built in this tree: setuptools would leave a build/ whose leftovers it packs again.
 # (An unpacked archive has no git to list them.)
 SOURCES := $(shell git ls-files --cached --others --exclude-standard src pyproject.toml setup.cfg \
