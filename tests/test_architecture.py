@@ -21,6 +21,7 @@ FLOORS = (
         "settings_schema",
         "bigflow_project",
         "describe",
+        "description",
         "project",
         "setup_script",
         "setup_source",

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bigflow_backend.describe import (
+    describe_deployment,
+    describe_workflows,
+    workflow_arguments,
+)
+from bigflow_backend.description import (
     DeploymentDescription,
     JobDescription,
     Schedule,
     WorkflowDescription,
-    describe_deployment,
-    describe_workflows,
     read_description,
-    workflow_arguments,
 )
 from bigflow_backend.errors import UserError
 from bigflow_backend.project import Project, read_project

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bigflow_backend.dags import DagFiles
-    from bigflow_backend.describe import DeploymentDescription, WorkflowDescription
+    from bigflow_backend.description import DeploymentDescription, WorkflowDescription
     from bigflow_backend.image import Image, ImageOptions
     from bigflow_backend.image.plan import ImagePlan
     from bigflow_backend.package.wheel import Wheel
@@ -188,12 +188,8 @@ def _workflows_in_image(
     project: Project, reference: str, options: BuildOptions
 ) -> tuple[WorkflowDescription, ...]:
     """The workflows to make DAGs of, as the image's own Python finds them."""
-    from bigflow_backend.describe import (
-        DESCRIBE,
-        read_description,
-        some_workflows,
-        workflow_arguments,
-    )
+    from bigflow_backend.describe import DESCRIBE, workflow_arguments
+    from bigflow_backend.description import read_description, some_workflows
     from bigflow_backend.image.container import run_in_image
 
     options.say(f"finding the workflows in {reference}")

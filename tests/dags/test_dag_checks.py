@@ -12,7 +12,7 @@ from support.descriptions import DagProject, job, schedule, workflow
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bigflow_backend.describe import WorkflowDescription
+    from bigflow_backend.description import WorkflowDescription
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from support.descriptions import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bigflow_backend.describe import WorkflowDescription
+    from bigflow_backend.description import WorkflowDescription
 
 DIAMOND = (
     job("extract"),

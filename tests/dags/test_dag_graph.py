@@ -13,7 +13,7 @@ from bigflow_backend.dags.graph import as_mermaid, as_text
 from support.descriptions import job
 
 if TYPE_CHECKING:
-    from bigflow_backend.describe import JobDescription
+    from bigflow_backend.description import JobDescription
 
 UP, DOWN = set("│├┤┼╯╰┴"), set("│├┤┼╮╭┬●")
 

@@ -20,7 +20,7 @@ from support.descriptions import DagProject, DagSource, job, schedule, workflow
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bigflow_backend.describe import WorkflowDescription
+    from bigflow_backend.description import WorkflowDescription
 
 PIECES = (
     *("PWNED", "{{ PWNED }}", "{{", "}}", "{%", "%}", "{#", "#}", "$", "$(X)", "$$"),

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.dags import build_dags
-from bigflow_backend.describe import JobDescription, Schedule, WorkflowDescription
+from bigflow_backend.description import JobDescription, Schedule, WorkflowDescription
 from bigflow_backend.project import read_project
 from bigflow_backend.version import ProjectVersion
 

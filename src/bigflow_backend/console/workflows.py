@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
     from bigflow_backend.dags.schedules import Run
-    from bigflow_backend.describe import WorkflowDescription
+    from bigflow_backend.description import WorkflowDescription
 
 __all__ = ["graph", "workflows"]
 

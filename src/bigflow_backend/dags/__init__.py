@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bigflow_backend.dags.model import DagBuild
-    from bigflow_backend.describe import WorkflowDescription
+    from bigflow_backend.description import WorkflowDescription
     from bigflow_backend.project import Project
     from bigflow_backend.settings import DagSettings
     from bigflow_backend.version import ProjectVersion

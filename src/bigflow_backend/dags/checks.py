@@ -24,7 +24,7 @@ from bigflow_backend.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bigflow_backend.describe import JobDescription, WorkflowDescription
+    from bigflow_backend.description import JobDescription, WorkflowDescription
 
 __all__ = ["check_workflow", "check_workflows", "is_dotted_name"]
 

@@ -13,7 +13,7 @@ from bigflow_backend.dags.values import check_tags, check_whole
 from bigflow_backend.errors import UserError
 
 if TYPE_CHECKING:
-    from bigflow_backend.describe import JobDescription, WorkflowDescription
+    from bigflow_backend.description import JobDescription, WorkflowDescription
     from bigflow_backend.settings import DagSettings
 
 __all__ = ["check_settings", "with_defaults"]

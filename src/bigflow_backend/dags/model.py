@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bigflow_backend.dags.literals import Value
-    from bigflow_backend.describe import JobDescription, WorkflowDescription
+    from bigflow_backend.description import JobDescription, WorkflowDescription
     from bigflow_backend.settings import DagSettings
     from bigflow_backend.version import ProjectVersion
 

@@ -22,7 +22,7 @@ from bigflow_backend.errors import UserError
 
 if TYPE_CHECKING:
     from bigflow_backend.dags.places import Place
-    from bigflow_backend.describe import JobDescription
+    from bigflow_backend.description import JobDescription
 
 __all__ = [
     "OUR_ENVIRONMENT",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from bigflow_backend.dags.cron import CronExpression
-    from bigflow_backend.describe import WorkflowDescription
+    from bigflow_backend.description import WorkflowDescription
 
 __all__ = ["Run", "scheduled_runs", "timetable"]
 
