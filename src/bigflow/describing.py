@@ -61,7 +61,8 @@ def describe(options: argparse.Namespace) -> NoReturn:
     except BigflowError as error:
         fault = {"message": error.message, "hint": error.hint}
         document = {"schema": SCHEMA, "error": fault}
-    json.dump(document, answer, allow_nan=False)
+    # Not json.dump(), which has no encoder in C and writes each token by itself.
+    answer.write(json.dumps(document, allow_nan=False))
     answer.close()
     if not output.ends_line:
         output.write("\n")

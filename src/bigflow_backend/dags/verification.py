@@ -96,11 +96,12 @@ def _parse(text: str, *, compiled: bool) -> ast.Module:
 def _read(text: str, tree: ast.Module, placed: Sequence[Placed]) -> _File:
     file = _File()
     missing = {span: value for value, span in placed}
-    nodes: list[ast.AST] = [tree]
+    nodes: list[Any] = [tree]
     while nodes:
         node = nodes.pop()
-        if isinstance(node, ast.expr):
-            span = (node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0)
+        kind = type(node)
+        if issubclass(kind, ast.expr):
+            span = (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
             if span in missing:
                 value = file.literals[id(node)] = missing.pop(span)
                 if not _says(node, value):
@@ -108,14 +109,14 @@ def _read(text: str, tree: ast.Module, placed: Sequence[Placed]) -> _File:
                     raise VerificationError(f"{where} has another value")
                 continue
             _note_expression(node, file)
-        elif isinstance(node, ast.Assign):
+        elif kind is ast.Assign:
             _note_assignment(node, file)
         # ast.iter_child_nodes() would take longer than all the rest of this function.
-        for name in _PARTS[type(node)]:
-            part = getattr(node, name, None)
+        for name in _PARTS[kind]:
+            part = getattr(node, name)
             if type(part) is list:
-                nodes += [item for item in part if isinstance(item, ast.AST)]
-            elif isinstance(part, ast.AST):
+                nodes += part
+            else:
                 nodes.append(part)
     if missing:
         where = line_of_result(text, min(missing)[0])
@@ -123,16 +124,19 @@ def _read(text: str, tree: ast.Module, placed: Sequence[Placed]) -> _File:
     return file
 
 
-class _Parts(dict[type[ast.AST], tuple[str, ...]]):
-    """The fields of each kind of node that may hold expressions or statements."""
+class _Parts(dict[type, tuple[str, ...]]):
+    """The fields of each kind of node that may hold expressions or statements; none of what a node
+    holds that is no node, such as a name."""
 
-    def __missing__(self, kind: type[ast.AST]) -> tuple[str, ...]:
-        is_leaf = issubclass(kind, (ast.Constant, ast.Name, ast.alias))
-        names = () if is_leaf else (n for n in kind._fields if n not in {"ctx", "op", "ops"})
-        found = self[kind] = tuple(names)
-        return found
+    def __missing__(self, kind: type) -> tuple[str, ...]:
+        names: tuple[str, ...] = ()
+        if issubclass(kind, ast.AST) and kind not in {ast.Constant, ast.Name, ast.alias}:
+            names = tuple(name for name in kind._fields if name not in _NO_PARTS)
+        self[kind] = names
+        return names
 
 
+_NO_PARTS = frozenset({"arg", "attr", "ctx", "id", "op", "ops"})
 _PARTS = _Parts()
 
 
