@@ -68,10 +68,13 @@ def make_environment(values: list[Value], directory: Path | None) -> jinja2.Envi
 
     @jinja2.pass_context  # keeps Jinja from folding constants at compile time, marks and all
     def finalize(_context: Context, value: Any) -> str:
-        if isinstance(value, (_Source, jinja2.Undefined)):
-            return str(value)  # which raises for an undefined one
-        if isinstance(value, str) and "\0" in value and MARK.search(value):
-            raise ValueError("what a macro or {% set %} gives is a value, not code")
+        if isinstance(value, str):
+            if isinstance(value, _Source):
+                return value
+            if "\0" in value and MARK.search(value):
+                raise ValueError("what a macro or {% set %} gives is a value, not code")
+        elif isinstance(value, jinja2.Undefined):
+            return str(value)  # which raises
         if directory is not None:
             literal(value)  # here an error has the line of the user's template
         values.append(value)

@@ -64,7 +64,7 @@ def label_value(text: str) -> str:
     return "-".join(filter(None, [kept, _hash(text)]))
 
 
-@functools.lru_cache
+@functools.cache
 def pod_name(workflow: str, job: str) -> str:
     """The beginning of the names of a job's pods: at most 54 characters of an RFC 1123 label.
 

@@ -112,6 +112,9 @@ def _read(text: str, tree: ast.Module, placed: Sequence[Placed]) -> _File:
         elif kind is ast.Assign:
             _note_assignment(node, file)
         # ast.iter_child_nodes() would take longer than all the rest of this function.
+        if kind is ast.keyword:
+            nodes.append(node.value)
+            continue
         for name in _PARTS[kind]:
             part = getattr(node, name)
             if type(part) is list:
