@@ -11,7 +11,8 @@ DEMO := .venv/demo
 TEST := .venv/test
 # A file of tests runs in one process, so that its fixtures are made once. Their order is that of
 # tests/conftest.py: xdist's own has files with few tests last, and those take longest.
-WORKERS ?= 2
+# Three on two cores: a good part of the tests waits, for servers and for what is tried again.
+WORKERS ?= 3
 PYTEST = $(TEST)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Nothing is built in this tree: setuptools would leave a build/ whose leftovers it packs again.
 # (An unpacked archive has no git to list them.)
