@@ -26,6 +26,7 @@ from bigflow_backend.image.dockerfile import STANDARD
 from bigflow_backend.project import Project, read_project
 from bigflow_backend.version import ProjectVersion
 from support.base_image import make_base_image
+from support.containers import all_containers, no_more_than
 from support.distribution import make_wheel
 from support.engine import private_engine, sockets_may_leak
 
@@ -143,10 +144,6 @@ class Demo:
         }
         tags = {tag: i.id for i in self.engine.images.list() for tag in i.tags}
         return files, tags
-
-    def containers(self) -> set[str]:
-        """The ids of all containers: of running ones and of those left behind."""
-        return {str(c.id) for c in self.engine.containers.list(all=True, sparse=True)}
 
 
 @pytest.fixture(scope="module")
@@ -368,14 +365,11 @@ def test_build_args(demo: Demo) -> None:
 
 def refused(demo: Demo, **options: Any) -> UserError:
     """The error of a build that fails, and leaves everything as it was."""
-    before, containers = demo.state(), demo.containers()
+    before, containers = demo.state(), all_containers(demo.engine)
     with pytest.raises(UserError) as raised:
         demo.build(**options)
     assert demo.state() == before
-    for left in demo.containers() - containers:
-        # The engine may still be removing it when it has told the error; else this never ends well.
-        with contextlib.suppress(docker.errors.NotFound):
-            demo.engine.api.wait(left, condition="removed", timeout=60)
+    no_more_than(containers, demo.engine)
     assert "\n" not in raised.value.message + raised.value.hint
     assert raised.value.hint
     return raised.value

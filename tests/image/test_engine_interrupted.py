@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.containers import all_containers, no_more_than
 from support.interrupted import SIGNALS, interrupted_build
 
 if TYPE_CHECKING:
@@ -24,17 +25,13 @@ def _state(project: EmbeddedProject) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in (project.root / ".image").rglob("*")}
 
 
-def _containers(engine: DockerClient) -> set[str]:
-    return {str(c.id) for c in engine.containers.list(all=True, sparse=True)}
-
-
 @SIGNALS
 def test_while_a_step_runs(
     engine_project: EmbeddedProject, engine: DockerClient, tmp_path: Path, number: signal.Signals
 ) -> None:
     """The engine gives the build up, and leaves no container."""
     image = engine_project.build()
-    before, containers = _state(engine_project), _containers(engine)
+    before, containers = _state(engine_project), all_containers(engine)
     text = (engine_project.root / "Dockerfile").read_text()
     engine_project.write({"Dockerfile": f"{text}RUN echo it runs && sleep 600\n"})
     interrupted_build(
@@ -46,8 +43,7 @@ def test_while_a_step_runs(
     )
     assert _state(engine_project) == before
     assert engine.images.get(image.tag).id == image.id
-    for left in _containers(engine) - containers:
-        engine.api.wait(left, condition="removed", timeout=60)
+    no_more_than(containers, engine)
     engine_project.write({"Dockerfile": text})
     assert engine_project.build().id == image.id
 
@@ -74,7 +70,7 @@ def test_while_the_engine_is_silent(
     request_line: str,
 ) -> None:
     image = engine_project.build()
-    before, containers = _state(engine_project), _containers(engine)
+    before, containers = _state(engine_project), all_containers(engine)
     stalling_engine.stall_at = request_line
     options: dict[str, Any] = {
         **engine_project.options,
@@ -88,7 +84,7 @@ def test_while_the_engine_is_silent(
             engine_project, number, at=phase, started=stalling_engine.stalled, **options
         )
     assert _state(engine_project) == before
-    assert _containers(engine) == containers
+    assert all_containers(engine) == containers
     tagged = engine.images.get(image.tag).id
     if number.name != "SIGKILL":
         assert tagged == image.id

@@ -1,4 +1,4 @@
-"""Fixtures: a Docker Engine, and a base image in it.
+"""Fixtures: a Docker Engine, and a base image in it; and what containers the engine has.
 
 Where there is no engine the tests are skipped with the reason; with ``BIGFLOW_REQUIRE_ENGINE=1``
 they fail.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-__all__ = ["base_archive", "base_image", "engine"]
+__all__ = ["all_containers", "base_archive", "base_image", "engine", "no_more_than"]
 
 _BASE_IMAGE = "bigflow-test/base:1"
 
@@ -65,3 +65,19 @@ def _unavailable(reason: str) -> NoReturn:
     if os.environ.get("BIGFLOW_REQUIRE_ENGINE") == "1":
         pytest.fail(f"BIGFLOW_REQUIRE_ENGINE=1, but {reason}")
     pytest.skip(reason)
+
+
+def all_containers(engine: DockerClient) -> set[str]:
+    """The ids of all containers, also of those that have ended."""
+    return {str(c.id) for c in engine.containers.list(all=True, sparse=True)}
+
+
+def no_more_than(containers: set[str], engine: DockerClient) -> None:
+    """Waits until the engine has removed all other containers, which it does after it has told of
+    a build's end.
+
+    :raises requests.exceptions.ReadTimeout: when one stays.
+    """
+    for left in all_containers(engine) - containers:
+        with contextlib.suppress(docker.errors.NotFound):  # it went between the two requests
+            engine.api.wait(left, condition="removed", timeout=60)
