@@ -54,7 +54,7 @@ def test_auto_takes_the_embedded_one_without_a_dockerfile(
     embedded_project: EmbeddedProject,
 ) -> None:
     image = embedded_project.build(builder="auto")
-    assert image.builder.startswith("bigflow-backend ")
+    assert image.builder.startswith("embedded builder of bigflow-backend ")
     why = "there is no Dockerfile, so the standard one is meant"
     assert embedded_project.said[0] == f"with the embedded builder: {why}"
 
@@ -66,7 +66,7 @@ def test_auto_takes_the_embedded_one_for_the_standard_dockerfile(
     text = "# Ours\n\n" + STANDARD.read_text().replace("python:3.12-slim-bookworm", "base:1")
     embedded_project.write({"Dockerfile": text})
     image = embedded_project.build(builder="auto")
-    assert image.builder.startswith("bigflow-backend ")
+    assert image.builder.startswith("embedded builder of bigflow-backend ")
     assert embedded_project.said[0] == "with the embedded builder: Dockerfile is the standard one"
 
 

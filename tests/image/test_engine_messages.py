@@ -61,6 +61,17 @@ def test_a_base_is_named_as_the_user_wrote_it(engine_project: EmbeddedProject, n
     assert "another base image" in error.hint
 
 
+def test_a_base_for_another_platform(engine_project: EmbeddedProject) -> None:
+    engine_project.write(
+        {"Dockerfile": "ARG BASE_IMAGE\nFROM ${BASE_IMAGE} AS base\nENV A=1\nFROM base AS more\n"}
+    )
+    error = _refused(engine_project, platform="linux/arm64")
+    assert error.message == (
+        "Dockerfile, line 4: the base image is for linux/amd64, not for linux/arm64"
+    )
+    assert error.hint == "name another base image, or build for its platform"
+
+
 def test_a_file_is_no_base_of_an_engine(engine_project: EmbeddedProject) -> None:
     error = _refused(engine_project, base_image=engine_project.base)
     assert engine_project.base in error.message

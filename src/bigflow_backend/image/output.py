@@ -31,6 +31,10 @@ _NO_BASE = re.compile(
     r"|dial tcp|connection refused|unauthorized|timeout",
     re.IGNORECASE,
 )
+_OTHER_PLATFORM = re.compile(
+    r"not match the specified platform: wanted (?P<wanted>[^\s,]+), actual: (?P<actual>[^\s,]+)"
+)
+_NO_PLATFORM = re.compile(r"no match(?:ing manifest)? for (?:platform|\w+/\w+)")
 # What the steps before have made has no name, but a digest.
 _VANISHED = re.compile(r"(?:unable to find image|no such image:?) \"?sha256:", re.IGNORECASE)
 # The exit statuses of a shell that SIGKILL and SIGTERM end.
@@ -155,8 +159,16 @@ class BuildOutput:
         return UserError(f"{where} failed: {message}", hint=_MEND)
 
     def _no_base(self, step: Instruction, message: str) -> UserError:
+        if other := _OTHER_PLATFORM.search(message):
+            return UserError(
+                f"Dockerfile, line {step.line}: the base image is for {other['actual']}, not for"
+                f" {other['wanted']}",
+                hint="name another base image, or build for its platform",
+            )
         hint = _MEND
-        if _NO_BASE.search(message):
+        if _NO_PLATFORM.search(message):
+            hint = "name another base image, or build for one of its platforms"
+        elif _NO_BASE.search(message):
             hint = "check its name and the way to its registry, or name another base image"
         name = self._dockerfile.image_of(step, self._arguments)
         return UserError(

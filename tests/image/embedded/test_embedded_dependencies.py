@@ -110,8 +110,21 @@ def test_hashes_are_checked(embedded_project: EmbeddedProject) -> None:
     embedded_project.write({requirements: f"{good}\n{pin('library==1.0', digest(wheel))}\n"})
     embedded_project.build()
     embedded_project.write({requirements: f"{good}\n{pin('library==1.0', '0' * 64)}\n"})
-    with pytest.raises(UserError, match="library"):
+    with pytest.raises(UserError) as caught:
         embedded_project.build()
+    assert caught.value.message == (
+        "library==1.0 is not the file that was asked for: its SHA-256 is"
+        f" {digest(wheel)}, not {'0' * 64}"
+    )
+
+
+def test_the_hash_of_an_sdist_is_checked(embedded_project: EmbeddedProject) -> None:
+    """No builder could mend that: it is not told as a lack of a compiler."""
+    make_sdist(embedded_project.wheels, "source", "1.0")
+    embedded_project.write({"resources/requirements.txt": f"source==1.0 --hash=sha256:{'0' * 64}"})
+    with pytest.raises(UserError, match=r"source==1\.0 is not the file") as caught:
+        embedded_project.build()
+    assert not isinstance(caught.value, CannotServeError)
 
 
 @pytest.mark.parametrize(

@@ -237,7 +237,7 @@ def _described(
             for size, layer in zip(sizes, image.layers, strict=True)
         ),
         base=BaseImage(base.reference, None, base.digest),
-        builder=f"bigflow-backend {version('bigflow-backend')}",
+        builder=f"embedded builder of bigflow-backend {version('bigflow-backend')}",
         leftovers=(),
         in_engine=in_engine,
         dependencies=dependencies.versions,

@@ -303,9 +303,21 @@ def _distribution_name(dist_info: str) -> str:
     return canonical_name(dist_info.removesuffix(".dist-info").rsplit("-", 1)[0])
 
 
+_HASH_MISMATCH = re.compile(
+    r"Hash mismatch for `?(?P<what>[^`\s]+)`? Expected: sha256:(?P<expected>\w+)"
+    r"(?: sha\d+:\w+)* Computed: (?:sha\d+:\w+ )*?sha256:(?P<computed>\w+)"
+)
+
+
 def _failure(lines: Sequence[str]) -> UserError:
     """One line of what uv said in many: its diagnosis is a tree of them."""
     text = " ".join(re.sub(r"^[^\w`]+", "", line).strip() for line in lines if line.strip())
+    if changed := _HASH_MISMATCH.search(text):
+        return UserError(
+            f"{changed['what']} is not the file that was asked for: its SHA-256 is"
+            f" {changed['computed']}, not {changed['expected']}",
+            hint="find out who changed it before you change the hash in resources/requirements.txt",
+        )
     built = re.search(r"Failed to (?:build|download and build) `?(?P<what>[^`\s]+)`?", text)
     if built:
         return CannotServeError(
