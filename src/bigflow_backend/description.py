@@ -186,7 +186,7 @@ def ended(source: str, status: int | None, when: str) -> UserError:
         hint = "that code, or what it imports, kills it; or someone else, or a lack of memory, did"
     else:
         how = f"was ended with status {status}"
-        hint = "that code, or what it imports, calls os._exit(); mend it"
+        hint = "that code, or what it imports, calls os._exit() or breaks what Python itself needs"
     return UserError(f"{source} did not describe the project: the process {how}{when}", hint=hint)
 
 

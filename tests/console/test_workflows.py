@@ -120,6 +120,20 @@ sync = Workflow("sync", [Step("copy")], config.resolve_property("at"))
     ]
 
 
+def test_a_configuration_that_there_is_not(project: Project) -> None:
+    said = 'DeploymentConfig("dev", {"docker_repository": "registry.example.com/rides"})'
+    project.write(
+        {
+            "deployment_config.py": "from bigflow.configuration import DeploymentConfig\n"
+            f"deployment_config = {said}\n"
+        }
+    )
+    bigflow(project, "workflows", "--config", "dev")
+    for command in (["workflows"], ["graph", "latest"]):
+        refused = bigflow(project, *command, "--config", "nope", status=1)
+        assert "there is no configuration 'nope'" in refused[0]
+
+
 @pytest.mark.parametrize("number", ["x", "-1", "1001"])
 def test_a_number_of_runs_that_is_none(project: Project, number: str) -> None:
     said = bigflow(project, "workflows", f"--next={number}", status=2)

@@ -19,7 +19,7 @@ from bigflow_backend.dags import checked_workflows, schedule_in_words
 from bigflow_backend.dags.places import Place
 from bigflow_backend.dags.schedules import scheduled_runs
 from bigflow_backend.dags.zones import find_zone
-from bigflow_backend.describe import describe_workflows
+from bigflow_backend.describe import describe_project, describe_workflows
 from bigflow_backend.errors import UserError
 from bigflow_backend.project import find_project
 
@@ -101,12 +101,14 @@ def graph(argv: Sequence[str]) -> int:
 
 def _described(values: argparse.Namespace, start_time: datetime) -> Sequence[WorkflowDescription]:
     project = find_project(Path.cwd())
-    found = describe_workflows(
-        project,
-        python=values.python or sys.executable,
-        start_time=start_time,
-        config=values.config,
-    )
+    python = values.python or sys.executable
+    config: str | None = values.config
+    found: Sequence[WorkflowDescription]
+    if config is not None and project.deployment_config.is_file():
+        # Asked for it as well, it refuses a configuration that there is not.
+        _, found = describe_project(project, python=python, start_time=start_time, config=config)
+    else:
+        found = describe_workflows(project, python=python, start_time=start_time, config=config)
     return checked_workflows(found, project.settings.dags)
 
 

@@ -68,7 +68,8 @@ def check_dag_files(directory: Path, release: str, *, say: Callable[[str], None]
             f"there are no DAG files in {directory}", hint="make them: bigflow build-dags"
         )
     environment = airflow_environment(release, say=say)
-    say(f"loading {len(paths)} DAG files in Airflow {environment.airflow}")
+    files = "1 DAG file" if len(paths) == 1 else f"{len(paths)} DAG files"
+    say(f"loading {files} in Airflow {environment.airflow}")
     answer = _ask(environment, directory, paths)
     return Check(
         airflow=environment.airflow,

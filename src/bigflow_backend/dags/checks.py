@@ -164,12 +164,18 @@ def _check_configuration(workflow: WorkflowDescription, place: Place) -> None:
             "which no template of Airflow can read safely",
             "name the Airflow Variable with letters, digits, _, -, . and :, no sign first",
         )
-    if workflow.env_default is not None:
-        check_text("env_default", workflow.env_default, place, lines=False)
+    default = workflow.env_default
+    if default is not None:
+        check_text("env_default", default, place, lines=False)
+        if default.startswith("-"):
+            why = "which the pod's command would take for an option"
+            raise place.fault("env_default", default, why, "give the configuration another name")
 
 
 def _check_callback(path: Any, place: Place) -> None:
-    if path is not None and not (is_dotted_name(path) and "." in path):
+    # Imports of __future__ have a place of their own, before all else in a file.
+    is_function = is_dotted_name(path) and "." in path and not path.startswith("__future__.")
+    if path is not None and not is_function:
         raise place.fault(
             "on_failure_callback",
             path,

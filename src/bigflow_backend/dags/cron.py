@@ -1,7 +1,8 @@
 """Cron expressions, checked where they are built into a DAG.
 
 Airflow's timetables take any text and fail when the file is parsed or, worse, when the next run is
-sought. What is accepted here means the same in every croniter that Airflow 2.7 to 3.3 brings:
+sought. What is accepted here means the same in every croniter that Airflow 2.7 to 3.3 brings, but
+that one of 2.7.3 (2.0.1) finds no day before the next February 29, or fifth weekday of a February:
 five fields of numbers, names, ranges, steps and lists, with ``L`` for the last day of a month and
 ``#`` for the n-th weekday of one, or one of Airflow's presets.
 """
