@@ -28,7 +28,7 @@ _COMMANDS = {
     "python -m bigflow --version": ["-m", "bigflow", "--version"],
     "a job's imports": [
         "-c",
-        "import bigflow.running, demo.module_1, json, logging, urllib.request",
+        "import bigflow.run, demo.module_1, json, logging, urllib.request",
     ],
 }
 # CPU seconds of each run, in one container: to start one takes longer than what is measured.

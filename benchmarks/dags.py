@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 from environments import environment, own_wheel
 from processes import cpu_seconds, in_turn
 
-from bigflow_backend.dags.airflow_environment import airflow_environment
+from bigflow_backend.dags.airflow.environment import airflow_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -37,9 +37,10 @@ from cold_start import print_cold_start
 from environments import own_wheel
 from processes import in_turn
 
-from bigflow_backend.image import ImageOptions, build_image
+from bigflow_backend.image.build import build_image
 from bigflow_backend.image.dockerfile import STANDARD
-from bigflow_backend.project import read_project
+from bigflow_backend.image.options import ImageOptions
+from bigflow_backend.project.project import read_project
 from bigflow_backend.version import ProjectVersion
 from support.base_image import make_base_image
 from support.engine import docker_engine
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-    from bigflow_backend.image import Image
+    from bigflow_backend.image.build import Image
 
 _BASE = "bigflow-benchmark/base:1"
 _VERSION = ProjectVersion(text="1.0.0", source="the benchmark", commit="c0ffee")
@@ -82,8 +83,9 @@ _UNCHANGED_TAR = "nothing changed: image and tar"
 _PEAK = """\
 import sys
 from pathlib import Path
-from bigflow_backend.image import ImageOptions, build_image
-from bigflow_backend.project import read_project
+from bigflow_backend.image.options import ImageOptions
+from bigflow_backend.image.build import build_image
+from bigflow_backend.project.project import read_project
 from bigflow_backend.version import ProjectVersion
 
 root, wheel, repository, base, links = sys.argv[1:]

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 
 _REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(_REPOSITORY / "tests"))
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def engine_is_reachable() -> bool:
-    from bigflow_backend.image.client import reachable_engine
+    from bigflow_backend.image.engine.client import reachable_engine
 
     step("Looking for a Docker Engine")
     try:
@@ -68,7 +68,7 @@ def base_image() -> str:
     :raises LookupError: where there is neither.
     """
     from bigflow_backend.image.registry import Access, Registries, fetch_manifest, remote_name
-    from bigflow_backend.image.store import open_store
+    from bigflow_backend.image.store.blobs import open_store
     from support.base_image import write_base_archive
     from support.debian import DebianError
 

@@ -36,7 +36,7 @@ pytest_plugins = [
 ]
 
 # With several processes, what takes longest comes first: at the end none waits for another.
-_FIRST = ("e2e", "image", "dags", "package")
+_FIRST = ("e2e", "image", "dags", "wheel")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

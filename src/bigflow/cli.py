@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in _BUILD_COMMANDS:
-        from bigflow_backend.console import main as build
+        from bigflow_backend.cli.main import main as build
 
         return build(arguments)
     parser = _parser()
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"bigflow-backend {bigflow.__version__}")
         return 0
     if options.command == "describe":
-        from bigflow.describing import describe
+        from bigflow.describe.command import describe
 
         describe(options)
     if options.command == "run":
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from bigflow.configuration import set_current_env
-    from bigflow.running import run
+    from bigflow.run import run
 
     workflow_id, job_id = options.job or (options.workflow, None)
     try:
@@ -94,8 +94,8 @@ def _package_of_source_tree() -> str:
     from pathlib import Path
 
     try:
-        from bigflow_backend.errors import UserError
-        from bigflow_backend.project import find_project
+        from bigflow_backend.ground.errors import UserError
+        from bigflow_backend.project.project import find_project
     except ModuleNotFoundError as error:  # Python 3.10 reads TOML with a library
         raise BigflowError(
             f"without {error.name} the project's files cannot be read",

@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bigflow_backend.reporting import reported, terminable
+from bigflow_backend.ground.report import reported, terminable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bigflow_backend.package.config_settings import ConfigSettings
-    from bigflow_backend.project import Project
+    from bigflow_backend.project.project import Project
+    from bigflow_backend.wheel.config_settings import ConfigSettings
 
 __all__ = [
     "build_editable",
@@ -35,7 +35,7 @@ _REQUIRES = ("setuptools>=77", "packaging>=24")
 
 def get_requires_for_build_wheel(config_settings: Mapping[str, Any] | None = None) -> list[str]:
     """https://peps.python.org/pep-0517/#get-requires-for-build-wheel"""
-    from bigflow_backend.package.config_settings import read_config_settings
+    from bigflow_backend.wheel.config_settings import read_config_settings
 
     with reported():
         read_config_settings(config_settings)
@@ -50,7 +50,7 @@ def prepare_metadata_for_build_wheel(
     metadata_directory: str, config_settings: Mapping[str, Any] | None = None
 ) -> str:
     """https://peps.python.org/pep-0517/#prepare-metadata-for-build-wheel"""
-    from bigflow_backend.package.wheel import prepare_metadata
+    from bigflow_backend.wheel.wheel import prepare_metadata
 
     with _project(config_settings) as (project, settings):
         return prepare_metadata(project, Path(metadata_directory), settings)
@@ -65,7 +65,7 @@ def build_wheel(
     metadata_directory: str | None = None,
 ) -> str:
     """https://peps.python.org/pep-0517/#build-wheel"""
-    from bigflow_backend.package import wheel
+    from bigflow_backend.wheel import wheel
 
     del metadata_directory  # the same metadata come out again
     with _project(config_settings) as (project, settings):
@@ -74,7 +74,7 @@ def build_wheel(
 
 def build_sdist(sdist_directory: str, config_settings: Mapping[str, Any] | None = None) -> str:
     """https://peps.python.org/pep-0517/#build-sdist"""
-    from bigflow_backend.package import sdist
+    from bigflow_backend.wheel import sdist
 
     with _project(config_settings) as (project, settings):
         return sdist.build_sdist(project, Path(sdist_directory), settings).path.name
@@ -86,7 +86,7 @@ def build_editable(
     metadata_directory: str | None = None,
 ) -> str:
     """https://peps.python.org/pep-0660/#build-editable"""
-    from bigflow_backend.package import editable
+    from bigflow_backend.wheel import editable
 
     del metadata_directory  # the same metadata come out again
     with _project(config_settings) as (project, settings):
@@ -100,12 +100,12 @@ def setup(**keywords: Any) -> None:
     its command line (``build_package``, ``build_image``, ``build_dags``, ``build_project`` or one
     of setuptools'); within a hook, the hook takes the keywords.
     """
-    from bigflow_backend.setup_script import captured
+    from bigflow_backend.project.setup_script import captured
 
     if captured(keywords):
         return
     with reported(), terminable():
-        from bigflow_backend.console.setup_commands import run_setup
+        from bigflow_backend.cli.setup_commands import run_setup
 
         run_setup(keywords)
 
@@ -115,8 +115,8 @@ def _project(
     config_settings: Mapping[str, Any] | None,
 ) -> Iterator[tuple[Project, ConfigSettings]]:
     """The project in the current directory, where the frontend calls the hooks."""
-    from bigflow_backend.package.config_settings import read_config_settings
-    from bigflow_backend.project import read_project
+    from bigflow_backend.project.project import read_project
+    from bigflow_backend.wheel.config_settings import read_config_settings
 
     with reported():
         yield read_project(Path.cwd()), read_config_settings(config_settings)

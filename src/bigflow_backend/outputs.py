@@ -11,13 +11,13 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from bigflow_backend.staging import move_into_place, recover, temporary_directory
+from bigflow_backend.ground.files import move_into_place, recover, temporary_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bigflow_backend.project import Project
+    from bigflow_backend.project.project import Project
 
 __all__ = ["staged_outputs"]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigflow_backend.dags.kubernetes import (
+from bigflow_backend.dags.rules.kubernetes import (
     is_dns_label,
     is_dns_subdomain,
     is_label_value,

@@ -20,7 +20,7 @@ _TESTS = Path(__file__).parents[1]
 # Each has a wheel of its own, as the command does: dist/ is not what is looked at here.
 _CHILD = """\
 import json, pathlib, re, sys
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 from support import embedded
 
 root, base, wheels, name, options = sys.argv[1:]

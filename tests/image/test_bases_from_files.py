@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bigflow_backend.errors import UserError
-from bigflow_backend.image.bases import fetch_layers, read_base
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.base.read import fetch_layers, read_base
 from bigflow_backend.image.oci import LAYER_GZIP, canonical_json, sha256_digest
 from bigflow_backend.image.registry import Registries
-from bigflow_backend.image.store import open_store
+from bigflow_backend.image.store.blobs import open_store
 from support.oci_images import make_image, make_index, tar_of
 from support.registry import installed
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
     from bigflow_backend.image.oci import BaseImage, Descriptor
-    from bigflow_backend.image.store import BlobStore
+    from bigflow_backend.image.store.blobs import BlobStore
 
 _TAR = tar_of({"hello.txt": b"hello"})
 _OTHER = tar_of({"other.txt": b"other" * 100_000})

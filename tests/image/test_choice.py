@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.dockerfile import STANDARD
 from support.embedded import make_sdist
 from support.engine import sockets_may_leak

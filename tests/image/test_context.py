@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bigflow_backend.errors import UserError
-from bigflow_backend.image.context import context_files, write_context
-from bigflow_backend.project import Project, read_project
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.engine.context import context_files, write_context
+from bigflow_backend.project.project import Project, read_project
 
 _EPOCH = 1_600_000_000
 

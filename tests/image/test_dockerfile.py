@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.dockerfile import STANDARD, Instruction, read_dockerfile
 
 _SAMPLE = Path(__file__).parents[2] / "sample_project" / "Dockerfile"

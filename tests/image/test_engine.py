@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 import docker
 import pytest
 
-from bigflow_backend.errors import UserError
-from bigflow_backend.image import Image, ImageOptions, build_image
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.build import Image, build_image
 from bigflow_backend.image.dockerfile import STANDARD
-from bigflow_backend.project import Project, read_project
+from bigflow_backend.image.options import ImageOptions
+from bigflow_backend.project.project import Project, read_project
 from bigflow_backend.version import ProjectVersion
 from support.base_image import make_base_image
 from support.containers import all_containers, no_more_than

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 from support.faulty_registry import Fault, faulty
 
 if TYPE_CHECKING:

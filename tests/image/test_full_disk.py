@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bigflow_backend.errors import UserError
-from bigflow_backend.image.store import open_store
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.store.blobs import open_store
 from support.small_base import small_base
 
 if TYPE_CHECKING:

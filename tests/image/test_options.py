@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bigflow_backend.image import ImageOptions
-from bigflow_backend.settings import ImageSettings, read_table
+from bigflow_backend.image.options import ImageOptions
+from bigflow_backend.project.settings import ImageSettings, read_table
 
 _TABLE = {
     "base-image": "base:1",

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.dockerfile import Dockerfile, read_dockerfile
-from bigflow_backend.image.output import BuildOutput, DisturbedError
+from bigflow_backend.image.engine.output import BuildOutput, DisturbedError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.reference import image_reference
 
 

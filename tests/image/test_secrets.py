@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.dockerfile import STANDARD
 from support.distribution import make_wheel
 from support.secrets import places_of

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bigflow_backend.image.context import context_files, write_context
 from bigflow_backend.image.dockerfile import STANDARD
-from bigflow_backend.project import read_project
+from bigflow_backend.image.engine.context import context_files, write_context
+from bigflow_backend.project.project import read_project
 from support.distribution import make_wheel
 from support.registry import installed
 

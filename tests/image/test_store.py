@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.oci import sha256_digest
-from bigflow_backend.image.store import CorruptBlobError, default_root, open_store
+from bigflow_backend.image.store.blobs import CorruptBlobError, default_root, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,7 +186,7 @@ def test_several_processes_at_once(root: Path) -> None:
     script = """
 import sys
 from pathlib import Path
-from bigflow_backend.image.store import open_store
+from bigflow_backend.image.store.blobs import open_store
 for round in range(30):
     with open_store(Path(sys.argv[1]), limit=20_000) as store:
         blobs = [store.add(bytes([n]) * 5000, "x") for n in range(round % 7, 10)]
@@ -292,7 +292,7 @@ def test_the_limit_of_the_environment(root: Path, monkeypatch: pytest.MonkeyPatc
 _PRELUDE = """
 import sys
 from pathlib import Path
-from bigflow_backend.image.store import open_store
+from bigflow_backend.image.store.blobs import open_store
 
 def ready():
     print("ready", flush=True)

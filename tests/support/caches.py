@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bigflow_backend.image.store import open_store
+from bigflow_backend.image.store.blobs import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bigflow_backend.image.store import BlobStore
+    from bigflow_backend.image.store.blobs import BlobStore
 
 __all__ = ["empty_store", "store"]
 

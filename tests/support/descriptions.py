@@ -8,16 +8,16 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from bigflow_backend.dags import build_dags
-from bigflow_backend.description import JobDescription, Schedule, WorkflowDescription
-from bigflow_backend.project import read_project
+from bigflow_backend.dags.build import build_dags
+from bigflow_backend.project.project import read_project
+from bigflow_backend.project.workflows import JobDescription, Schedule, WorkflowDescription
 from bigflow_backend.version import ProjectVersion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bigflow_backend.dags import DagFiles
+    from bigflow_backend.dags.build import DagFiles
 
 __all__ = [
     "COMMIT",

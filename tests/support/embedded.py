@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bigflow_backend.image import Image, ImageOptions, build_image
-from bigflow_backend.project import read_project
+from bigflow_backend.image.build import Image, build_image
+from bigflow_backend.image.options import ImageOptions
+from bigflow_backend.project.project import read_project
 from bigflow_backend.version import ProjectVersion
 from support.distribution import make_wheel
 from support.image_files import ImageFiles, read_image

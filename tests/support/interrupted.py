@@ -28,7 +28,7 @@ _TESTS = Path(__file__).parents[1]
 # What the command does around a build: see bigflow_backend.console.
 _CHILD = """\
 import json, pathlib, signal, sys, threading
-from bigflow_backend.reporting import reported, terminable
+from bigflow_backend.ground.report import reported, terminable
 from support.embedded import EmbeddedProject
 
 root, base, wheels, started, where, options = sys.argv[1:]
@@ -44,14 +44,14 @@ class Said(list):
 
 if where == "layers":
     # In the middle of a layer: some of it is written.
-    from bigflow_backend.image.embedded import layer
+    from bigflow_backend.image.layered import tar as layer
     add, members = layer._add, []
     def counted(*arguments):
         members.append(1)
         return stop() if len(members) == 3 else add(*arguments)
     layer._add = counted
 elif where == "tar":
-    from bigflow_backend.image import store
+    from bigflow_backend.image.store import blobs as store
     read, reads = store.BlobReader.read, []
     def counted(*arguments):
         reads.append(1)

@@ -20,7 +20,7 @@ from bigflow_backend.image.oci import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bigflow_backend.image.store import BlobStore
+    from bigflow_backend.image.store.blobs import BlobStore
 
 __all__ = ["make_image", "make_index", "tar_of"]
 

@@ -17,8 +17,8 @@ _MODERN = 'from bigflow_backend import setup; setup(name="...")'
 def setup(**keywords: Any) -> None:
     """BigFlow's ``bigflow.build.setup``: as ``bigflow_backend.setup``, with BigFlow's keywords."""
     from bigflow_backend import setup as modern_setup
-    from bigflow_backend.bigflow_project import modern_keywords
-    from bigflow_backend.reporting import reported
+    from bigflow_backend.ground.report import reported
+    from bigflow_backend.project.legacy import modern_keywords
 
     with reported():
         _advise("bigflow.build.setup")
@@ -36,8 +36,8 @@ def project_setup(
     project_name: str, project_dir: Path | None = None, **keywords: Any
 ) -> dict[str, Any]:
     """BigFlow 1.0's keywords for ``setuptools.setup``."""
-    from bigflow_backend.bigflow_project import Delegate
-    from bigflow_backend.reporting import reported
+    from bigflow_backend.ground.report import reported
+    from bigflow_backend.project.legacy import Delegate
 
     with reported():
         _advise("bigflow.build.project_setup")
@@ -50,8 +50,8 @@ def default_project_setup(
 ) -> None:
     """BigFlow 1.0's whole setup script."""
     from bigflow_backend import setup as modern_setup
-    from bigflow_backend.bigflow_project import modern_keywords
-    from bigflow_backend.reporting import reported
+    from bigflow_backend.ground.report import reported
+    from bigflow_backend.project.legacy import modern_keywords
 
     del project_dir  # the script's own directory
     with reported():
@@ -60,7 +60,7 @@ def default_project_setup(
 
 
 def _advise(name: str) -> None:
-    from bigflow_backend.errors import BigflowWarning
+    from bigflow_backend.ground.errors import BigflowWarning
 
     warnings.warn(
         f"{name} is BigFlow's form, and goes on working; the modern one is: {_MODERN}",

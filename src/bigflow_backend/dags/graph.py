@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from bigflow_backend.description import JobDescription
+    from bigflow_backend.project.workflows import JobDescription
 
 __all__ = ["as_mermaid", "as_text"]
 

@@ -11,8 +11,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from bigflow_backend.dags.kubernetes import label_value, pod_name
-from bigflow_backend.dags.literals import (
+from bigflow_backend.dags.file.literals import (
     Call,
     Name,
     airflow_text,
@@ -20,17 +19,18 @@ from bigflow_backend.dags.literals import (
     kubernetes_text,
     same,
 )
-from bigflow_backend.dags.operators import operator_arguments
-from bigflow_backend.dags.places import Place
-from bigflow_backend.dags.pods import secret_name
-from bigflow_backend.dags.zones import find_zone, moment_call
+from bigflow_backend.dags.rules.kubernetes import label_value, pod_name
+from bigflow_backend.dags.rules.location import Place
+from bigflow_backend.dags.rules.operator_arguments import operator_arguments
+from bigflow_backend.dags.rules.pod import secret_name
+from bigflow_backend.dags.rules.zones import find_zone, moment_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from bigflow_backend.dags.literals import Value
-    from bigflow_backend.description import JobDescription, WorkflowDescription
-    from bigflow_backend.settings import DagSettings
+    from bigflow_backend.dags.file.literals import Value
+    from bigflow_backend.project.settings import DagSettings
+    from bigflow_backend.project.workflows import JobDescription, WorkflowDescription
     from bigflow_backend.version import ProjectVersion
 
 __all__ = ["Callback", "Dag", "DagBuild", "Task", "dag_model"]

@@ -9,19 +9,19 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bigflow_backend.errors import UserError
-from bigflow_backend.image.builder import BuildRequest, ImageFiles, WheelFile
-from bigflow_backend.image.choice import builder_for
-from bigflow_backend.image.info import image_info, leftovers, write_info
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import replaced_directory
+from bigflow_backend.image.choose import builder_for
+from bigflow_backend.image.image import BuildRequest, ImageFiles, WheelFile
+from bigflow_backend.image.imageinfo import image_info, leftovers, write_info
 from bigflow_backend.image.reference import image_reference
-from bigflow_backend.staging import replaced_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from bigflow_backend.image.options import ImageOptions
-    from bigflow_backend.project import Project
+    from bigflow_backend.project.project import Project
     from bigflow_backend.version import ProjectVersion
 
 __all__ = ["Image", "build_image"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bigflow_backend.settings import ImageSettings
+    from bigflow_backend.project.settings import ImageSettings
 
 __all__ = ["ImageOptions"]
 

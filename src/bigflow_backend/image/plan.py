@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bigflow_backend.image.choice import chosen_builder
+from bigflow_backend.image.choose import chosen_builder
 from bigflow_backend.image.dockerfile import STANDARD, read_dockerfile
-from bigflow_backend.image.engine import build_args
+from bigflow_backend.image.engine.build import build_args
 from bigflow_backend.image.reference import image_reference
 
 if TYPE_CHECKING:
     from bigflow_backend.image.options import ImageOptions
-    from bigflow_backend.project import Project
+    from bigflow_backend.project.project import Project
     from bigflow_backend.version import ProjectVersion
 
 __all__ = ["ImagePlan", "plan_image"]

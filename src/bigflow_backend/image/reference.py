@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 
 __all__ = [
     "NO_PORT_HINT",

@@ -6,7 +6,7 @@ import email
 import re
 from typing import TYPE_CHECKING
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.version.model import HASH_DIGITS, ProjectVersion
 from bigflow_backend.version.scheme import following, parse, tagged
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 
 if TYPE_CHECKING:
     from bigflow_backend.version.worktree import WorkTree

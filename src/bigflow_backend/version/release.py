@@ -7,7 +7,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.version import git
 from bigflow_backend.version.repository import Tags, find_checkout, find_tags, no_answer
 from bigflow_backend.version.scheme import Level, Version, bump, following, is_level, tagged
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bigflow_backend.settings import VersionSettings
+    from bigflow_backend.project.settings import VersionSettings
 
 __all__ = ["ReleasePlan", "carry_out", "plan_release"]
 

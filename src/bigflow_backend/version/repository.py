@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.version import git
 from bigflow_backend.version.scheme import Version, tagged
 

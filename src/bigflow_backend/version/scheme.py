@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Literal, get_args
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 
 try:
     from packaging.version import InvalidVersion, Version

@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.version.archive import from_archival, from_pkg_info
 from bigflow_backend.version.model import HASH_DIGITS, ProjectVersion
 from bigflow_backend.version.repository import (
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from bigflow_backend.settings import VersionSettings
+    from bigflow_backend.project.settings import VersionSettings
     from bigflow_backend.version.worktree import WorkTree
 
 __all__ = ["from_outside_git", "project_version", "refuse_shallow"]

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.version import git
 from bigflow_backend.version.repository import no_answer
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
-from bigflow_backend.errors import UserError
-from bigflow_backend.image.registry.access import Access, Patience, retry_after_seconds
-from bigflow_backend.image.registry.authorization import Authorization
-from bigflow_backend.image.registry.faults import (
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.registry.auth import Authorization
+from bigflow_backend.image.registry.errors import (
     TransientError,
     connection_fault,
     no_address,
@@ -20,7 +19,8 @@ from bigflow_backend.image.registry.faults import (
     status_text,
 )
 from bigflow_backend.image.registry.names import DOCKER_HUB, is_loopback
-from bigflow_backend.image.registry.trust import ca_bundle, registry_adapter
+from bigflow_backend.image.registry.retry import Access, Patience, retry_after_seconds
+from bigflow_backend.image.registry.tls import ca_bundle, registry_adapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

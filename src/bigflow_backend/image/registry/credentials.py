@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.registry.names import DOCKER_HUB
 
 __all__ = ["Credentials", "docker_credentials"]

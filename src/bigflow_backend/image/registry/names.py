@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.oci import is_digest
 from bigflow_backend.image.reference import (
     NO_PORT_HINT,

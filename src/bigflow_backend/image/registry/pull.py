@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.oci import (
     MANIFESTS,
     Descriptor,
@@ -20,13 +20,13 @@ from bigflow_backend.image.registry.connection import (
     RANGE_NOT_SATISFIABLE,
     Answer,
 )
-from bigflow_backend.image.registry.faults import TransientError
+from bigflow_backend.image.registry.errors import TransientError
 
 if TYPE_CHECKING:
-    from bigflow_backend.image.registry.access import Patience
     from bigflow_backend.image.registry.connection import Connection, Registries
     from bigflow_backend.image.registry.names import RemoteName
-    from bigflow_backend.image.store import BlobStore, BlobWriter
+    from bigflow_backend.image.registry.retry import Patience
+    from bigflow_backend.image.store.blobs import BlobStore, BlobWriter
 
 __all__ = ["MANIFEST_TYPES", "fetch_blob", "fetch_manifest", "find_digest"]
 

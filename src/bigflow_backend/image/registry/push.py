@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.oci import Descriptor
 from bigflow_backend.image.registry.connection import CREATED, NOT_FOUND, OK
 from bigflow_backend.image.registry.names import RemoteName, remote_name
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bigflow_backend.image.oci import BaseImage
     from bigflow_backend.image.registry.connection import Connection, Registries
-    from bigflow_backend.image.store import BlobStore
+    from bigflow_backend.image.store.blobs import BlobStore
 
 __all__ = ["Pushed", "push_image"]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import IO, TYPE_CHECKING
 
-from bigflow_backend.errors import UserError
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.registry.connection import ACCEPTED, CREATED, NO_CONTENT
-from bigflow_backend.image.registry.faults import TransientError
+from bigflow_backend.image.registry.errors import TransientError
 
 if TYPE_CHECKING:
     from pathlib import Path

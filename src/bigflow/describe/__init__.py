@@ -1,0 +1,1 @@
+"""Objects -> JSON: `python -m bigflow describe`."""

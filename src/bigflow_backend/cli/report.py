@@ -1,0 +1,111 @@
+"""What a build has made, for a person and for a machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bigflow_backend.image.build import Image
+    from bigflow_backend.image.plan import ImagePlan
+    from bigflow_backend.pipeline import Build
+
+__all__ = ["as_json", "summary"]
+
+
+def summary(build: Build) -> str:
+    """A line for each artifact: what it is, where it lies, how large it is."""
+    return "\n".join(_lines(build))
+
+
+def as_json(build: Build) -> str:
+    """The whole result as one JSON object; paths are relative to the project."""
+    return json.dumps(_plain(build, build.made_in), indent=2, sort_keys=True)
+
+
+def _lines(build: Build) -> Iterator[str]:
+    if build.tests is not None:
+        skipped = f", {build.tests.skipped} skipped" if build.tests.skipped else ""
+        passed = build.tests.tests - build.tests.skipped
+        yield f"tests  {passed} passed{skipped}" if build.tests.tests else "tests  none"
+    if build.wheel is not None:
+        yield f"wheel  {_place(build, build.wheel.path)}  {size(build.wheel.size)}"
+    if build.image is not None:
+        yield from _image_lines(build, build.image)
+    if build.plan is not None:
+        yield from _plan_lines(build.plan)
+    if build.dags is not None:
+        for file in build.dags.files:
+            yield f"DAG    {_place(build, file.path)}"
+
+
+def _image_lines(build: Build, image: Image) -> Iterator[str]:
+    yield f"image  {image.tag}"
+    for path in (image.tar, image.layout):
+        if path is not None:
+            yield f"       {_place(build, path)}  {size(_size(_moved(build, path)))}"
+    if image.pushed:
+        yield f"       pushed{f' as {image.digest}' if image.digest else ''}"
+    if image.in_engine:
+        yield "       in the Docker Engine"
+    elif image.tar is not None:
+        yield f"       to run it here: docker load --input {_place(build, image.tar)}"
+    elif image.layout is None and not image.pushed:
+        yield "       nowhere but in the cache: --export-image-tar, --load or --push take it on"
+
+
+def _plan_lines(plan: ImagePlan) -> Iterator[str]:
+    yield f"image     {plan.tag}"
+    yield f"builder   {plan.builder}: {plan.reason}"
+    yield f"base      {plan.base or 'told by no FROM'}"
+    yield f"platform  {plan.platform or 'that of the machine that builds'}"
+    for path in plan.files:
+        yield f"file      {path}"
+    if plan.load:
+        yield "engine    gets the image"
+    if plan.push:
+        yield "registry  gets the image"
+    yield "nothing was built: this is a dry run"
+
+
+def _size(path: Path) -> int:
+    files = [f for f in path.rglob("*") if f.is_file()] if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)
+
+
+def _moved(build: Build, path: Path) -> Path:
+    """Where an artifact lies now: the directory that it was made in stood in the project's root."""
+    return build.made_in.parent / path.relative_to(build.made_in)
+
+
+def _place(build: Build, path: Path) -> str:
+    return path.relative_to(build.made_in).as_posix()
+
+
+def size(count: float) -> str:
+    """Bytes in decimal units: ``47.8 kB``."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:  # noqa: PLR2004
+            return f"{count:.1f} {unit}" if unit != "B" else f"{count:.0f} B"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def _plain(value: Any, root: Path) -> Any:
+    if dataclasses.is_dataclass(value):
+        names = (f.name for f in dataclasses.fields(value) if f.name != "made_in")
+        return {n: _plain(getattr(value, n), root) for n in names}
+    if isinstance(value, Path):
+        return value.relative_to(root).as_posix() if value.is_relative_to(root) else str(value)
+    if isinstance(value, datetime):
+        return value.isoformat(" ")
+    if isinstance(value, (list, tuple)):
+        return [_plain(v, root) for v in value]
+    if isinstance(value, dict):
+        return {str(k): _plain(v, root) for k, v in value.items()}
+    return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)

@@ -1,0 +1,1 @@
+"""DAG files in a real Airflow."""

@@ -1,0 +1,119 @@
+"""``[tool.bigflow.dags]``: what it may say, and how it fills what workflows and jobs leave open."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from bigflow_backend.dags.rules.kubernetes import is_dns_label, is_dns_subdomain, quantity
+from bigflow_backend.dags.rules.location import Place
+from bigflow_backend.dags.rules.pod import check_pod_values
+from bigflow_backend.dags.rules.values import check_tags, check_whole
+from bigflow_backend.ground.errors import UserError
+
+if TYPE_CHECKING:
+    from bigflow_backend.project.settings import DagSettings
+    from bigflow_backend.project.workflows import JobDescription, WorkflowDescription
+
+__all__ = ["check_settings", "with_defaults"]
+
+_PLACE = Place("pyproject.toml, [tool.bigflow.dags]", key_separator="-")
+_CONNECTION = re.compile(r"[A-Za-z0-9_.-]{1,250}", re.ASCII)
+_A_DAY = 24 * 60 * 60
+
+_SIZES = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
+_VALUES = (*_SIZES, "pool", "service_account")
+_TABLES = ("environment", "labels", "annotations", "node_selector")
+
+
+def check_settings(settings: DagSettings) -> None:
+    """Refuses settings that no pod or DAG could have."""
+    namespace = settings.namespace
+    if namespace is not None and not is_dns_label(namespace):
+        raise _PLACE.fault(
+            "namespace", namespace, "which names none", "use small letters, digits and -"
+        )
+    connection = settings.kubernetes_conn_id
+    if not _CONNECTION.fullmatch(connection):
+        raise _PLACE.fault(
+            "kubernetes_conn_id",
+            connection,
+            "which cannot name a connection of Airflow",
+            "use letters, digits, _, - and .",
+        )
+    for secret in settings.image_pull_secrets:
+        if not is_dns_subdomain(secret):
+            raise _PLACE.fault(
+                "image_pull_secrets",
+                secret,
+                "which cannot name a secret",
+                "use small letters, digits, - and .",
+            )
+    check_whole(
+        "startup_timeout_seconds", settings.startup_timeout_seconds, _PLACE, least=1, most=_A_DAY
+    )
+    check_tags(settings.tags, _PLACE)
+    check_pod_values(settings, _PLACE)
+
+
+def with_defaults(workflow: WorkflowDescription, settings: DagSettings) -> WorkflowDescription:
+    """The workflow with the project's values where it and its jobs have none of their own.
+
+    :raises UserError: where the project's values do not go with those of a job.
+    """
+    if settings.environment or any(getattr(settings, name) is not None for name in _SIZES):
+        place = Place.workflow(workflow.id)
+        for job in workflow.jobs:
+            _check_sizes(job, settings, place.job(job.id))
+            _check_variables(job, workflow, settings, place.job(job.id))
+    return replace(
+        workflow,
+        tags=tuple(dict.fromkeys([*settings.tags, *workflow.tags])),
+        jobs=tuple(_job_with_defaults(job, settings) for job in workflow.jobs),
+    )
+
+
+def _check_sizes(job: JobDescription, settings: DagSettings, place: Place) -> None:
+    """A request and a limit of which one is the job's own and the other the project's."""
+    for resource in ("cpu", "memory"):
+        request, limit = f"{resource}_request", f"{resource}_limit"
+        for own, other, wrong in ((request, limit, "more"), (limit, request, "less")):
+            value, default = getattr(job, own), getattr(settings, other)
+            if value is None or default is None or getattr(job, other) is not None:
+                continue
+            size, default_size = quantity(str(value)), quantity(str(default))
+            if size is None or default_size is None:
+                continue  # which is no quantity, and told as such
+            if size > default_size if wrong == "more" else size < default_size:
+                raise place.fault(
+                    own,
+                    value,
+                    f"{wrong} than {_PLACE.key(other)} = {default!r} in {_PLACE.text}",
+                    f"set the job's {other}, or change pyproject.toml",
+                )
+
+
+def _check_variables(
+    job: JobDescription, workflow: WorkflowDescription, settings: DagSettings, place: Place
+) -> None:
+    secrets = {name.upper() for name in (*workflow.secrets, *job.secrets)}
+    both = secrets & (settings.environment.keys() - job.environment.keys())
+    if both:
+        raise UserError(
+            f"{_PLACE.text}: environment has {min(both)!r}, which is a secret of {place.text}",
+            hint="give one of them another name",
+        )
+
+
+def _job_with_defaults(job: JobDescription, settings: DagSettings) -> JobDescription:
+    changes: dict[str, Any] = {}
+    for name in _VALUES:
+        default = getattr(settings, name)
+        if default is not None and getattr(job, name) is None:
+            changes[name] = default
+    for name in _TABLES:
+        default = getattr(settings, name)
+        if default:
+            changes[name] = {**default, **getattr(job, name)}
+    return replace(job, **changes) if changes else job

@@ -1,0 +1,105 @@
+"""The files of a base image: in a directory, or in a tar, compressed or not."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import posixpath
+import tarfile
+import zlib
+from typing import TYPE_CHECKING, Protocol, cast
+
+from bigflow_backend.ground.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import BufferedReader
+    from pathlib import Path
+
+    from bigflow_backend.image.store.blobs import BlobStore
+
+__all__ = ["Files", "image_files", "read_small"]
+
+_GZIP = b"\x1f\x8b"
+_LONGEST_DOCUMENT = 4 << 20
+
+
+class Files(Protocol):
+    """Files by their names, with ``/`` between the parts."""
+
+    def open(self, name: str) -> BufferedReader:
+        """:raises FileNotFoundError: when there is none of that name."""
+        ...
+
+
+@contextlib.contextmanager
+def image_files(path: Path, *, name: str, store: BlobStore) -> Iterator[Files]:
+    """The files at ``path`` of the base image ``name``.
+
+    :raises UserError: when it cannot be read, also when that shows while the block runs.
+    """
+    try:
+        if path.is_dir():
+            yield _Directory(path)
+            return
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(path.open("rb"))
+            if file.peek(2)[:2] == _GZIP:
+                # Reading here and there takes a file that need not be unpacked each time.
+                packed = stack.enter_context(gzip.open(file))
+                tar = stack.enter_context(store.spooled(packed))
+            else:
+                tar = file
+            yield _Tar(stack.enter_context(tarfile.open(fileobj=tar, mode="r:")))
+    except FileNotFoundError as error:
+        missing = error.filename or f"{error} in {path}"
+        raise UserError(
+            f"the base image {name} cannot be read: there is no {missing}",
+            hint="check its path, and what kind of file it is",
+        ) from error
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UserError(
+            f"the base image {name} cannot be read: {path} is no whole tar: {error}",
+            hint="write it again",
+        ) from error
+    except OSError as error:
+        raise UserError(
+            f"the base image {name} cannot be read: {path}: {error.strerror or error}",
+            hint="check its path and its rights",
+        ) from error
+
+
+def read_small(files: Files, name: str) -> bytes:
+    """A document, of 4 MiB at the most: a longer one is cut, so that it is no JSON any more.
+
+    :raises FileNotFoundError: when there is none of that name.
+    """
+    with files.open(name) as file:
+        return file.read(_LONGEST_DOCUMENT)
+
+
+class _Directory:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def open(self, name: str) -> BufferedReader:
+        return (self._root / name).open("rb")
+
+
+class _Tar:
+    def __init__(self, tar: tarfile.TarFile) -> None:
+        self._tar = tar
+        # `tar -C directory .` writes names like ./index.json
+        self._members = {posixpath.normpath(member.name): member for member in tar}
+
+    def open(self, name: str) -> BufferedReader:
+        member = self._members.get(posixpath.normpath(name))
+        try:
+            # Follows links: old `docker save` writes a layer once, and links to it.
+            # Typed as IO, it is a BufferedReader: https://docs.python.org/3/library/tarfile.html
+            file = cast("BufferedReader | None", member and self._tar.extractfile(member))
+        except KeyError:
+            file = None
+        if not file:
+            raise FileNotFoundError(name)
+        return file

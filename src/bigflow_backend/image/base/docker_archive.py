@@ -1,0 +1,155 @@
+"""A base image from a docker-archive: the tar that ``docker save`` and ``podman save`` write.
+
+https://github.com/moby/docker-image-spec/blob/main/spec.md#combined-image-json--filesystem-changeset-format
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.base.archive_files import image_files, read_small
+from bigflow_backend.image.base.manifest import base_image, damaged, json_object, malformed
+from bigflow_backend.image.base.zstd import can_unpack_zstd, unpacked_zstd
+from bigflow_backend.image.oci import LAYER_GZIP, LAYER_ZSTD, BaseImage, Descriptor, sha256_digest
+from bigflow_backend.image.registry.names import remote_name
+
+if TYPE_CHECKING:
+    from io import BufferedReader
+    from pathlib import Path
+
+    from _typeshed import SupportsRead, SupportsWrite
+
+    from bigflow_backend.image.store.blobs import BlobStore
+
+__all__ = ["read_docker_archive"]
+
+_CHUNK = 1 << 20
+_LEVEL = 6
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+def read_docker_archive(
+    path: Path, tag: str | None, *, name: str, architecture: str, store: BlobStore
+) -> BaseImage:
+    """The image of that tag, or the only one, with its layers in the store: compressed.
+
+    :raises UserError: when it cannot be read, is damaged, or is for another platform.
+    """
+    with image_files(path, name=name, store=store) as files:
+        entry = _chosen(read_small(files, "manifest.json"), tag, name)
+        content = read_small(files, entry["Config"])
+        config = json_object(content, name)
+        rootfs = config.get("rootfs")
+        diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+        if not isinstance(diff_ids, list) or len(diff_ids) != len(entry["Layers"]):
+            raise malformed(name, "its configuration does not list its layers")
+        layers = []
+        for member, diff_id in zip(entry["Layers"], diff_ids, strict=True):
+            layer = _known(diff_id, store)
+            if layer is None:
+                with files.open(member) as file:
+                    layer = _imported(file, diff_id, name=name, store=store)
+                store.put_record(_key(diff_id), layer.as_json())
+            layers.append(layer)
+    return base_image(
+        name=name,
+        digest=sha256_digest(content),
+        config=config,
+        layers=layers,
+        architecture=architecture,
+    )
+
+
+def _chosen(content: bytes, tag: str | None, name: str) -> dict[str, Any]:
+    entries = json_object(b'{"images":' + content + b"}", name)["images"]
+    if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
+        raise malformed(name, "its manifest.json lists no images")
+    tags = [[_full_name(str(known)) for known in e.get("RepoTags") or ()] for e in entries]
+    matching = [
+        entry
+        for entry, own in zip(entries, tags, strict=True)
+        if tag is None or _full_name(tag) in own
+    ]
+    if len(matching) == 1:
+        found: dict[str, Any] = matching[0]
+        return found
+    known = ", ".join(sorted({one for own in tags for one in own})) or "no tag"
+    raise UserError(
+        f"the base image {name} has {f'no {tag!r}' if tag else f'{len(entries)} images'}; "
+        f"it has {known}",
+        hint="name one of them after the path: docker-archive:PATH:NAME:TAG",
+    )
+
+
+def _full_name(tag: str) -> str:
+    """Docker writes ``team/base:1`` where Podman and skopeo write ``docker.io/team/base:1``."""
+    try:
+        return str(remote_name(tag))
+    except UserError:
+        return tag
+
+
+def _is_entry(entry: object) -> bool:
+    match entry:
+        case {"Config": str(), "Layers": [*layers]}:
+            return all(isinstance(layer, str) for layer in layers)
+    return False
+
+
+def _known(diff_id: str, store: BlobStore) -> Descriptor | None:
+    """The layer of that content, when it was read from an archive before."""
+    with contextlib.suppress(ValueError):
+        layer = Descriptor.from_json(store.get_record(_key(diff_id)))
+        return layer if store.has(layer.digest, layer.size) else None
+    return None
+
+
+def _imported(file: BufferedReader, diff_id: str, *, name: str, store: BlobStore) -> Descriptor:
+    start = file.peek(4)[:4]
+    if start == _ZSTD:
+        layer = store.add(file, LAYER_ZSTD)
+        # Where it cannot be unpacked, nothing can be built on it either.
+        if can_unpack_zstd():
+            try:
+                with store.path(layer.digest).open("rb") as opened, unpacked_zstd(opened) as plain:
+                    found = _copied(plain)
+            except ValueError as error:
+                raise damaged(name, f"a layer cannot be unpacked: {error}") from error
+            _check(found, diff_id, name)
+        return layer
+    if start[:2] == _GZIP:
+        layer = store.add(file, LAYER_GZIP)
+        with gzip.open(store.path(layer.digest)) as content:
+            _check(_copied(content), diff_id, name)
+        return layer
+    with (
+        store.writer(LAYER_GZIP) as blob,
+        # No name and no time in the header: the same bytes each time.
+        gzip.GzipFile(fileobj=blob, mode="wb", compresslevel=_LEVEL, mtime=0) as packed,
+    ):
+        _check(_copied(file, packed), diff_id, name)
+    return blob.descriptor
+
+
+def _copied(source: SupportsRead[bytes], target: SupportsWrite[bytes] | None = None) -> str:
+    """Copies what ``source`` has; its digest."""
+    content = hashlib.sha256()
+    while chunk := source.read(_CHUNK):
+        content.update(chunk)
+        if target is not None:
+            target.write(chunk)
+    return f"sha256:{content.hexdigest()}"
+
+
+def _check(found: str, diff_id: str, name: str) -> None:
+    if found != diff_id:
+        raise damaged(name, f"a layer has the content {found} instead of {diff_id}")
+
+
+def _key(diff_id: str) -> str:
+    return f"layer of a docker-archive: {diff_id}, gzip {_LEVEL}"

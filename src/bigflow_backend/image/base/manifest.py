@@ -1,0 +1,226 @@
+"""From a manifest, or an index of several platforms, to the base image that it describes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.oci import (
+    INDEXES,
+    MANIFESTS,
+    BaseImage,
+    Descriptor,
+    Layer,
+    layer_media_type,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+__all__ = [
+    "base_from_record",
+    "base_image",
+    "base_of_manifest",
+    "base_record",
+    "damaged",
+    "json_object",
+    "malformed",
+]
+
+_DEEPEST_INDEX = 4
+
+
+def base_of_manifest(
+    manifest: Descriptor,
+    read: Callable[[Descriptor], bytes],
+    *,
+    name: str,
+    architecture: str,
+    repository: str | None = None,
+) -> BaseImage:
+    """The image for ``linux/<architecture>`` of a manifest or an index.
+
+    ``read`` gives the content of a manifest or a configuration.
+
+    :raises UserError: when there is none, or the documents are not those of an image.
+    """
+    for _ in range(_DEEPEST_INDEX):
+        document = json_object(read(manifest), name)
+        if manifest.media_type in INDEXES:
+            manifest = _for_platform(document, name, architecture)
+        elif manifest.media_type in MANIFESTS:
+            return _image(
+                document,
+                read,
+                manifest=manifest,
+                name=name,
+                architecture=architecture,
+                repository=repository,
+            )
+        else:
+            break
+    raise UserError(
+        f"the base image {name} has a manifest of the kind {manifest.media_type!r}",
+        hint="what is read are OCI's manifests and indexes, and Docker's schema 2",
+    )
+
+
+def base_image(
+    *,
+    name: str,
+    digest: str,
+    config: Mapping[str, Any],
+    layers: Sequence[Descriptor],
+    architecture: str,
+    repository: str | None = None,
+) -> BaseImage:
+    """The base image of a configuration and the layers that it lists by their content.
+
+    :raises UserError: when they do not fit together, or are for another platform.
+    """
+    found = f"{config.get('os')}/{config.get('architecture')}"
+    if found != f"linux/{architecture}":
+        raise UserError(
+            f"the base image {name} is for {found}, not for linux/{architecture}",
+            hint="name another base image, or build for its platform",
+        )
+    rootfs = config.get("rootfs")
+    diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+    if not isinstance(diff_ids, list) or len(diff_ids) != len(layers):
+        raise malformed(name, f"its configuration does not list its {len(layers)} layers")
+    return BaseImage(
+        reference=name,
+        digest=digest,
+        os="linux",
+        architecture=architecture,
+        config=config,
+        layers=tuple(
+            Layer(descriptor, str(diff_id), created_by)
+            for descriptor, diff_id, created_by in zip(
+                layers, diff_ids, _origins(config, len(layers)), strict=True
+            )
+        ),
+        repository=repository,
+    )
+
+
+def json_object(content: bytes, name: str) -> dict[str, Any]:
+    """A document of the base image ``name``.
+
+    :raises UserError: when it is not a JSON object.
+    """
+    try:
+        document = json.loads(content)
+    except ValueError as error:
+        raise malformed(name, f"not valid JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise malformed(name, "a document is no JSON object")
+    return document
+
+
+def base_record(base: BaseImage) -> dict[str, Any]:
+    """A base image whose layers are in the store, as JSON, to be read again from there."""
+    return {
+        "digest": base.digest,
+        "architecture": base.architecture,
+        "config": base.config,
+        "layers": [layer.descriptor.as_json() for layer in base.layers],
+    }
+
+
+def base_from_record(record: object, *, name: str) -> BaseImage | None:
+    """What :func:`base_record` wrote; None for anything else."""
+    match record:
+        case {
+            "digest": str(digest),
+            "architecture": str(architecture),
+            "config": dict(config),
+            "layers": [*layers],
+        }:
+            return base_image(
+                name=name,
+                digest=digest,
+                config=config,
+                layers=[Descriptor.from_json(layer) for layer in layers],
+                architecture=architecture,
+            )
+    return None
+
+
+def malformed(name: str, what: str) -> UserError:
+    """The fault of a base image that is none by its documents."""
+    return UserError(
+        f"the base image {name} is malformed: {what}", hint="make it anew, or name another one"
+    )
+
+
+def damaged(name: str, what: str) -> UserError:
+    """The fault of a base image whose content is not what its digests say."""
+    return UserError(
+        f"the base image {name} is damaged: {what}", hint="make it anew, or name another one"
+    )
+
+
+def _image(
+    document: Mapping[str, Any],
+    read: Callable[[Descriptor], bytes],
+    *,
+    manifest: Descriptor,
+    name: str,
+    architecture: str,
+    repository: str | None,
+) -> BaseImage:
+    try:
+        config = Descriptor.from_json(document.get("config"))
+        layers = [Descriptor.from_json(layer) for layer in document.get("layers") or ()]
+        # Docker's kinds of layers are OCI's by other names: the bytes are the same.
+        layers = [Descriptor(layer_media_type(x.media_type), x.digest, x.size) for x in layers]
+    except ValueError as error:
+        raise malformed(name, str(error)) from error
+    return base_image(
+        name=name,
+        digest=manifest.digest,
+        config=json_object(read(config), name),
+        layers=layers,
+        architecture=architecture,
+        repository=repository,
+    )
+
+
+def _for_platform(index: Mapping[str, Any], name: str, architecture: str) -> Descriptor:
+    entries = [entry for entry in index.get("manifests") or () if isinstance(entry, dict)]
+    wanted = f"linux/{architecture}"
+    found = [_platform(entry) for entry in entries]
+    # An index of a single image need not say its platform: the configuration tells.
+    matching = [e for e, platform in zip(entries, found, strict=True) if platform == wanted] or [
+        e for e, platform in zip(entries, found, strict=True) if platform is None
+    ]
+    if not matching:
+        others = ", ".join(sorted({p for p in found if p and "unknown" not in p}))
+        raise UserError(
+            f"the base image {name} has nothing for {wanted}; it has {others or 'no image at all'}",
+            hint="name another base image, or build for one of its platforms",
+        )
+    try:
+        return Descriptor.from_json(matching[0])
+    except ValueError as error:
+        raise malformed(name, str(error)) from error
+
+
+def _platform(entry: Mapping[str, Any]) -> str | None:
+    platform = entry.get("platform")
+    if not isinstance(platform, dict):
+        return None
+    return f"{platform.get('os')}/{platform.get('architecture')}"
+
+
+def _origins(config: Mapping[str, Any], count: int) -> list[str]:
+    """What made each layer, as the history says, where it has an entry for each."""
+    history = config.get("history") or ()
+    made = [
+        str(entry.get("created_by", ""))
+        for entry in history
+        if isinstance(entry, dict) and not entry.get("empty_layer")
+    ]
+    return made if len(made) == count else [""] * count

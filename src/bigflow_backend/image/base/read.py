@@ -1,0 +1,143 @@
+"""The base image, wherever it is: in a registry, an OCI layout, or a docker-archive.
+
+It is named as Docker and skopeo name images (containers-transports(5))::
+
+    python:3.12-slim-bookworm           in a registry
+    oci:PATH[:TAG]                      an OCI layout: a directory, or a tar of one
+    docker-archive:PATH[:NAME:TAG]      what `docker save` wrote, compressed or not
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.base.docker_archive import read_docker_archive
+from bigflow_backend.image.base.layout import read_oci_layout
+from bigflow_backend.image.base.manifest import base_from_record, base_of_manifest, base_record
+from bigflow_backend.image.oci import MANIFESTS
+from bigflow_backend.image.registry import fetch_blob, fetch_manifest, remote_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bigflow_backend.image.oci import BaseImage, Descriptor
+    from bigflow_backend.image.registry import Registries
+    from bigflow_backend.image.store.blobs import BlobStore
+
+__all__ = ["fetch_layers", "is_file_name", "read_base"]
+
+_ARCHITECTURES = ("amd64", "arm64")
+_READERS = {
+    "oci": read_oci_layout,
+    "oci-archive": read_oci_layout,
+    "docker-archive": read_docker_archive,
+}
+
+
+def is_file_name(name: str) -> bool:
+    """Whether the base image of that name is a file or a directory, not one of a registry."""
+    transport, colon, _place = name.partition(":")
+    return bool(colon) and transport in _READERS
+
+
+def read_base(
+    name: str, *, architecture: str, root: Path, store: BlobStore, registries: Registries
+) -> BaseImage:
+    """The base image of that name, for ``linux/<architecture>``.
+
+    Its layers are in the store already if it comes from a file; a relative path starts at
+    ``root``. Of an image in a registry only the manifest and the configuration are fetched, and
+    those only if the store has them not.
+
+    :raises UserError: when it cannot be had, is damaged, or is for another platform.
+    """
+    if architecture not in _ARCHITECTURES:
+        raise UserError(
+            f"no image can be built for {'' if '/' in architecture else 'linux/'}{architecture}",
+            hint="the platform is linux/amd64 or linux/arm64",
+        )
+    if is_file_name(name):
+        transport, _, place = name.partition(":")
+        return _from_file(name, transport, place, architecture=architecture, root=root, store=store)
+    return _from_registry(name, architecture=architecture, store=store, registries=registries)
+
+
+def fetch_layers(
+    base: BaseImage,
+    *,
+    store: BlobStore,
+    registries: Registries,
+    say: Callable[[str], None] = lambda _line: None,
+) -> None:
+    """Brings the layers of a base image into the store, as far as they are not in it.
+
+    :raises UserError: when they cannot be had.
+    """
+    for layer in base.layers:
+        blob = layer.descriptor
+        if store.has(blob.digest, blob.size):
+            continue
+        if base.repository is None:
+            raise UserError(
+                f"the cache {store.root} has lost a layer of {base.reference}",
+                hint="build the image again",
+            )
+        say(f"fetching {blob.digest}, {blob.size} bytes, from {base.repository}")
+        fetch_blob(blob, base.repository, store=store, registries=registries)
+
+
+def _from_registry(
+    name: str, *, architecture: str, store: BlobStore, registries: Registries
+) -> BaseImage:
+    remote = remote_name(name)
+
+    def read(blob: Descriptor) -> bytes:
+        if blob.media_type in MANIFESTS:
+            manifest = dataclasses.replace(remote, digest=blob.digest)
+            fetch_manifest(manifest, store=store, registries=registries)
+        else:
+            fetch_blob(blob, remote.repository, store=store, registries=registries)
+        return store.read(blob.digest)
+
+    return base_of_manifest(
+        fetch_manifest(remote, store=store, registries=registries),
+        read,
+        name=name,
+        architecture=architecture,
+        repository=remote.repository,
+    )
+
+
+def _from_file(
+    name: str, transport: str, place: str, *, architecture: str, root: Path, store: BlobStore
+) -> BaseImage:
+    path, selector = root / place, None
+    if not place.partition(":")[0]:
+        raise UserError(
+            f"the base image {name} has no path",
+            hint=f"write that of the file after {transport}:, such as {transport}:base.tar",
+        )
+    if not path.exists():
+        head, _, selector = place.partition(":")
+        path = root / head
+    if not path.exists():
+        raise UserError(
+            f"the base image {name} does not exist: there is no {path}",
+            hint=f"correct the path after {transport}:",
+        )
+    key = None
+    if path.is_file():
+        # A compressed tar takes seconds to look into. The time of a change cannot be set back.
+        stat = path.stat()
+        identity = (path.resolve(), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        key = f"base image: {transport} {selector} {architecture} {identity}"
+        known = base_from_record(store.get_record(key), name=name)
+        if known and all(store.has(x.descriptor.digest, x.descriptor.size) for x in known.layers):
+            return known
+    base = _READERS[transport](path, selector, name=name, architecture=architecture, store=store)
+    if key is not None:
+        store.put_record(key, base_record(base))
+    return base

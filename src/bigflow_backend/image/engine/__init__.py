@@ -1,0 +1,1 @@
+"""Dockerfile -> Image, by an engine."""

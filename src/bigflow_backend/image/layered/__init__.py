@@ -1,0 +1,1 @@
+"""Wheel -> Image, without an engine."""

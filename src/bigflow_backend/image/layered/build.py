@@ -1,0 +1,244 @@
+"""The builder that needs no engine, no rights and no daemon: layers laid over a base image.
+
+It serves the standard Dockerfile, and comes to the same files, environment, user, labels and entry
+point; the image follows from the base, the wheel and the versions of the dependencies alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.base.read import fetch_layers, is_file_name, read_base
+from bigflow_backend.image.engine.build import build_args
+from bigflow_backend.image.image import BaseImage, BuiltImage, Layer
+from bigflow_backend.image.layered.base_layer import base_system
+from bigflow_backend.image.layered.dependencies import Resolver
+from bigflow_backend.image.layered.layers import dependency_layer, project_layers
+from bigflow_backend.image.layered.manifest import assemble
+from bigflow_backend.image.layered.own_python import OwnPython
+from bigflow_backend.image.layered.standard import standard_dockerfile
+from bigflow_backend.image.layered.support import CannotServeError, NoBaseError
+from bigflow_backend.image.publish.archive import loaded, save, save_layout
+from bigflow_backend.image.reference import without_credentials
+from bigflow_backend.image.registry import Access, Registries, push_image, registry_name
+from bigflow_backend.image.store.blobs import open_store
+from bigflow_backend.image.temporary import room_for_temporary_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bigflow_backend.image import oci
+    from bigflow_backend.image.image import BuildRequest, ImageFiles
+    from bigflow_backend.image.layered.base_layer import BaseSystem
+    from bigflow_backend.image.layered.layers import Dependencies
+    from bigflow_backend.image.layered.manifest import AssembledImage
+    from bigflow_backend.image.layered.tar import StoredLayer
+    from bigflow_backend.image.store.blobs import BlobStore
+
+__all__ = ["EmbeddedBuilder"]
+
+_LABEL = "org.opencontainers.image."
+_LABELS = ("VERSION", "REVISION", "SOURCE", "CREATED")
+_ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+class EmbeddedBuilder:
+    """Builds in this process; everything goes through the user's store of blobs."""
+
+    @contextlib.contextmanager
+    def build(
+        self, request: BuildRequest, *, files: ImageFiles, stale: tuple[str, ...]
+    ) -> Iterator[BuiltImage]:
+        """See :class:`bigflow_backend.image.image.Builder`.
+
+        :raises CannotServeError: when only an engine can build this image.
+        """
+        del stale  # an engine's
+        options, reference = request.options, request.reference
+        access = Access(
+            plain_http=frozenset(map(registry_name, options.insecure_registries)),
+            idle_timeout=min(options.idle_timeout, Access.idle_timeout),
+            deadline=time.monotonic() + options.timeout,
+            say=request.say,
+        )
+        with contextlib.ExitStack() as stack:
+            store = stack.enter_context(open_store())
+            registries = stack.enter_context(Registries(access))
+            with room_for_temporary_files():
+                made = _make(request, store, registries)
+            if files.tar or files.layout or options.load:
+                fetch_layers(made.base, store=store, registries=registries, say=request.say)
+            if files.tar:
+                save(store, made.image, reference, files.tar)
+            if files.layout:
+                save_layout(store, made.image, reference, files.layout)
+            if options.load:
+                with room_for_temporary_files():
+                    stack.enter_context(
+                        loaded(store, made.image, reference, timeout=options.idle_timeout)
+                    )
+            yield made.described
+            if options.push:
+                pushed = push_image(
+                    made.image.manifest,
+                    str(reference),
+                    store=store,
+                    registries=registries,
+                    base=made.base,
+                    say=request.say,
+                )
+                request.say(f"pushed {pushed.name}, {pushed.sent} bytes sent")
+
+
+@dataclass(frozen=True)
+class _Made:
+    """An image in the store."""
+
+    image: AssembledImage
+    base: oci.BaseImage
+    described: BuiltImage
+
+
+def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> _Made:
+    """Makes the layers that the store has not yet, and puts the image together."""
+    dockerfile = standard_dockerfile(request.project)
+    arguments = build_args(request.project, request.version, request.options, dockerfile)
+    base = _base(request, dockerfile.base_image(arguments), store, registries)
+    system = base_system(
+        store,
+        base,
+        fetch_layers=lambda: fetch_layers(
+            base, store=store, registries=registries, say=request.say
+        ),
+    )
+    _tell_of_bytecode(system, request)
+    dependencies = dependency_layer(store, system, _resolver(request, system))
+    _check_bigflow(system, dependencies)
+    own = (
+        system.layer,
+        dependencies.layer,
+        *project_layers(store, system, request.wheel, package=request.project.package),
+    )
+    image = assemble(
+        store,
+        base,
+        [layer.layer for layer in own],
+        labels={f"{_LABEL}{name.lower()}": arguments.get(name, "") for name in _LABELS},
+        created=arguments["CREATED"],
+    )
+    described = _described(image, base, system, own, dependencies, in_engine=request.options.load)
+    return _Made(image, base, described)
+
+
+def _base(
+    request: BuildRequest, name: str | None, store: BlobStore, registries: Registries
+) -> oci.BaseImage:
+    """
+    :raises NoBaseError: when it cannot be had from its registry, so an engine may have it.
+    :raises CannotServeError: when it cannot be built on.
+    """
+    if not name:
+        raise UserError(
+            "there is no base image: ARG BASE_IMAGE in the Dockerfile has no value",
+            hint="write one there, or name one: --base-image python:3.12-slim-bookworm",
+        )
+    try:
+        base = read_base(
+            name,
+            architecture=_architecture(request.options.platform),
+            root=request.project.root,
+            store=store,
+            registries=registries,
+        )
+    except UserError as error:
+        if is_file_name(name):
+            raise
+        # The registry speaks of itself; the user knows the image by the name it was given.
+        message = error.message
+        if name not in message:
+            message = f"the base image {without_credentials(name)} cannot be had: {message}"
+        raise NoBaseError(message, hint=error.hint) from error
+    if (base.config.get("config") or {}).get("OnBuild"):
+        raise CannotServeError(f"the base image {base.reference} has ONBUILD instructions")
+    return base
+
+
+def _architecture(wanted: str | None) -> str:
+    """The image's, which is this machine's unless another is wanted."""
+    if wanted is not None:
+        return wanted.removeprefix("linux/")
+    machine = platform.machine().lower()
+    return _ARCHITECTURES.get(machine, machine)
+
+
+def _tell_of_bytecode(system: BaseSystem, request: BuildRequest) -> None:
+    minor = system.interpreter.minor
+    if system.compiler is None:
+        request.say(
+            f"the base's Python {minor} does not run here, and there is no other to compile "
+            "with: the image comes without bytecode, and each start compiles what it imports; "
+            f"install Python {minor} to mend that"
+        )
+    elif not isinstance(system.compiler, OwnPython):
+        request.say(
+            f"the base's Python {minor} does not run here; one of this machine compiles for it, "
+            "and the digest may be another elsewhere"
+        )
+
+
+def _resolver(request: BuildRequest, system: BaseSystem) -> Resolver:
+    root = request.project.root
+    directories = tuple(root / directory for directory in request.options.find_links)
+    for directory in directories:
+        if not directory.is_dir():
+            raise UserError(
+                f"find-links names {directory}, which is no directory",
+                hint="name a directory that holds wheels",
+            )
+    return Resolver(
+        requirements=request.project.requirements,
+        interpreter=system.interpreter,
+        find_links=directories,
+        project=root,
+        timeout=request.options.timeout,
+        say=request.say,
+    )
+
+
+def _check_bigflow(system: BaseSystem, dependencies: Dependencies) -> None:
+    if not dependencies.has_bigflow and "bigflow-backend" not in system.interpreter.installed:
+        raise UserError(
+            "the image has no bigflow: `python -m bigflow` does not run in it",
+            hint="resources/requirements.txt should name bigflow-backend",
+        )
+
+
+def _described(
+    image: AssembledImage,
+    base: oci.BaseImage,
+    system: BaseSystem,
+    own: Sequence[StoredLayer],
+    dependencies: Dependencies,
+    *,
+    in_engine: bool,
+) -> BuiltImage:
+    sizes = (*system.layer_sizes, *(layer.size for layer in own))
+    return BuiltImage(
+        id=image.config.digest,
+        digest=image.manifest.digest,
+        layers=tuple(
+            Layer(size=size, created_by=layer.created_by, digest=layer.diff_id)
+            for size, layer in zip(sizes, image.layers, strict=True)
+        ),
+        base=BaseImage(base.reference, None, base.digest),
+        builder=f"embedded builder of bigflow-backend {version('bigflow-backend')}",
+        leftovers=(),
+        in_engine=in_engine,
+        dependencies=dependencies.versions,
+    )

@@ -1,0 +1,157 @@
+"""The Python of a base image: read from its files, since nothing of an image is run here."""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bigflow_backend.image.layered.support import CannotServeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bigflow_backend.image.layered.rootfs import FileSystem
+
+__all__ = ["DEFAULT_PATH", "Interpreter", "find_interpreter", "is_wanted", "search_path"]
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What engines search when an image says nothing."""
+
+_WANTED = re.compile(
+    r"(?:.*/)?(?:bin/python3(?:\.\d+)?|libpython3\.\d+\.so[^/]*|libc\.so\.6|libc-2\.\d+\.so"
+    r"|ld-musl-[^/]*|libc\.musl-[^/]*)"
+)
+_NAME = re.compile(r"python(?P<minor>3\.\d+)")
+# PY_VERSION of Include/patchlevel.h. It is a string of its own, or the end of another one, such as
+# the path of the installation: linkers lay such strings down once.
+_VERSION = rb"(?<![0-9.])(%s\.\d+(?:(?:a|b|rc)\d+)?)\+?\0"
+_GLIBC = re.compile(rb"GNU C Library [^\n]*stable release version (\d+\.\d+)")
+_MUSL = re.compile(rb"\0(1\.\d+)\.\d+\0")
+_DISTRIBUTION = re.compile(
+    r"(?P<name>[^-/]+)-(?P<version>[^-/]+)(?:-py\d[^/]*)?\.(?:dist-info|egg-info)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interpreter:
+    """What there is to know of an image's Python to install for it."""
+
+    executable: str
+    """The ``python3`` that the shell finds, such as ``/usr/local/bin/python3``."""
+    program: str
+    """The file that it leads to, such as ``/usr/local/bin/python3.12``."""
+    version: str
+    """Such as ``3.12.4``."""
+    libc: str
+    """``glibc`` or ``musl``"""
+    libc_version: str
+    """Its first two numbers."""
+    architecture: str
+    """As Go names it: ``amd64``, ``arm64``."""
+    installed: Mapping[str, str]
+    """The distributions that the image brings: the version by the normalised name."""
+
+    @property
+    def minor(self) -> str:
+        """Such as ``3.12``."""
+        return ".".join(self.version.split(".")[:2])
+
+    @property
+    def standard_library(self) -> str:
+        """Its directory, without the first slash."""
+        return f"{posixpath.dirname(posixpath.dirname(self.program))}/lib/python{self.minor}"[1:]
+
+    def as_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def is_wanted(path: str) -> bool:
+    """Whether :func:`find_interpreter` wants to see the content of the file."""
+    return _WANTED.fullmatch(path) is not None
+
+
+def search_path(config: Mapping[str, Any]) -> str:
+    """``PATH`` in the environment of an image, by its configuration."""
+    for variable in (config.get("config") or {}).get("Env") or []:
+        name, _, value = variable.partition("=")
+        if name == "PATH" and value:
+            return str(value)
+    return DEFAULT_PATH
+
+
+def find_interpreter(system: FileSystem, *, path: str, architecture: str) -> Interpreter:
+    """The Python that ``python3`` means in the image.
+
+    :raises CannotServeError: when there is none that is known.
+    """
+    for directory in path.split(":"):
+        executable = posixpath.join(directory, "python3")
+        program = system.resolve(executable)
+        if program is not None:
+            break
+    else:
+        raise CannotServeError(f"the base image has no python3 on its PATH, {path}")
+    name = _NAME.fullmatch(posixpath.basename(program))
+    if name is None:
+        raise CannotServeError(f"the base image's {executable} is {program}, not a CPython 3")
+    libc, libc_version = _c_library(system)
+    return Interpreter(
+        executable=executable,
+        program=f"/{program}",
+        version=_version(system, program, name["minor"]),
+        libc=libc,
+        libc_version=libc_version,
+        architecture=architecture,
+        installed=_installed(system, program, name["minor"]),
+    )
+
+
+def _version(system: FileSystem, program: str, minor: str) -> str:
+    """The version, which stands in the program or in its library."""
+    pattern = re.compile(_VERSION % re.escape(minor).encode())
+    library = f"{posixpath.dirname(posixpath.dirname(program))}/lib/libpython{minor}.so"
+    libraries = [p for p in system.nodes if p.startswith(library)]
+    for path in (program, *sorted(libraries)):
+        content = system.content(path)
+        found = set(pattern.findall(content.read_bytes())) if content is not None else set()
+        if len(found) == 1:
+            return str(found.pop(), "ascii")
+    raise CannotServeError(f"the base image's /{program} does not tell its version")
+
+
+def _c_library(system: FileSystem) -> tuple[str, str]:
+    for path in sorted(system.nodes):
+        name = posixpath.basename(path)
+        if name == "libc.so.6" and (found := _search(_GLIBC, system.content(path))):
+            return "glibc", found
+        if name.startswith("ld-musl-") and (found := _search(_MUSL, system.content(path))):
+            return "musl", found
+    raise CannotServeError("the base image has neither the GNU C library nor musl")
+
+
+def _search(pattern: re.Pattern[bytes], content: Path | None) -> str | None:
+    found = None if content is None else pattern.search(content.read_bytes())
+    return found[1].decode() if found else None
+
+
+def _installed(system: FileSystem, program: str, minor: str) -> dict[str, str]:
+    """The distributions in the directories that a virtual environment sees of the system."""
+    from packaging.utils import canonicalize_name
+
+    prefix = posixpath.dirname(posixpath.dirname(program))
+    directories = {
+        f"{prefix}/lib/python{minor}/site-packages",
+        # Debian's: https://wiki.debian.org/Python#Deviations_from_upstream
+        f"{prefix}/lib/python3/dist-packages",
+        f"{prefix}/local/lib/python{minor}/dist-packages",
+    }
+    found = {}
+    for path in system.nodes:
+        directory, name = posixpath.split(path)
+        if directory in directories and (match := _DISTRIBUTION.fullmatch(name)):
+            found[str(canonicalize_name(match["name"]))] = match["version"]
+    return dict(sorted(found.items()))

@@ -1,0 +1,174 @@
+"""The layers of a project: its dependencies, its resources, its code.
+
+Each is in the store under a key of what it is made of, and made only if it is not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import posixpath
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bigflow_backend.image.layered.bytecode import Source, cache_tag
+from bigflow_backend.image.layered.indexes import configured_indexes, uv_settings
+from bigflow_backend.image.layered.install import Prefix, finish, unpack
+from bigflow_backend.image.layered.tar import StoredLayer, directory, tree, write_layer
+from bigflow_backend.image.layered.venv import APP, site_packages, skeleton
+from bigflow_backend.image.oci import canonical_json, sha256_digest
+from bigflow_backend.image.scratch import scratch_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bigflow_backend.image.image import WheelFile
+    from bigflow_backend.image.layered.base_layer import BaseSystem
+    from bigflow_backend.image.layered.dependencies import Resolver
+    from bigflow_backend.image.layered.tar import Entry
+    from bigflow_backend.image.store.blobs import BlobStore
+
+__all__ = ["Dependencies", "dependency_layer", "project_layers"]
+
+# Another one for each change of what this module makes.
+_EDITION = 3
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """The layer of the virtual environment with the dependencies in it."""
+
+    layer: StoredLayer
+    versions: tuple[str, ...]
+    """What is installed, each as ``name==version``; sorted."""
+    has_bigflow: bool
+
+
+def dependency_layer(store: BlobStore, system: BaseSystem, resolver: Resolver) -> Dependencies:
+    """Resolves and installs what the project requires, unless nothing has changed since.
+
+    As with the layers of an engine's cache, a newer version on an index is no change.
+
+    :raises UserError: when it cannot be had.
+    """
+    key = f"dependencies {_key(system, _inputs(resolver))}"
+    match store.get_record(key):
+        case {"layer": stored, "versions": list(known), "has_bigflow": bool(has_bigflow)}:
+            layer = StoredLayer.from_json(stored)
+            if layer is not None and layer.is_in(store):
+                return Dependencies(layer, tuple(known), has_bigflow)
+    with _new_prefix(system) as prefix:
+        prefix.site_packages.mkdir(parents=True)
+        versions: tuple[str, ...] = ()
+        if resolver.requirements.is_file():
+            pins = prefix.root.with_name("pins.txt")
+            versions = resolver.resolve(pins)
+            if versions:
+                resolver.install(pins, prefix)
+        has_bigflow = (prefix.site_packages / "bigflow" / "__main__.py").is_file()
+        _compile(system, prefix)
+        entries = {e.name: e for e in (*tree(prefix.root, APP), *skeleton(system.interpreter))}
+        layer = write_layer(store, entries.values(), created_by="dependencies")
+    note = {"layer": layer.as_json(), "versions": versions, "has_bigflow": has_bigflow}
+    store.put_record(key, note)
+    return Dependencies(layer, versions, has_bigflow)
+
+
+def project_layers(
+    store: BlobStore, system: BaseSystem, wheel: WheelFile, *, package: str
+) -> tuple[StoredLayer, ...]:
+    """The layers of the wheel: the resources of ``package``, if it has any, and everything else."""
+    key = f"project {_key(system, [wheel.path.name, wheel.sha256, package])}"
+    known = [StoredLayer.from_json(value) for value in store.get_record(key) or ()]
+    found = tuple(layer for layer in known if layer is not None and layer.is_in(store))
+    if found and len(found) == len(known):
+        return found
+    with _new_prefix(system) as prefix:
+        installed = unpack(wheel.path, prefix)
+        finish(prefix, installed, requested=True)
+        _compile(system, prefix)
+        resources: list[Entry] = []
+        code: list[Entry] = []
+        place = f"{APP}/{prefix.site}/{package}/resources"
+        for entry in tree(prefix.root, APP):
+            inside = entry.name == place or entry.name.startswith(f"{place}/")
+            (resources if inside else code).append(entry)
+        layers = [write_layer(store, code, created_by="project")]
+        if resources:
+            layers.insert(0, _resource_layer(store, resources, place))
+    store.put_record(key, [layer.as_json() for layer in layers])
+    return tuple(layers)
+
+
+def _resource_layer(store: BlobStore, entries: list[Entry], place: str) -> StoredLayer:
+    """The layer of the resources, which seldom change with the code."""
+    key = f"resources {_EDITION} {_digest(entries)}"
+    layer = StoredLayer.from_json(store.get_record(key))
+    if layer is None or not layer.is_in(store):
+        above = [directory(name) for name in _parents(place)]
+        layer = write_layer(store, [*above, *entries], created_by="resources")
+        store.put_record(key, layer.as_json())
+    return layer
+
+
+def _parents(name: str) -> Iterator[str]:
+    while name := posixpath.dirname(name):
+        yield name
+
+
+def _digest(entries: Iterable[Entry]) -> str:
+    digest = hashlib.sha256()
+    for entry in sorted(entries, key=lambda e: e.name):
+        digest.update(f"{entry.name}\0{entry.mode}\0".encode())
+        if stat.S_ISREG(entry.mode) and isinstance(entry.content, Path):
+            with entry.content.open("rb") as file:
+                while piece := file.read(1 << 20):
+                    digest.update(piece)
+        digest.update(b"\0")
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _new_prefix(system: BaseSystem) -> Iterator[Prefix]:
+    with scratch_directory() as scratch:
+        root = scratch / "environment"
+        root.mkdir()
+        yield Prefix(root, site_packages(system.interpreter))
+
+
+def _compile(system: BaseSystem, prefix: Prefix) -> None:
+    """Compiles all modules in ``lib``, as ``compileall`` does in the standard Dockerfile."""
+    if system.compiler is None:
+        return
+    sources = []
+    for path in (prefix.root / "lib").rglob("*.py"):
+        if path.is_file() and path.parent.name != "__pycache__":
+            name = f"{path.stem}.{cache_tag(system.compiler)}.pyc"
+            shown = f"/{APP}/{path.relative_to(prefix.root).as_posix()}"
+            sources.append(Source(path, shown, path.parent / "__pycache__" / name))
+    system.compiler.compile(sources)
+
+
+def _key(system: BaseSystem, inputs: object) -> str:
+    compiler = system.compiler and system.compiler.version
+    interpreter = system.interpreter.as_json()
+    return sha256_digest(canonical_json([_EDITION, interpreter, compiler, inputs]))
+
+
+def _inputs(resolver: Resolver) -> list[object]:
+    """What decides on the dependencies, as far as it lies on this machine."""
+    resolver.requested()  # it refuses what lies elsewhere
+    texts = sorted(resolver.requirements.parent.glob("*.txt"))
+    project = resolver.project
+    indexes = configured_indexes(project)
+    wheels = [path for d in resolver.find_links for path in sorted(d.iterdir()) if path.is_file()]
+    return [
+        [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in texts],
+        # The time of change tells a wheel built anew from the last one; to read them takes long.
+        [(path.name, (s := path.stat()).st_size, s.st_mtime_ns) for path in wheels],
+        # A digest, for they may hold credentials.
+        sha256_digest(canonical_json([dataclasses.asdict(indexes), uv_settings(project)])),
+    ]

@@ -1,0 +1,100 @@
+"""The configuration and the manifest of an image: JSON whose bytes follow from its content.
+
+https://github.com/opencontainers/image-spec/blob/main/config.md
+https://github.com/opencontainers/image-spec/blob/main/manifest.md
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bigflow_backend.image.layered.base_layer import HOME, USER
+from bigflow_backend.image.layered.interpreter import search_path
+from bigflow_backend.image.layered.venv import APP
+from bigflow_backend.image.oci import CONFIG, MANIFEST, canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bigflow_backend.image.oci import BaseImage, Descriptor, Layer
+    from bigflow_backend.image.store.blobs import BlobStore
+
+__all__ = ["AssembledImage", "assemble"]
+
+# What a base image hands on; Docker's configurations also hold the state of a container.
+_HANDED_ON = (
+    "User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels",
+    "StopSignal", "Healthcheck", "Shell",
+)  # fmt: skip
+_COMMAND = ["python", "-m", "bigflow", "--help"]
+
+
+@dataclass(frozen=True)
+class AssembledImage:
+    """An image in the store."""
+
+    manifest: Descriptor
+    config: Descriptor
+    layers: tuple[Layer, ...]
+    """The base's, then our own."""
+
+
+def assemble(
+    store: BlobStore,
+    base: BaseImage,
+    layers: Sequence[Layer],
+    *,
+    labels: Mapping[str, str],
+    created: str,
+) -> AssembledImage:
+    """Puts ``layers`` over those of the base; ``created`` is a time as RFC 3339 has it."""
+    together = (*base.layers, *layers)
+    document = {
+        "architecture": base.architecture,
+        "os": base.os,
+        "created": created,
+        "config": _config(base.config, labels),
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in together]},
+        "history": [
+            *_history(base),
+            *({"created": created, "created_by": layer.created_by} for layer in layers),
+        ],
+    }
+    if variant := base.config.get("variant"):
+        document["variant"] = variant
+    config = store.add(canonical_json(document), CONFIG)
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": config.as_json(),
+        "layers": [layer.descriptor.as_json() for layer in together],
+    }
+    return AssembledImage(store.add(canonical_json(manifest), MANIFEST), config, together)
+
+
+def _config(base: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """The base's settings with those of the standard Dockerfile's last stage over them."""
+    given = base.get("config") or {}
+    config = {key: given[key] for key in _HANDED_ON if given.get(key)}
+    variables = {
+        "PATH": f"/{APP}/bin:{search_path(base)}",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    environment = dict(v.partition("=")[::2] for v in config.get("Env", [])) | variables
+    return config | {
+        "Env": [f"{name}={value}" for name, value in environment.items()],
+        "User": f"{USER}:{USER}",
+        "WorkingDir": f"/{HOME}",
+        "Cmd": _COMMAND,
+        "Labels": {**config.get("Labels", {}), **labels},
+    }
+
+
+def _history(base: BaseImage) -> list[dict[str, Any]]:
+    """The base's history, which must tell of as many layers as there are."""
+    history = list(base.config.get("history") or [])
+    if sum(not entry.get("empty_layer") for entry in history) == len(base.layers):
+        return history
+    return [{"created_by": layer.created_by} for layer in base.layers]

@@ -1,0 +1,1 @@
+"""Image -> archive, layout, engine, registry."""

@@ -1,0 +1,87 @@
+"""Which authorities a registry's certificate may be signed by, beside those that all trust.
+
+https://docs.docker.com/engine/security/certificates/ : the files of ``certs.d/HOST:PORT/``.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bigflow_backend.ground.errors import UserError
+
+if TYPE_CHECKING:
+    from requests.adapters import HTTPAdapter
+
+__all__ = ["ca_bundle", "registry_adapter"]
+
+# What requests reads, what curl reads, and what OpenSSL and uv read.
+_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+# An engine's, and that of Podman.
+_SHARED = (Path("/etc/docker/certs.d"), Path("/etc/containers/certs.d"))
+
+
+def ca_bundle() -> str | None:
+    """The file or directory of authorities that the environment names, if it names one.
+
+    :raises UserError: when that does not exist.
+    """
+    for variable in _VARIABLES:
+        if value := os.environ.get(variable):
+            if not Path(value).exists():
+                raise UserError(
+                    f"{variable} names {value}, which does not exist",
+                    hint=f"correct it, or unset {variable}",
+                )
+            return value
+    return None
+
+
+def registry_adapter(registry: str) -> HTTPAdapter | None:
+    """What speaks TLS to this registry in a way of its own, if ``certs.d`` has files for it.
+
+    :raises UserError: when one of them cannot be used.
+    """
+    from requests.adapters import HTTPAdapter
+    from urllib3.util.ssl_ import create_urllib3_context
+
+    files = [path for directory in _directories() for path in _files(directory / registry)]
+    if not files:
+        return None
+    context = create_urllib3_context()
+    for path in files:
+        _load(context, path)
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *args: object, **options: object) -> None:
+            # What all trust is loaded into it as well, when the connection is made.
+            super().init_poolmanager(*args, ssl_context=context, **options)  # type: ignore[arg-type]
+
+    return Adapter()
+
+
+def _load(context: ssl.SSLContext, path: Path) -> None:
+    try:
+        if path.suffix == ".crt":
+            context.load_verify_locations(path)
+        elif path.suffix == ".cert":
+            context.load_cert_chain(path, path.with_suffix(".key"))
+    except (ssl.SSLError, OSError) as error:
+        raise UserError(
+            f"cannot use the certificate {path}: {error.strerror or error}",
+            hint="mend that file, or remove it; a *.cert needs its *.key beside it",
+        ) from error
+
+
+def _directories() -> tuple[Path, ...]:
+    own = os.environ.get("DOCKER_CONFIG")
+    return ((Path(own) if own else Path.home() / ".docker") / "certs.d", *_SHARED)
+
+
+def _files(directory: Path) -> list[Path]:
+    try:
+        return sorted(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []

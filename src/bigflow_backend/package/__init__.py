@@ -1,1 +1,0 @@
-"""Project -> wheel and sdist."""

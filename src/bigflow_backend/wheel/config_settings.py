@@ -1,0 +1,69 @@
+"""``config_settings`` of the hooks: those that setuptools' users pass, and no others.
+
+https://setuptools.pypa.io/en/latest/deprecated/commands.html and pypa/setuptools#3896
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bigflow_backend.ground.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ConfigSettings", "read_config_settings"]
+
+_EDITABLE_MODES = ("lenient", "strict", "compat")
+_KEYS = ("--build-option", "--global-option", "editable_mode")
+
+
+@dataclass(frozen=True)
+class ConfigSettings:
+    """What a frontend passed with ``-C``."""
+
+    build_options: tuple[str, ...] = ()
+    """Arguments of setuptools' ``bdist_wheel`` or ``sdist``."""
+    global_options: tuple[str, ...] = ()
+    """Arguments that stand before the command."""
+    editable_mode: str = ""
+    """``lenient``, ``strict`` or ``compat``; empty means lenient."""
+
+
+def read_config_settings(settings: Mapping[str, object] | None) -> ConfigSettings:
+    """Checks the settings; a value is a string or, given repeatedly, a list of strings.
+
+    :raises UserError: for an unknown key or a value of the wrong kind.
+    """
+    given = dict(settings or {})
+    for key in given:
+        if key not in _KEYS:
+            raise UserError(f"unknown config setting {key!r}", hint=did_you_mean(key, _KEYS))
+    mode = given.get("editable_mode") or ""
+    if not isinstance(mode, str) or mode not in {"", *_EDITABLE_MODES}:
+        raise UserError(
+            f"config setting editable_mode is {mode!r}",
+            hint=did_you_mean(str(mode), _EDITABLE_MODES),
+        )
+    return ConfigSettings(
+        build_options=_arguments("--build-option", given.get("--build-option")),
+        global_options=_arguments("--global-option", given.get("--global-option")),
+        editable_mode=mode,
+    )
+
+
+def _arguments(key: str, value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        try:
+            return tuple(shlex.split(value))
+        except ValueError as error:
+            raise UserError(
+                f"config setting {key} is {value!r}: {error}", hint="close the quotation"
+            ) from error
+    if isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return tuple(value)
+    raise UserError(f"config setting {key} is {value!r}", hint="pass a string, once or repeatedly")

@@ -1,0 +1,112 @@
+"""MANIFEST.in: what an sdist holds besides.
+
+https://setuptools.pypa.io/en/latest/userguide/miscellaneous.html
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.wheel.content import is_junk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["apply_manifest", "is_left_behind"]
+
+
+def apply_manifest(root: Path, names: frozenset[str], needed: frozenset[str]) -> set[str]:
+    """``names`` with what MANIFEST.in adds to them, and without what it takes away.
+
+    All are relative to ``root``, the project, which must be the current directory. Whatever the
+    patterns match, what git, builds and tools keep in a project stays out.
+
+    :raises UserError: for a line that is none, a file outside the project, and for one
+        of ``needed`` that the file excludes.
+    """
+    manifest = root / "MANIFEST.in"
+    if not manifest.is_file():
+        return set(names)
+    from setuptools.command.egg_info import FileList
+    from setuptools.errors import BaseError
+
+    files = FileList()
+    files.files = sorted(names)
+    for number, line in _manifest_lines(manifest):
+        try:
+            files.process_template_line(line)
+        except (BaseError, ValueError) as error:
+            raise UserError(
+                f"MANIFEST.in, line {number}: {error}", hint="mend that line"
+            ) from error
+        outside = next((n for n in files.files if _leaves(n)), None)
+        if outside is not None:
+            raise UserError(
+                f"MANIFEST.in, line {number}: {outside} is not in the project",
+                hint="copy the file into the project",
+            )
+    found = {os.path.normpath(n) for n in files.files}
+    missing = sorted(n for n in needed if os.path.normpath(n) not in found)
+    if missing:
+        raise UserError(
+            f"MANIFEST.in leaves out {missing[0]}, which building the wheel needs",
+            hint="remove the line that excludes it",
+        )
+    kept = {n for n in found if n in names or not is_left_behind(n, root)}
+    return {n for n in kept if (root / n).is_file()}
+
+
+def _leaves(name: str) -> bool:
+    return os.path.isabs(name) or Path(os.path.normpath(name)).parts[0] == ".."  # noqa: PTH117
+
+
+def _manifest_lines(manifest: Path) -> Iterator[tuple[int, str]]:
+    """The lines of MANIFEST.in, without comments and joined at a backslash; with their numbers."""
+    try:
+        text = manifest.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UserError(
+            f"cannot read {manifest}: {error.strerror}", hint="check the rights of the file"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"MANIFEST.in, line {error.object[: error.start].count(10) + 1}: not UTF-8",
+            hint="save it as UTF-8",
+        ) from error
+    pending = ""
+    first = 0
+    for number, line in enumerate((*text.splitlines(), ""), start=1):
+        stripped = _MANIFEST_COMMENT.sub("", line).strip()
+        first = first if pending else number
+        pending += stripped.removesuffix("\\")
+        if not stripped.endswith("\\"):
+            if pending.strip():
+                yield first, pending.strip()
+            pending = ""
+
+
+_MANIFEST_COMMENT = re.compile(r"(?<!\\)#.*")
+
+_LEFT_BEHIND = frozenset({
+    ".git", ".hg", ".svn", ".bzr", "CVS", "RCS", "_darcs",
+    "build", "dist", ".image", ".dags",
+    ".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox", ".nox",
+})  # fmt: skip
+"""Directories of the project that are made, not written."""
+
+
+def is_left_behind(name: str, root: Path) -> bool:
+    """Whether a file is of version control, a build or a tool, or in a virtual environment."""
+    parts = Path(name).parts
+    return (
+        any(is_junk(part) for part in parts if part not in {".gitignore", ".gitkeep"})
+        or parts[0] in _LEFT_BEHIND
+        or not _LEFT_BEHIND.isdisjoint(p for p in parts if p.startswith("."))
+        or parts[0].startswith(".bigflow-build-")
+        or parts[0].endswith(".egg-info")
+        or any((root / p / "pyvenv.cfg").is_file() for p in Path(name).parents[:-1])
+    )

@@ -1,0 +1,218 @@
+"""Project -> wheel."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import tempfile
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bigflow_backend.ground.epoch import source_date_epoch
+from bigflow_backend.ground.errors import BigflowWarning, UserError
+from bigflow_backend.ground.files import replaced_file
+from bigflow_backend.project.requirements import names_bigflow
+from bigflow_backend.version import untracked
+from bigflow_backend.wheel.config_settings import ConfigSettings
+from bigflow_backend.wheel.content import check_syntax, project_content
+from bigflow_backend.wheel.distribution import failures_told, load_distribution
+from bigflow_backend.wheel.imports import check_imports
+from bigflow_backend.wheel.metadata import metadata_members, write_metadata
+from bigflow_backend.wheel.writer import WheelWriter, normalise
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from setuptools import Distribution
+    from setuptools.command.bdist_wheel import bdist_wheel
+
+    from bigflow_backend.project.project import Project
+    from bigflow_backend.wheel.content import Content
+    from bigflow_backend.wheel.distribution import Loaded
+
+__all__ = ["Wheel", "build_wheel", "load", "prepare_metadata"]
+
+_NO_SETTINGS = ConfigSettings()
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel on disk."""
+
+    path: Path
+    name: str
+    """The distribution's name, as the file's name has it."""
+    version: str
+    sha256: str
+    size: int
+    """In bytes."""
+    seconds: float
+    """What it took to build."""
+
+    @classmethod
+    def read(cls, path: Path, *, seconds: float) -> Wheel:
+        """Describes the wheel in the file ``path``."""
+        name, version, *_ = path.name.split("-")
+        data = path.read_bytes()
+        return cls(
+            path=path,
+            name=name,
+            version=version,
+            sha256=hashlib.sha256(data).hexdigest(),
+            size=len(data),
+            seconds=seconds,
+        )
+
+
+def build_wheel(
+    project: Project, directory: Path, settings: ConfigSettings = _NO_SETTINGS
+) -> Wheel:
+    """Builds the project's wheel into ``directory``; nothing is written anywhere else.
+
+    The current directory must be the project's.
+
+    :raises UserError: for everything in the project that is wrong; no wheel is written then.
+    """
+    start = time.perf_counter()
+    epoch = source_date_epoch()
+    content = project_content(project)
+    check_syntax(content.modules)
+    check_imports(project, content.modules)
+    loaded = load(project, content, settings)
+    with tempfile.TemporaryDirectory(prefix="bigflow-wheel-") as temporary:
+        if loaded.needs_setuptools:
+            path = _build_with_setuptools(loaded, Path(temporary), directory, epoch)
+        else:
+            path = _build_in_one_pass(
+                loaded.distribution, content, Path(temporary), directory, epoch
+            )
+    return Wheel.read(path, seconds=time.perf_counter() - start)
+
+
+def prepare_metadata(
+    project: Project, directory: Path, settings: ConfigSettings = _NO_SETTINGS
+) -> str:
+    """Writes the wheel's ``.dist-info`` into ``directory``; its name there."""
+    loaded = load(project, project_content(project), settings)
+    with tempfile.TemporaryDirectory(prefix="bigflow-metadata-") as temporary:
+        written = write_metadata(loaded.distribution, Path(temporary))
+        target = directory / written.name
+        target.mkdir(exist_ok=True)
+        for member in metadata_members(written):
+            file = directory / member.name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(member.read())
+    return target.name
+
+
+def load(project: Project, content: Content, settings: ConfigSettings) -> Loaded:
+    """The distribution with the frontend's options applied; says what the user should know."""
+    from setuptools.errors import BaseError
+
+    loaded = load_distribution(project, content)
+    for text in _advice(loaded, content):
+        warnings.warn(text, BigflowWarning, stacklevel=2)
+    distribution = loaded.distribution
+    distribution.script_name = "project_setup.py"
+    distribution.script_args = [
+        *settings.global_options,
+        "bdist_wheel",
+        *settings.build_options,
+    ]
+    try:
+        distribution.parse_command_line()  # type: ignore[no-untyped-call]
+    except (BaseError, SystemExit) as error:
+        raise UserError(
+            f"setuptools refuses the build options: {error}",
+            hint="see `python -m setuptools.launch`; -C--build-option= is for bdist_wheel",
+        ) from error
+    return loaded
+
+
+def _advice(loaded: Loaded, content: Content) -> list[str]:
+    """What the user should know and need not act on."""
+    project = loaded.project
+    found = [*project.version.notes, *loaded.requirements.warnings]
+    distribution: Any = loaded.distribution
+    stated = distribution.install_requires or "dependencies" in project.pyproject.get("project", {})
+    if not stated and not project.requirements.is_file():
+        found.append("there is no resources/requirements.txt: the wheel has no dependencies")
+    extras = (distribution.extras_require or {}).values()
+    if names_bigflow(itertools.chain(distribution.install_requires or (), *extras)):
+        found.append(
+            "the requirements name bigflow, another distribution whose files overwrite those of "
+            "bigflow-backend; replace it by bigflow-backend"
+        )
+    extensions = distribution.ext_modules or ()
+    sources = {os.path.normpath(s) for e in extensions for s in (*e.sources, *e.depends)}
+    # An editable install has built them beside their sources, for whatever Python.
+    source = os.path.relpath(project.source, project.root)
+    built = tuple(os.path.normpath(f"{source}/{e.name.replace('.', '/')}.") for e in extensions)
+    left_out = [n for n in content.left_out if n not in sources and not n.startswith(built)]
+    if left_out:
+        found.append(
+            "left out of the wheel, because only Python files and resources/ are in it: "
+            f"{_enumerated(left_out)}; move them to resources/"
+        )
+    strangers = untracked(
+        project.root, [Path(m.path) for m in content.members], known=project.version.work_tree
+    )
+    if strangers:
+        names = [os.path.relpath(path, project.root) for path in strangers]
+        found.append(
+            f"packaged, but git does not track them, so the version {project.version} does not "
+            f"stand for them: {_enumerated(names)}"
+        )
+    return found
+
+
+def _enumerated(names: Sequence[str], most: int = 10) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
+
+
+def _build_in_one_pass(
+    distribution: Distribution, content: Content, temporary: Path, directory: Path, epoch: int
+) -> Path:
+    """Writes the wheel from the project's files: no ``build/`` whose leftovers could slip in."""
+    dist_info = write_metadata(distribution, temporary)
+    command = _bdist_wheel(distribution, temporary)
+    command.write_wheelfile(str(dist_info))
+    target = directory / f"{_file_stem(command)}.whl"
+    with (
+        replaced_file(target) as new,
+        WheelWriter(new, dist_info.name, epoch, stored=command.compression == "stored") as writer,
+    ):
+        writer.add(content.members)
+        writer.add(metadata_members(dist_info))
+    return target
+
+
+def _build_with_setuptools(loaded: Loaded, temporary: Path, directory: Path, epoch: int) -> Path:
+    """Runs setuptools' own ``bdist_wheel`` in a private directory, and normalises the result."""
+    distribution = loaded.distribution
+    distribution.get_command_obj("build").build_base = str(temporary / "build")
+    distribution.get_command_obj("egg_info").egg_base = str(temporary)
+    with failures_told(loaded.project, "the wheel"):
+        command = _bdist_wheel(distribution, temporary)
+        distribution.run_command("bdist_wheel")
+    target = directory / f"{_file_stem(command)}.whl"
+    with replaced_file(target) as new:
+        normalise(temporary / "dist" / target.name, new, epoch)
+    return target
+
+
+def _bdist_wheel(distribution: Distribution, temporary: Path) -> bdist_wheel:
+    command = distribution.get_command_obj("bdist_wheel")
+    command.bdist_dir = str(temporary / "bdist")
+    command.dist_dir = str(temporary / "dist")
+    command.ensure_finalized()
+    return command
+
+
+def _file_stem(command: bdist_wheel) -> str:
+    return "-".join((command.wheel_dist_name, *command.get_tag()))

@@ -1,0 +1,478 @@
+"""What cannot become a DAG is refused at build, by the name of the workflow, the job, the field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bigflow_backend.ground.errors import UserError
+from support.descriptions import DagProject, job, schedule, workflow
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bigflow_backend.project.workflows import WorkflowDescription
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> DagProject:
+    return DagProject.make(tmp_path / "project")
+
+
+def refusal(project: DagProject, *workflows: WorkflowDescription, **build: Any) -> UserError:
+    """The error that a build ends with, which must be two lines and leave ``.dags/`` alone."""
+    project.dags.mkdir()
+    (project.dags / "of_the_last_build").touch()
+    with pytest.raises(UserError) as caught:
+        project.build(*workflows, **build)
+    assert [path.name for path in project.dags.iterdir()] == ["of_the_last_build"]
+    assert caught.value.message.isprintable()
+    assert caught.value.hint.isprintable()
+    assert caught.value.hint
+    return caught.value
+
+
+WRONG_WORKFLOWS: list[tuple[str, Any]] = [
+    ("env_variable", ""),
+    ("env_variable", "my env"),
+    ("env_variable", "env}}', PWNED, '{{x"),
+    ("env_variable", "env\n"),
+    ("env_variable", "env?x"),
+    ("env_variable", "__class__"),
+    ("env_variable", "get"),
+    ("env_variable", "x" * 251),
+    ("env_default", ""),
+    ("env_default", "dev\nprod"),
+    ("env_default", "-x"),
+    ("timezone", "Mars/Olympus"),
+    ("timezone", "../../etc/passwd"),
+    ("timezone", "localtime"),
+    ("start_date", "0001-03-30T00:00:00+00:00"),
+    ("start_date", "1969-12-31T00:00:00+01:00"),
+    ("start_date", "2201-01-01T00:00:00+00:00"),
+    ("max_active_runs", 0),
+    ("max_active_runs", 2**31),
+    ("secrets", ("db-password",)),
+    ("secrets", ("_db",)),
+    ("secrets", ("db_",)),
+    ("secrets", ("1db",)),
+    ("secrets", ("x" * 64,)),
+    ("secrets", ("db\n",)),
+    ("on_failure_callback", "alert"),
+    ("on_failure_callback", "__future__.annotations"),
+    ("on_failure_callback", "alerts.on failure"),
+    ("on_failure_callback", "alerts.class"),
+    ("on_failure_callback", "os;import os.path"),
+    ("tags", ("x" * 101,)),
+    ("tags", ("",)),
+    ("tags", ("a\nb",)),
+    ("owner", ""),
+    ("owner", "x" * 501),
+    ("description", "a\0b"),
+    ("doc_md", "\ud800"),
+    ("catchup", 1),
+    ("depends_on_past", None),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG_WORKFLOWS)
+def test_values_of_a_workflow(project: DagProject, field: str, value: Any) -> None:
+    error = refusal(project, workflow("daily", **{field: value}))
+    assert error.message.startswith(f"workflow 'daily': {field} is ")
+
+
+WRONG_JOBS: list[tuple[str, Any]] = [
+    ("retry_count", -1),
+    ("retry_count", 2**31),
+    ("retry_count", "3"),
+    ("retry_pause_sec", -1),
+    ("retry_pause_sec", 1e12),
+    ("retry_pause_sec", "60"),
+    ("execution_timeout_sec", -1),
+    ("cpu_request", "half"),
+    ("cpu_request", "0"),
+    ("cpu_limit", "-1"),
+    ("memory_request", "1 GB"),
+    ("memory_limit", "1gi"),
+    ("gpu", 0),
+    ("gpu", True),
+    ("gpu", 1.5),
+    ("pool", ""),
+    ("pool", "x" * 251),
+    ("pool", "my pool"),
+    ("pool", "{%"),
+    ("pool", "żółw"),
+    ("pool", "pool\n"),
+    ("priority_weight", 2**31),
+    ("priority_weight", "1"),
+    ("secrets", ("a b",)),
+    ("service_account", "Runner"),
+    ("service_account", "runner\n"),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG_JOBS)
+def test_values_of_a_job(project: DagProject, field: str, value: Any) -> None:
+    error = refusal(project, workflow("daily", job("load", **{field: value})))
+    assert error.message.startswith(f"workflow 'daily', job 'load': {field} is ")
+
+
+WRONG_ITEMS: list[tuple[str, Any, str]] = [
+    ("environment", {"1X": ""}, "environment has the key '1X'"),
+    ("environment", {"A-B": ""}, "environment has the key 'A-B'"),
+    ("environment", {"A\n": ""}, r"environment has the key 'A\n'"),
+    ("labels", {"a b": "x"}, "labels has the key 'a b'"),
+    ("annotations", {"a/b/c": "x"}, "annotations has the key 'a/b/c'"),
+    ("node_selector", {"": "x"}, "node_selector has the key ''"),
+    ("environment", {"A": "x\0"}, "environment['A'] is"),
+    ("environment", {"A": 1}, "environment['A'] is 1, not text"),
+    ("environment", {"BIGFLOW_IMAGE": "x"}, "environment has 'BIGFLOW_IMAGE'"),
+    ("labels", {"app": "a b"}, "labels['app'] is 'a b'"),
+    ("labels", {"app": "żółw"}, "labels['app'] is"),
+    ("labels", {"app": "x\n"}, r"labels['app'] is 'x\n'"),
+    ("labels", {"bigflow-job": "x"}, "labels has 'bigflow-job'"),
+    ("labels", {"dag_id": "x"}, "labels has 'dag_id'"),
+    ("node_selector", {"pool": "a b"}, "node_selector['pool'] is"),
+    ("annotations", {"a": "x" * (256 * 1024)}, "its annotations have 262145 bytes"),
+    ("tolerations", ({"taint": "x"},), "tolerations[0] is"),
+    ("tolerations", ({"key": "a", "operator": "In"},), "neither Equal nor Exists"),
+    ("tolerations", ({"key": "a", "effect": "Never"},), "whose effect is none of"),
+    ("tolerations", ({"value": "a"},), "has no key"),
+    ("tolerations", ({"key": "a", "value": "b c"},), "no value of a taint"),
+    ("tolerations", ({"key": "a b"},), "no key of a taint"),
+    ("tolerations", ({"key": "a", "operator": "Exists", "value": "b"},), "has a value"),
+    ("tolerations", ({"key": "a", "tolerationSeconds": 5},), "not NoExecute"),
+    (
+        "tolerations",
+        ({"key": "a", "effect": "NoExecute", "tolerationSeconds": "5"},),
+        "no whole number",
+    ),
+    ("operator_arguments", {"image": "x"}, "operator_arguments has 'image'"),
+    ("operator_arguments", {"deferable": True}, "operator_arguments has 'deferable'"),
+    ("operator_arguments", {"deferrable": "yes"}, "operator_arguments['deferrable'] is 'yes'"),
+    ("operator_arguments", {"on_finish_action": "delete_active_pod"}, "on_finish_action"),
+    ("operator_arguments", {"affinity": {"a": "\0"}}, "operator_arguments['affinity']['a'] is"),
+    ("operator_arguments", {"affinity": []}, "operator_arguments['affinity'] is []"),
+    ("operator_arguments", {"affinity": {"node_affinity": {}}}, "['affinity'] has 'node_affinity'"),
+    (
+        "operator_arguments",
+        {"security_context": {"run_as_user": 1000}},
+        "operator_arguments['security_context'] has 'run_as_user', which Kubernetes does not know",
+    ),
+    ("operator_arguments", {"security_context": {"runAsUser": 2**63}}, "['runAsUser'] is"),
+    ("operator_arguments", {"security_context": {"privileged": True}}, "has 'privileged'"),
+    (
+        "operator_arguments",
+        {"container_security_context": {"capabilities": {"drop": "ALL"}}},
+        "['capabilities']['drop'] is 'ALL'",
+    ),
+    ("operator_arguments", {"volumes": {"name": "data"}}, "operator_arguments['volumes'] is"),
+    ("operator_arguments", {"volumes": [{"name": "data"}]}, "exactly one of configMap, csi"),
+    (
+        "operator_arguments",
+        {"volumes": [{"name": "data", "emptyDir": {}, "secret": {"secretName": "x"}}]},
+        "exactly one of configMap, csi",
+    ),
+    (
+        "operator_arguments",
+        {"volumes": [{"name": "data", "persistentVolumeClaim": {"claim_name": "x"}}]},
+        "['volumes'][0]['persistentVolumeClaim'] has 'claim_name'",
+    ),
+    (
+        "operator_arguments",
+        {"volumes": [{"name": "data", "persistentVolumeClaim": {}}]},
+        "['persistentVolumeClaim'] has no 'claimName'",
+    ),
+    (
+        "operator_arguments",
+        {"volumes": [{"name": "d", "configMap": {"name": "{{ x }}"}}]},
+        "['configMap']['name'] is '{{ x }}'",
+    ),
+    (
+        "operator_arguments",
+        {"volumes": [{"name": "d", "emptyDir": {}}, {"name": "d", "emptyDir": {}}]},
+        "operator_arguments['volumes'] has 'd' twice",
+    ),
+    (
+        "operator_arguments",
+        {"volume_mounts": [{"name": "data", "mountPath": "/data"}]},
+        "has 'data', which is none of its volumes",
+    ),
+    (
+        "operator_arguments",
+        {"volume_mounts": [{"name": "data", "mountPath": "/d", "subPath": "{{ ds }}"}]},
+        "['volume_mounts'][0]['subPath'] is '{{ ds }}'",
+    ),
+    ("operator_arguments", {"env_from": [{"prefix": "X_"}]}, "exactly one of configMapRef"),
+    ("operator_arguments", {"dns_config": {"searches": ["a b"]}}, "['searches'][0] is 'a b'"),
+    ("tolerations", ({"key": "a", "effect": "NoExecute", "tolerationSeconds": 2**63},), "64 bits"),
+    ("operator_arguments", {"skip_on_exit_code": [42, 256]}, "is [42, 256], which cannot stand"),
+    ("operator_arguments", {"skip_on_exit_code": []}, "['skip_on_exit_code'] is [], which cannot"),
+    ("operator_arguments", {"skip_on_exit_code": True}, "['skip_on_exit_code'] is True, which"),
+    ("operator_arguments", {"x) or (": 1}, "operator_arguments has 'x) or ('"),
+    ("operator_arguments", {"startup_timeout_seconds": True}, "startup_timeout_seconds"),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "reason"), WRONG_ITEMS)
+def test_items_of_a_job(project: DagProject, field: str, value: Any, reason: str) -> None:
+    error = refusal(project, workflow("daily", job("load", **{field: value})))
+    assert error.message.startswith("workflow 'daily', job 'load': ")
+    assert reason in error.message
+
+
+@pytest.mark.parametrize(
+    "argument", ["is_delete_operator_pod", "reattach_on_restart", "durable", "email", "sla"]
+)
+def test_an_argument_that_some_airflow_warns_of_has_its_reason(
+    project: DagProject, argument: str
+) -> None:
+    error = refusal(project, workflow("daily", job("load", operator_arguments={argument: True})))
+    assert "did you mean" not in error.hint
+    assert "known are" not in error.hint
+
+
+def test_a_misspelt_argument_is_corrected(project: DagProject) -> None:
+    arguments = {"startup_timeout": 5}
+    error = refusal(project, workflow("daily", job("load", operator_arguments=arguments)))
+    assert error.hint == "did you mean 'startup_timeout_seconds'?"
+
+
+IDS = ["", "a b", "a.b", "team/flow", "../../escaped", "it's", "x\n", "-a", "a\n        import os"]
+
+
+@pytest.mark.parametrize("workflow_id", IDS)
+def test_ids_of_workflows(project: DagProject, workflow_id: str) -> None:
+    error = refusal(project, workflow(workflow_id, module="pipelines.daily", variable="flow"))
+    assert error.message.startswith("workflow pipelines.daily.flow: id is ")
+
+
+@pytest.mark.parametrize("job_id", IDS)
+def test_ids_of_jobs(project: DagProject, job_id: str) -> None:
+    error = refusal(project, workflow("daily", job(job_id)))
+    assert error.message.startswith("workflow 'daily', a job: id is ")
+
+
+@pytest.mark.parametrize("number", [None, 7])
+def test_an_id_that_is_no_text(project: DagProject, number: Any) -> None:
+    error = refusal(project, workflow("daily", job(number)))
+    assert f"id is {number}" in error.message
+
+
+def test_an_id_that_is_too_long_for_a_task(project: DagProject) -> None:
+    project.build(workflow("daily", job("x" * 250)))
+    with pytest.raises(UserError, match=r"is 'x{56}[.]{3}, 251 characters long"):
+        project.build(workflow("daily", job("x" * 251)))
+
+
+def test_an_id_that_is_too_long_for_a_dag(project: DagProject) -> None:
+    longest = 255 - len("__v1_2_0__2026_01_02_03_00_00_dag.py")
+    project.build(workflow("x" * longest))
+    with pytest.raises(UserError, match="is 1 characters too long"):
+        project.build(workflow("x" * (longest + 1)))
+
+
+def test_a_file_name_that_is_too_long_in_bytes(project: DagProject) -> None:
+    error = refusal(project, workflow("ż" * 120))
+    assert "characters too long" in error.message
+    assert error.hint == "give the workflow a shorter id"
+
+
+def test_two_workflows_of_one_id(project: DagProject) -> None:
+    one = workflow("daily", module="pipelines.a", variable="first")
+    other = workflow("daily", module="pipelines.b", variable="second")
+    error = refusal(project, one, other)
+    assert "two workflows have the id 'daily'" in error.message
+    assert "pipelines.a.first and pipelines.b.second" in error.message
+
+
+@pytest.mark.parametrize("other", ["Daily_report", "daily-report", "daily__report"])
+def test_two_workflows_whose_pods_would_have_one_name(project: DagProject, other: str) -> None:
+    error = refusal(project, workflow("daily_report"), workflow(other))
+    assert "'daily_report' (pipelines.daily_report)" in error.message
+    assert f"{other!r} (pipelines.{other})" in error.message
+
+
+def test_two_jobs_of_one_id(project: DagProject) -> None:
+    error = refusal(project, workflow("daily", job("load"), job("load")))
+    assert error.message == "workflow 'daily': two jobs have the id 'load'"
+
+
+def test_two_jobs_whose_pods_would_have_one_name(project: DagProject) -> None:
+    error = refusal(project, workflow("daily", job("a_b"), job("a-b")))
+    assert "the jobs 'a_b' and 'a-b'" in error.message
+
+
+def test_a_job_that_waits_for_an_unknown_one(project: DagProject) -> None:
+    error = refusal(project, workflow("daily", job("load", "extract")))
+    assert "job 'load': depends_on is 'extract'" in error.message
+
+
+def test_jobs_that_wait_for_each_other(project: DagProject) -> None:
+    error = refusal(project, workflow("daily", job("a", "b"), job("b", "a")))
+    assert error.message.startswith("workflow 'daily': its jobs wait for each other: ")
+
+
+def test_a_workflow_without_jobs(project: DagProject) -> None:
+    assert refusal(project, workflow("daily", jobs=())).message == "workflow 'daily' has no jobs"
+
+
+def test_no_workflows(project: DagProject) -> None:
+    assert refusal(project).message == "there is no workflow in pipelines"
+
+
+@pytest.mark.parametrize("value", ["61 * * * *", "@foo", "", "daily", "0 0 * *"])
+def test_schedules(project: DagProject, value: str) -> None:
+    error = refusal(project, workflow("daily", schedule=schedule("cron", value)))
+    assert error.message.startswith(f"workflow 'daily': schedule_interval is {value!r}, ")
+
+
+@pytest.mark.parametrize("value", [0, -5, 10**10, 0.5, 1.5])
+def test_intervals(project: DagProject, value: float) -> None:
+    error = refusal(project, workflow("daily", schedule=schedule("timedelta", value)))
+    assert error.message.startswith(f"workflow 'daily': schedule_interval is {value}, ")
+
+
+@pytest.mark.parametrize(
+    ("values", "why", "hint"),
+    [
+        ({"owner": ""}, "not a line of text: it is empty", "write something"),
+        ({"owner": " a"}, "it has a blank at an end", "take the blanks at its ends away"),
+        ({"tags": ("a\u202eb",)}, "it has the character U+202E", "take that character out"),
+        ({"env_default": "a\u2028"}, "it has the character U+2028", "take that character out"),
+        ({"env_variable": "get"}, "which means something else", "another name"),
+        ({"env_variable": "var"}, "which means something else", "another name"),
+        ({"env_variable": "x" * 251}, "251 characters long", "Airflow takes at most 250"),
+        ({"schedule": schedule("cron", "@midnight")}, "none of Airflow's presets", "write @daily"),
+        ({"schedule": schedule("cron", "@annually")}, "none of Airflow's pres", "write @yearly"),
+        ({"schedule": schedule("cron", "@x")}, "none of Airflow's", "@yearly, @once, @continuous"),
+        ({"schedule": schedule("cron", "0 0 ? * ?")}, "'?' is no day", "write * in the place of ?"),
+        ({"schedule": schedule("cron", "61 * * * *")}, "'61' is no minute", "write five fields of"),
+        ({"schedule": schedule("timedelta", 10**10)}, "from 1 to 1000000000", "in that range"),
+    ],
+)
+def test_hints_that_help(project: DagProject, values: dict[str, Any], why: str, hint: str) -> None:
+    error = refusal(project, workflow("daily", **values))
+    assert why in error.message
+    assert hint in error.hint
+
+
+@pytest.mark.parametrize("argument", ["termination_grace_period", "active_deadline_seconds"])
+def test_the_range_of_seconds_is_told(project: DagProject, argument: str) -> None:
+    error = refusal(project, workflow("daily", job("load", operator_arguments={argument: 0})))
+    assert error.hint == "it must be a whole number of seconds, 1 to 1000000000"
+
+
+def test_a_digest_that_is_none_is_not_blamed_on_the_repository(project: DagProject) -> None:
+    error = refusal(project, workflow("daily"), image="registry.example.com/x:1@sha256:abc")
+    assert error.hint.startswith("build the image again: .image/imageinfo-*.json")
+
+
+def test_a_continuous_workflow_runs_once_at_a_time(project: DagProject) -> None:
+    error = refusal(project, workflow("daily", schedule=schedule("continuous"), max_active_runs=2))
+    assert "max_active_runs is 2, but its schedule is @continuous" in error.message
+
+
+def test_a_request_above_its_limit(project: DagProject) -> None:
+    error = refusal(project, workflow("d", job("x", memory_request="2Gi", memory_limit="2G")))
+    assert "memory_request is '2Gi', more than its limit '2G'" in error.message
+    project.build(workflow("d", job("x", cpu_request="1000m", cpu_limit="1")))
+
+
+@pytest.mark.parametrize(
+    ("setting", "own", "told"),
+    [
+        (
+            'memory-limit = "1Gi"',
+            {"memory_request": "2Gi"},
+            "memory_request is '2Gi', more than memory-limit = '1Gi'",
+        ),
+        (
+            'memory-request = "2Gi"',
+            {"memory_limit": "1Gi"},
+            "memory_limit is '1Gi', less than memory-request = '2Gi'",
+        ),
+        (
+            'cpu-limit = "1"',
+            {"cpu_request": "1001m"},
+            "cpu_request is '1001m', more than cpu-limit",
+        ),
+        ('cpu-limit = "1"', {"cpu_request": "one"}, "cpu_request is 'one', not a quantity"),
+    ],
+)
+def test_sizes_that_do_not_go_with_the_projects(
+    tmp_path: Path, setting: str, own: dict[str, str], told: str
+) -> None:
+    project = DagProject.make(tmp_path / "project", setting)
+    error = refusal(project, workflow("daily", job("load", **own)))
+    assert error.message.startswith(f"workflow 'daily', job 'load': {told}")
+    if "quantity" not in told:
+        assert error.message.endswith(" in pyproject.toml, [tool.bigflow.dags]")
+        assert error.hint.startswith("set the job's ")
+
+
+def test_a_job_with_both_sizes_needs_none_of_the_projects(tmp_path: Path) -> None:
+    project = DagProject.make(tmp_path / "project", 'memory-limit = "1Gi"')
+    project.build(workflow("daily", job("load", memory_request="2Gi", memory_limit="2Gi")))
+
+
+def test_a_secret_and_a_variable_of_the_project(tmp_path: Path) -> None:
+    project = DagProject.make(tmp_path / "project", 'environment = {DB = "x"}')
+    error = refusal(project, workflow("daily", job("load", secrets=("db",))))
+    assert error.message == (
+        "pyproject.toml, [tool.bigflow.dags]: environment has 'DB', which is a secret of"
+        " workflow 'daily', job 'load'"
+    )
+
+
+def test_secrets_that_would_be_one_variable(project: DagProject) -> None:
+    error = refusal(project, workflow("daily", job("load", secrets=("DB",)), secrets=("db",)))
+    assert "job 'load': secrets is 'DB', which would be DB in the pod, as 'db' is" in error.message
+
+
+def test_a_secret_and_a_variable_of_one_name(project: DagProject) -> None:
+    error = refusal(project, workflow("daily", job("x", secrets=("db",), environment={"DB": "1"})))
+    assert "the pod has another environment variable DB" in error.message
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "registry.example.com/Team/x:1",
+        "registry.example.com/x",
+        "x:1;id",
+        "x:1\n",
+        "{{ x }}:1",
+        "x:1@sha256:abc",
+        "",
+        f"{'x' * 256}:1",
+    ],
+)
+def test_references_of_images(project: DagProject, image: str) -> None:
+    assert " image is " in refusal(project, workflow("daily"), image=image).message
+
+
+@pytest.mark.parametrize("config", ["", "dev\n", " dev"])
+def test_configurations(project: DagProject, config: str) -> None:
+    assert "config is " in refusal(project, workflow("daily"), config=config).message
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('namespace = "My_Space"', "namespace is 'My_Space'"),
+        ('kubernetes-conn-id = "{{ x }}"', "kubernetes-conn-id is"),
+        ('image-pull-secrets = ["A"]', "image-pull-secrets is 'A'"),
+        ("startup-timeout-seconds = 0", "startup-timeout-seconds is 0"),
+        ('tags = [""]', "tags is ''"),
+        ('pool = "my pool"', "pool is 'my pool'"),
+        ('cpu-request = "2 cores"', "cpu-request is '2 cores'"),
+        ('cpu-request = "2"\ncpu-limit = "1"', "cpu-request is '2', more than its limit '1'"),
+        ('labels = {"dag_id" = "x"}', "labels has 'dag_id'"),
+        ('environment = {"a b" = "x"}', "environment has the key 'a b'"),
+    ],
+)
+def test_settings(tmp_path: Path, line: str, key: str) -> None:
+    error = refusal(DagProject.make(tmp_path / "project", line), workflow("daily"))
+    assert error.message.startswith(f"pyproject.toml, [tool.bigflow.dags]: {key}")

@@ -1,0 +1,311 @@
+"""The embedded builder and the standard Dockerfile on an engine make the same image."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+import marshal
+import os
+import re
+import stat
+import subprocess
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bigflow_backend.image.build import build_image
+from bigflow_backend.image.dockerfile import STANDARD
+from bigflow_backend.image.options import ImageOptions
+from bigflow_backend.project.project import read_project
+from bigflow_backend.version import ProjectVersion
+from support.distribution import make_wheel
+from support.image_files import ImageFiles, read_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from docker import DockerClient
+
+    from bigflow_backend.image.build import Image
+    from support.image_files import File
+
+pytestmark = pytest.mark.engine
+
+_REPOSITORY = "bigflow-test/equal"
+_SITE = "app/lib/python3.11/site-packages"
+_SCRIPT = re.compile(
+    rb"#!/app/bin/python\n.*^\s*from (?P<module>[\w.]+) import (?P<name>\w+)\n"
+    rb".*sys\.exit\((?P<call>[\w.]+)\(\)\)\n",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+@dataclass(frozen=True)
+class Both:
+    """The same project, built twice."""
+
+    engine: ImageFiles
+    embedded: ImageFiles
+    infos: tuple[dict[str, object], dict[str, object]]
+    image: Image
+    """The embedded builder's, which was loaded into the engine."""
+
+
+@pytest.fixture(scope="module")
+def base_archive(
+    engine: DockerClient, base_image: str, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The base image as ``docker save`` writes it."""
+    path = tmp_path_factory.mktemp("base") / "base.tar"
+    with path.open("wb") as file:
+        file.writelines(engine.api.get_image(base_image))
+    return path
+
+
+@pytest.fixture(scope="module")
+def both(
+    engine: DockerClient,
+    base_image: str,
+    base_archive: Path,
+    bigflow_wheels: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Both]:
+    """A project with scripts, data, headers, an extension module, resources and a plain library."""
+    work = tmp_path_factory.mktemp("equal")
+    root = work / "project"
+    for name, text in {
+        "Dockerfile": STANDARD.read_text(),
+        "demo/__init__.py": "",
+        "pyproject.toml": (
+            '[build-system]\nrequires = []\nbuild-backend = "bigflow_backend"\n'
+            '[project]\nname = "demo"\nurls.Source = "https://example.com/demo"\n'
+        ),
+        "resources/requirements.txt": "bigflow-backend\nlibrary\n-r more.txt\n",
+        # setuptools comes with the base image, whose version will do.
+        "resources/more.txt": "requests==2.32.3  # old\nMarkupSafe\nsetuptools\n",
+    }.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    wheels = work / "wheels"
+    _library(wheels)
+    info = "demo-1.0.0.dist-info"
+    wheel = make_wheel(
+        root / "dist",
+        "demo",
+        "1.0.0",
+        {
+            "demo/__init__.py": "def main():\n    print('ran')\n",
+            "demo/resources/query.sql": "SELECT 1\n",
+            "demo-1.0.0.data/data/share/demo/data.csv": "1,2\n",
+            "broken.py": "def\n",
+            "company/tools/two.py": "from company.tools import one\n",
+            f"{info}/entry_points.txt": "[console_scripts]\ndemo-tool = demo:main\n",
+        },
+    )
+    options = ImageOptions(network="host", find_links=(bigflow_wheels, wheels))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BIGFLOW_CACHE", str(work / "cache"))
+        # The interpreter of the base image itself, which compiles to the very same code.
+        patch.setenv("PATH", f"/usr/bin{os.pathsep}{os.environ['PATH']}")
+        found = []
+        for builder, base in (
+            ("engine", base_image),
+            ("embedded", f"docker-archive:{base_archive}"),
+        ):
+            image = build_image(
+                read_project(root),
+                wheel,
+                repository=f"{_REPOSITORY}-{builder}",
+                version=ProjectVersion(text="1.0.0", source="the test", commit="c0ffee"),
+                options=dataclasses.replace(
+                    options, builder=builder, base_image=base, load=builder == "embedded"
+                ),
+            )
+            assert image.tar is not None
+            found.append((image, read_image(image.tar), json.loads(image.info.read_text())))
+    try:
+        yield Both(found[0][1], found[1][1], (found[0][2], found[1][2]), found[1][0])
+    finally:
+        for image, _files, _info in found:
+            engine.images.remove(image.tag, force=True)
+
+
+def _library(directory: Path) -> None:
+    """A wheel with everything that a wheel may have beside modules."""
+    directory.mkdir()
+    content = {
+        "library.py": "def main():\n    print('library')\n",
+        # Parts of a namespace (PEP 420), which another distribution has parts of, too.
+        "company/tools/one.py": "ONE = 1\n",
+        "company/tools/data.json": "{}\n",
+        "library-3.1.data/scripts/old-style": "#!python\nprint('old')\n",
+        "library-3.1.data/scripts/shell": "#!/bin/sh\necho shell\n",
+        "library-3.1.data/data/share/library/x.txt": "x\n",
+        "library-3.1.data/headers/library.h": "// C\n",
+        "library-3.1.data/purelib/pure.py": "PURE = True\n",
+        "library-3.1.dist-info/METADATA": "Metadata-Version: 2.1\nName: library\nVersion: 3.1\n",
+        "library-3.1.dist-info/WHEEL": (
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        ),
+        "library-3.1.dist-info/entry_points.txt": (
+            "[console_scripts]\nlibrary = library:main\n[gui_scripts]\nlibrary-gui = library:main\n"
+        ),
+    }
+    record = "library-3.1.dist-info/RECORD"
+    rows = [f"{name},sha256={_hash(text)},{len(text)}\n" for name, text in content.items()]
+    content[record] = "".join([*rows, f"{record},,\n"])
+    with zipfile.ZipFile(directory / "library-3.1-py3-none-any.whl", "w") as archive:
+        for name, text in content.items():
+            member = zipfile.ZipInfo(name)
+            mode = 0o755 if "/scripts/" in name else 0o644
+            member.external_attr = (stat.S_IFREG | mode) << 16
+            archive.writestr(member, text)
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def test_the_same_files_in_the_environment(both: Both) -> None:
+    """All but two kinds of content are the same, byte for byte.
+
+    Scripts: the text around the entry point differs between the versions of pip, so here only
+    what they run is compared; and with it their lines in RECORD. Bytecode: the bits that mark
+    objects for later reference depend on what else a process has met, so here it is loaded.
+    """
+    engine, embedded = both.engine.below("app"), both.embedded.below("app")
+    assert embedded.keys() == engine.keys()
+    assert f"{_SITE}/demo/resources/query.sql" in embedded
+    assert f"{_SITE}/setuptools" not in embedded
+    scripts = {name for name, file in engine.items() if _script(file)}
+    assert {"app/bin/bigflow", "app/bin/demo-tool", "app/bin/library-gui"} <= scripts
+    differing = []
+    for name, file in engine.items():
+        other = embedded[name]
+        assert dataclasses.replace(file, content=None) == dataclasses.replace(other, content=None)
+        if name in scripts:
+            assert _script(file) == _script(other), name
+        elif name.endswith(".pyc"):
+            assert _code(file) == _code(other), name
+        elif name.endswith(".dist-info/RECORD"):
+            assert _without(file, scripts) == _without(other, scripts), name
+        elif file != other:
+            differing.append(name)
+    assert differing == []
+
+
+def _script(file: File) -> tuple[bytes, ...] | None:
+    match = _SCRIPT.fullmatch(file.content or b"")
+    return match.groups() if match and file.mode == 0o755 else None
+
+
+def _code(file: File) -> tuple[bytes, object]:
+    assert file.content is not None
+    return file.content[:16], marshal.loads(file.content[16:])
+
+
+def _without(file: File, scripts: set[str]) -> list[bytes]:
+    assert file.content is not None
+    left_out = {f"../../../{name.removeprefix('app/')}".encode() for name in scripts}
+    return [row for row in file.content.splitlines() if row.split(b",")[0] not in left_out]
+
+
+def test_the_same_user_and_the_same_bytecode_of_the_library(both: Both) -> None:
+    for name in ("etc/passwd", "etc/group", "home", "home/app"):
+        assert both.embedded.files[name] == both.engine.files[name]
+    library = "usr/lib/python3.11"
+    assert both.embedded.below(library).keys() == both.engine.below(library).keys()
+    compared = 0
+    for name, file in both.embedded.below(library).items():
+        other = both.engine.files[name]
+        # What compileall itself imports has bytecode with a time there: Python writes that, and
+        # compileall finds it to be up to date.
+        if name.endswith(".pyc") and other.content and other.content[4:8] == b"\1\0\0\0":
+            assert _code(file) == _code(other), name
+            compared += 1
+    assert compared > 400
+
+
+def test_the_same_settings(both: Both) -> None:
+    engine, embedded = both.engine.config["config"], both.embedded.config["config"]
+    # What an engine adds is the state of a container, and what is not set.
+    meaningful = {k: v for k, v in engine.items() if v and k not in {"Image", "Hostname"}}
+    assert embedded == meaningful
+
+
+def test_the_same_keys_are_told(both: Both) -> None:
+    engine, embedded = both.infos
+    assert engine.keys() == embedded.keys()
+    assert embedded["digest"] == both.image.digest
+    assert [layer["created_by"] for layer in embedded["layers"]][1:] == [  # type: ignore[attr-defined]
+        "a user without rights; bytecode of the library",
+        "dependencies",
+        "resources",
+        "project",
+    ]
+    assert "requests==2.32.3" in embedded["dependencies"]  # type: ignore[operator]
+
+
+def test_it_runs_in_the_engine_it_was_loaded_into(both: Both, engine: DockerClient) -> None:
+    def output(*command: str) -> str:
+        run = engine.containers.run(both.image.tag, list(command), network_mode="none", remove=True)
+        return str(run.decode().strip())
+
+    assert output("demo-tool") == "ran"
+    assert output("old-style") == "old"
+    assert output("library-gui") == "library"
+    assert output("id") == "uid=10001(app) gid=10001(app) groups=10001(app)"
+    assert "bigflow" in output("python", "-m", "bigflow", "--version")
+    # The bytecode is taken: with the sources' own content it would be another module.
+    program = "import demo, os, requests; print(demo.__cached__, requests.__version__)"
+    assert output("python", "-c", program) == (
+        f"/{_SITE}/demo/__pycache__/__init__.cpython-311.pyc 2.32.3"
+    )
+
+
+@pytest.mark.parametrize("builder", ["engine", "embedded"])
+def test_a_pod_compiles_nothing_when_it_starts(
+    both: Both, engine: DockerClient, builder: str
+) -> None:
+    tag = both.image.tag.replace("embedded", builder)
+    imports = "import demo, email.message, json, pure, requests, sqlite3, urllib.request"
+    told = ""
+    for arguments in (["-m", "bigflow", "--version"], ["-c", imports]):
+        command = ["python", "-v", *arguments]
+        told += engine.containers.run(
+            tag, command, network_mode="none", remove=True, stdout=False, stderr=True
+        ).decode()
+
+    # https://docs.python.org/3/using/cmdline.html#cmdoption-v : of each module, where its code is.
+    taken = set(re.findall(r"^# code object from '?([^'\n]+)'?$", told, re.MULTILINE))
+    assert f"/{_SITE}/bigflow/__pycache__/cli.cpython-311.pyc" in taken
+    assert f"/{_SITE}/requests/__pycache__/api.cpython-311.pyc" in taken
+    assert "/usr/lib/python3.11/email/__pycache__/message.cpython-311.pyc" in taken
+    # Packages that the base image brings are as it brings them.
+    packages = "/usr/lib/python3/dist-packages/"
+    assert not {p for p in taken if p.endswith(".py") and not p.startswith(packages)}
+
+
+def test_it_is_an_oci_layout_and_a_docker_archive(both: Both, tmp_path: Path) -> None:
+    """skopeo, which is a client of another make, reads it as both."""
+    skopeo = Path("/usr/bin/skopeo")
+    if not skopeo.exists():
+        pytest.skip("there is no skopeo")
+    assert both.image.tar is not None
+    for kind in ("oci-archive", "docker-archive"):
+        target = tmp_path / kind
+        subprocess.run(
+            [skopeo, "copy", "--insecure-policy", f"{kind}:{both.image.tar}", f"oci:{target}:x"],
+            check=True,
+            capture_output=True,
+        )
+        index = json.loads((target / "index.json").read_text())
+        if kind == "oci-archive":
+            assert index["manifests"][0]["digest"] == both.image.digest

@@ -1,0 +1,293 @@
+"""Registries that fail while the embedded builder pulls its base or pushes its image."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.base.read import read_base
+from bigflow_backend.image.registry import Registries, push_image
+from bigflow_backend.image.registry.retry import Access
+from bigflow_backend.image.store.blobs import open_store
+from support.engine import sockets_may_leak
+from support.faulty_registry import Fault
+from support.oci_images import make_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from docker import DockerClient
+
+    from support.embedded import EmbeddedProject
+    from support.faulty_registry import FaultyRegistry
+    from support.registry import Registry
+    from support.stalling_engine import StallingEngine
+
+_LAYER = "/blobs/sha256:"
+_UPLOAD = "/blobs/uploads/"
+_MANIFEST = "/manifests/"
+
+
+@pytest.fixture
+def base(embedded_project: EmbeddedProject, registry: Registry, tmp_path: Path) -> str:
+    """The path and tag of the project's base image in the registry."""
+    with open_store(tmp_path / "pushed") as store, Registries() as registries:
+        found = read_base(
+            embedded_project.base,
+            architecture="amd64",
+            root=tmp_path,
+            store=store,
+            registries=registries,
+        )
+        manifest = make_image(store, b"", config_changes=found.config)
+        layers = [layer.descriptor.as_json() for layer in found.layers]
+        document = json.loads(store.read(manifest.digest)) | {"layers": layers}
+        image = store.add(json.dumps(document).encode(), manifest.media_type)
+        push_image(image, f"{registry.address}/faults/base:1", store=store, registries=registries)
+    return "faults/base:1"
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tried again is tried at once."""
+    monkeypatch.setattr("bigflow_backend.image.registry.retry.time.sleep", lambda _seconds: None)
+
+
+@contextlib.contextmanager
+def _impatient(*, when: bool) -> Iterator[None]:
+    """No silence lasts for a minute; other faults are not to be taken for one on a busy machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        if when:
+            patch.setattr(Access, "idle_timeout", 0.3)
+        yield
+
+
+def _state(project: EmbeddedProject) -> Mapping[str, bytes]:
+    directory = project.root / ".image"
+    return {p.name: p.read_bytes() for p in directory.rglob("*") if p.is_file()}
+
+
+def _refused(project: EmbeddedProject, tmp_path: Path, **options: Any) -> UserError:
+    """The fault of a build that leaves ``.image/`` as it was, and the cache whole."""
+    before = _state(project)
+    with pytest.raises(UserError) as caught:
+        project.build(**options)
+    assert "\n" not in caught.value.message + caught.value.hint
+    assert caught.value.hint
+    assert _state(project) == before
+    assert sorted(p.name for p in project.root.iterdir() if p.name.startswith(".image")) == (
+        [".image"] if before else []
+    )
+    root = tmp_path / "cache/blobs"
+    with open_store(root) as store:
+        for blob in (root / "sha256").iterdir():
+            store.read(f"sha256:{blob.name}")
+    for directory in ("partial", "sessions"):
+        assert list((root / directory).iterdir()) == []
+    return caught.value
+
+
+_PULLS: dict[str, tuple[dict[str, Any], str]] = {
+    "401": ({"status": 401}, "wants credentials"),
+    "403": ({"status": 403}, r"refuses access: it answered 403 \(Forbidden\)"),
+    "404": ({"status": 404}, "(has no image|404)"),
+    "429": ({"status": 429, "headers": {"Retry-After": "1"}}, r"429 \(Too Many Requests\) 5 times"),
+    "500": ({"status": 500}, r"500 \(Internal Server Error\) 5 times"),
+    "dropped": ({"drop_after": -1}, "dropped the connection 5 times"),
+    "cut": ({"drop_after": 10}, "(dropped the connection|sent less than the whole) 5 times"),
+    "silent": ({"is_silent": True}, "fell silent 5 times"),
+    "corrupt": ({"is_corrupt": True}, "sent corrupt content"),
+}
+
+
+@pytest.mark.parametrize(
+    ("fault", "what"),
+    [
+        *((fault, _MANIFEST) for fault in ("401", "404", "429", "dropped", "corrupt")),
+        *((fault, _LAYER) for fault in ("403", "500", "cut", "silent", "corrupt")),
+    ],
+)
+def test_a_pull_that_fails(
+    *,
+    embedded_project: EmbeddedProject,
+    faulty_registry: FaultyRegistry,
+    tmp_path: Path,
+    base: str,
+    fault: str,
+    what: str,
+) -> None:
+    if fault == "silent":
+        embedded_project.build()
+    name = f"{faulty_registry.address}/{base}"
+    how, message = _PULLS[fault]
+    faulty_registry.faults.append(Fault("GET", what, **how, times=100))
+    with _impatient(when=fault == "silent"):
+        error = _refused(embedded_project, tmp_path, base_image=name)
+    assert name in error.message, error.message
+    assert re.search(message, error.message), error.message
+    faulty_registry.faults.clear()
+    image = embedded_project.build(base_image=name)
+    assert embedded_project.info(image)["base"]["name"] == name
+
+
+_PUSHES: dict[str, tuple[dict[str, Any], str]] = {
+    name: _PULLS[name] for name in ("401", "403", "429", "500", "dropped", "silent")
+} | {"404": ({"status": 404}, "answered 404")}
+
+
+@pytest.mark.parametrize(
+    ("fault", "method", "what"),
+    [
+        *((fault, "POST", _UPLOAD) for fault in ("401", "404", "429", "500")),
+        *((fault, "PUT", _UPLOAD) for fault in ("dropped", "silent")),
+        *((fault, "PUT", _MANIFEST) for fault in ("403", "500")),
+    ],
+)
+def test_a_push_that_fails(
+    *,
+    embedded_project: EmbeddedProject,
+    faulty_registry: FaultyRegistry,
+    tmp_path: Path,
+    fault: str,
+    method: str,
+    what: str,
+) -> None:
+    embedded_project.build(files={"demo/__init__.py": "before = 1\n"})
+    how, message = _PUSHES[fault]
+    faulty_registry.faults.append(Fault(method, what, **how, times=100))
+    # Another path for each, so that nothing is there yet.
+    place = f"{method}{what}".strip("/").replace("/", "-").lower()
+    repository = f"{faulty_registry.address}/push-{fault}/{place}"
+    with _impatient(when=fault == "silent"):
+        error = _refused(embedded_project, tmp_path, repository=repository, push=True)
+    assert faulty_registry.address in error.message
+    assert re.search(message, error.message), error.message
+    faulty_registry.faults.clear()
+    image = embedded_project.build(repository=repository, push=True)
+    with open_store(tmp_path / "pulled") as store, Registries() as registries:
+        found = read_base(
+            image.tag, architecture="amd64", root=tmp_path, store=store, registries=registries
+        )
+        assert found.digest == image.digest
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        (
+            "localhost:1/team/base:1",
+            "no registry answers at localhost:1: Connection refused",
+            "way",
+        ),
+        ("registry.invalid/base:1", "no registry answers at registry.invalid: ", "name and port"),
+        ("{registry}/no/such:1", "the registry {registry} has no image", "name and tag"),
+        ("oci:nowhere", "the base image oci:nowhere does not exist", "path after oci:"),
+        ("a b", "the base image 'a b' is no valid name of an image", "--base-image"),
+        ("Team/Base:1", "the base image 'Team/Base:1' is no valid name", "base-image in"),
+        ("python:3.12:1", "the base image 'python:3.12:1' is no valid name", "--base-image"),
+        ("", "the base image '' is no valid name", "--base-image"),
+    ],
+)
+def test_a_base_that_cannot_be_had(
+    *,
+    embedded_project: EmbeddedProject,
+    registry: Registry,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    message: str,
+    hint: str,
+) -> None:
+    for variable in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    name, message = (text.replace("{registry}", registry.address) for text in (name, message))
+    error = _refused_before_all(embedded_project, base_image=name)
+    assert name in error.message
+    assert message in error.message
+    assert hint in error.hint
+
+
+def _refused_before_all(project: EmbeddedProject, **options: Any) -> UserError:
+    with pytest.raises(UserError) as caught:
+        project.build(**options)
+    assert "\n" not in caught.value.message + caught.value.hint
+    assert not (project.root / ".image").exists()
+    return caught.value
+
+
+def test_a_base_of_another_architecture(
+    embedded_project: EmbeddedProject, registry: Registry, base: str, tmp_path: Path
+) -> None:
+    for name in (f"{registry.address}/{base}", embedded_project.base):
+        error = _refused_before_all(embedded_project, base_image=name, platform="linux/arm64")
+        assert error.message == (f"the base image {name} is for linux/amd64, not for linux/arm64")
+        assert "build for its platform" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("repository", "version", "message"),
+    [
+        ("registry.example.com/Team/demo", "1.0", "has upper-case letters"),
+        ("https://registry.example.com/demo", "1.0", "is no valid name of an image"),
+        ("registry.example.com/demo:latest", "1.0", "has a tag"),
+        ("registry.example.com/team demo", "1.0", "is no valid name of an image"),
+        ("registry.example.com/demo", "1.0" + "0" * 130, "an image's tag at most 128"),
+    ],
+)
+def test_a_name_that_no_registry_takes(
+    embedded_project: EmbeddedProject, repository: str, version: str, message: str
+) -> None:
+    error = _refused_before_all(embedded_project, repository=repository, version=version)
+    assert message in error.message
+
+
+def test_a_cache_that_is_lost_in_the_middle(
+    embedded_project: EmbeddedProject, tmp_path: Path, registry: Registry
+) -> None:
+    """Somebody removes it by hand while a build runs: it is told, and the next one works."""
+    image = embedded_project.build()
+
+    class Remover(list[str]):
+        def append(self, line: str) -> None:
+            if "pushing" in line:
+                shutil.rmtree(tmp_path / "cache/blobs/sha256")
+                (tmp_path / "cache/blobs/sha256").mkdir()
+
+    embedded_project.said = Remover()
+    repository = f"{registry.address}/lost/demo"
+    with pytest.raises(UserError, match="has lost"):
+        embedded_project.build(repository=repository, push=True)
+    embedded_project.said = []
+    again = embedded_project.build(repository=repository, push=True)
+    assert again.digest == image.digest
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("at", [r"POST /[^ ]*/images/load", r"POST /[^ ]*/tag"])
+def test_an_engine_that_stops_while_it_takes_the_image(
+    *,
+    embedded_project: EmbeddedProject,
+    engine: DockerClient,
+    stalling_engine: StallingEngine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at: str,
+) -> None:
+    embedded_project.build()
+    stalling_engine.stall_at, stalling_engine.drops = at, True
+    with monkeypatch.context() as patch, sockets_may_leak():
+        patch.setenv("DOCKER_HOST", stalling_engine.url)
+        error = _refused(embedded_project, tmp_path, load=True, repository="stops/demo")
+    doing = "loading" if "load" in at else "tagging"
+    assert error.message.startswith(f"the Docker Engine stopped while {doing} the image: ")
+    assert engine.images.list("stops/demo") == []
+    image = embedded_project.build(load=True, repository="stops/demo")
+    assert engine.images.get(image.tag).id == image.id
+    engine.images.remove(image.tag)

@@ -1,0 +1,175 @@
+"""Dependencies from a private index, however pip and uv are told of it; no password is kept."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bigflow_backend.ground.errors import UserError
+from support.distribution import make_wheel
+from support.secrets import places_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.embedded import EmbeddedProject
+    from support.package_index import PackageIndex
+
+_MINOR = ".".join(platform.python_version_tuple()[:2])
+_MODULE = f"app/lib/python{_MINOR}/site-packages/private_library.py"
+
+
+@pytest.fixture
+def own(
+    embedded_project: EmbeddedProject,
+    package_index: PackageIndex,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> EmbeddedProject:
+    """A project with a library that is on the private index alone; nothing is configured yet."""
+    for name in [n for n in os.environ if n.startswith(("PIP_", "UV_"))]:
+        monkeypatch.delenv(name)
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    make_wheel(package_index.directory, "private-library", "1.0", {"private_library.py": "X = 1\n"})
+    embedded_project.require("private-library")
+    return embedded_project
+
+
+def _pip_configuration(text: str) -> str:
+    return f"[global]\ntimeout = 60\n[install]\n{text}\n"
+
+
+_WAYS = (
+    "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX",
+    "PIP_CONFIG_FILE", "pip.conf of the user", "pip.conf, extra", "uv.toml", "pyproject.toml",
+    "UV_CONFIG_FILE", "uv.toml of the user", "requirements.txt", "requirements.txt, extra",
+    "requirements.txt, a variable", "netrc", "credentials of a named index", "a URL",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("way", _WAYS)
+def test_a_private_index(
+    own: EmbeddedProject,
+    package_index: PackageIndex,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    way: str,
+) -> None:
+    url, bare = package_index.url, package_index.bare
+    home = tmp_path / "home"
+    files: dict[Path, str] = {}
+    if way in {"PIP_EXTRA_INDEX_URL", "pip.conf, extra"}:
+        # The other one is there, too, and has nothing.
+        monkeypatch.setenv("PIP_INDEX_URL", f"{url}/nothing")
+    match way:
+        case "PIP_CONFIG_FILE":
+            files[tmp_path / "own.conf"] = _pip_configuration(f"index-url = {url}")
+            monkeypatch.setenv(way, str(tmp_path / "own.conf"))
+        case "pip.conf of the user":
+            monkeypatch.delenv("PIP_CONFIG_FILE")
+            files[home / "pip" / "pip.conf"] = _pip_configuration(f"index-url = {url}")
+        case "pip.conf, extra":
+            monkeypatch.delenv("PIP_CONFIG_FILE")
+            files[home / "pip" / "pip.conf"] = _pip_configuration(f"extra-index-url = {url}")
+        case "uv.toml":
+            files[own.root / "uv.toml"] = f'[[index]]\nurl = "{url}"\ndefault = true\n'
+        case "pyproject.toml":
+            text = (own.root / "pyproject.toml").read_text()
+            files[own.root / "pyproject.toml"] = f'{text}[tool.uv]\nindex-url = "{url}"\n'
+        case "UV_CONFIG_FILE":
+            # pip's is there, too, and does not count.
+            monkeypatch.setenv("PIP_INDEX_URL", "http://localhost:1/simple")
+            files[tmp_path / "own.toml"] = f'index-url = "{url}"\n'
+            monkeypatch.setenv(way, str(tmp_path / "own.toml"))
+        case "uv.toml of the user":
+            files[home / "uv" / "uv.toml"] = f'[pip]\nindex-url = "{url}"\n'
+        case "requirements.txt":
+            own.require(f"--index-url {url}", "private-library")
+        case "requirements.txt, extra":
+            own.require(f"--index-url={url}/nothing", f"--extra-index-url {url}", "private-library")
+        case "requirements.txt, a variable":
+            monkeypatch.setenv("INDEX_PASSWORD", package_index.password)
+            variable = url.replace(package_index.password, "${INDEX_PASSWORD}")
+            own.require(f"--index-url {variable}", "private-library")
+        case "netrc":
+            files[tmp_path / "netrc"] = (
+                f"machine localhost login {package_index.username} "
+                f"password {package_index.password}\n"
+            )
+            monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+            monkeypatch.setenv("PIP_INDEX_URL", bare)
+        case "credentials of a named index":
+            monkeypatch.setenv("UV_DEFAULT_INDEX", f"corporate={bare}")
+            monkeypatch.setenv("UV_INDEX_CORPORATE_USERNAME", package_index.username)
+            monkeypatch.setenv("UV_INDEX_CORPORATE_PASSWORD", package_index.password)
+        case "a URL":
+            # Everything else is found before an index is asked.
+            monkeypatch.setenv("PIP_INDEX_URL", f"{url}/nothing")
+            name = "private_library-1.0-py3-none-any.whl"
+            own.require(f"private-library @ {url.replace('/simple', '/files')}/{name}")
+        case _:
+            monkeypatch.setenv(way, url)
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    image = own.build(oci_layout=True)
+    assert own.files(image).files[_MODULE].content == b"X = 1\n"
+    assert any("/files/" in path for path in package_index.served)
+    places = [own.root / ".image", tmp_path / "cache"]
+    assert places_of(package_index.password, *places, text=own.said) == []
+
+
+@pytest.mark.parametrize(
+    "variable", ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_DEFAULT_INDEX"]
+)
+def test_a_wrong_password(
+    variable: str,
+    own: EmbeddedProject,
+    package_index: PackageIndex,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Another place may have something of that name; it is not taken for it."""
+    make_wheel(own.wheels, "private-library", "9", {"private_library.py": "X = 'a stranger'\n"})
+    wrong = "a-wr0ng-s3cret"
+    monkeypatch.setenv(variable, package_index.url.replace(package_index.password, wrong))
+    with pytest.raises(UserError) as caught:
+        own.build()
+    assert caught.value.message == (
+        f"the index {package_index.bare} answered 401: it refuses the user name and password that "
+        "are configured for it"
+    )
+    assert places_of(wrong, tmp_path / "cache", text=[str(caught.value), *own.said]) == []
+    assert not (own.root / ".image").exists()
+
+
+def test_an_index_that_is_not_there(own: EmbeddedProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://me:s3cret@localhost:1/simple")
+    with pytest.raises(UserError) as caught:
+        own.build()
+    assert re.fullmatch(
+        r"the dependencies cannot be had: http://localhost:1/simple/[a-z-]+/ cannot be fetched: "
+        r"Connection refused \(os error 111\)",
+        caught.value.message,
+    )
+    assert "the way to that index" in caught.value.hint
+    assert "s3cret" not in str(caught.value)
+
+
+def test_another_index_is_another_layer(
+    own: EmbeddedProject, package_index: PackageIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is configured decides on the dependencies as requirements.txt does."""
+    make_wheel(package_index.directory, "private-library", "0.9", {"private_library.py": "X = 0\n"})
+    monkeypatch.setenv("PIP_INDEX_URL", package_index.url)
+    assert own.files(own.build()).files[_MODULE].content == b"X = 1\n"
+    monkeypatch.setenv("UV_RESOLUTION", "lowest")
+    assert own.files(own.build()).files[_MODULE].content == b"X = 0\n"

@@ -1,0 +1,143 @@
+"""Ctrl-C, an end that is asked for, and kill -9 in each phase of a build by the embedded builder.
+
+``.image/`` and the cache are as they were, or whole, and the next build works. (While a dependency
+is being built: test_embedded_builds.py. The registry's side alone: test_registry_interrupted.py.)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bigflow_backend.image.base.read import read_base
+from bigflow_backend.image.registry import Registries, push_image
+from bigflow_backend.image.store.blobs import open_store
+from support.faulty_registry import Fault
+from support.interrupted import SIGNALS, interrupted_build
+from support.oci_images import make_image
+
+if TYPE_CHECKING:
+    import signal
+    from pathlib import Path
+
+    from docker import DockerClient
+
+    from support.embedded import EmbeddedProject
+    from support.faulty_registry import FaultyRegistry
+    from support.registry import Registry
+    from support.stalling_engine import StallingEngine
+
+_CHANGED = {"demo/__init__.py": "TEXT = 'second'\n"}
+
+
+def _check(project: EmbeddedProject, tmp_path: Path, before: dict[str, bytes]) -> None:
+    """What was there is there, and nothing else that a build would not clear away."""
+    directory = project.root / ".image"
+    assert {p.name: p.read_bytes() for p in directory.iterdir()} == before
+    root = tmp_path / "cache/blobs"
+    with open_store(root) as store:
+        for blob in (root / "sha256").iterdir():
+            store.read(f"sha256:{blob.name}")  # whole
+    for left in ("partial", "sessions"):
+        assert list((root / left).iterdir()) == []
+
+
+def _built(project: EmbeddedProject) -> dict[str, bytes]:
+    project.build()
+    return {p.name: p.read_bytes() for p in (project.root / ".image").iterdir()}
+
+
+@SIGNALS
+@pytest.mark.parametrize("at", ["layers", "tar", "info"])
+def test_while_it_is_made(
+    embedded_project: EmbeddedProject, tmp_path: Path, number: signal.Signals, at: str
+) -> None:
+    before = _built(embedded_project)
+    options: dict[str, Any] = {"files": _CHANGED, "oci_layout": at == "info"}
+    interrupted_build(embedded_project, number, at=at, started=tmp_path / "started", **options)
+    _check(embedded_project, tmp_path, before)
+    image = embedded_project.build(**options)
+    assert embedded_project.info(image)["digest"] == image.digest
+
+
+@SIGNALS
+@pytest.mark.parametrize("place", ["manifests", "blobs"])
+def test_while_its_base_is_pulled(
+    *,
+    embedded_project: EmbeddedProject,
+    registry: Registry,
+    faulty_registry: FaultyRegistry,
+    tmp_path: Path,
+    number: signal.Signals,
+    place: str,
+) -> None:
+    before = _built(embedded_project)
+    with open_store(tmp_path / "made") as store, Registries() as registries:
+        base = make_image(store, b"\0" * 10240)
+        push_image(base, f"{registry.address}/stop/base:1", store=store, registries=registries)
+    faulty_registry.faults.append(Fault("GET", f"/{place}/", is_silent=True))
+    interrupted_build(
+        embedded_project,
+        number,
+        at=place,
+        started=faulty_registry.fell_silent,
+        base_image=f"{faulty_registry.address}/stop/base:1",
+    )
+    _check(embedded_project, tmp_path, before)
+    assert embedded_project.build().digest
+
+
+@SIGNALS
+@pytest.mark.parametrize("place", ["uploads", "manifests"])
+def test_while_it_is_pushed(
+    embedded_project: EmbeddedProject,
+    faulty_registry: FaultyRegistry,
+    tmp_path: Path,
+    number: signal.Signals,
+    place: str,
+) -> None:
+    before = _built(embedded_project)
+    faulty_registry.faults.append(Fault("PUT", f"/{place}/", is_silent=True))
+    options: dict[str, Any] = {
+        "files": _CHANGED,
+        "push": True,
+        "repository": f"{faulty_registry.address}/stop/{place}-{number.name.lower()}",
+    }
+    interrupted_build(
+        embedded_project, number, at=place, started=faulty_registry.fell_silent, **options
+    )
+    _check(embedded_project, tmp_path, before)
+    image = embedded_project.build(**options)
+    with open_store(tmp_path / "pulled") as store, Registries() as registries:
+        found = read_base(
+            image.tag, architecture="amd64", root=tmp_path, store=store, registries=registries
+        )
+        assert found.digest == image.digest
+
+
+@pytest.mark.engine
+@SIGNALS
+def test_while_it_is_loaded(
+    *,
+    embedded_project: EmbeddedProject,
+    engine: DockerClient,
+    stalling_engine: StallingEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    number: signal.Signals,
+) -> None:
+    before = _built(embedded_project)
+    images = {str(image.id) for image in engine.images.list()}
+    stalling_engine.stall_at = r"POST /[^ ]*images/load"
+    options: dict[str, Any] = {"load": True, "repository": f"stop/load-{number.name.lower()}"}
+    with monkeypatch.context() as patch:
+        patch.setenv("DOCKER_HOST", stalling_engine.url)
+        interrupted_build(
+            embedded_project, number, at="load", started=stalling_engine.stalled, **options
+        )
+    _check(embedded_project, tmp_path, before)
+    assert {str(image.id) for image in engine.images.list()} == images
+    image = embedded_project.build(**options)
+    assert engine.images.get(image.tag).id == image.id
+    engine.images.remove(image.tag)

@@ -1,0 +1,117 @@
+"""However large a layer is, it passes through memory in pieces."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.embedded import EmbeddedProject, embedded_project
+from support.registry import Registry, registry
+from support.small_base import small_base
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["embedded_project", "registry"]
+
+pytestmark = pytest.mark.slow
+
+_MEGABYTE = 10**6
+_BOUND = 200 * _MEGABYTE
+# `VmHWM` is of this process alone; `ru_maxrss` may be that of the one which started it.
+# https://man7.org/linux/man-pages/man5/proc_pid_status.5.html
+_BUILD = """\
+import json, sys
+from pathlib import Path
+from bigflow_backend.image.options import ImageOptions
+from bigflow_backend.image.build import build_image
+from bigflow_backend.project.project import read_project
+from bigflow_backend.version import ProjectVersion
+
+given = json.loads(sys.argv[1])
+image = build_image(
+    read_project(Path(given["root"])),
+    Path(given["wheel"]),
+    repository=given["repository"],
+    version=ProjectVersion(text="1.0.0", source="the test", commit="c0ffee"),
+    options=ImageOptions(
+        builder="embedded", base_image=given["base"], find_links=(Path(given["wheels"]),),
+        platform="linux/amd64", oci_layout=True, push=True,
+    ),
+    say=print,
+)
+status = Path("/proc/self/status").read_text()
+print(json.dumps({"peak": int(status.partition("VmHWM:")[2].split()[0]) * 1024}))
+"""
+
+
+def test_layers_of_hundreds_of_megabytes_stay_out_of_memory(
+    embedded_project: EmbeddedProject, tmp_path: Path, registry: Registry
+) -> None:
+    base = small_base(tmp_path / "large.tar", files={"opt/data": "0123456789abcdef" * 16_000_000})
+    _large_wheel(embedded_project.wheels, "heavy", noise=160, text=250, script=160)
+    wheel = _large_wheel(embedded_project.root / "dist", "demo", noise=160, text=50, script=0)
+    embedded_project.require("heavy")
+    large = {"root": embedded_project.root, "wheels": embedded_project.wheels, "wheel": wheel}
+
+    first = _build(**large, base=base, repository=f"{registry.address}/large")
+    # Once more, with nothing but the registry to take the base from: its layers are fetched.
+    again = _build(
+        **large,
+        base=f"{registry.address}/large:1.0.0",
+        repository=f"{registry.address}/larger",
+        cache=tmp_path / "empty",
+    )
+
+    image = embedded_project.root / ".image" / "image-1.0.0.tar"
+    assert image.stat().st_size > 300 * _MEGABYTE
+    assert max(first, again) < _BOUND
+
+
+def _build(*, cache: Path | None = None, **given: object) -> int:
+    """Builds in a process of its own; the largest resident size of it, in bytes."""
+    own = {} if cache is None else {"BIGFLOW_CACHE": str(cache)}
+    arguments = {name: str(value) for name, value in given.items()}
+    done = subprocess.run(
+        [sys.executable, "-c", _BUILD, json.dumps(arguments)],
+        env={**os.environ, **own},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    peak = json.loads(done.stdout.splitlines()[-1])["peak"]
+    assert isinstance(peak, int)
+    return peak
+
+
+def _large_wheel(directory: Path, name: str, *, noise: int, text: int, script: int) -> Path:
+    """A wheel with files of so many megabytes: one that cannot be compressed, and two that can."""
+    directory.mkdir(parents=True, exist_ok=True)
+    info, data = f"{name}-1.0.0.dist-info", f"{name}-1.0.0.data"
+    path = directory / f"{name}-1.0.0-py3-none-any.whl"
+    source = random.Random(name)
+    small = {
+        f"{name}/__init__.py": "",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for member, content in small.items():
+            archive.writestr(member, content)
+        with archive.open(zipfile.ZipInfo(f"{name}/resources/noise"), "w") as file:
+            for _ in range(noise):
+                file.write(source.randbytes(_MEGABYTE))
+        for member, megabytes in ((f"{name}/text", text), (f"{data}/scripts/{name}", script)):
+            with archive.open(member, "w", force_zip64=True) as file:
+                for _ in range(megabytes):
+                    file.write(b"#!python\n" + b"a line of text\n" * (_MEGABYTE // 15))
+        names = [*archive.namelist(), f"{info}/RECORD"]
+        archive.writestr(names[-1], "".join(f"{member},,\n" for member in names))
+    return path

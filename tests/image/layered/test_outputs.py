@@ -1,0 +1,147 @@
+"""Where images go that no engine has built."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+import shutil
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bigflow_backend.cli.report import summary
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.pipeline import Build
+from support.engine import sockets_may_leak
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+    from support.embedded import EmbeddedProject
+    from support.registry import Registry
+
+
+def test_a_push_sends_what_is_new(embedded_project: EmbeddedProject, registry: Registry) -> None:
+    repository = f"{registry.address}/team/demo"
+
+    def pushed(text: str) -> tuple[str | None, int]:
+        embedded_project.said.clear()
+        image = embedded_project.build(
+            files={"demo/__init__.py": text}, repository=repository, push=True, export_tar=False
+        )
+        assert image.tar is None
+        (sent,) = (
+            int(m[1]) for s in embedded_project.said if (m := re.search(r", (\d+) b.* s", s))
+        )
+        return image.digest, sent
+
+    digest, everything = pushed("one = 1\n")
+    assert everything > 0
+    url = f"http://{registry.address}/v2/team/demo/manifests/1.0.0"
+    accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=accept)) as answer:
+        assert answer.headers["Docker-Content-Digest"] == digest
+        assert len(json.load(answer)["layers"]) == 4
+    assert pushed("one = 1\n") == (digest, 0)
+    changed, sent = pushed("one = 2\n")
+    assert changed != digest
+    assert 0 < sent < 20_000
+
+
+def test_plain_http_only_where_it_is_told(
+    embedded_project: EmbeddedProject, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+    # Linux takes this address to the machine itself, but it is not a loopback one.
+    address = registry.address.replace("localhost", "0.0.0.0")
+    repository = f"{address}/insecure/demo"
+    with pytest.raises(UserError, match=address):
+        embedded_project.build(repository=repository, push=True, timeout=1)
+    image = embedded_project.build(repository=repository, push=True, insecure_registries=(address,))
+    # What was pushed can be built on, by the same setting.
+    above = embedded_project.build(
+        base_image=image.tag, repository=repository, version="2", insecure_registries=(address,)
+    )
+    assert embedded_project.info(above)["base"]["digest"] == image.digest
+
+
+def test_an_insecure_registry_that_is_none(embedded_project: EmbeddedProject) -> None:
+    with pytest.raises(UserError, match="'http://r:1' is no name of a registry"):
+        embedded_project.build(insecure_registries=("http://r:1",))
+
+
+def test_a_registry_that_is_not_there(embedded_project: EmbeddedProject) -> None:
+    embedded_project.build()
+    before = {p: p.read_bytes() for p in (embedded_project.root / ".image").iterdir()}
+    with pytest.raises(UserError):
+        embedded_project.build(repository="localhost:1/demo", push=True, timeout=1)
+    assert {p: p.read_bytes() for p in (embedded_project.root / ".image").iterdir()} == before
+
+
+def test_the_summary_tells_where_it_is(
+    embedded_project: EmbeddedProject, registry: Registry
+) -> None:
+    image = embedded_project.build(
+        repository=f"{registry.address}/summary", push=True, oci_layout=True
+    )
+    assert image.tar is not None
+    assert image.layout is not None
+    # As a build has it: made in a directory that is gone by now, and moved up into the project.
+    made_in = embedded_project.root / "made-in"
+    staged = dataclasses.replace(
+        image,
+        tar=made_in / ".image" / image.tar.name,
+        layout=made_in / ".image" / image.layout.name,
+    )
+    lines = summary(Build(made_in=made_in, image=staged)).splitlines()
+    assert lines[0] == f"image  {registry.address}/summary:1.0.0"
+    assert lines[1].startswith("       .image/image-1.0.0.tar  ")
+    assert lines[2].startswith("       .image/oci-layout-1.0.0  ")
+    assert lines[3:] == [
+        f"       pushed as {image.digest}",
+        "       to run it here: docker load --input .image/image-1.0.0.tar",
+    ]
+
+
+def test_an_oci_layout_can_be_built_on(embedded_project: EmbeddedProject) -> None:
+    image = embedded_project.build(oci_layout=True, export_tar=False)
+    assert image.layout == embedded_project.root / ".image" / "oci-layout-1.0.0"
+    assert image.tar is None
+    blobs = {
+        p.name: hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in (image.layout / "blobs" / "sha256").iterdir()
+    }
+    assert all(name == content for name, content in blobs.items())
+    assert sorted(p.name for p in image.layout.iterdir()) == ["blobs", "index.json", "oci-layout"]
+    # Of its own: what is done there does not reach the cache.
+    assert {p.stat().st_nlink for p in (image.layout / "blobs" / "sha256").iterdir()} == {1}
+    # The next build replaces .image/, where this one lies.
+    shutil.move(image.layout, embedded_project.root / "base")
+    above = embedded_project.build(base_image="oci:base:1.0.0", version="2")
+    assert embedded_project.info(above)["base"]["digest"] == image.digest
+
+
+def test_loading_without_an_engine(
+    embedded_project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    with sockets_may_leak(), pytest.raises(UserError, match="no Docker Engine answers"):
+        embedded_project.build(load=True)
+    assert not (embedded_project.root / ".image").exists()
+
+
+@pytest.mark.engine
+def test_a_load_that_fails_later_takes_the_name_back(
+    embedded_project: EmbeddedProject, engine: DockerClient, base_image: str
+) -> None:
+    repository = "localhost:1/bigflow-test-load"
+    engine.images.get(base_image).tag(repository, "1.0.0")
+    try:
+        with pytest.raises(UserError):
+            embedded_project.build(repository=repository, load=True, push=True, timeout=2)
+        assert engine.images.get(f"{repository}:1.0.0").id == engine.images.get(base_image).id
+    finally:
+        engine.images.remove(f"{repository}:1.0.0", noprune=True)

@@ -1,0 +1,632 @@
+"""A registry that fails: what helps is tried again, all else is told in one line."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import os
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.base.read import fetch_layers, read_base
+from bigflow_backend.image.registry import Access, Registries, push_image
+from bigflow_backend.image.registry.retry import retry_after_seconds
+from support.faulty_registry import Fault, faulty
+from support.oci_images import make_image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from bigflow_backend.image.oci import BaseImage
+    from bigflow_backend.image.store.blobs import BlobStore
+    from support.faulty_registry import FaultyRegistry
+    from support.registry import Registry
+
+_MEBIBYTE = 1 << 20
+_MANY = 1000
+_BLOB = "/blobs/sha256:"
+
+
+@pytest.fixture
+def pauses() -> list[float]:
+    """How many seconds would have been waited."""
+    return []
+
+
+@pytest.fixture
+def registries(pauses: list[float]) -> Iterator[Registries]:
+    with Registries(Access(pause=pauses.append)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def image(
+    registry: Registry, faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
+) -> str:
+    """The name of an image with a layer of 3 MiB, without faults so far."""
+    manifest = make_image(store, os.urandom(3 * _MEBIBYTE))
+    push_image(manifest, f"{registry.address}/team/base:1", store=store, registries=registries)
+    return f"{faulty_registry.address}/team/base:1"
+
+
+@pytest.mark.parametrize("fault", ["drop", 500, 502, 503, 504, 429])
+def test_a_passing_fault_of_a_pull_passes(
+    *,
+    fault: str | int,
+    image: str,
+    faulty_registry: FaultyRegistry,
+    empty_store: BlobStore,
+    registries: Registries,
+    pauses: list[float],
+) -> None:
+    for path in ("/manifests/", _BLOB):
+        faulty_registry.faults.append(_fault("GET", path, fault, times=2))
+    base = _read(image, empty_store, registries)
+    fetch_layers(base, store=empty_store, registries=registries)
+    assert empty_store.has(base.layers[0].descriptor.digest)
+    assert len(pauses) == 4
+    assert pauses[0] < pauses[1]
+
+
+@pytest.mark.parametrize("fault", ["drop", 500, 503, 429])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("HEAD", "/manifests/"),
+        ("HEAD", _BLOB),
+        ("POST", "/blobs/uploads/"),
+        ("PATCH", "/blobs/uploads/"),
+        ("PUT", "/blobs/uploads/"),
+        ("PUT", "/manifests/"),
+    ],
+)
+def test_a_passing_fault_of_a_push_passes(
+    *,
+    fault: str | int,
+    method: str,
+    path: str,
+    faulty_registry: FaultyRegistry,
+    store: BlobStore,
+    empty_store: BlobStore,
+    registries: Registries,
+    pauses: list[float],
+) -> None:
+    manifest = make_image(store, os.urandom(2 * _MEBIBYTE))
+    faulty_registry.faults.append(_fault(method, path, fault, times=2))
+    name = f"{faulty_registry.address}/team/passing:1"
+    push_image(manifest, name, store=store, registries=registries)
+    assert len(pauses) == 2
+    fetch_layers(_read(name, empty_store, registries), store=empty_store, registries=registries)
+
+
+def test_a_registry_is_waited_for_as_long_as_it_asks(
+    image: str,
+    faulty_registry: FaultyRegistry,
+    empty_store: BlobStore,
+    registries: Registries,
+    pauses: list[float],
+) -> None:
+    for value in ("7", "120", "soon"):
+        headers = {"Retry-After": value}
+        faulty_registry.faults.append(Fault("GET", "/manifests/", status=429, headers=headers))
+    _read(image, empty_store, registries)
+    assert pauses[:2] == [7, 120]
+    assert pauses[2] < 7
+
+
+@pytest.mark.parametrize(("asked", "left"), [(100_000, None), (121, 3600), (100, 60)])
+def test_a_registry_that_asks_to_wait_too_long_is_not_waited_for(
+    *,
+    asked: int,
+    left: float | None,
+    image: str,
+    faulty_registry: FaultyRegistry,
+    empty_store: BlobStore,
+    pauses: list[float],
+) -> None:
+    headers = {"Retry-After": str(asked)}
+    faulty_registry.faults.append(Fault("GET", "/manifests/", status=429, headers=headers))
+    deadline = None if left is None else time.monotonic() + left
+    with Registries(Access(pause=pauses.append, deadline=deadline)) as waiting:
+        message = _fault_of(image, empty_store, waiting)
+    assert message.startswith(f"the registry {faulty_registry.address} answered 429 (Too Many ")
+    assert message.endswith(f"; it asks to come back in {asked} seconds, which is too long")
+    assert pauses == []
+
+
+def test_each_further_try_is_announced(
+    image: str, faulty_registry: FaultyRegistry, empty_store: BlobStore, pauses: list[float]
+) -> None:
+    lines: list[str] = []
+    headers = {"Retry-After": "7"}
+    faulty_registry.faults += [
+        Fault("GET", "/manifests/", drop_after=-1),
+        Fault("GET", "/manifests/", status=429, headers=headers),
+    ]
+    with Registries(Access(pause=pauses.append, say=lines.append)) as talking:
+        _read(image, empty_store, talking)
+    start = f"the registry {faulty_registry.address} "
+    end = f"while asking for the manifest of {image}"
+    assert lines == [
+        f"{start}dropped the connection {end}: try 2 of 5 comes in 1 s",
+        f"{start}answered 429 (Too Many Requests) {end}: try 3 of 5 comes in 7 s",
+    ]
+
+
+def test_retry_after() -> None:
+    date = email.utils.formatdate(time.time() + 1000, usegmt=True)
+    asked = retry_after_seconds(date)
+    assert asked is not None
+    assert 900 < asked <= 1000
+    assert retry_after_seconds("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert retry_after_seconds(None) is None
+
+
+def test_a_download_goes_on_where_it_stopped(
+    image: str, faulty_registry: FaultyRegistry, empty_store: BlobStore, registries: Registries
+) -> None:
+    base = _read(image, empty_store, registries)
+    for _ in range(2):
+        faulty_registry.faults.append(Fault("GET", _BLOB, drop_after=_MEBIBYTE))
+    faulty_registry.requests.clear()
+    fetch_layers(base, store=empty_store, registries=registries)
+    assert [r.headers.get("Range") for r in faulty_registry.requests] == [
+        None,
+        f"bytes={_MEBIBYTE}-",
+        f"bytes={2 * _MEBIBYTE}-",
+    ]
+    assert empty_store.has(base.layers[0].descriptor.digest)
+
+
+def test_a_server_without_ranges_sends_all_again(
+    image: str, faulty_registry: FaultyRegistry, empty_store: BlobStore, registries: Registries
+) -> None:
+    base = _read(image, empty_store, registries)
+    faulty_registry.faults += [
+        Fault("GET", _BLOB, drop_after=_MEBIBYTE),
+        Fault("GET", _BLOB, without="Range"),
+    ]
+    fetch_layers(base, store=empty_store, registries=registries)
+    assert empty_store.has(base.layers[0].descriptor.digest)
+
+
+def test_a_connection_that_drops_often_but_gets_on(
+    image: str, faulty_registry: FaultyRegistry, empty_store: BlobStore, registries: Registries
+) -> None:
+    base = _read(image, empty_store, registries)
+    faulty_registry.faults.append(Fault("GET", _BLOB, drop_after=_MEBIBYTE // 4, times=_MANY))
+    fetch_layers(base, store=empty_store, registries=registries)
+    assert empty_store.has(base.layers[0].descriptor.digest)
+    assert faulty_registry.count("GET", _BLOB) > 10
+
+
+def test_parts_that_do_not_fit_are_fetched_as_a_whole(
+    image: str, faulty_registry: FaultyRegistry, empty_store: BlobStore, registries: Registries
+) -> None:
+    base = _read(image, empty_store, registries)
+    faulty_registry.faults += [
+        Fault("GET", _BLOB, drop_after=_MEBIBYTE),
+        Fault("GET", _BLOB, is_corrupt=True),
+    ]
+    fetch_layers(base, store=empty_store, registries=registries)
+    assert empty_store.has(base.layers[0].descriptor.digest)
+
+
+def test_an_upload_that_was_cut_is_made_whole(
+    faulty_registry: FaultyRegistry,
+    store: BlobStore,
+    empty_store: BlobStore,
+    registries: Registries,
+) -> None:
+    manifest = make_image(store, os.urandom(3 * _MEBIBYTE))
+    faulty_registry.faults.append(Fault("PATCH", "/uploads/", drop_upload_after=_MEBIBYTE))
+    name = f"{faulty_registry.address}/team/cut:1"
+    push_image(manifest, name, store=store, registries=registries)
+    fetch_layers(_read(name, empty_store, registries), store=empty_store, registries=registries)
+
+
+def test_a_large_upload_that_was_cut_goes_on_in_parts(
+    faulty_registry: FaultyRegistry,
+    store: BlobStore,
+    empty_store: BlobStore,
+    registries: Registries,
+) -> None:
+    manifest = make_image(store, os.urandom(40 * _MEBIBYTE))
+    size = json.loads(store.read(manifest.digest))["layers"][0]["size"]
+    faulty_registry.faults += [
+        Fault("PATCH", "/uploads/", drop_upload_after=_MEBIBYTE),
+        # Then the second part is lost. The registry knows where the first one ended.
+        Fault("PATCH", "/uploads/", after=1, drop_after=-1),
+    ]
+    name = f"{faulty_registry.address}/team/parts:1"
+    push_image(manifest, name, store=store, registries=registries)
+    part = 16 * _MEBIBYTE
+    assert [
+        r.headers.get("Content-Range") for r in faulty_registry.requests if r.method == "PATCH"
+    ] == [
+        None,
+        f"0-{part - 1}",
+        f"{part}-{2 * part - 1}",
+        f"{part}-{2 * part - 1}",
+        f"{2 * part}-{size - 1}",
+    ]
+    fetch_layers(_read(name, empty_store, registries), store=empty_store, registries=registries)
+
+
+def test_a_registry_that_takes_no_parts_gets_the_whole_again(
+    faulty_registry: FaultyRegistry,
+    store: BlobStore,
+    empty_store: BlobStore,
+    registries: Registries,
+) -> None:
+    manifest = make_image(store, os.urandom(20 * _MEBIBYTE))
+    faulty_registry.faults += [
+        Fault("PATCH", "/uploads/", drop_upload_after=_MEBIBYTE),
+        Fault("PATCH", "/uploads/", status=400, body=_error("UNSUPPORTED")),
+    ]
+    name = f"{faulty_registry.address}/team/no-parts:1"
+    push_image(manifest, name, store=store, registries=registries)
+    ranges = [
+        r.headers.get("Content-Range") for r in faulty_registry.requests if r.method == "PATCH"
+    ]
+    assert len(ranges) == 3
+    assert (ranges[0], ranges[2]) == (None, None)
+    fetch_layers(_read(name, empty_store, registries), store=empty_store, registries=registries)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("drop", "dropped the connection 5 times while"),
+        (429, "answered 429 (Too Many Requests)"),
+        (500, "answered 500 (Internal Server Error)"),
+        (503, "answered 503 (Service Unavailable)"),
+        (404, None),
+        (401, "wants credentials: it answered 401 (Unauthorized)"),
+        (403, "refuses access: it answered 403 (Forbidden)"),
+        (418, "answered 418 (I'm a Teapot)"),
+    ],
+)
+def test_a_lasting_fault_is_told(
+    *,
+    fault: str | int,
+    told: str | None,
+    image: str,
+    faulty_registry: FaultyRegistry,
+    store: BlobStore,
+    empty_store: BlobStore,
+    registries: Registries,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "none"))
+    address = faulty_registry.address
+    base = _read(image, empty_store, registries)
+    manifest = make_image(store, b"new", os.urandom(2 * _MEBIBYTE))
+    layer = base.layers[0].descriptor.digest
+    steps: list[tuple[str, str, Callable[[], object]]] = [
+        ("GET", "/manifests/2", lambda: _read(f"{image[:-1]}2", empty_store, registries)),
+        ("GET", _BLOB, lambda: fetch_layers(base, store=empty_store, registries=registries)),
+        *(
+            (
+                method,
+                path,
+                lambda: push_image(
+                    manifest, f"{address}/team/new:1", store=store, registries=registries
+                ),
+            )
+            for method, path in (
+                ("HEAD", "/manifests/"),
+                ("HEAD", _BLOB),
+                ("POST", "/uploads/"),
+                ("PATCH", "/uploads/"),
+                ("PUT", "/uploads/"),
+                ("PUT", "/manifests/"),
+            )
+        ),
+    ]
+    for method, path, step in steps:
+        if fault == 404 and method == "HEAD":
+            continue  # that is what it says of what it has not
+        faulty_registry.faults[:] = [_fault(method, path, fault, times=_MANY)]
+        with pytest.raises(UserError) as caught:
+            step()
+        message, hint = caught.value.message, caught.value.hint
+        if path == "/manifests/2" and fault == 404:
+            assert message == f"the registry {address} has no image {image[:-1]}2"
+        else:
+            assert message.startswith(f"the registry {address} ")
+            assert (told or "answered 404 (Not Found)") in message
+            # There is nothing to read in the answer to a HEAD.
+            assert ("not so fast" in message) == (fault != "drop" and method != "HEAD")
+            assert ("5 times while" in message) == (fault in {"drop", 429, 500, 503})
+        assert "\n" not in message + hint
+        assert hint
+    faulty_registry.faults.clear()
+    assert not empty_store.has(layer)
+    assert list((empty_store.root / "partial").iterdir()) == []
+    assert (
+        push_image(manifest, f"{address}/team/new:1", store=store, registries=registries).digest
+        == manifest.digest
+    )
+
+
+def test_nobody_listens(store: BlobStore, registries: Registries, pauses: list[float]) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"localhost:{unused.getsockname()[1]}"
+        message = _fault_of(f"{address}/team/base:1", store, registries)
+    assert message == f"no registry answers at {address}: Connection refused"
+    assert pauses == []
+
+
+def test_a_name_that_nobody_knows(store: BlobStore, registries: Registries) -> None:
+    message = _fault_of("registry.invalid/team/base:1", store, registries)
+    assert message.startswith("no registry answers at registry.invalid: ")
+
+
+_ELSEWHERE = "nobody answers at localhost:1, to which the registry {} sends us: Connection refused"
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize("path", ["/manifests/", _BLOB])
+def test_a_redirection_to_a_host_that_is_gone(
+    *,
+    path: str,
+    status: int,
+    image: str,
+    faulty_registry: FaultyRegistry,
+    empty_store: BlobStore,
+    registries: Registries,
+) -> None:
+    headers = {"Location": "http://localhost:1/cdn?signature=hidden"}
+    faulty_registry.faults.append(Fault("GET", path, status=status, headers=headers))
+    message = _fault_of(image, empty_store, registries)
+    assert message == _ELSEWHERE.format(faulty_registry.address)
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_an_upload_to_a_host_that_is_gone(
+    method: str, faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
+) -> None:
+    manifest = make_image(store, os.urandom(2 * _MEBIBYTE))
+    headers = {"Location": "http://localhost:1/cdn?signature=hidden"}
+    faulty_registry.faults.append(Fault(method, "/uploads/", status=202, headers=headers))
+    with pytest.raises(UserError) as caught:
+        push_image(
+            manifest, f"{faulty_registry.address}/team/x:1", store=store, registries=registries
+        )
+    assert caught.value.message == _ELSEWHERE.format(faulty_registry.address)
+    assert "localhost:1" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ({"drop_after": -1}, "dropped the connection 5 times while asking for the manifest of "),
+        ({"status": 503}, "answered 503 (Service Unavailable) 5 times while asking for the "),
+        ({"status": 403}, "answered 403 (Forbidden) while asking for the manifest of "),
+        ({"status": 404}, None),
+    ],
+)
+def test_a_redirection_to_a_host_that_fails(
+    *,
+    fault: dict[str, int],
+    told: str | None,
+    registry: Registry,
+    faulty_registry: FaultyRegistry,
+    store: BlobStore,
+    registries: Registries,
+) -> None:
+    with faulty(registry.address) as other:
+        other.faults.append(Fault("GET", "/cdn", times=_MANY, **fault))  # type: ignore[arg-type]
+        headers = {"Location": f"http://{other.address}/cdn"}
+        faulty_registry.faults.append(
+            Fault("GET", "/manifests/", status=307, headers=headers, times=_MANY)
+        )
+        name = f"{faulty_registry.address}/team/base:1"
+        message = _fault_of(name, store, registries)
+    if told is None:
+        assert message == f"the registry {faulty_registry.address} has no image {name}"
+    else:
+        start = f"the registry {faulty_registry.address} sends us to {other.address}, which {told}"
+        assert message.startswith(start)
+
+
+@pytest.mark.parametrize("location", ["http://localhost:99999/x", "http://[::1/x", "ftp://a.b/x"])
+def test_a_redirection_to_no_address(
+    location: str, faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
+) -> None:
+    headers = {"Location": location}
+    faulty_registry.faults += [
+        Fault("GET", "/manifests/", status=307, headers=headers),
+        Fault("POST", "/uploads/", status=202, headers=headers),
+    ]
+    name = f"{faulty_registry.address}/team/nowhere:1"
+    told = f"the registry {faulty_registry.address} sends us to an address that is none"
+    assert _fault_of(name, store, registries) == told
+    with pytest.raises(UserError) as caught:
+        push_image(make_image(store, b"nowhere"), name, store=store, registries=registries)
+    assert caught.value.message == told
+
+
+def test_a_redirection_without_end(
+    faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
+) -> None:
+    headers = {"Location": "/v2/team/circle/manifests/1"}
+    faulty_registry.faults.append(
+        Fault("GET", "/manifests/", status=307, headers=headers, times=_MANY)
+    )
+    message = _fault_of(f"{faulty_registry.address}/team/circle:1", store, registries)
+    assert message == f"the registry {faulty_registry.address} sends us round in a circle"
+
+
+def test_something_that_is_no_registry(
+    faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
+) -> None:
+    faulty_registry.faults.append(
+        Fault("GET", "/manifests/", status=200, body=b"<html>welcome</html>")
+    )
+    name = f"{faulty_registry.address}/team/base:1"
+    assert _fault_of(name, store, registries) == (
+        f"the registry {faulty_registry.address} sent a page in the place of the manifest of {name}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "hint"),
+    [
+        (202, "answered 202 (Accepted) without saying where to send it", "a proxy before it"),
+        (400, "answered 400 (Bad Request) while pushing the blob", "the image's name"),
+        (405, "answered 405 (Method Not Allowed) while pushing the blob", "takes no images"),
+        (413, "answered 413 (", "limits the size"),
+        (418, "answered 418 (I'm a Teapot) while pushing the blob", "see the log"),
+    ],
+)
+def test_the_hint_fits_what_a_push_is_answered(
+    *,
+    status: int,
+    told: str,
+    hint: str,
+    faulty_registry: FaultyRegistry,
+    store: BlobStore,
+    registries: Registries,
+) -> None:
+    faulty_registry.faults.append(Fault("POST", "/uploads/", status=status))
+    manifest = make_image(store, f"answered {status}".encode())
+    with pytest.raises(UserError) as caught:
+        push_image(
+            manifest, f"{faulty_registry.address}/team/hint:1", store=store, registries=registries
+        )
+    assert caught.value.message.startswith(f"the registry {faulty_registry.address} {told}")
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("path", ["/manifests/", _BLOB])
+def test_a_registry_that_falls_silent(
+    path: str, image: str, faulty_registry: FaultyRegistry, empty_store: BlobStore
+) -> None:
+    faulty_registry.faults.append(Fault("GET", path, is_silent=True, times=_MANY))
+    access = Access(idle_timeout=0.1, attempts=2, pause=lambda _seconds: None)
+    with Registries(access) as impatient:
+        message = _fault_of(image, empty_store, impatient)
+    assert message.startswith(f"the registry {faulty_registry.address} fell silent 2 times while ")
+
+
+def test_a_registry_that_is_too_slow(image: str, empty_store: BlobStore) -> None:
+    with Registries(Access(deadline=time.monotonic())) as late:
+        assert "was too slow" in _fault_of(image, empty_store, late)
+
+
+@pytest.mark.parametrize("path", ["/manifests/", _BLOB])
+def test_corrupt_content(
+    path: str,
+    image: str,
+    faulty_registry: FaultyRegistry,
+    empty_store: BlobStore,
+    registries: Registries,
+) -> None:
+    faulty_registry.faults.append(Fault("GET", path, is_corrupt=True, times=_MANY))
+    message = _fault_of(image, empty_store, registries)
+    address = faulty_registry.address
+    assert message.startswith(f"the registry {address} sent corrupt content: the ")
+    assert "has the digest sha256:" in message
+    blobs = [p.read_bytes()[:1] for p in (empty_store.root / "sha256").iterdir()]
+    assert b"z" not in blobs  # what the first byte of a document becomes
+
+
+def test_a_layer_that_is_corrupt_in_the_registry(
+    image: str,
+    registry: Registry,
+    faulty_registry: FaultyRegistry,
+    empty_store: BlobStore,
+    registries: Registries,
+) -> None:
+    base = _read(image, empty_store, registries)
+    layer = base.layers[0].descriptor
+    stored = registry.blob_path(layer.digest)
+    content = stored.read_bytes()
+    for damaged, told in (
+        (b"X" + content[1:], "sent corrupt content"),
+        (content + b"X", "sent corrupt content: more than the"),
+        (content[:-1], "5 times while"),
+    ):
+        stored.write_bytes(damaged)
+        with pytest.raises(UserError) as caught:
+            fetch_layers(base, store=empty_store, registries=registries)
+        assert told in caught.value.message
+        assert not empty_store.has(layer.digest)
+    stored.write_bytes(content)
+    fetch_layers(base, store=empty_store, registries=registries)
+    assert empty_store.has(layer.digest, layer.size)
+
+
+def test_a_blob_that_the_registry_lost(
+    image: str, registry: Registry, empty_store: BlobStore, registries: Registries
+) -> None:
+    base = _read(image, empty_store, registries)
+    registry.blob_path(base.layers[0].descriptor.digest).unlink()
+    with pytest.raises(UserError, match=r"answered 404 \(Not Found\): blob unknown"):
+        fetch_layers(base, store=empty_store, registries=registries)
+
+
+def test_a_blob_that_is_damaged_here(
+    faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
+) -> None:
+    manifest = make_image(store, b"damaged here")
+    digest = json.loads(store.read(manifest.digest))["layers"][0]["digest"]
+    path = store.path(digest)
+    content = path.read_bytes()
+    path.write_bytes(b"X" + content[1:])
+    name = f"{faulty_registry.address}/team/damaged:1"
+    with pytest.raises(UserError) as caught:
+        push_image(manifest, name, store=store, registries=registries)
+    assert caught.value.message.startswith(f"the cache was damaged: {path} had other content")
+    assert not path.exists()
+
+
+def test_a_blob_that_is_damaged_on_its_way(
+    faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
+) -> None:
+    manifest = make_image(store, b"damaged on its way")
+    digest = json.loads(store.read(manifest.digest))["layers"][0]["digest"]
+    faulty_registry.faults.append(
+        Fault("PUT", "/uploads/", status=400, body=_error("DIGEST_INVALID"))
+    )
+    name = f"{faulty_registry.address}/team/damaged:2"
+    with pytest.raises(UserError) as caught:
+        push_image(manifest, name, store=store, registries=registries)
+    assert caught.value.message == (
+        f"the registry {faulty_registry.address} finds the blob {digest} damaged"
+    )
+    assert "a proxy before the registry" in caught.value.hint
+    assert store.path(digest).exists()
+
+
+def _read(name: str, store: BlobStore, registries: Registries) -> BaseImage:
+    return read_base(
+        name, architecture="amd64", root=store.root, store=store, registries=registries
+    )
+
+
+def _fault_of(name: str, store: BlobStore, registries: Registries) -> str:
+    with pytest.raises(UserError) as caught:
+        _read(name, store, registries)
+    assert "\n" not in caught.value.message + caught.value.hint
+    assert caught.value.hint
+    return caught.value.message
+
+
+def _fault(method: str, path: str, kind: str | int, *, times: int) -> Fault:
+    if isinstance(kind, str):
+        return Fault(method, path, drop_after=-1, times=times)
+    return Fault(method, path, status=kind, body=_error("TOOMANYREQUESTS"), times=times)
+
+
+def _error(code: str) -> bytes:
+    return json.dumps({"errors": [{"code": code, "message": "not so\nfast"}]}).encode()

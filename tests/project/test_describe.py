@@ -1,0 +1,299 @@
+"""The backend's side of the seam, on real projects and real interpreters."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.project.describe import (
+    describe_deployment,
+    describe_workflows,
+    workflow_arguments,
+)
+from bigflow_backend.project.project import Project, read_project
+from bigflow_backend.project.workflows import (
+    DeploymentDescription,
+    JobDescription,
+    Schedule,
+    WorkflowDescription,
+    read_description,
+)
+from support.runtime import SAMPLE, describe, write_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+START = datetime(2026, 1, 2, 10)  # noqa: DTZ001 - UTC, as --start-time is
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.delenv("bf_env", raising=False)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    shutil.copytree(SAMPLE, tmp_path / "project")
+    return read_project(tmp_path / "project")
+
+
+def test_workflows(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    archive, daily, failing, gdansk, oslo = describe_workflows(project, start_time=START)
+    assert [w.id for w in (archive, daily, failing, gdansk, oslo)] == [
+        *("archive", "daily", "failing", "load_gdansk", "load_oslo"),
+    ]
+    assert daily == WorkflowDescription(
+        id="daily",
+        module="runtime_sample.workflow",
+        variable="daily",
+        schedule=Schedule(kind="cron", value="@daily"),
+        timezone="UTC",
+        start_date="2026-01-01T00:00:00+00:00",
+        catchup=True,
+        depends_on_past=True,
+        max_active_runs=1,
+        env_variable="env",
+        env_default=None,
+        secrets=("db_password",),
+        on_failure_callback=None,
+        tags=("weather",),
+        owner="airflow",
+        description=None,
+        doc_md=None,
+        jobs=daily.jobs,
+    )
+    assert [(job.id, job.depends_on) for job in daily.jobs] == [
+        ("extract", ()),
+        ("temperature", ("extract",)),
+        ("rain", ("extract",)),
+        ("report", ("temperature", "rain")),
+    ]
+    assert [job.retry_count for job in daily.jobs] == [5, 3, 3, 3]
+    assert archive.schedule == Schedule(kind="none", value=None)
+    assert failing.schedule == Schedule(kind="once", value=None)
+    assert oslo.schedule == Schedule(kind="timedelta", value=5400)
+    assert gdansk.start_date == "2026-01-02T11:00:00+01:00"
+    out, err = capfd.readouterr()
+    assert (out, err) == ("", "what a module prints is not part of the answer\n")
+
+
+def test_a_start_time_with_a_zone_is_the_moment_that_it_names(project: Project) -> None:
+    aware = START.replace(tzinfo=timezone(timedelta(hours=5)))
+    gdansk = describe_workflows(project, start_time=aware)[3]
+    assert gdansk.start_date == "2026-01-02T06:00:00+01:00"
+
+
+def test_deployment(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
+    dev, prod = describe_deployment(project), describe_deployment(project, config="prod")
+    assert dev.docker_repository == "registry.example.com/dev/runtime_sample"
+    assert prod == DeploymentDescription(
+        config="prod",
+        properties={
+            "docker_repository": "registry.example.com/prod/runtime_sample",
+            "env": "prod",
+            "registry": "registry.example.com",
+            "replicas": 5,
+        },
+    )
+    assert capfd.readouterr().out == ""
+
+
+def test_nothing_of_the_project_comes_into_this_process(project: Project) -> None:
+    describe_workflows(project, start_time=START)
+    describe_deployment(project)
+    assert not {"runtime_sample", "deployment_config"} & sys.modules.keys()
+
+
+def test_the_deployment_needs_nothing_of_the_package(project: Project) -> None:
+    (project.root / "runtime_sample/__init__.py").write_text("import not_installed_here")
+    assert describe_deployment(project).config == "dev"
+
+
+def test_the_project_is_the_working_directory_and_on_the_path(project: Project) -> None:
+    write_files(project.root, {"names.py": "from pathlib import Path\nREPOSITORY = Path('name')"})
+    (project.root / "name").write_text("r")
+    project.deployment_config.write_text(
+        "from bigflow import DeploymentConfig\nfrom names import REPOSITORY\n"
+        "d = DeploymentConfig('dev', {'docker_repository': REPOSITORY.read_text()})\n"
+    )
+    assert describe_deployment(project).docker_repository == "r"
+
+
+class TestFaults:
+    def fault(self, project: Project, **options: Any) -> tuple[str, str]:
+        with pytest.raises(UserError) as caught:
+            describe_workflows(project, start_time=START, **options)
+        return caught.value.message, caught.value.hint
+
+    def deployment_fault(self, project: Project, **options: Any) -> tuple[str, str]:
+        with pytest.raises(UserError) as caught:
+            assert describe_deployment(project, **options).docker_repository
+        return caught.value.message, caught.value.hint
+
+    def test_no_workflow(self, project: Project) -> None:
+        shutil.rmtree(project.root / "runtime_sample/loads")
+        (project.root / "runtime_sample/workflow.py").unlink()
+        message, hint = self.fault(project)
+        assert message == "there is no workflow in the package 'runtime_sample'"
+        assert "bigflow.Workflow" in hint
+
+    def test_a_module_that_raises(self, project: Project) -> None:
+        (project.root / "runtime_sample/jobs.py").write_text("\n\nimport not_installed_here")
+        message, hint = self.fault(project)
+        assert message == (
+            "runtime_sample/jobs.py, line 3: ModuleNotFoundError: No module named "
+            "'not_installed_here' (importing runtime_sample.jobs)"
+        )
+        assert hint == f"install not_installed_here for {sys.executable}, or mend that line"
+
+    def test_no_deployment_config(self, project: Project) -> None:
+        project.deployment_config.unlink()
+        message, hint = self.deployment_fault(project)
+        assert message == f"there is no deployment_config.py in {project.root}"
+        assert hint.startswith("create it: deployment_config = DeploymentConfig(")
+
+    def test_a_deployment_config_that_raises(self, project: Project) -> None:
+        project.deployment_config.write_text("import bigflow\n1 / 0\n")
+        message, _ = self.deployment_fault(project)
+        assert message == (
+            "deployment_config.py, line 2: ZeroDivisionError: division by zero "
+            "(reading deployment_config.py)"
+        )
+
+    @pytest.mark.parametrize(
+        "repository", ["", "'docker_repository': ''", "'docker_repository': 3"]
+    )
+    def test_no_docker_repository(self, project: Project, repository: str) -> None:
+        project.deployment_config.write_text(
+            f"import bigflow\nd = bigflow.DeploymentConfig('dev', {{{repository}}})"
+        )
+        message, hint = self.deployment_fault(project)
+        assert message == ("deployment_config.py: the configuration 'dev' has no docker_repository")
+        assert "'docker_repository': '" in hint
+
+    def test_no_such_configuration(self, project: Project) -> None:
+        assert self.deployment_fault(project, config="test") == (
+            "there is no configuration 'test'",
+            "there are: dev, prod",
+        )
+
+    def test_no_such_interpreter(self, project: Project) -> None:
+        message, hint = self.fault(project, python="/nothing/python")
+        assert message == "cannot run /nothing/python: No such file or directory"
+        assert "--python" in hint
+
+    def test_an_interpreter_without_this_distribution(
+        self, project: Project, tmp_path: Path
+    ) -> None:
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "e"], check=True)
+        python = str(tmp_path / "e/bin/python")
+        message, hint = self.fault(project, python=python)
+        assert message == (
+            f"{python} did not describe the project: there is no bigflow-backend in it"
+        )
+        assert hint.startswith("install this version of bigflow-backend there")
+
+    @pytest.mark.parametrize(
+        ("ends", "how", "what_to_do"),
+        [
+            ("os._exit(0)", "was ended with status 0", "calls os._exit()"),
+            ("os._exit(7)", "was ended with status 7", "calls os._exit()"),
+            ("os.kill(os.getpid(), 9)", "was ended by signal 9", "kills it; or"),
+            ("os.kill(os.getpid(), 2)", "was ended by signal 2", "kills it; or"),
+            ("os.abort()", "crashed by signal 6", "the line is shown above"),
+        ],
+    )
+    def test_code_that_ends_the_process_is_named(
+        self,
+        project: Project,
+        capfd: pytest.CaptureFixture[str],
+        ends: str,
+        how: str,
+        what_to_do: str,
+    ) -> None:
+        jobs = project.root / "runtime_sample/jobs.py"
+        jobs.write_text(f"import os; print('so far')\n{ends}")
+        message, hint = self.fault(project)
+        said = f"{sys.executable} did not describe the project: the process {how} while "
+        assert message == f"{said}importing runtime_sample/jobs.py"
+        assert what_to_do in hint
+        shown = capfd.readouterr().err
+        assert "so far\n" in shown
+        assert ('jobs.py", line 2' in shown) == ("above" in hint)
+        project.deployment_config.write_text(f"import os\n{ends}")
+        assert self.deployment_fault(project)[0] == f"{said}reading deployment_config.py"
+        jobs.write_text(
+            "import bigflow, os\n"
+            f"w = bigflow.Workflow('w', [], start_time_factory=lambda s: {ends})"
+        )
+        for file in ("workflow.py", "loads/hourly.py"):
+            (project.root / "runtime_sample" / file).unlink()
+        assert self.fault(project)[0] == f"{said}reading workflow 'w' (runtime_sample.jobs)"
+
+    def test_an_image_of_which_no_status_is_known(self) -> None:
+        answer = b'{"schema": 1, "doing": "importing p/a.py"}\n'
+        with pytest.raises(UserError) as caught:
+            read_description(answer, source="image r:1")
+        assert caught.value.message == (
+            "image r:1 did not describe the project: the process was ended while importing p/a.py"
+        )
+
+    def test_what_a_module_prints_gets_an_end_of_line(
+        self, project: Project, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        (project.root / "runtime_sample/jobs.py").write_text("print({}, end='')\n1 / 0")
+        self.fault(project)
+        assert capfd.readouterr().err == "{}\n"
+
+    @pytest.mark.parametrize(
+        ("answer", "told"),
+        [
+            (b"", "it printed no description"),
+            (b"usage: bigflow", "it printed no description"),
+            (b"[]", "it printed no description"),
+            (b"{}", "it printed no description"),
+            (b'{"schema": 2}', "its description has the form 2, this one reads 1"),
+            (b'{"schema": 1, "deployment": null}', "lacks or misstates 'workflows'"),
+        ],
+    )
+    def test_an_answer_of_another_form(self, answer: bytes, told: str) -> None:
+        with pytest.raises(UserError, match="image r:1 did not describe the project") as caught:
+            read_description(answer, source="image r:1")
+        assert told in caught.value.message
+
+
+@pytest.fixture
+def answer() -> dict[str, Any]:
+    arguments = workflow_arguments("runtime_sample", START)
+    return describe(*arguments, "--deployment-config", "deployment_config.py", cwd=SAMPLE)
+
+
+class TestForm:
+    """The dataclasses and the JSON have the same fields, both ways."""
+
+    def test_of_the_dataclasses_is_that_of_the_json(self, answer: dict[str, Any]) -> None:
+        for model, document in (
+            (WorkflowDescription, answer["workflows"][0]),
+            (JobDescription, answer["workflows"][0]["jobs"][0]),
+            (Schedule, answer["workflows"][0]["schedule"]),
+            (DeploymentDescription, answer["deployment"]),
+        ):
+            fields = {field.name for field in dataclasses.fields(model)}
+            assert fields == document.keys()
+
+    def test_nothing_is_lost_in_reading(self, answer: dict[str, Any]) -> None:
+        read = read_description(json.dumps(answer).encode(), source="this test")
+        back = json.loads(json.dumps(dataclasses.asdict(read)))
+        assert {"schema": 1, **back} == answer
+
+    def test_a_field_that_a_newer_runtime_adds_is_left_out(self, answer: dict[str, Any]) -> None:
+        newer = json.loads(json.dumps(answer))
+        newer["workflows"][0]["jobs"][0]["colour"] = "green"
+        newer["colour"] = "green"
+        plain = read_description(json.dumps(answer).encode(), source="this test")
+        assert read_description(json.dumps(newer).encode(), source="this test") == plain

@@ -1,0 +1,198 @@
+"""requirements.txt -> Requires-Dist, as pip reads the file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.requirements import Requirement
+from pyproject_hooks import BuildBackendWarning
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.project.project import read_project
+from bigflow_backend.project.requirements import Requirements, read_requirements, refuse_bigflow
+from support.projects import write_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("resources")
+
+
+def read(directory: Path, text: str | bytes, **others: str) -> Requirements:
+    for name, content in others.items():
+        (directory / f"{name}.txt").write_text(content, "utf-8")
+    path = directory / "requirements.txt"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_requirements(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "specifiers"),
+    [
+        ("", []),
+        ("# only a comment\n\n", []),
+        ("six", ["six"]),
+        ("six # why\nattrs", ["six", "attrs"]),
+        ("six\nsix\n", ["six"]),
+        ("requests[security,socks] >= 2.0, <3", ["requests[security,socks]<3,>=2.0"]),
+        ('six ; python_version < "3.9"', ['six; python_version < "3.9"']),
+        ("six==1.16.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n", ["six==1.16.0"]),
+        ("six==1.16.0 --hash sha256:aa\n", ["six==1.16.0"]),
+        ("--require-hashes\nsix==1.16.0 --hash=sha256:aa", ["six==1.16.0"]),
+        ("si\\\nx", ["six"]),
+        ("six \\\n# a comment ends the line\nattrs", ["six", "attrs"]),
+        (
+            "six @ https://example.org/six.whl#sha256=aa",
+            ["six@ https://example.org/six.whl#sha256=aa"],
+        ),
+        ("-r base.txt\nsix", ["base-one", "six"]),
+        ("--requirement=base.txt", ["base-one"]),
+        ("--requirement base.txt", ["base-one"]),
+        ("-rbase.txt", ["base-one"]),
+        (b"\xef\xbb\xbfsix\r\nattrs\r\n", ["six", "attrs"]),
+        ("six\\", ["six"]),
+        ("six # caf\xe9".encode("utf-16"), ["six"]),
+        (b"# -*- coding: latin-1 -*-\nsix # caf\xe9", ["six"]),
+        (b"# note\n# vim: set fileencoding=cp1250 :\nsix # \xb3", ["six"]),
+    ],
+)
+def test_what_pip_reads(directory: Path, text: str | bytes, specifiers: list[str]) -> None:
+    found = read(directory, text, base="base-one\n")
+    assert [str(Requirement(s)) for s in found.specifiers] == [
+        str(Requirement(s)) for s in specifiers
+    ]
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "warning"),
+    [
+        ("--index-url https://ada:secret@example.org/simple", "--index-url is for the installer"),
+        ("-i https://example.org/simple", "-i is for the installer"),
+        ("--extra-index-url=https://example.org", "--extra-index-url is for the installer"),
+        ("-f wheels", "-f is for the installer"),
+        ("-c constraints.txt", "-c is for the installer"),
+        ("--pre", "--pre is for the installer"),
+        ("-fhttps://ada:secret@example.org/", "-f is for the installer"),
+        ("attrs @ file:///srv/attrs.whl", "attrs is a file of this machine"),
+        ('attrs --config-settings="a=b"', "--config-settings is for the installer"),
+    ],
+)
+def test_what_metadata_cannot_say_is_told(directory: Path, line: str, warning: str) -> None:
+    found = read(directory, f"six\n{line}\n")
+    (told,) = found.warnings
+    assert told.startswith(f"requirements.txt, line 2: {warning}")
+    assert "secret" not in told
+    assert "six" in found.specifiers
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("-e .", "line 1: an editable requirement"),
+        ("--editable=git+https://example.org/x#egg=x", "line 1: an editable requirement"),
+        ("-egit+https://example.org/x#egg=x", "line 1: an editable requirement"),
+        ("-e.", "line 1: an editable requirement"),
+        ("--editible .", "line 1: --editible is no option of a requirements file"),
+        ("--req base.txt", "line 1: --req is no option of a requirements file"),
+        ("six --hahs=sha256:aa", "line 1: --hahs is no option of a requirements file"),
+        (b"# coding: klingon\nsix", "line 1: there is no encoding 'klingon'"),
+        ("six\n./wheels/six.whl", "line 2: './wheels/six.whl' is no requirement"),
+        (
+            "https://ada:secret@example.org/six.whl",
+            "'https://example.org/six.whl' is no requirement",
+        ),
+        ("six @ https://${TOKEN}@example.org/six.whl", "an environment variable"),
+        ("six==", "line 1: 'six==' is no requirement"),
+        ("-r ../outside.txt", "leaves resources"),
+        ("-r /etc/hostname", "leaves resources"),
+        (b"caf\xe9\n", "line 1: not UTF-8"),
+        ("six\n\n" + "b\xe4d", "line 3"),
+    ],
+)
+def test_what_is_refused_with_its_line(directory: Path, text: str | bytes, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        read(directory, text)
+    assert message in caught.value.message.replace(directory.name, "resources")
+    assert caught.value.hint
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "place"),
+    [
+        (
+            {
+                "resources/requirements.txt": "-r base.txt\n",
+                "resources/base.txt": "BigFlow[log]==1.11\n",
+            },
+            "resources/requirements.txt",
+        ),
+        (
+            {
+                "resources/requirements.txt": None,
+                "pyproject.toml": "[project]\nname = 'pipelines'\ndynamic = ['version']\n"
+                "dependencies = ['bigflow[log] == 1.11']\n",
+            },
+            "pyproject.toml [project] dependencies",
+        ),
+    ],
+)
+def test_the_other_bigflow_is_refused(
+    tmp_path: Path, files: dict[str, str | None], place: str
+) -> None:
+    project = write_project(tmp_path, files)
+    with pytest.raises(UserError) as caught:
+        refuse_bigflow(read_project(project.root))
+    assert caught.value.message.startswith(f"{place} requires bigflow, ")
+    assert caught.value.hint == "replace it by bigflow-backend"
+    with pytest.warns(BuildBackendWarning, match="requirements name bigflow, another"):
+        project.hook("build_wheel", str(tmp_path))
+
+
+def test_bigflow_backend_is_not_the_other_bigflow(tmp_path: Path) -> None:
+    files = {"resources/requirements.txt": "bigflow-backend\nbigflow.tools\n"}
+    refuse_bigflow(read_project(write_project(tmp_path, files).root))
+
+
+names = st.from_regex(r"\A[A-Za-z][A-Za-z0-9]{0,8}([-_.][A-Za-z0-9]{1,4})?\Z")
+versions = st.from_regex(r"\A[0-9]{1,3}(\.[0-9]{1,3}){0,2}\Z")
+markers = st.sampled_from(["", ' ; python_version < "3.12"', ' ; sys_platform == "linux"'])
+extras = st.sampled_from(["", "[one]", "[one,two]"])
+blanks = st.sampled_from(["", "\n", "# note\n", "   \n", "\t# six==1\n"])
+hashes = st.sampled_from(["", " --hash=sha256:" + "a" * 64, " \\\n  --hash=sha256:" + "b" * 64])
+
+
+@given(
+    lines=st.lists(
+        st.tuples(blanks, names, extras, versions, markers, hashes, st.sampled_from(["", "  # c"])),
+        max_size=6,
+    )
+)
+def test_every_requirement_comes_through(
+    directory: Path, lines: list[tuple[str, str, str, str, str, str, str]]
+) -> None:
+    text, expected = "", []
+    for blank, name, extra, version, marker, digest, comment in lines:
+        requirement = f"{name}{extra}=={version}{marker}"
+        text += f"{blank}{requirement}{digest}{comment}\n"
+        expected.append(str(Requirement(requirement)))
+    assert list(read(directory, text).specifiers) == list(dict.fromkeys(expected))
+
+
+@given(text=st.text(max_size=60))
+def test_any_text_is_read_or_refused_with_its_line(directory: Path, text: str) -> None:
+    try:
+        found = read(directory, text.encode("utf-8", "surrogatepass"))
+    except UserError as error:
+        assert "requirements.txt, line " in error.message  # noqa: PT017
+        assert "\n" not in error.message  # noqa: PT017
+    else:
+        for specifier in found.specifiers:
+            Requirement(specifier)

@@ -1,0 +1,397 @@
+"""What `bigflow describe` prints: its form, and what it refuses."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+import bigflow
+from bigflow import Workflow
+from bigflow.describe.discovery import FoundWorkflow
+from bigflow.describe.workflows import _describe_workflow
+from bigflow.errors import BigflowError
+from support.runtime import SAMPLE, describe, run_bigflow, write_files
+
+SCHEMA = json.loads((Path(bigflow.__file__).parent / "describe" / "schema.json").read_text("utf-8"))
+
+
+def valid(document: object) -> bool:
+    return bool(jsonschema.Draft202012Validator(SCHEMA).is_valid(document))
+
+
+class Job:
+    """A job that does not inherit and has nothing but what a job must have."""
+
+    def __init__(self, **attributes: Any) -> None:
+        self.id = "j"
+        vars(self).update(attributes)
+
+    def execute(self, context: object) -> None:
+        raise NotImplementedError
+
+
+def described(workflow: Workflow) -> dict[str, Any]:
+    return _describe_workflow(FoundWorkflow(workflow, "p.m", "w"), None)
+
+
+def described_job(**attributes: Any) -> dict[str, Any]:
+    job: dict[str, Any] = described(Workflow("w", [Job(**attributes)]))["jobs"][0]
+    return job
+
+
+class TestSchema:
+    def test_is_a_schema(self) -> None:
+        jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["--project-package", "runtime_sample"],
+            ["--project-package", "runtime_sample", "--start-time", "2026-01-01"],
+            ["--deployment-config", "deployment_config.py"],
+            ["--deployment-config", "deployment_config.py", "--config", "test"],
+            ["--project-package", "nothing_of_that_name"],
+        ],
+    )
+    def test_fits_every_answer(self, arguments: list[str]) -> None:
+        assert valid(describe(*arguments, cwd=SAMPLE))
+
+    def test_fits_nothing_that_lacks_or_adds_a_field(self) -> None:
+        answer = describe("--project-package", "runtime_sample", cwd=SAMPLE)
+        for path in ([], ["workflows", 0], ["workflows", 1, "jobs", 0]):
+            for key in (*at(answer, path), "added"):
+                changed = copy.deepcopy(answer)
+                if key == "added":
+                    at(changed, path)[key] = None
+                else:
+                    del at(changed, path)[key]
+                assert not valid(changed), (path, key)
+
+    def test_fits_no_value_of_another_type(self) -> None:
+        answer = describe("--project-package", "runtime_sample", cwd=SAMPLE)
+        for path in ([], ["workflows", 0], ["workflows", 1, "jobs", 0]):
+            for key in at(answer, path):
+                changed = copy.deepcopy(answer)
+                at(changed, path)[key] = 3.5 if "_sec" not in key else "3.5"
+                assert not valid(changed), (path, key)
+
+
+def at(document: Any, path: list[Any]) -> Any:
+    for key in path:
+        document = document[key]
+    return document
+
+
+def test_the_defaults_are_bigflows() -> None:
+    answer = described(Workflow("w", [Job()]))
+    job = answer.pop("jobs")[0]
+    assert answer == {
+        "id": "w",
+        "module": "p.m",
+        "variable": "w",
+        "schedule": {"kind": "cron", "value": "@daily"},
+        "timezone": "UTC",
+        "start_date": None,
+        "catchup": True,
+        "depends_on_past": True,
+        "max_active_runs": 1,
+        "env_variable": "env",
+        "env_default": None,
+        "secrets": [],
+        "on_failure_callback": None,
+        "tags": [],
+        "owner": "airflow",
+        "description": None,
+        "doc_md": None,
+    }
+    assert job == {
+        "id": "j",
+        "depends_on": [],
+        "retry_count": 3,
+        "retry_pause_sec": 60,
+        "execution_timeout_sec": 10800,
+        "cpu_request": None,
+        "cpu_limit": None,
+        "memory_request": None,
+        "memory_limit": None,
+        "gpu": None,
+        "pool": None,
+        "priority_weight": None,
+        "environment": {},
+        "secrets": [],
+        "labels": {},
+        "annotations": {},
+        "service_account": None,
+        "node_selector": {},
+        "tolerations": [],
+        "operator_arguments": {},
+    }
+
+
+def test_whatever_is_set_comes_through() -> None:
+    workflow = {
+        "timezone": "Europe/Warsaw",
+        "catchup": False,
+        "depends_on_past": False,
+        "max_active_runs": 4,
+        "env_variable": "env_{{x}}\n'",
+        "env_default": "dev",
+        "secrets": ["a", "b"],
+        "on_failure_callback": "alerts.page",
+        "tags": ["x"],
+        "owner": "team",
+        "description": "żółw \ud800 \u2028",
+        "doc_md": "# h",
+    }
+    job = {
+        "retry_count": 0,
+        "retry_pause_sec": 0.5,
+        "execution_timeout_sec": 60,
+        "cpu_request": "500m",
+        "cpu_limit": "1",
+        "memory_request": "1Gi",
+        "memory_limit": "2Gi",
+        "gpu": 1,
+        "pool": "small",
+        "priority_weight": -5,
+        "environment": {"A": "{{ b }}"},
+        "secrets": ["c"],
+        "labels": {"team": "x"},
+        "annotations": {"a/b": "c"},
+        "service_account": "runner",
+        "node_selector": {"disk": "ssd"},
+        "tolerations": [{"key": "gpu", "operator": "Exists", "tolerationSeconds": 30}],
+        "operator_arguments": {"deferrable": True, "x": [1, 2.5, None, {"y": "z"}]},
+    }
+    answer = described(Workflow("w", [Job(**job)], **workflow))  # type: ignore[arg-type]
+    assert {key: answer[key] for key in workflow} == workflow
+    assert {key: answer["jobs"][0][key] for key in job} == job
+
+
+@pytest.mark.parametrize(
+    ("interval", "schedule"),
+    [
+        ("0 6 * * 1", ("cron", "0 6 * * 1")),
+        ("@hourly", ("cron", "@hourly")),
+        ("@once", ("once", None)),
+        ("@continuous", ("continuous", None)),
+        (None, ("none", None)),
+        (timedelta(hours=2), ("timedelta", 7200)),
+        (timedelta(milliseconds=1500), ("timedelta", 1.5)),
+    ],
+)
+def test_schedules(interval: Any, schedule: tuple[str, Any]) -> None:
+    answer = described(Workflow("w", [], interval))
+    assert (answer["schedule"]["kind"], answer["schedule"]["value"]) == schedule
+
+
+def test_a_job_may_have_0_or_none_for_the_default_timeout() -> None:
+    assert described_job(execution_timeout_sec=0)["execution_timeout_sec"] == 10800
+    assert described_job(execution_timeout_sec=None)["execution_timeout_sec"] == 10800
+
+
+def test_a_quantity_may_be_a_number() -> None:
+    job = described_job(cpu_request=0.5, memory_limit=2**30)
+    assert (job["cpu_request"], job["memory_limit"]) == ("0.5", "1073741824")
+
+
+def test_tuples_are_lists() -> None:
+    assert described_job(secrets=("a",), operator_arguments={"x": (1, 2)})["secrets"] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "told"),
+    [
+        ("retry_count", -1, "retry_count cannot be -1"),
+        ("retry_count", 2.0, "retry_count cannot be 2.0"),
+        ("retry_count", True, "retry_count cannot be True"),
+        ("retry_count", "3", "retry_count cannot be '3'"),
+        ("retry_count", None, "retry_count cannot be None"),
+        ("retry_pause_sec", float("nan"), "retry_pause_sec cannot be nan"),
+        ("retry_pause_sec", -0.1, "retry_pause_sec cannot be -0.1"),
+        ("execution_timeout_sec", float("inf"), "execution_timeout_sec cannot be inf"),
+        ("execution_timeout_sec", "60", "execution_timeout_sec cannot be '60'"),
+        ("cpu_request", b"1", "cpu_request cannot be b'1'"),
+        ("cpu_limit", True, "cpu_limit cannot be True"),
+        ("gpu", 0, "gpu cannot be 0"),
+        ("gpu", "1", "gpu cannot be '1'"),
+        ("pool", 3, "pool cannot be 3"),
+        ("priority_weight", 1.5, "priority_weight cannot be 1.5"),
+        ("environment", {"A": 1}, "environment['A'] cannot be 1"),
+        ("environment", {1: "A"}, "environment cannot be {1: 'A'}"),
+        ("environment", [("A", "b")], "environment cannot be [('A', 'b')]"),
+        ("secrets", "password", "secrets cannot be 'password'"),
+        ("secrets", ["a", 1], "secrets[1] cannot be 1"),
+        ("labels", None, "labels cannot be None"),
+        ("tolerations", {"key": "gpu"}, "tolerations cannot be {'key': 'gpu'}"),
+        ("tolerations", ["gpu"], "tolerations[0] cannot be 'gpu'"),
+        (
+            "operator_arguments",
+            {"x": [{"y": b""}]},
+            "operator_arguments['x'][0]['y'] cannot be",
+        ),
+        ("operator_arguments", {"x": float("nan")}, "operator_arguments['x'] cannot be nan"),
+    ],
+)
+def test_what_a_job_cannot_have(attribute: str, value: Any, told: str) -> None:
+    with pytest.raises(BigflowError) as caught:
+        described_job(**{attribute: value})
+    assert caught.value.message.startswith(f"job 'j' of workflow 'w' (p.m): {told}")
+    assert caught.value.hint.startswith("give ")
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "told"),
+    [
+        ("timezone", "Europe/Warszawa", "there is no time zone 'Europe/Warszawa'"),
+        ("timezone", "../Europe/Warsaw", "there is no time zone '../Europe/Warsaw'"),
+        ("timezone", "Europe", "there is no time zone 'Europe'"),
+        ("timezone", "", "there is no time zone ''"),
+        ("timezone", None, "timezone cannot be None"),
+        ("catchup", 1, "catchup cannot be 1"),
+        ("depends_on_past", "no", "depends_on_past cannot be 'no'"),
+        ("max_active_runs", 0, "max_active_runs cannot be 0"),
+        ("env_variable", None, "env_variable cannot be None"),
+        ("env_default", 1, "env_default cannot be 1"),
+        ("secrets", "db", "secrets cannot be 'db'"),
+        ("on_failure_callback", print, f"on_failure_callback cannot be {print!r}"),
+        ("on_failure_callback", described, "on_failure_callback cannot be <function described>"),
+        ("tags", [object()], "tags[0] cannot be <object object>"),
+        ("tags", {"a"}, "tags cannot be {'a'}"),
+        ("owner", None, "owner cannot be None"),
+        ("description", 1, "description cannot be 1"),
+        ("doc_md", b"", "doc_md cannot be b''"),
+        ("schedule_interval", timedelta(0), "schedule_interval cannot be"),
+    ],
+)
+def test_what_a_workflow_cannot_have(attribute: str, value: Any, told: str) -> None:
+    with pytest.raises(BigflowError) as caught:
+        described(Workflow("w", [], **{attribute: value}))
+    assert caught.value.message.startswith(f"workflow 'w' (p.m): {told}")
+
+
+def test_utc_needs_no_time_zone_database(tmp_path: Path) -> None:
+    write_files(tmp_path, {"p.py": "import bigflow\nw = bigflow.Workflow('w', [])"})
+    arguments = ["--project-package", "p", "--start-time", "2026-01-01"]
+    answer = describe(*arguments, cwd=tmp_path, env={"PYTHONTZPATH": ""})
+    assert answer["workflows"][0]["start_date"] == "2025-12-31T00:00:00+00:00"
+
+
+class TestProcess:
+    def test_what_user_code_writes_goes_to_stderr(self, tmp_path: Path) -> None:
+        text = """
+import os, subprocess, sys
+print("by print")
+os.write(1, b"by the descriptor\\n")
+subprocess.run([sys.executable, "-c", "print('by a child')"])
+sys.__stdout__.write("by the original\\n")
+"""
+        write_files(tmp_path, {"p.py": text})
+        done = run_bigflow("describe", "--project-package", "p", cwd=tmp_path)
+        assert json.loads(done.stdout)["workflows"] == []
+        assert sorted(done.stderr.splitlines()) == [
+            "by a child",
+            "by print",
+            "by the descriptor",
+            "by the original",
+        ]
+
+    def test_a_thread_of_the_projects_does_not_hold_it_up(self, tmp_path: Path) -> None:
+        text = "import threading\nthreading.Thread(target=threading.Event().wait).start()\n"
+        write_files(tmp_path, {"p.py": text})
+        assert describe("--project-package", "p", cwd=tmp_path)["workflows"] == []
+
+    def test_root_comes_first_on_the_path(self, tmp_path: Path) -> None:
+        text = "import bigflow\nw = bigflow.Workflow({!r}, [])"
+        write_files(tmp_path, {"p.py": text.format("here"), "src/p.py": text.format("there")})
+        answer = describe("--project-package", "p", "--root", "src", cwd=tmp_path)
+        assert [w["id"] for w in answer["workflows"]] == ["there"]
+
+    def test_workflows_resolve_the_configuration_of_the_build(self, tmp_path: Path) -> None:
+        text = """
+import bigflow
+config = bigflow.Config("dev", {"pool": "small"}).add_configuration("prod", {"pool": "big"})
+w = bigflow.Workflow("w", [], tags=[config.resolve_property("pool")])
+"""
+        write_files(tmp_path, {"p.py": text})
+
+        def tags(*arguments: str, **env: str) -> list[str]:
+            answer = describe("--project-package", "p", *arguments, cwd=tmp_path, env=env)
+            found: list[str] = answer["workflows"][0]["tags"]
+            return found
+
+        assert tags() == ["small"]
+        assert tags("--config", "prod") == tags(bf_env="prod") == ["big"]
+        assert tags("--config", "dev", bf_env="prod") == ["small"]
+
+    def test_a_crash_is_told_with_its_line(self, tmp_path: Path) -> None:
+        write_files(tmp_path, {"p.py": "import ctypes\n\nctypes.string_at(0)\n"})
+        done = run_bigflow("describe", "--project-package", "p", cwd=tmp_path)
+        assert (done.returncode < 0, done.stdout) == (True, "")
+        assert 'p.py", line 3 in <module>' in done.stderr
+
+
+class TestDeployment:
+    def test_of_each_configuration(self) -> None:
+        arguments = ("--deployment-config", "deployment_config.py")
+        answer = describe(*arguments, cwd=SAMPLE)
+        assert (answer["package"], answer["workflows"]) == (None, [])
+        assert answer["deployment"] == {
+            "config": "dev",
+            "properties": {
+                "docker_repository": "registry.example.com/dev/runtime_sample",
+                "env": "dev",
+                "registry": "registry.example.com",
+                "replicas": 2,
+            },
+        }
+        by_option = describe(*arguments, "--config", "prod", cwd=SAMPLE)["deployment"]
+        by_variable = describe(*arguments, cwd=SAMPLE, env={"bf_env": "prod"})["deployment"]
+        assert by_option == by_variable
+        assert by_option["properties"]["docker_repository"].endswith("/prod/runtime_sample")
+
+    def test_of_the_environment_only_what_is_asked_for_is_handed_on(self, tmp_path: Path) -> None:
+        text = "from bigflow import DeploymentConfig\nx = DeploymentConfig('dev', {'token': None})"
+        write_files(tmp_path, {"d.py": text})
+        env = {"bf_token": "t", "bf_docker_repository": "r", "bf_password": "secret"}
+        answer = describe("--deployment-config", "d.py", cwd=tmp_path, env=env)
+        properties = answer["deployment"]["properties"]
+        assert properties == {"docker_repository": "r", "env": "dev", "token": "t"}
+
+    def test_of_values_that_json_does_not_know(self, tmp_path: Path) -> None:
+        values = "{'day': datetime.date(2026, 1, 1), 'nan': float('nan'), 'list': [1, None]}"
+        text = f"import bigflow, datetime\nx = bigflow.DeploymentConfig('dev', {values})"
+        write_files(tmp_path, {"d.py": text})
+        answer = describe("--deployment-config", "d.py", cwd=tmp_path)["deployment"]["properties"]
+        assert answer == {"day": "2026-01-01", "nan": "nan", "list": [1, None], "env": "dev"}
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            (None, "there is no d.py"),
+            ("", "d.py holds no DeploymentConfig"),
+            ("\n1 / 0", "d.py, line 2: ZeroDivisionError: division by zero (reading d.py)"),
+            ("x = (", "d.py, line 1: SyntaxError"),
+            ("raise SystemExit", "d.py, line 1: SystemExit (reading d.py)"),
+            (
+                "import bigflow as b\nx, y = b.Config('dev', {}), b.Config('dev', {})",
+                "d.py holds 2 DeploymentConfigs, none named deployment_config",
+            ),
+            (
+                "import bigflow\nx = bigflow.Config('dev', {'a': None})",
+                "the property 'a' is not set",
+            ),
+        ],
+    )
+    def test_faults(self, tmp_path: Path, text: str | None, told: str) -> None:
+        if text is not None:
+            write_files(tmp_path, {"d.py": text})
+        answer = describe("--deployment-config", "d.py", cwd=tmp_path)
+        assert answer["error"]["message"].startswith(told)
+        assert answer["error"]["hint"]

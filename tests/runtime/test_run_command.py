@@ -1,0 +1,273 @@
+"""`bigflow run`: what each pod does."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bigflow
+from bigflow import cli
+from bigflow_backend.cli.commands import BUILD_COMMANDS
+from support.runtime import SAMPLE, clean_environment, run_bigflow, write_files
+
+RUNTIME = str(Path(bigflow.__file__).parent.parent)
+JOB = """
+import os, sys, time
+import bigflow
+class J(bigflow.Job):
+    id = "j"
+    def execute(self, context):
+{body}
+w = bigflow.Workflow("w", [J()])
+"""
+
+
+def project(root: Path, *body: str) -> Path:
+    lines = "\n".join(f"        {line}" for line in body)
+    text = JOB.format(body=lines)
+    return write_files(root, {"p/__init__.py": text, "project_setup.py": "PROJECT_NAME = 'p'"})
+
+
+def test_a_job() -> None:
+    done = run_bigflow(
+        *("run", "--job", "daily.extract", "--runtime", "2026-01-02 03:04:05"),
+        *("--project-package", "runtime_sample", "--module", "runtime_sample.workflow"),
+        *("--config", "prod"),
+        cwd=SAMPLE,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "bigflow: job daily.extract, runtime 2026-01-02 03:04:05, config prod, runtime_sample",
+        "what a module prints is not part of the answer",
+        "extracted 72793,Seattle for 2026-01-02 03:04:05",
+    ]
+
+
+def test_a_workflow_with_jobs_of_every_kind() -> None:
+    done = run_bigflow("run", "-w", "archive", "-r", "2026-01-02", cwd=SAMPLE)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == (
+        "bigflow: workflow archive, runtime 2026-01-02, runtime_sample"
+    )
+    assert done.stdout.splitlines()[-4:] == [
+        "bigflow: job archive.extract",
+        "extracted 72793,Seattle for 2026-01-02 00:00:00",
+        "bigflow: job archive.archive",
+        "archive 2026-01-02",
+    ]
+
+
+def test_jobs_in_the_order_of_the_graph() -> None:
+    done = run_bigflow("run", "-w", "daily", "-r", "2026-01-02 03:04", "-c", "dev", cwd=SAMPLE)
+    assert [line for line in done.stdout.splitlines() if "bigflow: job" not in line][-4:] == [
+        "extracted 72793,Seattle for 2026-01-02 03:04:00",
+        "temperature 2026-01-02 03:04 daily dev",
+        "rain 2026-01-02 03:04 daily dev",
+        "report 2026-01-02T03:04:00 dev",
+    ]
+
+
+class TestFirstLine:
+    """It stands before anything that the project prints, also while it is imported."""
+
+    def first_line(self, cwd: Path, env: dict[str, str], *arguments: str) -> str:
+        done = run_bigflow("run", "-j", "w.j", "-r", "2026-01-01", *arguments, cwd=cwd, env=env)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()[0]
+
+    def test_names_version_commit_and_image(self, tmp_path: Path) -> None:
+        site = project(tmp_path / "site", "pass")
+        (site / "project_setup.py").unlink()
+        write_files(site, {"p-1.2.0+g1a2b.dist-info/METADATA": ""})
+        env = {"PYTHONPATH": f"{site}:{RUNTIME}", "BIGFLOW_COMMIT": "1a2b", "BIGFLOW_IMAGE": "r:1"}
+        line = self.first_line(tmp_path, env, "--project-package", "p")
+        assert line == (
+            "bigflow: job w.j, runtime 2026-01-01, p 1.2.0+g1a2b, commit 1a2b, image r:1"
+        )
+
+    def test_of_a_distribution_that_has_another_name(self, tmp_path: Path) -> None:
+        site = project(tmp_path / "site", "pass")
+        (site / "project_setup.py").unlink()
+        write_files(site, {"other-9.dist-info/RECORD": "q/__init__.py,,\n"})
+        write_files(site, {"weather_reports-2.0.dist-info/RECORD": "p/__init__.py,sha256=x,1\n"})
+        env = {"PYTHONPATH": f"{site}:{RUNTIME}"}
+        line = self.first_line(tmp_path, env, "--project-package", "p")
+        assert line == "bigflow: job w.j, runtime 2026-01-01, p 2.0"
+
+    def test_leaves_out_what_is_not_known(self, tmp_path: Path) -> None:
+        line = self.first_line(project(tmp_path, "pass"), {})
+        assert line == "bigflow: job w.j, runtime 2026-01-01, p"
+
+    def test_bf_env_is_the_configuration(self, tmp_path: Path) -> None:
+        body = "assert (context.env, os.environ['bf_env']) == ('prod', 'prod')"
+        line = self.first_line(project(tmp_path, body), {"bf_env": "prod"})
+        assert line == "bigflow: job w.j, runtime 2026-01-01, config prod, p"
+
+
+class TestStatus:
+    def test_a_job_that_raises_shows_its_traceback(self) -> None:
+        done = run_bigflow("run", "--job", "failing.fail", cwd=SAMPLE)
+        assert done.returncode == 1
+        assert done.stderr.startswith("Traceback (most recent call last):")
+        assert 'raise LookupError("no rows")' in done.stderr
+        assert done.stderr.endswith("LookupError: no rows\n")
+
+    def test_an_error_of_this_package_in_a_job_is_the_jobs_own(self, tmp_path: Path) -> None:
+        body = "from bigflow.resources import *", "get_resource_absolute_path('none', __file__)"
+        text = project(tmp_path, body[1]) / "p/__init__.py"
+        text.write_text(f"{body[0]}\n{text.read_text()}")
+        done = run_bigflow("run", "--job", "w.j", cwd=tmp_path)
+        assert done.returncode == 1
+        assert "Traceback" in done.stderr
+        assert "there is no resource 'none'" in done.stderr
+
+    @pytest.mark.parametrize("status", [0, 3])
+    def test_a_job_that_exits_decides(self, tmp_path: Path, status: int) -> None:
+        done = run_bigflow("run", "--job", "w.j", cwd=project(tmp_path, f"sys.exit({status})"))
+        assert (done.returncode, done.stderr) == (status, "")
+
+    def test_an_unknown_workflow(self) -> None:
+        done = run_bigflow("run", "--job", "nothing.load", cwd=SAMPLE)
+        assert done.returncode == 1
+        assert done.stderr == (
+            "bigflow: error: there is no workflow 'nothing' in runtime_sample\n"
+            "  there are: archive, daily, failing, load_gdansk, load_oslo\n"
+        )
+
+    def test_an_unknown_job(self) -> None:
+        done = run_bigflow("run", "--job", "daily.nothing", cwd=SAMPLE)
+        assert done.returncode == 1
+        assert done.stderr == (
+            "bigflow: error: workflow 'daily' has no job 'nothing'\n"
+            "  its jobs: extract, temperature, rain, report\n"
+        )
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (["--bogus"], "--bogus"),
+            (["run", "--job", "a.b", "--bogus-option"], "--bogus-option"),
+            (["run", "--job", "a.b", "--runt", "2026-01-01"], "--runt"),
+            (["run", "--job", "a"], "'a' is not WORKFLOW.JOB"),
+            (["run", "--job", ".a"], "'.a' is not WORKFLOW.JOB"),
+            (["run", "--job", "a."], "'a.' is not WORKFLOW.JOB"),
+            (["run"], "--job"),
+            (["run", "--job", "a.b", "--workflow", "a"], "not allowed with"),
+            (["run", "--job", "a.b", "--runtime", "yesterday"], "'yesterday' is no date"),
+            (["run", "--job", "a.b", "--config", ""], "it is empty"),
+            (["run", "--job", "a.b", "--project-package", "../p"], "'../p' is not the name"),
+            (["run", "--job", "a.b", "--module", ""], "'' is not the name"),
+            (["nothing"], "invalid choice: 'nothing'"),
+            ([], "give a command"),
+        ],
+    )
+    def test_wrong_usage_is_2(self, tmp_path: Path, arguments: list[str], told: str) -> None:
+        done = run_bigflow(*arguments, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert told in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_not_in_a_project(self, tmp_path: Path) -> None:
+        done = run_bigflow("run", "--job", "w.j", cwd=tmp_path)
+        assert done.returncode == 1
+        assert "no project here" in done.stderr
+        assert "give --project-package" in done.stderr
+
+
+def test_a_deleted_pods_job_runs_its_finally_blocks(tmp_path: Path) -> None:
+    body = "try:", "    print('ready'); sys.stdin.read()", "finally:", "    print('cleaned up')"
+    command = [sys.executable, "-m", "bigflow", "run", "--job", "w.j"]
+    child = subprocess.Popen(
+        command,
+        cwd=project(tmp_path, *body),
+        env=clean_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    with child.stdin, child.stdout:
+        while child.stdout.readline() != "ready\n":
+            assert child.poll() is None
+        child.send_signal(signal.SIGTERM)
+        assert child.stdout.read() == "cleaned up\n"
+    assert child.wait() == 128 + signal.SIGTERM
+
+
+def test_lines_come_out_when_they_are_written(tmp_path: Path) -> None:
+    body = "print('last words')", "os._exit(9)"  # as if it were killed
+    done = run_bigflow("run", "--job", "w.j", cwd=project(tmp_path, *body))
+    assert done.returncode == 9
+    assert done.stdout.endswith("last words\n")
+
+
+def test_below_the_projects_root(tmp_path: Path) -> None:
+    project(tmp_path, "print('ran')")
+    (tmp_path / "notebooks").mkdir()
+    done = run_bigflow("run", "--job", "w.j", cwd=tmp_path / "notebooks")
+    assert done.stdout.endswith("ran\n"), done.stderr
+
+
+def test_the_console_script_finds_the_project_too(tmp_path: Path) -> None:
+    script = Path(sys.executable).with_name("bigflow")
+    for arguments in ([], ["--project-package", "p"]):
+        done = subprocess.run(
+            [script, "run", "--job", "w.j", *arguments],
+            cwd=project(tmp_path, "print('ran')"),
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.endswith("ran\n"), done.stderr
+
+
+def test_a_name_of_a_job_with_a_dot(tmp_path: Path) -> None:
+    project(tmp_path, "print('ran')")
+    module = tmp_path / "p/__init__.py"
+    module.write_text(module.read_text().replace('"j"', '"j.k"'))
+    assert run_bigflow("run", "--job", "w.j.k", cwd=tmp_path).stdout.endswith("ran\n")
+
+
+def test_version() -> None:
+    done = run_bigflow("--version", cwd=Path("/"))
+    assert done.stdout == f"bigflow-backend {bigflow.__version__}\n"
+
+
+def test_help_lists_the_build_commands_without_loading_them(tmp_path: Path) -> None:
+    write_files(tmp_path, {"bigflow_backend/__init__.py": "raise AssertionError"})
+    done = run_bigflow("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for command in ("run", "build", "build-package", "build-image", "build-dags", "release"):
+        assert f"\n    {command} " in done.stdout
+
+
+@pytest.mark.parametrize("command", ["build", "build-image", "project-version", "pv", "release"])
+def test_build_commands_are_handed_on_as_they_are(tmp_path: Path, command: str) -> None:
+    text = "def main(argv):\n    print(argv)\n    return 7\n"
+    write_files(
+        tmp_path,
+        {
+            "bigflow_backend/__init__.py": "",
+            "bigflow_backend/cli/__init__.py": "",
+            "bigflow_backend/cli/main.py": text,
+        },
+    )
+    done = run_bigflow(command, "--anything", "-x", cwd=tmp_path)
+    assert done.returncode == 7
+    assert done.stdout == f"{[command, '--anything', '-x']}\n"
+
+
+def test_the_build_commands_are_those_of_the_backend() -> None:
+    assert {c.name: c.help for c in BUILD_COMMANDS}.items() <= cli._BUILD_COMMANDS.items()
+
+
+def test_an_interrupt_ends_a_job_as_python_does(tmp_path: Path) -> None:
+    body = "import signal", "os.kill(os.getpid(), signal.SIGINT)", "time.sleep(60)"
+    done = run_bigflow("run", "--job", "w.j", cwd=project(tmp_path, *body))
+    assert done.returncode == -signal.SIGINT

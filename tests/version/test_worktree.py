@@ -1,0 +1,253 @@
+"""Changed and untracked files of a work tree."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.project.settings import VersionSettings
+from bigflow_backend.version import project_version, untracked
+from support.git_repository import (
+    Repository,
+    isolate_git,
+    log_git_processes,
+    make_repository,
+    put_git,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture(autouse=True)
+def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    isolate_git(monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    repository = make_repository(tmp_path / "repository")
+    repository.write("data/ä b.txt", "one\n")
+    repository.write("run.sh", "exit\n")
+    repository.git("add", ".")
+    repository.commit()
+    repository.tag("v1.2.0")
+    return repository
+
+
+def version(root: Path) -> str:
+    return project_version(root, distribution="demo", static=None, settings=VersionSettings()).text
+
+
+def clone(repository: Repository, path: Path) -> Repository:
+    repository.git("clone", "--quiet", str(repository.path), str(path))
+    return Repository(path)
+
+
+def edit(repository: Repository) -> None:
+    repository.write("tracked.py", "changed\n")
+
+
+def edit_and_stage(repository: Repository) -> None:
+    edit(repository)
+    repository.git("add", "--all")
+
+
+def edit_twice(repository: Repository) -> None:
+    repository.write("tracked.py", "something else\n")
+    repository.git("add", "tracked.py")
+    edit(repository)
+
+
+def edit_long_ago(repository: Repository) -> None:
+    edit(repository)
+    os.utime(repository.path / "tracked.py", (1, 1))
+
+
+@pytest.mark.parametrize("other", [edit, edit_and_stage, edit_twice, edit_long_ago])
+def test_the_same_content_is_the_same_version_anywhere(
+    other: Callable[[Repository], None], repository: Repository, tmp_path: Path
+) -> None:
+    elsewhere = clone(repository, tmp_path / "elsewhere")
+    edit(repository)
+    other(elsewhere)
+    assert version(elsewhere.path) == version(repository.path)
+    assert ".t" in version(repository.path)
+
+
+def test_the_same_content_over_time(repository: Repository) -> None:
+    was = (repository.path / "tracked.py").read_text()
+    edit(repository)
+    changed = version(repository.path)
+    repository.write("tracked.py", was)
+    assert version(repository.path) == "1.2.0"
+    edit(repository)
+    assert version(repository.path) == changed
+
+
+CHANGES = (
+    "echo changed > tracked.py",
+    ": > tracked.py",
+    "echo changed > 'data/ä b.txt'",
+    "rm tracked.py",
+    "chmod +x run.sh",
+    "git mv run.sh moved.sh",
+    "ln -sf tracked.py run.sh",
+    "ln -sf nowhere run.sh",
+    "rm run.sh && mkdir run.sh",
+    "touch new.py && git add --intent-to-add new.py",
+    "touch another.py && git add another.py",
+)
+
+
+def test_every_kind_of_change_has_its_own_version(repository: Repository) -> None:
+    found = set()
+    for change in CHANGES:
+        subprocess.run(["sh", "-ec", change], cwd=repository.path, check=True)
+        changed = version(repository.path)
+        assert ".t" in changed, change
+        found.add(changed)
+        repository.git("reset", "--quiet", "--hard")
+        assert version(repository.path) == "1.2.0"
+    assert len(found) == len(CHANGES)
+
+
+def test_a_file_that_git_no_longer_tracks_is_as_one_deleted(repository: Repository) -> None:
+    repository.git("rm", "--quiet", "--cached", "run.sh")
+    kept = version(repository.path)
+    (repository.path / "run.sh").unlink()
+    assert version(repository.path) == kept != "1.2.0"
+
+
+def test_a_conflict_is_a_change(repository: Repository) -> None:
+    repository.git("switch", "--quiet", "--create", "other")
+    repository.write("run.sh", "other\n")
+    repository.git("commit", "--quiet", "--all", "--message=other")
+    repository.git("switch", "--quiet", "main")
+    repository.write("run.sh", "main\n")
+    repository.git("commit", "--quiet", "--all", "--message=main")
+    with pytest.raises(subprocess.CalledProcessError):
+        repository.git("merge", "other")
+    in_conflict = version(repository.path)
+    assert in_conflict.startswith("1.2.1.dev1+g")
+    assert ".t" in in_conflict
+    repository.write("run.sh", "solved\n")
+    assert version(repository.path) != in_conflict
+
+
+def test_submodules(repository: Repository, tmp_path: Path) -> None:
+    inner = make_repository(tmp_path / "inner")
+    first = inner.commit()
+    inner.commit()
+    repository.git("submodule", "--quiet", "add", str(inner.path), "lib")
+    repository.git("commit", "--quiet", "--message=lib")
+    repository.tag("v1.3.0")
+    lib = Repository(repository.path / "lib")
+    assert version(repository.path) == "1.3.0"
+    lib.write("untracked.py", "")
+    assert version(repository.path) == "1.3.0"
+
+    lib.write("tracked.py", "changed\n")
+    with pytest.raises(UserError, match="the submodule lib has changes") as caught:
+        version(repository.path)
+    assert "git submodule update" in caught.value.hint
+    lib.git("checkout", "--quiet", "tracked.py")
+
+    lib.git("checkout", "--quiet", first)
+    with pytest.raises(UserError, match="the submodule lib has changes"):
+        version(repository.path)
+    repository.git("add", "lib")
+    staged = version(repository.path)
+    assert staged.startswith("1.3.1.dev0+g")
+    # It stays hidden neither from a configuration that ignores submodules ...
+    repository.git("config", "submodule.lib.ignore", "all")
+    assert version(repository.path) == staged
+    repository.git("config", "--unset", "submodule.lib.ignore")
+    # ... and the commit counts.
+    lib.commit()
+    repository.git("add", "lib")
+    assert version(repository.path) != staged
+
+
+def test_no_hook_and_no_monitor_runs(repository: Repository, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    for name in ("post-index-change", "monitor"):
+        hook = repository.path / ".git" / "hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\necho {name} >> {ran}\n")
+        hook.chmod(0o755)
+    repository.git("config", "core.fsmonitor", str(repository.path / ".git" / "hooks" / "monitor"))
+    os.utime(repository.path / "tracked.py", (1, 1))
+    assert version(repository.path) == "1.2.0"
+    assert not ran.exists()
+    repository.git("status")  # git itself would have run them
+    assert ran.exists()
+
+
+def test_untracked_files_are_told_by_name(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = repository.path
+    new = repository.write("demo/new.py", "")
+    repository.write(".gitignore", "*.cfg\n")
+    repository.git("add", ".gitignore")
+    ignored = repository.write("demo/ö.cfg", "")
+    staged = repository.write("demo/staged.py", "")
+    repository.git("add", "demo/staged.py")
+    removed = root / "run.sh"
+    repository.git("rm", "--quiet", "--cached", "run.sh")
+    tracked = [root / "tracked.py", root / "data" / "ä b.txt", staged]
+    log = log_git_processes(monkeypatch, tmp_path)
+    assert untracked(root, [new, *tracked, ignored, removed]) == (new, ignored, removed)
+    assert len(log.read_text().splitlines()) == 1
+    # Relative to the root they come back as they were given.
+    assert untracked(root, [Path("demo/new.py"), Path("tracked.py")]) == (Path("demo/new.py"),)
+    # In a sub-directory, and from it to a file beside it.
+    assert untracked(root / "demo", [new, staged, root / "tracked.py"]) == (new,)
+    assert untracked(root, []) == ()
+
+
+def test_untracked_files_behind_a_symbolic_link(repository: Repository) -> None:
+    root = repository.path
+    (root / "link").symlink_to("data")
+    repository.git("add", "link")
+    repository.write("data/new.txt", "")
+    found = untracked(root, [root / "link" / "ä b.txt", root / "link" / "new.txt"])
+    assert found == (root / "link" / "new.txt",)
+
+
+def test_untracked_files_of_a_submodule(repository: Repository, tmp_path: Path) -> None:
+    inner = make_repository(tmp_path / "inner")
+    inner.commit()
+    repository.git("submodule", "--quiet", "add", str(inner.path), "lib")
+    repository.write("lib/new.py", "")
+    lib = repository.path / "lib"
+    assert untracked(repository.path, [lib / "tracked.py", lib / "new.py"]) == (lib / "new.py",)
+
+
+def test_untracked_files_of_a_new_repository(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repository")
+    file = repository.write("demo/one.py", "")
+    assert untracked(repository.path, [file]) == (file,)
+
+
+@pytest.mark.parametrize("where", ["nowhere", "sdist", "foreign", "no git", "broken"])
+def test_where_git_does_not_keep_the_project_nothing_is_untracked(
+    where: str, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = (tmp_path if where == "nowhere" else repository.path) / "demo"
+    root.mkdir()
+    file = root / "one.py"
+    file.touch()
+    if where == "sdist":
+        (root / "PKG-INFO").touch()
+    elif where == "no git":
+        monkeypatch.setenv("PATH", "")
+    elif where == "broken":
+        put_git(monkeypatch, tmp_path, "exit 3")
+    assert untracked(root, [file]) == ()
