@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.report import reported, terminable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from bigflow_backend.project.project import Project
     from bigflow_backend.wheel.config_settings import ConfigSettings
 

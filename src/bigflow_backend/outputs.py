@@ -9,17 +9,14 @@ import contextlib
 import dataclasses
 import os
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.files import move_into_place, recover, temporary_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from bigflow_backend.project.project import Project
-
-__all__ = ["staged_outputs"]
 
 _STAGING = ".bigflow-build-"
 

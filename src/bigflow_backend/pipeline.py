@@ -9,7 +9,10 @@ import dataclasses
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
@@ -17,10 +20,6 @@ from bigflow_backend.outputs import staged_outputs
 from bigflow_backend.wheel.isolated import build_wheel, check_build_system
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-    from pathlib import Path
-
     from bigflow_backend.dags.build import DagFiles
     from bigflow_backend.image.build import Image
     from bigflow_backend.image.options import ImageOptions
@@ -29,15 +28,6 @@ if TYPE_CHECKING:
     from bigflow_backend.project.tests import TestRun
     from bigflow_backend.project.workflows import DeploymentDescription, WorkflowDescription
     from bigflow_backend.wheel.wheel import Wheel
-
-__all__ = [
-    "Build",
-    "BuildOptions",
-    "build_dags",
-    "build_image",
-    "build_package",
-    "build_project",
-]
 
 
 @dataclass(frozen=True, kw_only=True)

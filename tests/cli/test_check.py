@@ -148,8 +148,8 @@ class TestInstalling:
         (tmp_path / "uv.py").write_text("def find_uv_bin():\n    raise FileNotFoundError\n")
         environment = {"PYTHONPATH": str(tmp_path), "PATH": str(tmp_path)}
         assert self.fails(project, tmp_path, environment) == [
-            "bigflow: error: installing an Airflow takes uv, and there is none",
-            "  pip install uv",
+            "bigflow: error: installing an Airflow needs uv, which is not installed",
+            "  pip install 'bigflow-backend[build]'",
         ]
 
     def test_a_cache_that_cannot_be_written(self, project: Project, tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ import pytest
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.oci import sha256_digest
-from bigflow_backend.image.store.blobs import CorruptBlobError, default_root, open_store
+from bigflow_backend.image.store.blobs import open_store
+from bigflow_backend.image.store.directory import default_root
+from bigflow_backend.image.store.files import CorruptBlobError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

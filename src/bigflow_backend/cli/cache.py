@@ -5,15 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from bigflow_backend.cli.report import size
 from bigflow_backend.image.store.usage import clear_cache, look_at_cache
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["cache"]
 
 
 def cache(argv: Sequence[str]) -> int:

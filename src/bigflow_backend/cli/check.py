@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,7 @@ from bigflow_backend.dags.airflow.check import check_dag_files
 from bigflow_backend.project.project import find_project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from bigflow_backend.dags.airflow.check import Check
-
-__all__ = ["check"]
 
 _NEWEST = "3.3"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,13 +10,9 @@ from bigflow_backend import pipeline as build
 from bigflow_backend.cli.options import DAG_OPTIONS, DRY_RUN, ENVIRONMENT_OPTIONS, IMAGE_OPTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bigflow_backend.cli.options import Option
     from bigflow_backend.pipeline import Build, BuildOptions
     from bigflow_backend.project.project import Project
-
-__all__ = ["BUILD_COMMANDS", "BuildCommand"]
 
 
 @dataclass(frozen=True)

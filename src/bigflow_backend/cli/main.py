@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +14,7 @@ from typing import TYPE_CHECKING
 from bigflow_backend.ground.report import print_warning, reported, terminable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bigflow_backend.cli.commands import BuildCommand
-
-__all__ = ["main"]
 
 # 128 and the signal's number, as shells have it.
 _INTERRUPTED = 128 + signal.SIGINT

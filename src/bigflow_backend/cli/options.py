@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,21 +15,9 @@ from bigflow_backend.pipeline import BuildOptions
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping, Sequence
 
     from bigflow_backend.image.options import ImageOptions
     from bigflow_backend.project.project import Project
-
-__all__ = [
-    "DAG_OPTIONS",
-    "DRY_RUN",
-    "ENVIRONMENT_OPTIONS",
-    "IMAGE_OPTIONS",
-    "Option",
-    "add_arguments",
-    "build_options",
-    "read_start_time",
-]
 
 
 @dataclass(frozen=True)

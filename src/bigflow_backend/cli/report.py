@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bigflow_backend.image.build import Image
     from bigflow_backend.image.plan import ImagePlan
     from bigflow_backend.pipeline import Build
-
-__all__ = ["as_json", "summary"]
 
 
 def summary(build: Build) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,14 +15,10 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.report import print_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from setuptools import Command
 
     from bigflow_backend.cli.commands import BuildCommand
     from bigflow_backend.project.project import Project
-
-__all__ = ["run_setup"]
 
 _WRONG_USAGE = 2
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.report import print_warning
 from bigflow_backend.project.project import find_project
 from bigflow_backend.version import project_version
 from bigflow_backend.version.release import carry_out, plan_release
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["print_version", "release"]
 
 
 def print_version(argv: Sequence[str]) -> int:

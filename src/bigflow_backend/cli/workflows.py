@@ -6,6 +6,8 @@ import argparse
 import itertools
 import json
 import sys
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +21,8 @@ from bigflow_backend.project.describe import describe_project, describe_workflow
 from bigflow_backend.project.project import find_project
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime, tzinfo
-
     from bigflow_backend.dags.timetable import Run
     from bigflow_backend.project.workflows import WorkflowDescription
-
-__all__ = ["graph", "workflows"]
 
 _START_TIME = Option(
     "start-time",

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-    from pathlib import Path
-
     from bigflow_backend.dags.model import DagBuild
     from bigflow_backend.project.project import Project
     from bigflow_backend.project.settings import DagSettings
     from bigflow_backend.project.workflows import WorkflowDescription
     from bigflow_backend.version import ProjectVersion
-
-__all__ = ["DagFile", "DagFiles", "build_dags", "checked_workflows", "schedule_in_words"]
 
 MANIFEST_SCHEMA = 1
 _DAG_ID_LENGTH = 250

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
     from bigflow_backend.project.workflows import JobDescription
-
-__all__ = ["as_mermaid", "as_text"]
 
 _UNICODE = "●│─╮╭╯╰┤├┬┴┼"
 _ASCII = "*|-+++++++++"

@@ -6,6 +6,7 @@ imports. What no release of Airflow from 2.7 to 3.3 understands alike is settled
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -26,14 +27,10 @@ from bigflow_backend.dags.rules.pod import secret_name
 from bigflow_backend.dags.rules.zones import find_zone, moment_call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
     from bigflow_backend.dags.file.literals import Value
     from bigflow_backend.project.settings import DagSettings
     from bigflow_backend.project.workflows import JobDescription, WorkflowDescription
     from bigflow_backend.version import ProjectVersion
-
-__all__ = ["Callback", "Dag", "DagBuild", "Task", "dag_model"]
 
 _COMPOSER_NAMESPACE = "composer-user-workloads"
 _COMPOSER_CONFIG_FILE = "/home/airflow/composer_kube_config"

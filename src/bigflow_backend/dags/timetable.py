@@ -15,8 +15,9 @@ import calendar
 import functools
 import itertools
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING, Protocol
 
 from bigflow_backend.dags.rules.cron import read_cron
@@ -25,13 +26,8 @@ from bigflow_backend.dags.rules.zones import find_zone
 from bigflow_backend.ground.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import tzinfo
-
     from bigflow_backend.dags.rules.cron import CronExpression
     from bigflow_backend.project.workflows import WorkflowDescription
-
-__all__ = ["Run", "scheduled_runs", "timetable"]
 
 _MINUTE = timedelta(minutes=1)
 _DAY = timedelta(days=1)

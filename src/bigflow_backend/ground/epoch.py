@@ -10,8 +10,6 @@ import time
 
 from bigflow_backend.ground.errors import UserError
 
-__all__ = ["DEFAULT", "source_date_epoch", "zip_date"]
-
 DEFAULT = 1580601600
 """2020-02-02 00:00:00 UTC, as hatchling has it; 1970 lies before what a zip can hold."""
 

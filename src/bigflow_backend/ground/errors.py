@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-__all__ = ["AlreadyToldError", "BigflowWarning", "UserError", "did_you_mean"]
+from collections.abc import Iterable
 
 
 class UserError(Exception):
@@ -29,7 +24,7 @@ class UserError(Exception):
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
 
-class AlreadyToldError(Exception):
+class AlreadyReportedError(Exception):
     """A fault of the user's that a child process has told already; only the exit status is left."""
 
 

@@ -12,21 +12,10 @@ import os
 import shutil
 import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = [
-    "move_into_place",
-    "recover",
-    "replaced_directory",
-    "replaced_file",
-    "temporary_directory",
-]
 
 
 @contextlib.contextmanager

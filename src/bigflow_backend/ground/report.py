@@ -6,14 +6,10 @@ import contextlib
 import signal
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
-from bigflow_backend.ground.errors import AlreadyToldError, BigflowWarning, UserError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = ["print_error", "print_warning", "reported", "terminable"]
+from bigflow_backend.ground.errors import AlreadyReportedError, BigflowWarning, UserError
 
 
 def print_error(error: UserError) -> None:
@@ -47,7 +43,7 @@ def reported() -> Iterator[None]:
     except UserError as error:
         print_error(error)
         raise SystemExit(1) from error
-    except AlreadyToldError as error:
+    except AlreadyReportedError as error:
         raise SystemExit(1) from error
     except ModuleNotFoundError as error:
         top = (error.name or "").partition(".")[0]

@@ -6,7 +6,9 @@ import hashlib
 import logging
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
@@ -17,14 +19,9 @@ from bigflow_backend.image.imageinfo import image_info, leftovers, write_info
 from bigflow_backend.image.reference import image_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from bigflow_backend.image.options import ImageOptions
     from bigflow_backend.project.project import Project
     from bigflow_backend.version import ProjectVersion
-
-__all__ = ["Image", "build_image"]
 
 _log = logging.getLogger("bigflow_backend.image")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
@@ -14,12 +15,8 @@ from bigflow_backend.image.layered.standard import standard_dockerfile
 from bigflow_backend.image.layered.support import CannotServeError, NoBaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bigflow_backend.image.image import Builder, BuildRequest, BuiltImage, ImageFiles
     from bigflow_backend.project.project import Project
-
-__all__ = ["builder_for", "chosen_builder"]
 
 
 def builder_for(name: str) -> Builder:

@@ -7,17 +7,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["STANDARD", "Dockerfile", "Instruction", "read_dockerfile"]
 
 STANDARD = Path(__file__).with_name("templates") / "Dockerfile"
 """The Dockerfile that serves a project without wishes of its own."""

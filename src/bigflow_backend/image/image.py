@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from bigflow_backend.image.options import ImageOptions
     from bigflow_backend.image.reference import ImageReference
     from bigflow_backend.project.project import Project
     from bigflow_backend.version import ProjectVersion
-
-__all__ = [
-    "BaseImage",
-    "BuildRequest",
-    "Builder",
-    "BuiltImage",
-    "ImageFiles",
-    "Layer",
-    "WheelFile",
-]
 
 
 @dataclass(frozen=True)

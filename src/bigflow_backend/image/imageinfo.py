@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bigflow_backend.image.image import BuildRequest, BuiltImage
-
-__all__ = ["image_info", "leftovers", "pushed_digest", "write_info"]
 
 _SCHEMA = 1
 

@@ -9,31 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = [
-    "CONFIG",
-    "DOCKER_INDEX",
-    "DOCKER_MANIFEST",
-    "INDEX",
-    "INDEXES",
-    "LAYER_GZIP",
-    "LAYER_TAR",
-    "LAYER_ZSTD",
-    "MANIFEST",
-    "MANIFESTS",
-    "BaseImage",
-    "Descriptor",
-    "Layer",
-    "canonical_json",
-    "is_digest",
-    "layer_media_type",
-    "sha256_digest",
-]
+from typing import Any
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

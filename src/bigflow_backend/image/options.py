@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from bigflow_backend.project.settings import ImageSettings
-
-__all__ = ["ImageOptions"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
     from bigflow_backend.version import ProjectVersion
 
-__all__ = ["ImagePlan", "plan_image"]
-
 
 @dataclass(frozen=True)
 class ImagePlan:

@@ -10,14 +10,6 @@ from dataclasses import dataclass
 
 from bigflow_backend.ground.errors import UserError
 
-__all__ = [
-    "NO_PORT_HINT",
-    "ImageReference",
-    "image_reference",
-    "names_no_port",
-    "without_credentials",
-]
-
 NO_PORT_HINT = "a port is a number from 1 to 65535"
 
 _REGISTRY = re.compile(

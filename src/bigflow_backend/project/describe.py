@@ -8,31 +8,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import timezone
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.project.workflows import ended, no_answer, read_description, some_workflows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-    from pathlib import Path
-
     from bigflow_backend.project.project import Project
     from bigflow_backend.project.workflows import (
         DeploymentDescription,
         Description,
         WorkflowDescription,
     )
-
-__all__ = [
-    "DESCRIBE",
-    "describe_deployment",
-    "describe_project",
-    "describe_workflows",
-    "workflow_arguments",
-]
 
 DESCRIBE = ("-B", "-m", "bigflow", "describe", "--progress")
 """What a Python is told, before the arguments, so that it describes a project."""

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["Delegate", "modern_keywords"]
 
 _FIXED = {
     "resources_dir": "resources",

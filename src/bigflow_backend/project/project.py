@@ -6,8 +6,10 @@ import dataclasses
 import keyword
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
@@ -16,17 +18,12 @@ from bigflow_backend.project.setup_source import SetupScript, read_setup_script
 from bigflow_backend.project.setuptools_tables import VERSION_KEY, dynamic_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from bigflow_backend.version import ProjectVersion
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-__all__ = ["BACKENDS", "Project", "SetupScript", "find_project", "read_project"]
 
 BACKENDS = ("bigflow_backend", "bigflow.build.meta")
 """The build backends of a project: ours, and the name that BigFlow's had."""

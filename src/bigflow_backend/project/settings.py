@@ -9,21 +9,11 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from bigflow_backend.ground.errors import UserError, did_you_mean
-
-if typing.TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = [
-    "DagSettings",
-    "ImageSettings",
-    "Settings",
-    "VersionSettings",
-    "read_table",
-]
 
 T = TypeVar("T")
 

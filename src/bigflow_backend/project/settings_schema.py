@@ -23,8 +23,6 @@ from typing import Any, Literal
 from bigflow_backend.project import settings
 from bigflow_backend.project.settings import Settings
 
-__all__ = ["documentation", "make_schema", "tool_schema"]
-
 _FILE = "settings.schema.json"
 
 

@@ -10,26 +10,13 @@ import runpy
 import subprocess
 import sys
 import traceback
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from bigflow_backend.ground.errors import AlreadyToldError, UserError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-__all__ = [
-    "SetupCall",
-    "captured",
-    "computed_keywords",
-    "in_a_line",
-    "no_bytecode",
-    "place_below",
-    "print_keywords",
-    "run_setup_script",
-]
+from bigflow_backend.ground.errors import AlreadyReportedError, UserError
 
 _CHILD = "import sys, bigflow_backend.project.setup_script as s; s.print_keywords(sys.argv[1])"
 
@@ -94,7 +81,7 @@ def run_setup_script(script: Path) -> SetupCall:
 def computed_keywords(script: Path) -> dict[str, str]:
     """The name and the version that ``script`` passes to ``setup()``; it is run in a child.
 
-    :raises AlreadyToldError: when the script fails.
+    :raises AlreadyReportedError: when the script fails.
     """
     done = subprocess.run(
         [sys.executable, "-c", _CHILD, os.fspath(script)],
@@ -103,7 +90,7 @@ def computed_keywords(script: Path) -> dict[str, str]:
         check=False,
     )
     if done.returncode:
-        raise AlreadyToldError
+        raise AlreadyReportedError
     found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
     return found
 

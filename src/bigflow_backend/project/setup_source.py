@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bigflow_backend.ground.errors import UserError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-__all__ = ["SETUP_SCRIPTS", "SetupScript", "literal_constants", "read_setup_script"]
 
 SETUP_SCRIPTS = ("project_setup.py", "setup.py")
 """The names of a setup script; the first one that is there counts."""

@@ -6,16 +6,12 @@ https://setuptools.pypa.io/en/latest/userguide/pyproject_config.html#dynamic-met
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.project.setup_source import literal_constants
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-__all__ = ["VERSION_KEY", "dynamic_files", "dynamic_table", "dynamic_version"]
 
 VERSION_KEY = "pyproject.toml [tool.setuptools.dynamic] version"
 

@@ -18,8 +18,6 @@ from bigflow_backend.ground.errors import UserError
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
 
-__all__ = ["TestRun", "run_tests"]
-
 
 @dataclass(frozen=True)
 class TestRun:

@@ -8,25 +8,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import signal
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from bigflow_backend.ground.errors import UserError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-__all__ = [
-    "DeploymentDescription",
-    "Description",
-    "JobDescription",
-    "Schedule",
-    "WorkflowDescription",
-    "ended",
-    "no_answer",
-    "read_description",
-    "some_workflows",
-]
 
 SCHEMA = 1
 

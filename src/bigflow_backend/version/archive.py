@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
@@ -12,9 +13,6 @@ from bigflow_backend.version.scheme import following, parse, tagged
 
 if TYPE_CHECKING:
     from email.message import Message
-    from pathlib import Path
-
-__all__ = ["ARCHIVAL", "from_archival", "from_pkg_info"]
 
 ARCHIVAL = ".git_archival.txt"
 _WAYS_OUT = "use a git clone or an sdist, or set BIGFLOW_VERSION to the version, such as 1.2.0"

@@ -10,17 +10,12 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bigflow_backend.ground.errors import UserError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-__all__ = ["Answer", "ask", "run"]
 
 _KEPT = frozenset({
     # Where git and its configuration are; CI jobs set safe.directory by the last three.

@@ -10,8 +10,6 @@ from bigflow_backend.ground.errors import UserError
 if TYPE_CHECKING:
     from bigflow_backend.version.worktree import WorkTree
 
-__all__ = ["HASH_DIGITS", "ProjectVersion"]
-
 HASH_DIGITS = 12
 """How much of a hash a version shows: enough for any repository, short enough to read."""
 

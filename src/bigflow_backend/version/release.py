@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from bigflow_backend.ground.errors import UserError
@@ -15,12 +17,7 @@ from bigflow_backend.version.sources import from_outside_git, refuse_shallow
 from bigflow_backend.version.worktree import read_work_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from bigflow_backend.project.settings import VersionSettings
-
-__all__ = ["ReleasePlan", "carry_out", "plan_release"]
 
 _NAMED = 5
 """How many of the changed files are named."""

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.version import git
 from bigflow_backend.version.scheme import Version, tagged
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = [
-    "Checkout",
-    "OutsideGitError",
-    "Tags",
-    "distance",
-    "find_checkout",
-    "find_tags",
-    "no_answer",
-]
 
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SAFE_DIRECTORY = re.compile(r"git config --global --add safe\.directory .+")

@@ -11,14 +11,13 @@ from typing import Literal, get_args
 from bigflow_backend.ground.errors import UserError
 
 try:
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import InvalidVersion
+    from packaging.version import Version as Version  # noqa: PLC0414  (for the others here)
 except ImportError as error:
     raise UserError(
         "the library `packaging` is not installed, without which versions cannot be compared",
         hint="pip install 'bigflow-backend[build]'",
     ) from error
-
-__all__ = ["Level", "Version", "bump", "following", "is_level", "parse", "tagged"]
 
 Level = Literal["major", "minor", "patch"]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
@@ -21,13 +23,8 @@ from bigflow_backend.version.scheme import Version, following, parse
 from bigflow_backend.version.worktree import read_work_tree, tree_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-    from pathlib import Path
-
     from bigflow_backend.project.settings import VersionSettings
     from bigflow_backend.version.worktree import WorkTree
-
-__all__ = ["from_outside_git", "project_version", "refuse_shallow"]
 
 _NAMED = 5
 """How many of the tags that are passed over are named."""

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.version import git
 from bigflow_backend.version.repository import no_answer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
-
-__all__ = ["Change", "WorkTree", "read_work_tree", "tree_hash", "untracked"]
 
 _CHUNK = 1 << 20
 _SHA1_DIGITS = 40

@@ -6,15 +6,10 @@ https://setuptools.pypa.io/en/latest/deprecated/commands.html and pypa/setuptool
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError, did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-__all__ = ["ConfigSettings", "read_config_settings"]
 
 _EDITABLE_MODES = ("lenient", "strict", "compat")
 _KEYS = ("--build-option", "--global-option", "editable_mode")

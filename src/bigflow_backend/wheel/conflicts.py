@@ -5,22 +5,18 @@ https://packaging.python.org/en/latest/specifications/pyproject-toml/#declaring-
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from email.utils import getaddresses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.wheel.metadata import referenced_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import TypeGuard
-
     from setuptools import Distribution
 
     from bigflow_backend.project.project import Project
     from bigflow_backend.project.requirements import Requirements
-
-__all__ = ["LAYOUT", "check_agreement", "check_configuration", "without_restated"]
 
 LAYOUT = {
     "data_files": "move the files to resources/",

@@ -9,25 +9,14 @@ from __future__ import annotations
 import os
 import stat
 import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from bigflow_backend.project.project import Project
-
-__all__ = [
-    "Content",
-    "Member",
-    "archive_name",
-    "check_syntax",
-    "is_junk",
-    "project_content",
-    "resource_members",
-]
 
 _PYTHON = (".py", ".pyi")
 _TYPED_MARKER = "py.typed"  # https://peps.python.org/pep-0561/

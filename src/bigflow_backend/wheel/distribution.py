@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +23,10 @@ from bigflow_backend.project.setuptools_tables import dynamic_table
 from bigflow_backend.wheel.conflicts import check_agreement, check_configuration, without_restated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from setuptools import Distribution
 
     from bigflow_backend.project.project import Project
     from bigflow_backend.wheel.content import Content
-
-__all__ = ["Loaded", "failures_told", "load_distribution"]
 
 _OWN_PATH_KEYWORDS = ("ext_modules", "libraries", "scripts", "headers")
 _OWN_PATH_COMMANDS = (

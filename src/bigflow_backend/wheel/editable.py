@@ -14,8 +14,6 @@ from bigflow_backend.wheel.wheel import load
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
 
-__all__ = ["build_editable"]
-
 _NO_SETTINGS = ConfigSettings()
 
 

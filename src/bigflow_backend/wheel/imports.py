@@ -6,18 +6,15 @@ Tests and a workflow's discovery run in the tree, so without this check only the
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
     from bigflow_backend.project.project import Project
     from bigflow_backend.wheel.content import Member
-
-__all__ = ["check_imports"]
 
 
 def check_imports(project: Project, modules: Iterable[Member]) -> None:

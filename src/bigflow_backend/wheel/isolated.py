@@ -9,18 +9,15 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bigflow_backend.ground.errors import AlreadyToldError, BigflowWarning, UserError
+from bigflow_backend.ground.errors import AlreadyReportedError, BigflowWarning, UserError
 from bigflow_backend.project.project import BACKENDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from bigflow_backend.project.project import Project
     from bigflow_backend.wheel.wheel import Wheel
-
-__all__ = ["build_wheel", "check_build_system"]
 
 _BACKEND = "bigflow_backend"
 
@@ -47,7 +44,7 @@ def build_wheel(project: Project) -> Wheel:
             warnings.simplefilter("always", BuildBackendWarning)
             name = caller.build_wheel(str(project.dist))
     except subprocess.CalledProcessError as error:
-        raise AlreadyToldError from error
+        raise AlreadyReportedError from error
     except BackendUnavailable as error:
         raise UserError(
             f"{sys.executable} cannot import {_BACKEND}",

@@ -7,16 +7,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.wheel.content import is_junk
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = ["apply_manifest", "is_left_behind"]
 
 
 def apply_manifest(root: Path, names: frozenset[str], needed: frozenset[str]) -> set[str]:

@@ -5,6 +5,7 @@ https://packaging.python.org/en/latest/specifications/core-metadata/
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,7 @@ from bigflow_backend.project.setuptools_tables import dynamic_files
 from bigflow_backend.wheel.content import Member
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from setuptools import Distribution
-
-__all__ = ["metadata_members", "referenced_files", "write_metadata"]
 
 
 def write_metadata(distribution: Distribution, directory: Path) -> Path:

@@ -14,6 +14,7 @@ import tarfile
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,15 +30,11 @@ from bigflow_backend.wheel.metadata import referenced_files, write_metadata
 from bigflow_backend.wheel.wheel import load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from setuptools import Distribution
 
     from bigflow_backend.project.project import Project
     from bigflow_backend.wheel.content import Content
     from bigflow_backend.wheel.distribution import Loaded
-
-__all__ = ["Sdist", "build_sdist"]
 
 _BUILD_FILES = ("pyproject.toml", "project_setup.py", "setup.py", "setup.cfg", "MANIFEST.in")
 _READMES = ("README", "README.rst", "README.txt", "README.md")

@@ -9,6 +9,7 @@ https://setuptools.pypa.io/en/latest/userguide/extension.html#setuptools.command
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,12 +20,8 @@ from setuptools.command.egg_info import egg_info
 from bigflow_backend.wheel.content import resource_members
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bigflow_backend.project.project import Project
     from bigflow_backend.wheel.content import Member
-
-__all__ = ["EggInfoWithoutSources", "resource_commands"]
 
 
 class EggInfoWithoutSources(egg_info):

@@ -8,6 +8,7 @@ import os
 import tempfile
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,16 +26,12 @@ from bigflow_backend.wheel.metadata import metadata_members, write_metadata
 from bigflow_backend.wheel.writer import WheelWriter, normalise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from setuptools import Distribution
     from setuptools.command.bdist_wheel import bdist_wheel
 
     from bigflow_backend.project.project import Project
     from bigflow_backend.wheel.content import Content
     from bigflow_backend.wheel.distribution import Loaded
-
-__all__ = ["Wheel", "build_wheel", "load", "prepare_metadata"]
 
 _NO_SETTINGS = ConfigSettings()
 

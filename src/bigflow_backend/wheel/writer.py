@@ -11,17 +11,14 @@ import hashlib
 import io
 import stat
 import zipfile
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.epoch import zip_date
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
     from bigflow_backend.wheel.content import Member
-
-__all__ = ["WheelWriter", "normalise"]
 
 
 class WheelWriter:

@@ -313,7 +313,7 @@ def test_a_failed_build_leaves_the_last_image(embedded_project: EmbeddedProject)
     assert {p.name: p.read_bytes() for p in directory.iterdir()} == before
 
 
-def test_no_room_for_temporary_files(
+def test_no_reported_full_disk(
     embedded_project: EmbeddedProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if os.geteuid() != 0:

@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.dags.airflow import probe as airflow_probe
@@ -15,12 +17,7 @@ from bigflow_backend.dags.airflow.environment import airflow_environment
 from bigflow_backend.ground.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
     from bigflow_backend.dags.airflow.environment import AirflowEnvironment
-
-__all__ = ["Check", "CheckedFile", "check_dag_files"]
 
 _SECONDS = 600
 

@@ -5,21 +5,17 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from bigflow_backend.ground.directories import cache_directory
 from bigflow_backend.ground.errors import UserError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-__all__ = ["AirflowEnvironment", "airflow_environment"]
+from bigflow_backend.ground.uv import find_uv
 
 _PROVIDER = "apache-airflow-providers-cncf-kubernetes"
 _RELEASE = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?", re.ASCII)
@@ -78,7 +74,7 @@ def airflow_environment(release: str, *, say: Callable[[str], None]) -> AirflowE
         )
     line = _LINES.get(".".join(release.split(".")[:2]))
     python = _python(line)
-    place = _cache() / f"{release}-python{python}"
+    place = cache_directory() / "airflow" / f"{release}-python{python}"
     with _lock(place):
         record = place / _RECORD
         if not record.is_file():
@@ -102,18 +98,9 @@ def _python(line: _Line | None) -> str:
     return own if line is None or _numbers(own) <= _numbers(line.python) else line.python
 
 
-def _cache() -> Path:
-    """``$BIGFLOW_CACHE/airflow``, else ``bigflow/airflow`` in the user's XDG cache directory."""
-    if own := os.environ.get("BIGFLOW_CACHE"):
-        return Path(own).expanduser().absolute() / "airflow"
-    shared = os.environ.get("XDG_CACHE_HOME", "")
-    base = Path(shared) if Path(shared).is_absolute() else Path.home() / ".cache"
-    return base / "bigflow" / "airflow"
-
-
 def _install(place: Path, release: str, python: str, line: _Line | None) -> None:
     """Makes the environment in ``place``, which may hold what an interrupted run has left."""
-    uv = _find_uv()
+    uv = find_uv("installing an Airflow")
     wanted = f"{release}.*" if len(_numbers(release)) == 2 else release  # noqa: PLR2004
     newest = ["--exclude-newer", line.exclude_newer] if line and line.exclude_newer else []
     interpreter = place / "venv" / "bin" / "python"
@@ -165,20 +152,6 @@ _VERSIONS = """\
 import importlib.metadata, json, sys
 print(json.dumps([importlib.metadata.version(name) for name in sys.argv[1:]]))
 """
-
-
-def _find_uv() -> str:
-    try:
-        from uv import find_uv_bin
-
-        return find_uv_bin()
-    except (ImportError, FileNotFoundError) as error:
-        found = shutil.which("uv")
-        if found is None:
-            raise UserError(
-                "installing an Airflow takes uv, and there is none", hint="pip install uv"
-            ) from error
-        return found
 
 
 def _why(said: str) -> str:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import ast
 
-__all__ = ["find_change"]
-
 _OURS = frozenset({"dag", "tasks", "common"})
 """The names in our template under which the DAG and its operators can be had."""
 

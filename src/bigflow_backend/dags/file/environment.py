@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jinja2
 from jinja2.runtime import BlockReference, Context
@@ -19,14 +20,9 @@ from bigflow_backend.dags.file.literals import literal
 from bigflow_backend.dags.rules.workflow import is_dotted_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeAlias
-
     from bigflow_backend.dags.file.literals import Value
 
     Blocks: TypeAlias = Callable[[Context], Any]
-
-__all__ = ["MARK", "OURS", "make_environment"]
 
 OURS = "bigflow/dag.py.j2"
 

@@ -8,22 +8,9 @@ its escape here, and nothing enters a file by another way.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, Union
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-__all__ = [
-    "Call",
-    "Name",
-    "Value",
-    "airflow_text",
-    "calls_in",
-    "kubernetes_text",
-    "literal",
-    "same",
-]
+from typing import TypeAlias, Union
 
 _WIDTH = 88
 """Of a line, where a value can be broken."""

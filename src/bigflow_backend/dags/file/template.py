@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from bigflow_backend.dags.file.template_errors import TemplateSource
     from bigflow_backend.dags.model import Dag
 
-__all__ = ["Renderer", "renderer"]
-
 _QUOTES = ("'", '"')
 
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePath
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePath
 
 import jinja2
 from jinja2 import nodes
 
 from bigflow_backend.dags.file.environment import OURS
 from bigflow_backend.ground.errors import UserError, did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-__all__ = ["TemplateSource", "refuse_lost_text", "template_error"]
 
 
 @dataclass(frozen=True)

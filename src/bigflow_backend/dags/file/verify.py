@@ -11,6 +11,7 @@ import ast
 import builtins
 import symtable
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,11 +21,7 @@ from bigflow_backend.dags.file.literals import Call, Name, Value, same
 from bigflow_backend.dags.rules.location import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from bigflow_backend.dags.model import Dag
-
-__all__ = ["Placed", "Span", "VerificationError", "line_of_result", "verify"]
 
 Span = tuple[int, int, int, int]
 """Line and column of the first character and of that after the last, as ``ast`` counts them."""

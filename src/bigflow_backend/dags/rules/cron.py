@@ -12,8 +12,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["PRESETS", "CronExpression", "cron_fault", "cron_hint", "read_cron"]
-
 PRESETS = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from bigflow_backend.project.settings import DagSettings
     from bigflow_backend.project.workflows import JobDescription, WorkflowDescription
 
-__all__ = ["check_settings", "with_defaults"]
-
 _PLACE = Place("pyproject.toml, [tool.bigflow.dags]", key_separator="-")
 _CONNECTION = re.compile(r"[A-Za-z0-9_.-]{1,250}", re.ASCII)
 _A_DAY = 24 * 60 * 60

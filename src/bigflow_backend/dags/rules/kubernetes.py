@@ -15,16 +15,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fractions import Fraction
 
-__all__ = [
-    "is_dns_label",
-    "is_dns_subdomain",
-    "is_label_value",
-    "is_qualified_name",
-    "label_value",
-    "pod_name",
-    "quantity",
-]
-
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", re.ASCII)
 _SUBDOMAIN_LENGTH = 253

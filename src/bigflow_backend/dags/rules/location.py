@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from bigflow_backend.ground.errors import UserError
 
-__all__ = ["Place", "shown"]
-
 _SHOWN = 60
 
 

@@ -6,6 +6,7 @@ warning, as plain data, and what no attribute of a job sets already.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.dags.file.literals import Call
@@ -15,13 +16,9 @@ from bigflow_backend.dags.rules.shapes import Kind, check_shape
 from bigflow_backend.ground.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bigflow_backend.dags.file.literals import Value
     from bigflow_backend.dags.rules.location import Place
     from bigflow_backend.dags.rules.shapes import Shape
-
-__all__ = ["KINDS", "check_arguments", "operator_arguments"]
 
 _ON_FINISH_ACTIONS = ("delete_pod", "keep_pod", "delete_succeeded_pod")
 """Those of all providers; ``delete_active_pod`` came later."""

@@ -24,16 +24,6 @@ if TYPE_CHECKING:
     from bigflow_backend.dags.rules.location import Place
     from bigflow_backend.project.workflows import JobDescription
 
-__all__ = [
-    "OUR_ENVIRONMENT",
-    "OUR_LABELS",
-    "PodValues",
-    "check_pod",
-    "check_pod_values",
-    "check_secrets",
-    "secret_name",
-]
-
 OUR_ENVIRONMENT = ("BIGFLOW_IMAGE", "BIGFLOW_COMMIT")
 """The environment variables that each pod gets from us."""
 

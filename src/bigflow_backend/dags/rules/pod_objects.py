@@ -6,6 +6,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.dags.file.literals import Call, airflow_text
@@ -20,13 +21,9 @@ from bigflow_backend.dags.rules.shapes import Fields, Items, Kind, Table
 from bigflow_backend.ground.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from bigflow_backend.dags.file.literals import Value
     from bigflow_backend.dags.rules.location import Place
     from bigflow_backend.dags.rules.shapes import Shape
-
-__all__ = ["OBJECTS", "check_mounts", "object_argument"]
 
 _LARGEST = 2**63 - 1
 

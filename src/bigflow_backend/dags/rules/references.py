@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["is_image_reference"]
-
 _HOST = (
     r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*"
 )

@@ -6,17 +6,14 @@ whose keys are spelled ``node_affinity`` binds nothing. So all keys are checked 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bigflow_backend.ground.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from bigflow_backend.dags.rules.location import Place
-
-__all__ = ["Fields", "Items", "Kind", "Shape", "Table", "check_shape"]
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from bigflow_backend.dags.rules.location import Place
-
-__all__ = ["check_plain_data", "check_tags", "check_text", "check_whole"]
 
 
 _TAG_LENGTH = 100

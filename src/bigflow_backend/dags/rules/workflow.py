@@ -8,6 +8,7 @@ names the workflow, the job and the field.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 from keyword import iskeyword
@@ -22,11 +23,7 @@ from bigflow_backend.dags.rules.zones import find_zone
 from bigflow_backend.ground.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bigflow_backend.project.workflows import JobDescription, WorkflowDescription
-
-__all__ = ["check_workflow", "check_workflows", "is_dotted_name"]
 
 # Airflow allows dots as well, but `--job workflow.job` is taken apart at one. Python's `\w` is
 # that of Airflow's own check: letters and digits of every script.

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import functools
 import zoneinfo
-from datetime import timezone
+from datetime import datetime, timezone, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.dags.file.literals import Call
 
 if TYPE_CHECKING:
-    from datetime import datetime, tzinfo
-
     from bigflow_backend.dags.rules.location import Place
-
-__all__ = ["find_zone", "moment_call"]
 
 
 def find_zone(name: Any, place: Place) -> tzinfo:

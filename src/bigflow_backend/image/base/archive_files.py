@@ -7,18 +7,16 @@ import gzip
 import posixpath
 import tarfile
 import zlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from bigflow_backend.ground.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from io import BufferedReader
-    from pathlib import Path
 
     from bigflow_backend.image.store.blobs import BlobStore
-
-__all__ = ["Files", "image_files", "read_small"]
 
 _GZIP = b"\x1f\x8b"
 _LONGEST_DOCUMENT = 4 << 20

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
@@ -19,13 +20,10 @@ from bigflow_backend.image.registry.names import remote_name
 
 if TYPE_CHECKING:
     from io import BufferedReader
-    from pathlib import Path
 
     from _typeshed import SupportsRead, SupportsWrite
 
     from bigflow_backend.image.store.blobs import BlobStore
-
-__all__ = ["read_docker_archive"]
 
 _CHUNK = 1 << 20
 _LEVEL = 6

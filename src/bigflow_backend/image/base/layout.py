@@ -5,22 +5,19 @@ https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.base.archive_files import image_files, read_small
 from bigflow_backend.image.base.manifest import base_of_manifest, damaged, json_object, malformed
 from bigflow_backend.image.oci import INDEX, BaseImage, Descriptor, canonical_json, sha256_digest
-from bigflow_backend.image.store.blobs import CorruptBlobError
+from bigflow_backend.image.store.files import CorruptBlobError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from bigflow_backend.image.base.archive_files import Files
     from bigflow_backend.image.store.blobs import BlobStore
-
-__all__ = ["read_oci_layout"]
 
 _REF_NAME = "org.opencontainers.image.ref.name"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.oci import (
@@ -14,19 +15,6 @@ from bigflow_backend.image.oci import (
     Layer,
     layer_media_type,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-__all__ = [
-    "base_from_record",
-    "base_image",
-    "base_of_manifest",
-    "base_record",
-    "damaged",
-    "json_object",
-    "malformed",
-]
 
 _DEEPEST_INDEX = 4
 

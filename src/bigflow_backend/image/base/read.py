@@ -10,6 +10,8 @@ It is named as Docker and skopeo name images (containers-transports(5))::
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
@@ -20,14 +22,9 @@ from bigflow_backend.image.oci import MANIFESTS
 from bigflow_backend.image.registry import fetch_blob, fetch_manifest, remote_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from bigflow_backend.image.oci import BaseImage, Descriptor
     from bigflow_backend.image.registry import Registries
     from bigflow_backend.image.store.blobs import BlobStore
-
-__all__ = ["fetch_layers", "is_file_name", "read_base"]
 
 _ARCHITECTURES = ("amd64", "arm64")
 _READERS = {

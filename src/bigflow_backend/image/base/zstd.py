@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from _typeshed import SupportsRead
-
-__all__ = ["ZSTD_MISSING", "can_unpack_zstd", "unpacked_zstd"]
 
 ZSTD_MISSING = "unpacking them takes Python 3.14 or backports.zstd"
 _MODULES = ("compression.zstd", "backports.zstd")

@@ -9,33 +9,27 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
+from bigflow_backend.ground.directories import reported_full_disk, temporary_file
 from bigflow_backend.ground.epoch import source_date_epoch
 from bigflow_backend.ground.errors import UserError, did_you_mean
+from bigflow_backend.ground.text import one_line
 from bigflow_backend.image.base.read import is_file_name
 from bigflow_backend.image.dockerfile import read_dockerfile
 from bigflow_backend.image.engine.check import check_image
-from bigflow_backend.image.engine.client import (
-    closed_responses,
-    engine_faults,
-    one_line,
-    reachable_engine,
-)
+from bigflow_backend.image.engine.client import closed_responses, engine_faults, reachable_engine
 from bigflow_backend.image.engine.context import context_files, write_context
 from bigflow_backend.image.engine.images import EngineImages
 from bigflow_backend.image.engine.output import BuildOutput, DisturbedError
 from bigflow_backend.image.publish.engine import push_image
 from bigflow_backend.image.registry import Access, Registries, find_digest, remote_name
-from bigflow_backend.image.temporary import room_for_temporary_files, temporary_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-    from typing import IO
-
     from docker import APIClient
 
     from bigflow_backend.image.dockerfile import Dockerfile
@@ -43,8 +37,6 @@ if TYPE_CHECKING:
     from bigflow_backend.image.options import ImageOptions
     from bigflow_backend.project.project import Project
     from bigflow_backend.version import ProjectVersion
-
-__all__ = ["EngineBuilder", "build_args"]
 
 
 @dataclass(frozen=True)
@@ -83,7 +75,7 @@ class EngineBuilder:
         )
         with contextlib.ExitStack() as stack:
             client = stack.enter_context(reachable_engine(timeout=options.idle_timeout))
-            with room_for_temporary_files():
+            with reported_full_disk():
                 context = stack.enter_context(temporary_file())
                 write_context(members, context, epoch=source_date_epoch())
             output = _undisturbed(client.api, context, request, arguments, dockerfile)

@@ -7,7 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.engine.client import engine_faults, one_line
+from bigflow_backend.ground.text import one_line
+from bigflow_backend.image.engine.client import engine_faults
 from bigflow_backend.image.engine.container import output_of
 from bigflow_backend.image.engine.output import OTHER_PLATFORM
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from docker import APIClient
 
     from bigflow_backend.image.image import BuildRequest
-
-__all__ = ["check_image"]
 
 # Runs in the image, whatever Python that has: the project's version as installed there, and how
 # the entry of every pod does. https://docs.python.org/3/library/importlib.metadata.html

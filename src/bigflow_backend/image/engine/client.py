@@ -5,19 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.text import one_line, system_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from docker import APIClient, DockerClient
     from requests import Response
-
-__all__ = ["closed_responses", "engine_faults", "one_line", "reachable_engine"]
 
 
 @contextlib.contextmanager
@@ -42,7 +39,7 @@ def reachable_engine(*, timeout: int) -> Iterator[DockerClient]:
         client = docker.from_env(timeout=timeout)
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         raise UserError(
-            f"no Docker Engine answers at {_place()}: {_reason(error)}",
+            f"no Docker Engine answers at {_place()}: {system_reason(error)}",
             hint="start Docker, or set DOCKER_HOST to an engine that runs and that you may use",
         ) from error
     with contextlib.closing(client):
@@ -102,23 +99,7 @@ def engine_faults(doing: str) -> Iterator[None]:
         ) from error
 
 
-def one_line(text: str) -> str:
-    """The text without colours and line breaks."""
-    return " ".join(_ESCAPES.sub("", text).split())
-
-
-def _reason(error: BaseException) -> str:
-    """What the operating system said, under the wrappings of three libraries."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-        cause = cause.__cause__ or cause.__context__
-    return one_line(str(error))
-
-
 _DEFAULT = "default"
-_ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 def _place() -> str:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.engine.client import engine_faults, one_line, reachable_engine
+from bigflow_backend.ground.text import one_line
+from bigflow_backend.image.engine.client import engine_faults, reachable_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from docker import APIClient
-
-__all__ = ["Output", "output_of", "run_in_image"]
 
 
 @dataclass(frozen=True)

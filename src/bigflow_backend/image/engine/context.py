@@ -6,17 +6,14 @@ import filecmp
 import os
 import stat
 import tarfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
     from bigflow_backend.project.project import Project
-
-__all__ = ["context_files", "write_context"]
 
 # What a directory never brings along. Whoever wants one of these in an image names it in `context`.
 _NEVER_BY_ACCIDENT = {".git", ".env", ".dags", ".image", "__pycache__", "deployment_config.py"}

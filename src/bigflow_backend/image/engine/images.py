@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.engine.client import engine_faults, one_line
+from bigflow_backend.ground.text import one_line
+from bigflow_backend.image.engine.client import engine_faults
 from bigflow_backend.image.image import BaseImage, BuiltImage, Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
     from docker import DockerClient
 
     from bigflow_backend.image.reference import ImageReference
-
-__all__ = ["EngineImages"]
 
 
 class EngineImages:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.engine.client import one_line
+from bigflow_backend.ground.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from bigflow_backend.image.dockerfile import Dockerfile, Instruction
-
-__all__ = ["OTHER_PLATFORM", "BuildOutput", "DisturbedError"]
 
 _STEP = re.compile(r"(?:\[\d+/\d+\] )?step \d+/\d+ ?: ?(?P<instruction>.*)", re.IGNORECASE)
 _STEP_IMAGE = re.compile(r" ---> (?P<id>[0-9a-f]{12,64})$")

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.image.layered import interpreter as interpreters
 from bigflow_backend.image.layered import own_python
 from bigflow_backend.image.layered.bytecode import Source, cache_tag, find_local_compiler
@@ -19,19 +22,13 @@ from bigflow_backend.image.layered.own_python import OwnPython, find_own_python
 from bigflow_backend.image.layered.rootfs import read_file_system
 from bigflow_backend.image.layered.tar import StoredLayer, directory, file, write_layer
 from bigflow_backend.image.oci import canonical_json, sha256_digest
-from bigflow_backend.image.scratch import scratch_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
     from bigflow_backend.image.layered.bytecode import Compiler
     from bigflow_backend.image.layered.rootfs import FileSystem
     from bigflow_backend.image.layered.tar import Entry
     from bigflow_backend.image.oci import BaseImage
     from bigflow_backend.image.store.blobs import BlobStore
-
-__all__ = ["HOME", "USER", "BaseSystem", "base_system"]
 
 USER = 10001
 HOME = "home/app"

@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import platform
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from bigflow_backend.ground.directories import reported_full_disk
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.base.read import fetch_layers, is_file_name, read_base
 from bigflow_backend.image.engine.build import build_args
@@ -28,11 +30,8 @@ from bigflow_backend.image.publish.archive import loaded, save, save_layout
 from bigflow_backend.image.reference import without_credentials
 from bigflow_backend.image.registry import Access, Registries, push_image, registry_name
 from bigflow_backend.image.store.blobs import open_store
-from bigflow_backend.image.temporary import room_for_temporary_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from bigflow_backend.image import oci
     from bigflow_backend.image.image import BuildRequest, ImageFiles
     from bigflow_backend.image.layered.base_layer import BaseSystem
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
     from bigflow_backend.image.layered.manifest import AssembledImage
     from bigflow_backend.image.layered.tar import StoredLayer
     from bigflow_backend.image.store.blobs import BlobStore
-
-__all__ = ["EmbeddedBuilder"]
 
 _LABEL = "org.opencontainers.image."
 _LABELS = ("VERSION", "REVISION", "SOURCE", "CREATED")
@@ -70,7 +67,7 @@ class EmbeddedBuilder:
         with contextlib.ExitStack() as stack:
             store = stack.enter_context(open_store())
             registries = stack.enter_context(Registries(access))
-            with room_for_temporary_files():
+            with reported_full_disk():
                 made = _make(request, store, registries)
             if files.tar or files.layout or options.load:
                 fetch_layers(made.base, store=store, registries=registries, say=request.say)
@@ -79,7 +76,7 @@ class EmbeddedBuilder:
             if files.layout:
                 save_layout(store, made.image, reference, files.layout)
             if options.load:
-                with room_for_temporary_files():
+                with reported_full_disk():
                     stack.enter_context(
                         loaded(store, made.image, reference, timeout=options.idle_timeout)
                     )

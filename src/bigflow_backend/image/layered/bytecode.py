@@ -12,27 +12,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from bigflow_backend.ground.errors import UserError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-__all__ = [
-    "ENVIRONMENT",
-    "OPTIONS",
-    "PROGRAM",
-    "Compiler",
-    "LocalCompiler",
-    "Source",
-    "cache_tag",
-    "compile_with",
-    "find_local_compiler",
-]
 
 # What the compiler writes also depends on the strings that its process has met, so each process
 # starts the same and gets the same files: never more than these, and never what came before.

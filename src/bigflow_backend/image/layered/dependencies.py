@@ -11,10 +11,13 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.uv import find_uv
 from bigflow_backend.image.layered.index_access import check_index_access
 from bigflow_backend.image.layered.indexes import configured_indexes
 from bigflow_backend.image.layered.install import Prefix, adopt, finish
@@ -29,13 +32,8 @@ from bigflow_backend.image.layered.support import CannotServeError
 from bigflow_backend.image.layered.uv_cache import changed_distributions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
-
     from bigflow_backend.image.layered.indexes import Indexes
     from bigflow_backend.image.layered.interpreter import Interpreter
-
-__all__ = ["Resolver", "redacted"]
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 # The platforms that uv knows: `uv pip install --help`.
@@ -203,7 +201,7 @@ class Resolver:
         """
         indexes = configured_indexes(self.project)
         command = [
-            _find_uv(), "pip", *arguments,
+            find_uv("building an image without an engine"), "pip", *arguments,
             "--python", sys.executable,
             "--python-version", self.interpreter.version,
             "--python-platform", _platform(self.interpreter),
@@ -259,27 +257,6 @@ _NOT_FOR_UV = {
     "UV_REQUIRE_HASHES",
     "UV_FIND_LINKS",
 }
-
-
-def _find_uv() -> str:
-    """
-    :raises UserError: when there is no uv.
-    """
-    try:
-        from uv import find_uv_bin
-    except ImportError:
-        found = shutil.which("uv")
-    else:
-        try:
-            found = find_uv_bin()
-        except FileNotFoundError:
-            found = shutil.which("uv")
-    if found is None:
-        raise UserError(
-            "building an image without an engine takes uv, which is not installed",
-            hint="pip install 'bigflow-backend[build]'",
-        )
-    return found
 
 
 def _platform(interpreter: Interpreter) -> str:

@@ -7,16 +7,11 @@ one of the same name, and that would be installed without a word: a stranger's.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.layered.indexes import uv_index_urls
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
-
-__all__ = ["check_index_access"]
 
 _SECONDS = 15
 _REFUSED = {401, 403}

@@ -19,17 +19,13 @@ import re
 import shutil
 import stat
 import zipfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from typing import IO
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.layered.venv import APP
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-__all__ = ["Installed", "Prefix", "adopt", "finish", "unpack"]
 
 _PYTHON = f"#!/{APP}/bin/python\n".encode()
 _SCRIPT = """\

@@ -5,18 +5,15 @@ from __future__ import annotations
 import dataclasses
 import posixpath
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.image.layered.support import CannotServeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from bigflow_backend.image.layered.rootfs import FileSystem
-
-__all__ = ["DEFAULT_PATH", "Interpreter", "find_interpreter", "is_wanted", "search_path"]
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What engines search when an image says nothing."""

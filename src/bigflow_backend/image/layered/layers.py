@@ -10,28 +10,25 @@ import dataclasses
 import hashlib
 import posixpath
 import stat
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.image.layered.bytecode import Source, cache_tag
 from bigflow_backend.image.layered.indexes import configured_indexes, uv_settings
 from bigflow_backend.image.layered.install import Prefix, finish, unpack
 from bigflow_backend.image.layered.tar import StoredLayer, directory, tree, write_layer
 from bigflow_backend.image.layered.venv import APP, site_packages, skeleton
 from bigflow_backend.image.oci import canonical_json, sha256_digest
-from bigflow_backend.image.scratch import scratch_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from bigflow_backend.image.image import WheelFile
     from bigflow_backend.image.layered.base_layer import BaseSystem
     from bigflow_backend.image.layered.dependencies import Resolver
     from bigflow_backend.image.layered.tar import Entry
     from bigflow_backend.image.store.blobs import BlobStore
-
-__all__ = ["Dependencies", "dependency_layer", "project_layers"]
 
 # Another one for each change of what this module makes.
 _EDITION = 3

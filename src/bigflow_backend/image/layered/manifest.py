@@ -6,6 +6,7 @@ https://github.com/opencontainers/image-spec/blob/main/manifest.md
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,8 @@ from bigflow_backend.image.layered.venv import APP
 from bigflow_backend.image.oci import CONFIG, MANIFEST, canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from bigflow_backend.image.oci import BaseImage, Descriptor, Layer
     from bigflow_backend.image.store.blobs import BlobStore
-
-__all__ = ["AssembledImage", "assemble"]
 
 # What a base image hands on; Docker's configurations also hold the state of a container.
 _HANDED_ON = (

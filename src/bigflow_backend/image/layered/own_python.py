@@ -14,24 +14,21 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.image.layered import jail
 from bigflow_backend.image.layered.bytecode import ENVIRONMENT, OPTIONS, PROGRAM, compile_with
 from bigflow_backend.image.oci import Descriptor
-from bigflow_backend.image.scratch import scratch_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
-
     from bigflow_backend.image.layered.bytecode import Source
     from bigflow_backend.image.layered.interpreter import Interpreter
     from bigflow_backend.image.layered.rootfs import FileSystem
     from bigflow_backend.image.store.blobs import BlobStore
-
-__all__ = ["OwnPython", "find_own_python", "is_wanted"]
 
 _MACHINES = {"amd64": {"x86_64", "amd64"}, "arm64": {"aarch64", "arm64"}}
 _MEDIA_TYPE = "application/octet-stream"

@@ -6,15 +6,10 @@ https://pip.pypa.io/en/stable/reference/requirements-file-format/
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 from bigflow_backend.ground.errors import UserError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-__all__ = ["UV_FLAGS", "canonical_name", "named_lines", "source_options", "uv_flags"]
 
 _NAME = re.compile(r"(?P<name>[A-Za-z0-9]+(?:[._-]+[A-Za-z0-9]+)*)")
 _FILE_OPTION = re.compile(r"(?:-r|--requirement)[= ]?\s*(?P<file>\S+)")

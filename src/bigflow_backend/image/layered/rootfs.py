@@ -10,7 +10,9 @@ import posixpath
 import shutil
 import tarfile
 import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
@@ -19,15 +21,10 @@ from bigflow_backend.image.layered.support import CannotServeError
 from bigflow_backend.image.oci import LAYER_GZIP, LAYER_ZSTD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
-
     from _typeshed import SupportsRead
 
     from bigflow_backend.image.oci import BaseImage
     from bigflow_backend.image.store.blobs import BlobStore
-
-__all__ = ["FileSystem", "Node", "read_file_system"]
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"

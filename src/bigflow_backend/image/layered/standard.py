@@ -10,8 +10,6 @@ from bigflow_backend.image.layered.support import CannotServeError
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
 
-__all__ = ["standard_dockerfile"]
-
 _BASE = "BASE_IMAGE"
 # A project may also have that of another release.
 _HINT = (

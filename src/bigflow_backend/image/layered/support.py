@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from bigflow_backend.ground.errors import UserError
 
-__all__ = ["CannotServeError", "NoBaseError"]
-
 
 class CannotServeError(UserError):
     """The reason, in one line: ``builder = "auto"`` takes the engine then."""

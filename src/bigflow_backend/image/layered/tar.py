@@ -10,19 +10,16 @@ import hashlib
 import io
 import stat
 import tarfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from bigflow_backend.ground.epoch import DEFAULT
 from bigflow_backend.image.oci import LAYER_GZIP, Descriptor, Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
     from bigflow_backend.image.store.blobs import BlobStore
-
-__all__ = ["Entry", "StoredLayer", "directory", "file", "link", "tree", "write_layer"]
 
 # The times of files are the same in all images: SOURCE_DATE_EPOCH, which often is that of the last
 # commit, would change each layer with each commit.

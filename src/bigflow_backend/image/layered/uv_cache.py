@@ -9,15 +9,12 @@ from __future__ import annotations
 import base64
 import csv
 import hashlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from bigflow_backend.image.layered.install import Prefix
-
-__all__ = ["changed_distributions"]
 
 _PIECE = 1 << 20
 _KIND = "sha256="

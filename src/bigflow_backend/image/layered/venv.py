@@ -13,8 +13,6 @@ from bigflow_backend.image.layered.tar import Entry, directory, file, link
 if TYPE_CHECKING:
     from bigflow_backend.image.layered.interpreter import Interpreter
 
-__all__ = ["APP", "site_packages", "skeleton"]
-
 APP = "app"
 """Where the environment lies in the image, without the first slash."""
 

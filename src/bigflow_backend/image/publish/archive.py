@@ -13,6 +13,8 @@ import io
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from bigflow_backend.ground.epoch import DEFAULT
@@ -23,15 +25,10 @@ from bigflow_backend.image.oci import INDEX, canonical_json
 from bigflow_backend.image.registry import remote_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from bigflow_backend.image.layered.manifest import AssembledImage
     from bigflow_backend.image.oci import Descriptor
     from bigflow_backend.image.reference import ImageReference
     from bigflow_backend.image.store.blobs import BlobStore
-
-__all__ = ["loaded", "save", "save_layout"]
 
 
 def save(store: BlobStore, image: AssembledImage, reference: ImageReference, path: Path) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.engine.client import engine_faults, one_line
+from bigflow_backend.ground.text import one_line
+from bigflow_backend.image.engine.client import engine_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from docker import APIClient
 
     from bigflow_backend.image.reference import ImageReference
-
-__all__ = ["push_image"]
 
 
 def push_image(

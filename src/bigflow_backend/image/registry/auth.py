@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from bigflow_backend.image.registry.retry import Access
 
-__all__ = ["Authorization"]
-
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 _LONGEST_ANSWER = 1 << 20
 _TRY_AGAIN = 500

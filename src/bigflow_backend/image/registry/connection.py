@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -23,11 +24,7 @@ from bigflow_backend.image.registry.retry import Access, Patience, retry_after_s
 from bigflow_backend.image.registry.tls import ca_bundle, registry_adapter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
     import requests
-
-__all__ = ["Answer", "Connection", "Registries"]
 
 _T = TypeVar("_T")
 

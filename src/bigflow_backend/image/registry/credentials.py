@@ -18,8 +18,6 @@ from typing import Any
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.registry.names import DOCKER_HUB
 
-__all__ = ["Credentials", "docker_credentials"]
-
 _HUB_KEY = "https://index.docker.io/v1/"
 _HELPER_SECONDS = 60
 _TOKEN_USER = "<token>"  # noqa: S105 - the helpers' mark for an identity token, no secret

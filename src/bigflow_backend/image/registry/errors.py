@@ -5,23 +5,10 @@ from __future__ import annotations
 import http
 import json
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.engine.client import one_line
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-__all__ = [
-    "TransientError",
-    "connection_fault",
-    "no_address",
-    "said",
-    "sends_to",
-    "shortened",
-    "status_text",
-]
+from bigflow_backend.ground.text import one_line
 
 _LONGEST = 200
 

@@ -15,8 +15,6 @@ from bigflow_backend.image.reference import (
     without_credentials,
 )
 
-__all__ = ["DOCKER_HUB", "RemoteName", "is_loopback", "registry_name", "remote_name"]
-
 DOCKER_HUB = "docker.io"
 
 

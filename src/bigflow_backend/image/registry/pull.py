@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from bigflow_backend.image.registry.connection import Connection, Registries
     from bigflow_backend.image.registry.names import RemoteName
     from bigflow_backend.image.registry.retry import Patience
-    from bigflow_backend.image.store.blobs import BlobStore, BlobWriter
-
-__all__ = ["MANIFEST_TYPES", "fetch_blob", "fetch_manifest", "find_digest"]
+    from bigflow_backend.image.store.blobs import BlobStore
+    from bigflow_backend.image.store.files import BlobWriter
 
 MANIFEST_TYPES = {"Accept": ", ".join(sorted(MANIFESTS))}
 _CONTENT_RANGE = re.compile(r"bytes (?P<start>\d+)-")

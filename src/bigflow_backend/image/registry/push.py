@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,9 @@ from bigflow_backend.image.registry.pull import MANIFEST_TYPES, fetch_blob
 from bigflow_backend.image.registry.upload import Upload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bigflow_backend.image.oci import BaseImage
     from bigflow_backend.image.registry.connection import Connection, Registries
     from bigflow_backend.image.store.blobs import BlobStore
-
-__all__ = ["Pushed", "push_image"]
 
 
 @dataclass(frozen=True)

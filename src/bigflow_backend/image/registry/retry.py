@@ -7,17 +7,12 @@ import email.utils
 import math
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.registry.errors import TransientError
 from bigflow_backend.image.registry.names import is_loopback
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-__all__ = ["Access", "Patience", "retry_after_seconds"]
 
 _PROGRESS = 1 << 20
 _LONGEST_PAUSE = 120.0

@@ -15,8 +15,6 @@ from bigflow_backend.ground.errors import UserError
 if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
 
-__all__ = ["ca_bundle", "registry_adapter"]
-
 # What requests reads, what curl reads, and what OpenSSL and uv read.
 _VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 # An engine's, and that of Podman.

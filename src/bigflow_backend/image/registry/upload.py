@@ -6,6 +6,7 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md#push
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
@@ -13,12 +14,8 @@ from bigflow_backend.image.registry.connection import ACCEPTED, CREATED, NO_CONT
 from bigflow_backend.image.registry.errors import TransientError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bigflow_backend.image.oci import Descriptor
     from bigflow_backend.image.registry.connection import Answer, Connection
-
-__all__ = ["Upload"]
 
 _RANGE = re.compile(r"(?:bytes=)?0-(?P<end>\d+)")
 # Up to this size one request does; beyond, one sends and another says that it was all.

@@ -20,28 +20,17 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.oci import Descriptor, canonical_json, sha256_digest
 from bigflow_backend.image.store.directory import cache_faults, default_root, size_limit
-from bigflow_backend.image.store.files import BlobReader, BlobWriter, CorruptBlobError, check_blob
+from bigflow_backend.image.store.files import BlobReader, BlobWriter, check_blob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from _typeshed import SupportsRead
-
-__all__ = [
-    "BlobReader",
-    "BlobStore",
-    "BlobWriter",
-    "CorruptBlobError",
-    "default_root",
-    "open_store",
-    "size_limit",
-]
 
 _CHUNK = 1 << 20
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from bigflow_backend.ground.directories import cache_directory
 from bigflow_backend.ground.errors import UserError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = ["cache_faults", "cache_name", "default_root", "size_limit"]
 
 _GIGABYTE = 10**9
 _DEFAULT_LIMIT_GB = 10
@@ -22,12 +18,7 @@ _LIMIT_VARIABLE = "BIGFLOW_CACHE_LIMIT_GB"
 
 def default_root() -> Path:
     """``$BIGFLOW_CACHE/blobs``, else ``bigflow/blobs`` in the user's XDG cache directory."""
-    if own := os.environ.get("BIGFLOW_CACHE"):
-        return Path(own).expanduser().absolute() / "blobs"
-    # The XDG specification tells to ignore a relative path.
-    shared = os.environ.get("XDG_CACHE_HOME", "")
-    home = Path(shared) if Path(shared).is_absolute() else Path.home() / ".cache"
-    return home / "bigflow" / "blobs"
+    return cache_directory() / "blobs"
 
 
 def cache_name(root: Path) -> str:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from typing import IO
 
 from bigflow_backend.image.oci import Descriptor
 from bigflow_backend.image.store.directory import cache_faults
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["BlobReader", "BlobWriter", "CorruptBlobError", "check_blob"]
 
 _CHUNK = 1 << 20
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.store.blobs import default_root, open_store, size_limit
-from bigflow_backend.image.store.directory import cache_name
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-__all__ = ["Cache", "clear_cache", "look_at_cache"]
+from bigflow_backend.image.store.blobs import open_store
+from bigflow_backend.image.store.directory import cache_name, default_root, size_limit
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigflow_backend.image.scratch import scratch_directory
+from bigflow_backend.ground.directories import scratch_directory
 
 if TYPE_CHECKING:
     import pytest
 
 _WORK = """\
 import sys
-from bigflow_backend.image.scratch import scratch_directory
+from bigflow_backend.ground.directories import scratch_directory
 with scratch_directory() as directory:
     (directory / "file").touch()
     print(directory, flush=True)
