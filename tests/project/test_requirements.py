@@ -53,6 +53,7 @@ def read(directory: Path, text: str | bytes, **others: str) -> Requirements:
         ),
         ("-r base.txt\nsix", ["base-one", "six"]),
         ("--requirement=base.txt", ["base-one"]),
+        ("-r 'base.txt'", ["base-one"]),
         ("--requirement base.txt", ["base-one"]),
         ("-rbase.txt", ["base-one"]),
         (b"\xef\xbb\xbfsix\r\nattrs\r\n", ["six", "attrs"]),
@@ -84,11 +85,13 @@ def test_what_pip_reads(directory: Path, text: str | bytes, specifiers: list[str
         ('attrs --config-settings="a=b"', "--config-settings is for the installer"),
     ],
 )
-def test_what_metadata_cannot_say_is_told(directory: Path, line: str, warning: str) -> None:
+def test_a_warning_for_what_metadata_cannot_contain(
+    directory: Path, line: str, warning: str
+) -> None:
     found = read(directory, f"six\n{line}\n")
-    (told,) = found.warnings
-    assert told.startswith(f"requirements.txt, line 2: {warning}")
-    assert "secret" not in told
+    (only,) = found.warnings
+    assert only.startswith(f"requirements.txt, line 2: {warning}")
+    assert "secret" not in only
     assert "six" in found.specifiers
 
 
@@ -99,19 +102,21 @@ def test_what_metadata_cannot_say_is_told(directory: Path, line: str, warning: s
         ("--editable=git+https://example.org/x#egg=x", "line 1: an editable requirement"),
         ("-egit+https://example.org/x#egg=x", "line 1: an editable requirement"),
         ("-e.", "line 1: an editable requirement"),
-        ("--editible .", "line 1: --editible is no option of a requirements file"),
-        ("--req base.txt", "line 1: --req is no option of a requirements file"),
-        ("six --hahs=sha256:aa", "line 1: --hahs is no option of a requirements file"),
-        (b"# coding: klingon\nsix", "line 1: there is no encoding 'klingon'"),
-        ("six\n./wheels/six.whl", "line 2: './wheels/six.whl' is no requirement"),
+        ("--editible .", "line 1: --editible is not an option of a requirements file"),
+        ("--req base.txt", "line 1: --req is not an option of a requirements file"),
+        ("six --hahs=sha256:aa", "line 1: --hahs is not an option of a requirements file"),
+        (b"# coding: klingon\nsix", "line 1: 'klingon' is not a known encoding"),
+        ("six\n./wheels/six.whl", "line 2: './wheels/six.whl' is not a valid requirement"),
         (
             "https://ada:secret@example.org/six.whl",
-            "'https://example.org/six.whl' is no requirement",
+            "'https://example.org/six.whl' is not a valid requirement",
         ),
         ("six @ https://${TOKEN}@example.org/six.whl", "an environment variable"),
-        ("six==", "line 1: 'six==' is no requirement"),
-        ("-r ../outside.txt", "leaves resources"),
-        ("-r /etc/hostname", "leaves resources"),
+        ("six==", "line 1: 'six==' is not a valid requirement"),
+        ("yarn===!!", "line 1: 'yarn===!!' is not a valid requirement: Invalid version: '!!'"),
+        ("attrs \\\n >= 1\nsix==", "line 3: 'six==' is not a valid requirement"),
+        ("-r ../outside.txt", "is outside resources/"),
+        ("-r /etc/hostname", "is outside resources/"),
         (b"caf\xe9\n", "line 1: not UTF-8"),
         ("six\n\n" + "b\xe4d", "line 3"),
     ],

@@ -133,13 +133,13 @@ CASES = [
     Case(
         "a -r file outside resources",
         {"resources/requirements.txt": "-r ../base.txt\n", "base.txt": ""},
-        "requirements.txt, line 1: -r ../base.txt leaves resources/",
+        "requirements.txt, line 1: -r ../base.txt is outside resources/",
         "move ../base.txt into resources/",
     ),
     Case(
         "a line that is no requirement",
         {"resources/requirements.txt": "packaging>>20\n"},
-        "requirements.txt, line 1: 'packaging>>20' is no requirement",
+        "requirements.txt, line 1: 'packaging>>20' is not a valid requirement",
         "PEP 508",
     ),
     Case(

@@ -18,6 +18,33 @@ from pathlib import Path
 from bigflow_backend.ground.errors import BigflowWarning, UserError
 
 
+def read_bytes(path: Path) -> bytes:
+    """Return the content of the file.
+
+    :raises UserError: if it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"cannot read {path}: {error.strerror}",
+            hint="check that the file exists and that you may read it",
+        ) from error
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a UTF-8 file, without a byte order mark.
+
+    :raises UserError: if it cannot be read, or with the line that is not UTF-8.
+    """
+    data = read_bytes(path)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise UserError(f"{path}, line {line}: not UTF-8", hint="save the file as UTF-8") from error
+
+
 @contextlib.contextmanager
 def replaced_directory(target: Path) -> Iterator[Path]:
     """A new directory to fill; when the block ends well, it takes the place of ``target``.

@@ -1,8 +1,7 @@
-"""``resources/requirements.txt`` -> Requires-Dist.
+"""``resources/requirements.txt`` -> the requirements and options in it.
 
-The file's syntax is pip's: https://pip.pypa.io/en/stable/reference/requirements-file-format/
-What an installer may use and metadata cannot say is told in a warning; what would change the
-meaning of the metadata is an error. Nothing is dropped without a word.
+The wheel's metadata and the image's layers are made from this one reading. The syntax is pip's:
+https://pip.pypa.io/en/stable/reference/requirements-file-format/
 """
 
 from __future__ import annotations
@@ -15,63 +14,97 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError, did_you_mean
+from bigflow_backend.ground.files import read_bytes
 
 if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
     from bigflow_backend.project.project import Project
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
 _HASH = re.compile(r"\s--hash(?:=|\s+)\S+")
-_INCLUDE = re.compile(r"(?:-r\s*|--requirement(?:\s+|\s*=\s*))(?P<path>.+)")
-_EDITABLE = re.compile(r"-e|--editable\b")
-_OPTION = re.compile(r"--[\w-]*|-\w?")
+_OPTION = re.compile(r"(?P<name>--[\w-]+|-\w)\s*=?\s*(?P<value>.*)")
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
 _CODING = re.compile(rb"^#.*?coding[:=][ \t]*([-\w.]+)")  # https://peps.python.org/pep-0263/
+_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 
+_INCLUDES = ("-r", "--requirement")
+_EDITABLE = ("-e", "--editable")
 _HARMLESS = ("--require-hashes",)
-"""Options that say how to install, and are kept by other means."""
+"""Options that other means already take care of."""
 _FOR_THE_INSTALLER = (
     "-i", "--index-url", "--extra-index-url", "--no-index", "-c", "--constraint", "-f",
     "--find-links", "--no-binary", "--only-binary", "--prefer-binary", "--no-require-hashes",
     "--pre", "--all-releases", "--only-final", "--trusted-host", "--use-feature",
 )  # fmt: skip
 _OF_A_REQUIREMENT = ("--config-settings", "--global-option", "--hash")
-_OPTIONS = (*_HARMLESS, *_FOR_THE_INSTALLER, "-r", "--requirement", "-e", "--editable")
-"""All that pip knows; of two of them ``_INCLUDE`` and ``_EDITABLE`` take care."""
+_OPTIONS = (*_HARMLESS, *_FOR_THE_INSTALLER, *_INCLUDES, *_EDITABLE)
+
+
+@dataclass(frozen=True)
+class RequirementLine:
+    """A line that requires a distribution."""
+
+    name: str
+    """The normalised name of the distribution."""
+    specifier: str
+    """The requirement as PEP 508 has it, normalised."""
+    text: str
+    """The whole line, with its hashes and without its comment; continued lines are joined."""
+    where: str
+    """The file and the line, such as ``requirements.txt, line 3``."""
+    is_local: bool
+    """True for ``NAME @ file:...``."""
+
+
+@dataclass(frozen=True)
+class OptionLine:
+    """A line with an option for the installer."""
+
+    name: str
+    """The option as it is written, such as ``-i`` or ``--index-url``."""
+    value: str
+    """Without quotes; empty for an option without a value."""
+    text: str
+    """The whole line without its comment."""
 
 
 @dataclass(frozen=True)
 class Requirements:
-    """The dependencies of a project."""
+    """The content of a requirements file and of the files that it includes, in their order."""
 
-    specifiers: tuple[str, ...] = ()
-    """One PEP 508 requirement each, normalised, in the order of the file, each once."""
+    lines: tuple[RequirementLine, ...] = ()
+    options: tuple[OptionLine, ...] = ()
     warnings: tuple[str, ...] = ()
-    """What the file says to an installer that metadata cannot say, with file and line."""
+    """Sentences about what the metadata of a wheel cannot contain, with file and line."""
+
+    @property
+    def specifiers(self) -> tuple[str, ...]:
+        """The requirements for ``Requires-Dist``, without duplicates."""
+        return tuple(dict.fromkeys(line.specifier for line in self.lines))
 
 
 def read_requirements(path: Path) -> Requirements:
-    """The requirements in the file ``path`` and in those that it includes with ``-r``.
+    """Return what the file ``path`` and the files that it includes with ``-r`` say.
 
-    A file that does not exist has none.
+    A file that does not exist has no requirements.
 
-    :raises UserError: with file and line, for a line that is no requirement, an editable or local
-        one, a missing ``-r`` file, one outside the file's directory, or a cycle.
+    :raises UserError: with file and line, for an invalid, editable or local requirement, a missing
+        ``-r`` file, a file outside the file's directory, or a cycle of files.
     """
     if not path.is_file():
         return Requirements()
     reader = _Reader(directory=path.parent)
     reader.read(path, including=())
-    return Requirements(
-        specifiers=tuple(reader.found),
-        warnings=tuple(reader.warnings),
-    )
+    return Requirements(tuple(reader.lines), tuple(reader.options), tuple(reader.warnings))
 
 
 def refuse_bigflow(project: Project) -> None:
-    """
-    :raises UserError: when the project requires ``bigflow``, another distribution on the index with
-        an import package of the same name: in one environment they overwrite each other's files.
+    """Refuse the distribution ``bigflow``, which has an import package of the same name.
+
+    :raises UserError: if the project requires it. In one environment the two overwrite each
+        other's files.
     """
     file = project.requirements
     stated = project.pyproject.get("project", {}).get("dependencies", ())
@@ -87,18 +120,16 @@ def refuse_bigflow(project: Project) -> None:
 
 
 def names_bigflow(specifiers: Iterable[object]) -> bool:
-    """Whether one of the requirements is of ``bigflow``; what is no requirement is not."""
+    """Return True if one of the requirements is ``bigflow``; invalid ones are ignored."""
     names = (_NAME.match(str(specifier)) for specifier in specifiers)
     return any(name is not None and name[1].lower() == "bigflow" for name in names)
-
-
-_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 
 
 @dataclass
 class _Reader:
     directory: Path
-    found: dict[str, None] = field(default_factory=dict)
+    lines: list[RequirementLine] = field(default_factory=list)
+    options: list[OptionLine] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def read(self, path: Path, including: tuple[Path, ...]) -> None:
@@ -108,52 +139,48 @@ class _Reader:
                 f"requirements files include each other: {names}", hint="remove one of the -r lines"
             )
         for number, line in _logical_lines(_text(path)):
-            self._line(line, f"{path.name}, line {number}", path, (*including, path))
+            where = f"{path.name}, line {number}"
+            if not line.startswith("-"):
+                self._requirement(line, where)
+                continue
+            option = _parsed_option(line, where, _OPTIONS)
+            if option.name in _INCLUDES:
+                included = self._included(option.value, where, path)
+                self.read(included, (*including, path))
+            elif option.name in _EDITABLE:
+                raise UserError(
+                    f"{where}: an editable requirement cannot be a dependency of a wheel",
+                    hint="write the name and the version of the distribution, or `NAME @ URL`",
+                )
+            else:
+                self.options.append(option)
+                self._warn_of(option, where)
 
-    def _line(self, line: str, where: str, path: Path, including: tuple[Path, ...]) -> None:
-        if include := _INCLUDE.fullmatch(line):
-            self.read(self._included(include["path"].strip("\"' "), where, path), including)
-        elif _EDITABLE.match(line):
-            raise UserError(
-                f"{where}: an editable requirement cannot be a dependency of a wheel",
-                hint="name the distribution and a version, or `NAME @ URL`",
-            )
-        elif line.startswith("-"):
-            self._option(line, where, _OPTIONS)
-        else:
-            self._requirement(line, where)
-
-    def _option(self, text: str, where: str, known: tuple[str, ...]) -> None:
-        # Only the option's name is told: an index's URL may hold a password.
-        match = _OPTION.match(text)
-        option = match.group() if match else text
-        if option not in known:
-            raise UserError(
-                f"{where}: {option} is no option of a requirements file",
-                hint=did_you_mean(option, known),
-            )
-        if option not in _HARMLESS:
+    def _warn_of(self, option: OptionLine, where: str) -> None:
+        # The warning has only the option's name: an index's URL may hold a password.
+        if option.name not in _HARMLESS:
             self.warnings.append(
-                f"{where}: {option} is for the installer; the wheel's metadata cannot carry it"
+                f"{where}: {option.name} is for the installer; the wheel's metadata cannot "
+                "contain it"
             )
 
     def _included(self, name: str, where: str, path: Path) -> Path:
         included = path.parent / name
         if included.resolve().parent != self.directory.resolve():
             raise UserError(
-                f"{where}: -r {name} leaves {self.directory.name}/, the only directory that is "
+                f"{where}: -r {name} is outside {self.directory.name}/, the only directory that is "
                 "packaged",
                 hint=f"move {name} into {self.directory.name}/",
             )
         if not included.is_file():
             raise UserError(
-                f"{where}: there is no {name} in {self.directory.name}/",
-                hint="create it or remove the line",
+                f"{where}: {self.directory.name}/{name} does not exist",
+                hint="create the file or remove the line",
             )
         return included
 
     def _requirement(self, line: str, where: str) -> None:
-        from packaging.requirements import InvalidRequirement, Requirement
+        from packaging.utils import canonicalize_name
 
         text = _HASH.sub("", f"{line} ").strip()
         if _VARIABLE.search(text):
@@ -163,59 +190,86 @@ class _Reader:
             )
         if " --" in text:
             text, _, options = text.partition(" --")
-            self._option(f"--{options}", where, _OF_A_REQUIREMENT)
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement as error:
-            raise UserError(
-                f"{where}: {_CREDENTIALS.sub('//', text)!r} is no requirement: "
-                + str(error).splitlines()[0],
-                hint=_advice(text),
-            ) from error
-        if (requirement.url or "").lower().startswith("file:"):
+            self._warn_of(_parsed_option(f"--{options}", where, _OF_A_REQUIREMENT), where)
+        requirement = _parsed_requirement(text, where)
+        is_local = (requirement.url or "").lower().startswith("file:")
+        if is_local:
             self.warnings.append(
-                f"{where}: {requirement.name} is a file of this machine; on another one the wheel "
-                "cannot be installed"
+                f"{where}: {requirement.name} is a file of this machine; the wheel cannot be "
+                "installed on another machine"
             )
-        self.found[str(requirement)] = None
+        self.lines.append(
+            RequirementLine(
+                name=str(canonicalize_name(requirement.name)),
+                specifier=str(requirement),
+                text=line,
+                where=where,
+                is_local=is_local,
+            )
+        )
+
+
+def _parsed_option(text: str, where: str, known: tuple[str, ...]) -> OptionLine:
+    match = _OPTION.match(text)
+    name = match["name"] if match else text.split(maxsplit=1)[0]
+    if match is None or name not in known:
+        raise UserError(
+            f"{where}: {name} is not an option of a requirements file",
+            hint=did_you_mean(name, known),
+        )
+    return OptionLine(name=name, value=match["value"].strip("\"' "), text=text)
+
+
+def _parsed_requirement(text: str, where: str) -> Requirement:
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.version import InvalidVersion, Version
+
+    shown = repr(_CREDENTIALS.sub("//", text))
+    try:
+        requirement = Requirement(text)
+        for specifier in requirement.specifier:
+            # After === packaging takes any text, and no installer finds such a version.
+            if specifier.operator == "===":
+                Version(specifier.version)
+    except (InvalidRequirement, InvalidVersion) as error:
+        raise UserError(
+            f"{where}: {shown} is not a valid requirement: {str(error).splitlines()[0]}",
+            hint=_advice(text),
+        ) from error
+    return requirement
 
 
 def _advice(text: str) -> str:
     if "://" in text or text.startswith((".", "/")) or text.endswith((".whl", ".tar.gz")):
         return "write `NAME @ URL`; a wheel's metadata cannot name a file of this machine"
-    return "write it as PEP 508 has it: NAME[EXTRA] >= VERSION ; MARKER"
+    return "write NAME, NAME >= VERSION, or NAME[EXTRA] == VERSION ; MARKER"
 
 
 def _text(path: Path) -> str:
-    """The file's text: in the encoding of its byte order mark or its comment, else in UTF-8.
+    """Return the file's text, decoded by its byte order mark or its comment, else as UTF-8.
 
     https://pip.pypa.io/en/stable/reference/requirements-file-format/#encoding
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"cannot read {path}: {error.strerror}", hint="check the rights of the file"
-        ) from error
+    data = read_bytes(path)
     encoding = _encoding(data)
     try:
         return data.decode(encoding)
     except LookupError as error:
         raise UserError(
-            f"{path.name}, line 1: there is no encoding {encoding!r}", hint="save it as UTF-8"
+            f"{path.name}, line 1: {encoding!r} is not a known encoding",
+            hint="save the file as UTF-8",
         ) from error
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise UserError(
             f"{path.name}, line {line}: not {encoding.upper().removesuffix('-SIG')}",
-            hint="save it as UTF-8",
+            hint="save the file as UTF-8",
         ) from error
 
 
 def _encoding(data: bytes) -> str:
-    for mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        if data.startswith(mark):
-            return "utf-16"
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
     for line in data.split(b"\n")[:2]:
         if coding := _CODING.match(line):
             return coding[1].decode("ascii")
@@ -223,13 +277,13 @@ def _encoding(data: bytes) -> str:
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines joined at a trailing backslash, without comments; with the number of their first one.
+    """Yield the lines without comments, joined at a trailing backslash, with their first number.
 
-    A comment line ends a continuation, as pip has it.
+    A comment line ends a continuation, as in pip.
     """
     pending: list[str] = []
     first = 0
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate((*text.splitlines(), ""), start=1):
         comment_line = line.lstrip().startswith("#")
         if not pending:
             first = number
@@ -241,6 +295,3 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
         pending = []
         if joined:
             yield first, joined
-    joined = _COMMENT.sub("", "".join(pending)).strip()
-    if joined:
-        yield first, joined

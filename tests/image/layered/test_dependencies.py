@@ -128,13 +128,46 @@ def test_the_hash_of_an_sdist_is_checked(embedded_project: EmbeddedProject) -> N
 
 
 @pytest.mark.parametrize(
-    "line", ["-e .", "./library", "../library", "/srv/library", "library @ file:///srv/library"]
+    ("line", "problem"),
+    [
+        ("-e .", "an editable requirement cannot be a dependency of a wheel"),
+        ("./library", "'./library' is not a valid requirement"),
+        ("library @ file:///srv/library", "library @ file:///srv/library is a file of this mach"),
+    ],
 )
-def test_a_path_of_this_machine(embedded_project: EmbeddedProject, line: str) -> None:
+def test_a_path_of_this_machine(embedded_project: EmbeddedProject, line: str, problem: str) -> None:
     embedded_project.require("# a comment", line)
     with pytest.raises(UserError) as caught:
         embedded_project.build()
-    assert caught.value.message == f"requirements.txt, line 3: {line} is a path of this machine"
+    assert caught.value.message.startswith(f"requirements.txt, line 3: {problem}")
+
+
+def test_the_line_after_a_continued_line(embedded_project: EmbeddedProject) -> None:
+    embedded_project.require("six \\\n  >=1", "library @ file:///srv/library")
+    with pytest.raises(UserError) as caught:
+        embedded_project.build()
+    assert caught.value.message.startswith("requirements.txt, line 4: library @ file:")
+
+
+def test_the_hashes_of_an_included_file_are_kept(embedded_project: EmbeddedProject) -> None:
+    make_wheel(embedded_project.wheels, "library", "1.0", {"library.py": ""})
+    embedded_project.write(
+        {
+            "resources/requirements.txt": "-r 'more libraries.txt'\n",
+            "resources/more libraries.txt": f"library==1.0 --hash=sha256:{'0' * 64}\n",
+        }
+    )
+    with pytest.raises(UserError, match=r"library==1\.0 is not the file that was asked for"):
+        embedded_project.build()
+
+
+def test_requirements_in_utf_16(embedded_project: EmbeddedProject) -> None:
+    """PowerShell redirects ``pip freeze`` to such a file."""
+    make_wheel(embedded_project.wheels, "library", "1.0", {"library.py": ""})
+    file = embedded_project.root / "resources" / "requirements.txt"
+    file.write_bytes("bigflow-backend\nlibrary # caf\xe9\n".encode("utf-16"))
+    image = embedded_project.build()
+    assert "library==1.0" in embedded_project.info(image)["dependencies"]
 
 
 def test_what_the_base_brings_is_left_there(

@@ -6,12 +6,13 @@ its caches, credentials and configured indexes: https://docs.astral.sh/uv/pip/
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,15 +22,9 @@ from bigflow_backend.ground.uv import find_uv
 from bigflow_backend.image.layered.index_access import check_index_access
 from bigflow_backend.image.layered.indexes import configured_indexes
 from bigflow_backend.image.layered.install import Prefix, adopt, finish
-from bigflow_backend.image.layered.requirement_lines import (
-    UV_FLAGS,
-    canonical_name,
-    named_lines,
-    source_options,
-    uv_flags,
-)
 from bigflow_backend.image.layered.support import CannotServeError
 from bigflow_backend.image.layered.uv_cache import changed_distributions
+from bigflow_backend.project.requirements import OptionLine, Requirements, read_requirements
 
 if TYPE_CHECKING:
     from bigflow_backend.image.layered.indexes import Indexes
@@ -38,6 +33,12 @@ if TYPE_CHECKING:
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 # The platforms that uv knows: `uv pip install --help`.
 _GLIBC_MINORS = (17, 28, *range(31, 41))
+_SOURCE_OPTIONS = (
+    "-i", "-f", "--index-url", "--extra-index-url", "--find-links", "--no-index", "--no-binary",
+    "--only-binary",
+)  # fmt: skip
+# Options that pip takes in requirements.txt, and uv only on its command line.
+_UV_FLAGS = {"--pre": "--prerelease=allow", "--trusted-host": "--allow-insecure-host"}
 # Up to the last @: a password may have one, though a URL should not.
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]+(?=@)")
 
@@ -60,12 +61,35 @@ class Resolver:
     """Seconds that one run of uv may take."""
     say: Callable[[str], None]
 
-    def requested(self) -> set[str]:
-        """The normalised names of what is asked for by name.
+    @functools.cached_property
+    def _content(self) -> Requirements:
+        """The content of the requirements file.
 
-        :raises UserError: for a requirement that is a path of this machine.
+        :raises UserError: for a requirement that is a file of this machine.
         """
-        return set(named_lines(self.requirements))
+        content = read_requirements(self.requirements)
+        for line in content.lines:
+            if line.is_local:
+                raise UserError(
+                    f"{line.where}: {line.text} is a file of this machine",
+                    hint="build its wheel, and add the directory of the wheel to find-links",
+                )
+        return content
+
+    def requested(self) -> set[str]:
+        """Return the normalised names of the distributions in the requirements file.
+
+        :raises UserError: for an invalid requirement, or one that is a file of this machine.
+        """
+        return {line.name for line in self._content.lines}
+
+    def _source_options(self) -> list[OptionLine]:
+        return [option for option in self._content.options if option.name in _SOURCE_OPTIONS]
+
+    def _uv_flags(self) -> Iterator[str]:
+        for option in self._content.options:
+            if flag := _UV_FLAGS.get(option.name):
+                yield f"{flag}={option.value}" if option.value else flag
 
     def resolve(self, pins: Path) -> tuple[str, ...]:
         """Writes the versions to install to the file ``pins``; returns them as ``name==version``.
@@ -89,7 +113,7 @@ class Resolver:
             name, _, version = line.partition("==")
             if line and installed.get(name.partition("[")[0]) != version:
                 found[line] = block
-        lines = [*source_options(self.requirements), *self._with_hashes(found)]
+        lines = [*(option.text for option in self._source_options()), *self._with_hashes(found)]
         pins.write_text("".join(f"{line}\n" for line in lines), "utf-8")
         return tuple(redacted(line) for line in found)
 
@@ -98,7 +122,7 @@ class Resolver:
         if names and not indexes.no_index:
             check_index_access(
                 names[0],
-                options=source_options(self.requirements),
+                options=self._source_options(),
                 environment=_environment(indexes),
                 project=self.project,
             )
@@ -109,12 +133,14 @@ class Resolver:
         With a hash for one requirement there must be one for each, as pip has it:
         https://pip.pypa.io/en/stable/topics/secure-installs/
         """
-        own = named_lines(self.requirements)
+        own: dict[str, list[str]] = {}
+        for line in self._content.lines:
+            own.setdefault(line.name, []).append(line.text)
         if not any("--hash" in line for lines in own.values() for line in lines):
             return list(found.values())
         chosen = []
         for pin in found:
-            lines = own.get(canonical_name(pin), [])
+            lines = own.get(_canonical_name(pin), [])
             if not any("--hash" in line for line in lines):
                 raise UserError(
                     f"{self.requirements.name} has hashes, but none for {pin}",
@@ -207,7 +233,7 @@ class Resolver:
             "--python-platform", _platform(self.interpreter),
             *(["--no-index"] if indexes.no_index else []),
             *(f"--find-links={place}" for place in (*self.find_links, *indexes.find_links)),
-            *uv_flags(self.requirements),
+            *self._uv_flags(),
         ]  # fmt: skip
         try:
             done = subprocess.run(
@@ -230,7 +256,7 @@ class Resolver:
         lines = redacted(done.stderr).splitlines()
         for line in lines if tell_failure or not done.returncode else ():
             if not any(
-                "unsupported option in" in line and f"`{flag}`" in line for flag in UV_FLAGS
+                "unsupported option in" in line and f"`{flag}`" in line for flag in _UV_FLAGS
             ):
                 self.say(line)
         if done.returncode:
@@ -277,7 +303,14 @@ def _platform(interpreter: Interpreter) -> str:
 
 
 def _distribution_name(dist_info: str) -> str:
-    return canonical_name(dist_info.removesuffix(".dist-info").rsplit("-", 1)[0])
+    return _canonical_name(dist_info.removesuffix(".dist-info").rsplit("-", 1)[0])
+
+
+def _canonical_name(requirement: str) -> str:
+    """Return the normalised name at the start of ``NAME==VERSION``, ``NAME[EXTRA]==VERSION``."""
+    from packaging.utils import canonicalize_name
+
+    return str(canonicalize_name(re.split(r"[\[= ]", requirement, maxsplit=1)[0]))
 
 
 _HASH_MISMATCH = re.compile(

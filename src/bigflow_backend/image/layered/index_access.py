@@ -9,24 +9,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.layered.indexes import uv_index_urls
 
+if TYPE_CHECKING:
+    from bigflow_backend.project.requirements import OptionLine
+
 _SECONDS = 15
 _REFUSED = {401, 403}
-_OPTION = re.compile(r"(?:-i|--index-url|--extra-index-url)[=\s]\s*(?P<url>\S+)")
+_INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url")
 # https://pip.pypa.io/en/stable/reference/requirements-file-format/#using-environment-variables
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 
 
 def check_index_access(
-    name: str, *, options: Iterable[str], environment: Mapping[str, str], project: Path
+    name: str, *, options: Iterable[OptionLine], environment: Mapping[str, str], project: Path
 ) -> None:
     """Asks each index for the distribution ``name``.
 
-    ``options`` are lines of requirements.txt, ``environment`` is that of uv. An index that is not
+    ``options`` are those of requirements.txt, ``environment`` is that of uv. An index that is not
     there, or that has no such distribution, is left for uv to tell.
 
     :raises UserError: when one refuses the user name and password of its URL or of the netrc.
@@ -34,9 +38,9 @@ def check_index_access(
     import requests
 
     in_file = (
-        _VARIABLE.sub(lambda variable: environment.get(variable[1], variable[0]), option["url"])
-        for line in options
-        if (option := _OPTION.match(line))
+        _VARIABLE.sub(lambda variable: environment.get(variable[1], variable[0]), option.value)
+        for option in options
+        if option.name in _INDEX_OPTIONS
     )
     for url in dict.fromkeys([*uv_index_urls(environment, project), *in_file]):
         if not url.startswith(("http://", "https://")):
