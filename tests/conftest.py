@@ -22,7 +22,7 @@ pytest_plugins = [
     "support.caches",
     "support.containers",
     "support.distribution",
-    "support.embedded",
+    "support.layered",
     "support.end_to_end",
     "support.engine_project",
     "support.faulty_registry",

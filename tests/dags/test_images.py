@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from support.embedded import EmbeddedProject
     from support.flows import Flows
+    from support.layered import LayeredProject
     from support.registry import Registry
 
 
 @pytest.fixture
-def options(embedded_project: EmbeddedProject) -> list[str]:
+def options(layered_project: LayeredProject) -> list[str]:
     """Those of a build that needs neither an engine nor a network."""
     return [
-        *("--builder=embedded", f"--base-image={embedded_project.base}"),
-        *(f"--find-links={embedded_project.wheels}", "--platform=linux/amd64"),
+        *("--builder=embedded", f"--base-image={layered_project.base}"),
+        *(f"--find-links={layered_project.wheels}", "--platform=linux/amd64"),
     ]
 
 

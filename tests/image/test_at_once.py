@@ -14,19 +14,19 @@ import pytest
 from support.image_files import read_image
 
 if TYPE_CHECKING:
-    from support.embedded import EmbeddedProject
+    from support.layered import LayeredProject
 
 _TESTS = Path(__file__).parents[1]
 # Each has a wheel of its own, as the command does: dist/ is not what is looked at here.
 _CHILD = """\
 import json, pathlib, re, sys
 from bigflow_backend.ground.errors import UserError
-from support import embedded
+from support import layered
 
 root, base, wheels, name, options = sys.argv[1:]
-make_wheel = embedded.make_wheel
-embedded.make_wheel = lambda directory, *arguments: make_wheel(directory / name, *arguments)
-project = embedded.EmbeddedProject(pathlib.Path(root), base, pathlib.Path(wheels))
+make_wheel = layered.make_wheel
+layered.make_wheel = lambda directory, *arguments: make_wheel(directory / name, *arguments)
+project = layered.LayeredProject(pathlib.Path(root), base, pathlib.Path(wheels))
 made = {}
 for number in range(3):
     try:
@@ -44,9 +44,9 @@ print(json.dumps(made))
 
 @pytest.mark.parametrize("builder", ["embedded", pytest.param("engine", marks=pytest.mark.engine)])
 def test_builds_of_one_project(
-    embedded_project: EmbeddedProject, builder: str, request: pytest.FixtureRequest
+    layered_project: LayeredProject, builder: str, request: pytest.FixtureRequest
 ) -> None:
-    project = embedded_project
+    project = layered_project
     if builder == "engine":
         request.getfixturevalue("engine_project")
     options = {"export_tar": True}

@@ -11,8 +11,8 @@ import pytest
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.dockerfile import STANDARD
-from support.embedded import make_sdist
 from support.engine import sockets_may_leak
+from support.layered import make_sdist
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-    from support.embedded import EmbeddedProject
+    from support.layered import LayeredProject
     from support.registry import Registry
 
 # It has what the check of an image wants to see, and nothing of bigflow.
@@ -51,38 +51,38 @@ def clean_engine(engine: DockerClient) -> Iterator[DockerClient]:
 
 @pytest.mark.usefixtures("no_engine")
 def test_auto_takes_the_embedded_one_without_a_dockerfile(
-    embedded_project: EmbeddedProject,
+    layered_project: LayeredProject,
 ) -> None:
-    image = embedded_project.build(builder="auto")
+    image = layered_project.build(builder="auto")
     assert image.builder.startswith("embedded builder of bigflow-backend ")
     why = "there is no Dockerfile, so the standard one is meant"
-    assert embedded_project.said[0] == f"with the embedded builder: {why}"
+    assert layered_project.said[0] == f"with the embedded builder: {why}"
 
 
 @pytest.mark.usefixtures("no_engine")
 def test_auto_takes_the_embedded_one_for_the_standard_dockerfile(
-    embedded_project: EmbeddedProject,
+    layered_project: LayeredProject,
 ) -> None:
     text = "# Ours\n\n" + STANDARD.read_text().replace("python:3.12-slim-bookworm", "base:1")
-    embedded_project.write({"Dockerfile": text})
-    image = embedded_project.build(builder="auto")
+    layered_project.write({"Dockerfile": text})
+    image = layered_project.build(builder="auto")
     assert image.builder.startswith("embedded builder of bigflow-backend ")
-    assert embedded_project.said[0] == "with the embedded builder: Dockerfile is the standard one"
+    assert layered_project.said[0] == "with the embedded builder: Dockerfile is the standard one"
 
 
 @pytest.mark.usefixtures("no_engine")
-def test_a_dockerfile_that_names_no_base(embedded_project: EmbeddedProject) -> None:
+def test_a_dockerfile_that_names_no_base(layered_project: LayeredProject) -> None:
     text = STANDARD.read_text().replace("=python:3.12-slim-bookworm", "")
-    embedded_project.write({"Dockerfile": text})
+    layered_project.write({"Dockerfile": text})
     with pytest.raises(UserError, match="ARG BASE_IMAGE in the Dockerfile has no value"):
-        embedded_project.build(builder="auto", base_image=None)
+        layered_project.build(builder="auto", base_image=None)
 
 
 @pytest.mark.usefixtures("no_engine")
-def test_a_dockerfile_of_ones_own_without_an_engine(embedded_project: EmbeddedProject) -> None:
-    embedded_project.write({"Dockerfile": "FROM scratch\n"})
+def test_a_dockerfile_of_ones_own_without_an_engine(layered_project: LayeredProject) -> None:
+    layered_project.write({"Dockerfile": "FROM scratch\n"})
     with pytest.raises(UserError) as caught:
-        embedded_project.build(builder="auto", base_image=None)
+        layered_project.build(builder="auto", base_image=None)
     assert caught.value.message.startswith(
         "Dockerfile, line 1, is not as in the standard Dockerfile, so it takes an engine; "
         "no Docker Engine answers at unix:///nowhere/docker.sock: "
@@ -91,11 +91,11 @@ def test_a_dockerfile_of_ones_own_without_an_engine(embedded_project: EmbeddedPr
 
 
 @pytest.mark.usefixtures("no_engine")
-def test_what_must_be_compiled_without_an_engine(embedded_project: EmbeddedProject) -> None:
-    make_sdist(embedded_project.wheels, "native", "1.0", tag="cp311-cp311-linux_x86_64")
-    embedded_project.require("native")
+def test_what_must_be_compiled_without_an_engine(layered_project: LayeredProject) -> None:
+    make_sdist(layered_project.wheels, "native", "1.0", tag="cp311-cp311-linux_x86_64")
+    layered_project.require("native")
     with pytest.raises(UserError) as caught:
-        embedded_project.build(builder="auto")
+        layered_project.build(builder="auto")
     assert caught.value.message.startswith(
         "native 1.0 has no wheel for the image and must be compiled, so it takes an engine; "
         "no Docker Engine answers at "
@@ -103,54 +103,54 @@ def test_what_must_be_compiled_without_an_engine(embedded_project: EmbeddedProje
 
 
 @pytest.mark.usefixtures("no_engine")
-def test_a_base_that_no_registry_has_without_an_engine(embedded_project: EmbeddedProject) -> None:
+def test_a_base_that_no_registry_has_without_an_engine(layered_project: LayeredProject) -> None:
     with pytest.raises(UserError) as caught:
-        embedded_project.build(builder="auto", base_image="localhost:1/none:1", timeout=2)
+        layered_project.build(builder="auto", base_image="localhost:1/none:1", timeout=2)
     assert "localhost:1" in caught.value.message
     assert "here no Docker Engine answers" in caught.value.hint
 
 
 @pytest.mark.usefixtures("no_engine")
-def test_a_file_that_is_no_base_is_for_no_engine(embedded_project: EmbeddedProject) -> None:
+def test_a_file_that_is_no_base_is_for_no_engine(layered_project: LayeredProject) -> None:
     with pytest.raises(UserError) as caught:
-        embedded_project.build(builder="auto", base_image="oci:none")
+        layered_project.build(builder="auto", base_image="oci:none")
     assert "the base image oci:none does not exist" in caught.value.message
     assert "Engine" not in caught.value.hint
 
 
 @pytest.mark.usefixtures("no_engine")
-def test_an_engine_takes_no_file_for_its_base(embedded_project: EmbeddedProject) -> None:
-    embedded_project.write({"Dockerfile": f"ARG BASE_IMAGE\n{_OWN.format(base='${BASE_IMAGE}')}"})
+def test_an_engine_takes_no_file_for_its_base(layered_project: LayeredProject) -> None:
+    layered_project.write({"Dockerfile": f"ARG BASE_IMAGE\n{_OWN.format(base='${BASE_IMAGE}')}"})
     with pytest.raises(UserError, match=r"docker-archive:.* is a file, and the Docker Engine"):
-        embedded_project.build(builder="engine")
+        layered_project.build(builder="engine")
 
 
-def test_an_engine_writes_no_oci_layout(embedded_project: EmbeddedProject) -> None:
-    embedded_project.write({"Dockerfile": "FROM scratch\n"})
+def test_an_engine_writes_no_oci_layout(layered_project: LayeredProject) -> None:
+    layered_project.write({"Dockerfile": "FROM scratch\n"})
     with pytest.raises(UserError, match="the Docker Engine writes no OCI layout"):
-        embedded_project.build(builder="engine", base_image=None, oci_layout=True)
+        layered_project.build(builder="engine", base_image=None, oci_layout=True)
 
 
-def test_a_builder_that_is_none(embedded_project: EmbeddedProject) -> None:
+def test_a_builder_that_is_none(layered_project: LayeredProject) -> None:
     with pytest.raises(UserError, match="'jib' is no builder of images"):
-        embedded_project.build(builder="jib")
+        layered_project.build(builder="jib")
 
 
 @pytest.mark.engine
 def test_auto_takes_the_engine_for_a_dockerfile_of_ones_own(
-    embedded_project: EmbeddedProject, clean_engine: DockerClient, base_image: str
+    layered_project: LayeredProject, clean_engine: DockerClient, base_image: str
 ) -> None:
-    embedded_project.write({"Dockerfile": _OWN.format(base=base_image)})
-    image = embedded_project.build(builder="auto", base_image=None, repository=_REPOSITORY)
+    layered_project.write({"Dockerfile": _OWN.format(base=base_image)})
+    image = layered_project.build(builder="auto", base_image=None, repository=_REPOSITORY)
     assert image.builder.startswith("Docker Engine")
     reason = "Dockerfile, line 1, is not as in the standard Dockerfile"
-    assert embedded_project.said[0] == f"with the Docker Engine: {reason}"
+    assert layered_project.said[0] == f"with the Docker Engine: {reason}"
     assert clean_engine.images.get(image.tag).id == image.id
 
 
 @pytest.mark.engine
 def test_auto_takes_the_engine_for_a_base_that_is_only_there(
-    embedded_project: EmbeddedProject,
+    layered_project: LayeredProject,
     clean_engine: DockerClient,
     base_image: str,
     registry: Registry,
@@ -162,14 +162,14 @@ def test_auto_takes_the_engine_for_a_base_that_is_only_there(
     )
     try:
         # Without a Dockerfile the engine, too, gets the standard one.
-        image = embedded_project.build(
+        image = layered_project.build(
             builder="auto",
             base_image=base,
             find_links=(bigflow_wheels,),
             repository=_REPOSITORY,
         )
         assert image.builder.startswith("Docker Engine")
-        (told,) = (line for line in embedded_project.said if "with the Docker Engine: " in line)
+        (told,) = (line for line in layered_project.said if "with the Docker Engine: " in line)
         assert base in told
         assert clean_engine.images.get(image.tag).attrs["Config"]["User"] == "10001:10001"
     finally:
@@ -178,7 +178,7 @@ def test_auto_takes_the_engine_for_a_base_that_is_only_there(
 
 @pytest.mark.engine
 def test_auto_takes_the_engine_for_what_must_be_compiled(
-    embedded_project: EmbeddedProject,
+    layered_project: LayeredProject,
     clean_engine: DockerClient,
     base_image: str,
     registry: Registry,
@@ -188,24 +188,24 @@ def test_auto_takes_the_engine_for_what_must_be_compiled(
     dockerfile = f"FROM {base_image}\nENV PIP_NO_INDEX=1 PIP_NO_BUILD_ISOLATION=1\n"
     clean_engine.images.build(fileobj=io.BytesIO(dockerfile.encode()), tag=base)
     clean_engine.images.push(base)
-    make_sdist(embedded_project.wheels, "native", "1.0", tag="cp311-cp311-linux_x86_64")
-    embedded_project.require("native")
+    make_sdist(layered_project.wheels, "native", "1.0", tag="cp311-cp311-linux_x86_64")
+    layered_project.require("native")
     try:
-        image = embedded_project.build(builder="auto", base_image=base, repository=_REPOSITORY)
+        image = layered_project.build(builder="auto", base_image=base, repository=_REPOSITORY)
         assert image.builder.startswith("Docker Engine")
         why = "native 1.0 has no wheel for the image and must be compiled"
-        assert f"with the Docker Engine: {why}" in embedded_project.said
+        assert f"with the Docker Engine: {why}" in layered_project.said
     finally:
         clean_engine.images.remove(base, force=True)
 
 
 @pytest.mark.engine
 def test_an_engine_pushes_and_knows_the_digest(
-    embedded_project: EmbeddedProject, engine: DockerClient, base_image: str, registry: Registry
+    layered_project: LayeredProject, engine: DockerClient, base_image: str, registry: Registry
 ) -> None:
-    embedded_project.write({"Dockerfile": _OWN.format(base=base_image)})
+    layered_project.write({"Dockerfile": _OWN.format(base=base_image)})
     repository = f"{registry.address}/pushed/demo"
-    image = embedded_project.build(
+    image = layered_project.build(
         builder="engine", base_image=None, repository=repository, push=True
     )
     try:
@@ -221,23 +221,23 @@ def test_an_engine_pushes_and_knows_the_digest(
 
 @pytest.mark.engine
 def test_a_push_of_the_engine_that_fails(
-    embedded_project: EmbeddedProject, engine: DockerClient, base_image: str
+    layered_project: LayeredProject, engine: DockerClient, base_image: str
 ) -> None:
-    embedded_project.write({"Dockerfile": _OWN.format(base=base_image)})
+    layered_project.write({"Dockerfile": _OWN.format(base=base_image)})
     repository = "localhost:1/pushed/demo"
     with pytest.raises(UserError, match="the Docker Engine could not push localhost:1/pushed/demo"):
-        embedded_project.build(builder="engine", base_image=None, repository=repository, push=True)
-    assert not (embedded_project.root / ".image").exists()
+        layered_project.build(builder="engine", base_image=None, repository=repository, push=True)
+    assert not (layered_project.root / ".image").exists()
     assert not engine.images.list(repository)
 
 
 @pytest.mark.engine
 def test_an_engine_builds_for_no_other_platform_than_its_base(
-    embedded_project: EmbeddedProject, engine: DockerClient, base_image: str
+    layered_project: LayeredProject, engine: DockerClient, base_image: str
 ) -> None:
-    embedded_project.write({"Dockerfile": _OWN.format(base=base_image)})
+    layered_project.write({"Dockerfile": _OWN.format(base=base_image)})
     with pytest.raises(UserError, match=r"is for linux/amd64, not for linux/arm64"):
-        embedded_project.build(
+        layered_project.build(
             builder="engine", base_image=None, repository=_REPOSITORY, platform="linux/arm64"
         )
     assert not engine.images.list(_REPOSITORY)

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-    from support.embedded import EmbeddedProject
+    from support.layered import LayeredProject
     from support.stalling_engine import StallingEngine
 
 pytestmark = pytest.mark.engine
 
 
-def _state(project: EmbeddedProject) -> dict[str, bytes]:
+def _state(project: LayeredProject) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in (project.root / ".image").rglob("*")}
 
 
 @SIGNALS
 def test_while_a_step_runs(
-    engine_project: EmbeddedProject, engine: DockerClient, tmp_path: Path, number: signal.Signals
+    engine_project: LayeredProject, engine: DockerClient, tmp_path: Path, number: signal.Signals
 ) -> None:
     """The engine gives the build up, and leaves no container."""
     image = engine_project.build()
@@ -61,7 +61,7 @@ def test_while_a_step_runs(
 )
 def test_while_the_engine_is_silent(
     *,
-    engine_project: EmbeddedProject,
+    engine_project: LayeredProject,
     engine: DockerClient,
     stalling_engine: StallingEngine,
     monkeypatch: pytest.MonkeyPatch,

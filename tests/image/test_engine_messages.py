@@ -13,12 +13,12 @@ from bigflow_backend.ground.errors import UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.embedded import EmbeddedProject
+    from support.layered import LayeredProject
 
 pytestmark = pytest.mark.engine
 
 
-def _refused(project: EmbeddedProject, **options: Any) -> UserError:
+def _refused(project: LayeredProject, **options: Any) -> UserError:
     with pytest.raises(UserError) as caught:
         project.build(**options)
     assert "\n" not in caught.value.message + caught.value.hint
@@ -29,14 +29,14 @@ def _refused(project: EmbeddedProject, **options: Any) -> UserError:
 @pytest.mark.parametrize(
     "name", ["a b", "Team/Base:1", "", "python:3.12:1", "https://example.com/a"]
 )
-def test_a_base_that_is_no_name(engine_project: EmbeddedProject, name: str) -> None:
+def test_a_base_that_is_no_name(engine_project: LayeredProject, name: str) -> None:
     error = _refused(engine_project, base_image=name)
     assert error.message == f"the base image {name!r} is no valid name of an image"
     assert "--base-image" in error.hint
     assert "[tool.bigflow.image]" in error.hint
 
 
-def test_a_base_at_a_port_that_does_not_exist(engine_project: EmbeddedProject) -> None:
+def test_a_base_at_a_port_that_does_not_exist(engine_project: LayeredProject) -> None:
     error = _refused(engine_project, base_image="localhost:99999/x:1")
     assert error.message == (
         "the base image 'localhost:99999/x:1' is no valid name of an image: its port does not exist"
@@ -45,7 +45,7 @@ def test_a_base_at_a_port_that_does_not_exist(engine_project: EmbeddedProject) -
     assert "1 to 65535" in error.hint
 
 
-def test_a_base_for_a_dockerfile_that_takes_none(engine_project: EmbeddedProject) -> None:
+def test_a_base_for_a_dockerfile_that_takes_none(engine_project: LayeredProject) -> None:
     engine_project.write({"Dockerfile": "FROM scratch\n"})
     error = _refused(engine_project, base_image="python:3.12")
     assert error.message.startswith("the Dockerfile declares no ARG BASE_IMAGE, so base-image")
@@ -54,14 +54,14 @@ def test_a_base_for_a_dockerfile_that_takes_none(engine_project: EmbeddedProject
 
 
 @pytest.mark.parametrize("name", ["localhost:1/team/base:1", "localhost:1/base@sha256:" + "0" * 64])
-def test_a_base_is_named_as_the_user_wrote_it(engine_project: EmbeddedProject, name: str) -> None:
+def test_a_base_is_named_as_the_user_wrote_it(engine_project: LayeredProject, name: str) -> None:
     error = _refused(engine_project, base_image=name)
     assert error.message.startswith(f"Dockerfile, line 2: no base image {name}: ")
     assert "connection refused" in error.message
     assert "another base image" in error.hint
 
 
-def test_a_base_for_another_platform(engine_project: EmbeddedProject) -> None:
+def test_a_base_for_another_platform(engine_project: LayeredProject) -> None:
     engine_project.write(
         {"Dockerfile": "ARG BASE_IMAGE\nFROM ${BASE_IMAGE} AS base\nENV A=1\nFROM base AS more\n"}
     )
@@ -72,7 +72,7 @@ def test_a_base_for_another_platform(engine_project: EmbeddedProject) -> None:
     assert error.hint == "name another base image, or build for its platform"
 
 
-def test_a_file_is_no_base_of_an_engine(engine_project: EmbeddedProject) -> None:
+def test_a_file_is_no_base_of_an_engine(engine_project: LayeredProject) -> None:
     error = _refused(engine_project, base_image=engine_project.base)
     assert engine_project.base in error.message
 
@@ -80,7 +80,7 @@ def test_a_file_is_no_base_of_an_engine(engine_project: EmbeddedProject) -> None
 @pytest.mark.parametrize("variable", ["DOCKER_CONTEXT", None])
 def test_a_context_that_does_not_exist(
     variable: str | None,
-    engine_project: EmbeddedProject,
+    engine_project: LayeredProject,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -104,7 +104,7 @@ def test_a_context_that_does_not_exist(
     assert message.startswith("no Docker Engine answers at the address of context 'nope': ")
 
 
-def test_a_user_that_the_image_does_not_have(engine_project: EmbeddedProject) -> None:
+def test_a_user_that_the_image_does_not_have(engine_project: LayeredProject) -> None:
     text = (engine_project.root / "Dockerfile").read_text()
     engine_project.write({"Dockerfile": f"{text}USER nobody-here\n"})
     error = _refused(engine_project)
@@ -130,6 +130,6 @@ def test_a_user_that_the_image_does_not_have(engine_project: EmbeddedProject) ->
     ],
 )
 def test_a_name_that_no_registry_takes(
-    engine_project: EmbeddedProject, repository: str, message: str
+    engine_project: LayeredProject, repository: str, message: str
 ) -> None:
     assert message in _refused(engine_project, repository=repository).message

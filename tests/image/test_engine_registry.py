@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-    from support.embedded import EmbeddedProject
     from support.faulty_registry import FaultyRegistry
+    from support.layered import LayeredProject
     from support.registry import Registry
 
 pytestmark = pytest.mark.engine
 
 
-def _state(project: EmbeddedProject, engine: DockerClient) -> Any:
+def _state(project: LayeredProject, engine: DockerClient) -> Any:
     directory = project.root / ".image"
     tags = {tag: i.id for i in engine.images.list() for tag in i.tags if "/demo" in tag}
     return {p.name: p.read_bytes() for p in directory.rglob("*")}, tags
 
 
-def _refused(project: EmbeddedProject, engine: DockerClient, **options: Any) -> UserError:
+def _refused(project: LayeredProject, engine: DockerClient, **options: Any) -> UserError:
     before = _state(project, engine)
     with pytest.raises(UserError) as caught:
         project.build(**options)
@@ -52,7 +52,7 @@ _FAULTS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("fault", [*_FAULTS, "corrupt"])
 def test_a_base_that_cannot_be_pulled(
-    engine_project: EmbeddedProject,
+    engine_project: LayeredProject,
     engine: DockerClient,
     registry: Registry,
     fault: str,
@@ -81,7 +81,7 @@ def test_a_base_that_cannot_be_pulled(
 # An engine tries uploads of layers again for a minute; it does not with the manifest.
 @pytest.mark.parametrize("fault", ["401", "500", "dropped"])
 def test_a_push_that_fails(
-    engine_project: EmbeddedProject,
+    engine_project: LayeredProject,
     engine: DockerClient,
     faulty_registry: FaultyRegistry,
     fault: str,
@@ -99,16 +99,14 @@ def test_a_push_that_fails(
     assert engine_project.info(image)["digest"] == image.digest == found
 
 
-def test_a_registry_that_is_not_there(
-    engine_project: EmbeddedProject, engine: DockerClient
-) -> None:
+def test_a_registry_that_is_not_there(engine_project: LayeredProject, engine: DockerClient) -> None:
     error = _refused(engine_project, engine, repository="localhost:1/demo", push=True)
     assert "could not push localhost:1/demo:1.0.0: " in error.message
     assert "connection refused" in error.message
 
 
 def test_a_registry_with_a_password(
-    engine_project: EmbeddedProject,
+    engine_project: LayeredProject,
     engine: DockerClient,
     registry_with_password: Registry,
     monkeypatch: pytest.MonkeyPatch,

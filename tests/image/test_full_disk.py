@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from support.embedded import EmbeddedProject
+    from support.layered import LayeredProject
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
 
@@ -46,12 +46,12 @@ def filled(directory: Path) -> Iterator[None]:
     path.unlink()
 
 
-def _state(project: EmbeddedProject) -> Mapping[str, bytes]:
+def _state(project: LayeredProject) -> Mapping[str, bytes]:
     directory = project.root / ".image"
     return {p.name: p.read_bytes() for p in directory.rglob("*") if p.is_file()}
 
 
-def _refused(project: EmbeddedProject, **options: Any) -> UserError:
+def _refused(project: LayeredProject, **options: Any) -> UserError:
     before = _state(project)
     with pytest.raises(UserError) as caught:
         project.build(**options)
@@ -66,19 +66,19 @@ def _refused(project: EmbeddedProject, **options: Any) -> UserError:
 
 
 @pytest.fixture
-def on_small_disk(embedded_project: EmbeddedProject, tmp_path: Path) -> Iterator[EmbeddedProject]:
+def on_small_disk(layered_project: LayeredProject, tmp_path: Path) -> Iterator[LayeredProject]:
     """The project lies on a disk of its own, with an image of a build before."""
-    content = {p: p.read_bytes() for p in embedded_project.root.rglob("*") if p.is_file()}
-    with small_disk(embedded_project.root, "2m"):
+    content = {p: p.read_bytes() for p in layered_project.root.rglob("*") if p.is_file()}
+    with small_disk(layered_project.root, "2m"):
         for path, data in content.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        embedded_project.build()
-        yield embedded_project
+        layered_project.build()
+        yield layered_project
 
 
 @pytest.mark.parametrize("kind", ["tar", "layout"])
-def test_the_project_has_no_room_for_the_image(on_small_disk: EmbeddedProject, kind: str) -> None:
+def test_the_project_has_no_room_for_the_image(on_small_disk: LayeredProject, kind: str) -> None:
     random = os.urandom(1 << 20).hex()
     error = _refused(
         on_small_disk,
@@ -93,10 +93,10 @@ def test_the_project_has_no_room_for_the_image(on_small_disk: EmbeddedProject, k
 
 @pytest.mark.parametrize("builder", ["embedded", pytest.param("engine", marks=pytest.mark.engine)])
 def test_the_project_has_room_for_nothing(
-    embedded_project: EmbeddedProject, builder: str, request: pytest.FixtureRequest
+    layered_project: LayeredProject, builder: str, request: pytest.FixtureRequest
 ) -> None:
     """Where even imageinfo finds none: the wheel is in place, so only ``.image/`` is written."""
-    project = embedded_project
+    project = layered_project
     if builder == "engine":
         request.getfixturevalue("engine_project")
     project.build(export_tar=False)
@@ -123,22 +123,20 @@ def test_the_project_has_room_for_nothing(
             project.root = root
 
 
-def _refused_in_place(project: EmbeddedProject, **options: Any) -> UserError:
+def _refused_in_place(project: LayeredProject, **options: Any) -> UserError:
     """With the wheel that is there: a full disk takes no other."""
     with pytest.MonkeyPatch.context() as patch:
         (wheel,) = (project.root / "dist").glob("*.whl")
-        patch.setattr("support.embedded.make_wheel", lambda *_arguments: wheel)
+        patch.setattr("support.layered.make_wheel", lambda *_arguments: wheel)
         return _refused(project, **options)
 
 
 @pytest.mark.parametrize("size", ["64k", "256k"])
-def test_the_cache_has_no_room(
-    embedded_project: EmbeddedProject, tmp_path: Path, size: str
-) -> None:
+def test_the_cache_has_no_room(layered_project: LayeredProject, tmp_path: Path, size: str) -> None:
     random = os.urandom(1 << 20).hex()
-    image = embedded_project.build(export_tar=False)
+    image = layered_project.build(export_tar=False)
     with small_disk(tmp_path / "cache", size):
-        error = _refused(embedded_project, files={"demo/resources/large.txt": random})
+        error = _refused(layered_project, files={"demo/resources/large.txt": random})
         assert error.message.startswith(f"cannot write the cache {tmp_path}/cache: ")
         assert "BIGFLOW_CACHE" in error.hint
         root = tmp_path / "cache/blobs"
@@ -146,22 +144,22 @@ def test_the_cache_has_no_room(
             for blob in (root / "sha256").iterdir():
                 store.read(f"sha256:{blob.name}")
         assert list((root / "partial").iterdir()) == []
-    assert embedded_project.build(export_tar=False).digest == image.digest
+    assert layered_project.build(export_tar=False).digest == image.digest
 
 
 def test_the_tar_of_a_base_has_no_room_in_the_cache(
-    embedded_project: EmbeddedProject, tmp_path: Path
+    layered_project: LayeredProject, tmp_path: Path
 ) -> None:
     """While the base is read into it."""
     base = small_base(tmp_path / "large.tar", files={"large": os.urandom(1 << 20).hex()})
     with small_disk(tmp_path / "cache", "512k"):
-        error = _refused(embedded_project, base_image=base)
+        error = _refused(layered_project, base_image=base)
     assert "cannot write the cache" in error.message
 
 
 @pytest.mark.engine
 def test_no_room_for_the_context(
-    engine_project: EmbeddedProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine_project: LayeredProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine_project.build()
     with small_disk(tmp_path / "small", "64k"):
@@ -173,7 +171,7 @@ def test_no_room_for_the_context(
 
 
 @pytest.mark.engine
-def test_no_room_for_what_the_engine_saves(engine_project: EmbeddedProject, tmp_path: Path) -> None:
+def test_no_room_for_what_the_engine_saves(engine_project: LayeredProject, tmp_path: Path) -> None:
     image = engine_project.build()
     content = {p: p.read_bytes() for p in engine_project.root.rglob("*") if p.is_file()}
     with small_disk(engine_project.root, "1m"):

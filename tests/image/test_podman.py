@@ -15,7 +15,7 @@ from support.distribution import make_wheel
 if TYPE_CHECKING:
     from docker import DockerClient
 
-    from support.embedded import EmbeddedProject
+    from support.layered import LayeredProject
     from support.registry import Registry
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -24,23 +24,23 @@ _SITE = f"app/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-p
 
 
 @pytest.fixture
-def project(embedded_project: EmbeddedProject, podman_base: str) -> EmbeddedProject:
+def project(layered_project: LayeredProject, podman_base: str) -> LayeredProject:
     """With the standard Dockerfile, a library, and no network."""
-    make_wheel(embedded_project.wheels, "library", "3.1", {"library.py": "X = 1\n"})
-    embedded_project.require("library")
+    make_wheel(layered_project.wheels, "library", "3.1", {"library.py": "X = 1\n"})
+    layered_project.require("library")
     text = STANDARD.read_text().replace(
         "ENV PIP_NO_CACHE_DIR=1", "ENV PIP_NO_INDEX=1 PIP_NO_CACHE_DIR=1"
     )
     assert "PIP_NO_INDEX" in text
-    embedded_project.write({"Dockerfile": text})
-    embedded_project.options = {
+    layered_project.write({"Dockerfile": text})
+    layered_project.options = {
         "builder": "engine", "base_image": podman_base, "platform": None, "network": "none",
     }  # fmt: skip
-    return embedded_project
+    return layered_project
 
 
 def test_the_standard_dockerfile(
-    project: EmbeddedProject, podman_engine: DockerClient, registry: Registry
+    project: LayeredProject, podman_engine: DockerClient, registry: Registry
 ) -> None:
     image = project.build(repository=f"{registry.address}/podman/demo", push=True)
     assert image.builder.startswith("Podman Engine ")
@@ -87,7 +87,7 @@ def _digest(registry: Registry, path: str, tag: str) -> str | None:
     ],
 )
 def test_a_dockerfile_that_fails(
-    project: EmbeddedProject, podman_engine: DockerClient, text: str, message: str
+    project: LayeredProject, podman_engine: DockerClient, text: str, message: str
 ) -> None:
     short = (
         "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY dist/ /dist/\n"
@@ -106,11 +106,11 @@ def test_a_dockerfile_that_fails(
 
 
 def test_the_embedded_builder_loads_into_it(
-    embedded_project: EmbeddedProject, podman_engine: DockerClient
+    layered_project: LayeredProject, podman_engine: DockerClient
 ) -> None:
     options: dict[str, Any] = {"repository": "localhost/podman/loaded", "load": True}
-    image = embedded_project.build(**options)
+    image = layered_project.build(**options)
     assert podman_engine.images.get(image.tag).id == image.id
-    changed = embedded_project.build(files={"demo/__init__.py": "X = 2\n"}, **options)
+    changed = layered_project.build(files={"demo/__init__.py": "X = 2\n"}, **options)
     assert changed.id != image.id
     assert podman_engine.images.get(image.tag).id == changed.id

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-    from support.embedded import EmbeddedProject
+    from support.layered import LayeredProject
     from support.package_index import PackageIndex
     from support.registry import Registry
 
@@ -30,16 +30,16 @@ _PLANTED = "pl4nted-in-every-secret-"
 
 @pytest.fixture
 def planted(
-    embedded_project: EmbeddedProject,
+    layered_project: LayeredProject,
     package_index: PackageIndex,
     registry_with_password: Registry,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
-) -> EmbeddedProject:
+) -> LayeredProject:
     """A project whose requirements are on a private index, and whose registry wants a password."""
     for name in [n for n in os.environ if n.startswith(("PIP_", "UV_"))]:
         monkeypatch.delenv(name)
-    home, project = tmp_path / "home", embedded_project
+    home, project = tmp_path / "home", layered_project
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"):
         monkeypatch.setenv(name, str(home))
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
@@ -78,7 +78,7 @@ def planted(
 @pytest.mark.parametrize("builder", ["embedded", pytest.param("engine", marks=pytest.mark.engine)])
 def test_no_secret_is_kept(
     *,
-    planted: EmbeddedProject,
+    planted: LayeredProject,
     builder: str,
     registry_with_password: Registry,
     tmp_path: Path,
@@ -118,7 +118,7 @@ def test_no_secret_is_kept(
     assert any("oci-layout-2.0.0/blobs/sha256/" in place for place in where)
 
 
-def test_no_secret_is_in_a_fault(planted: EmbeddedProject, package_index: PackageIndex) -> None:
+def test_no_secret_is_in_a_fault(planted: LayeredProject, package_index: PackageIndex) -> None:
     """A build that fails says no more than one that does not."""
     planted.require(f"--index-url {package_index.url}", "no-such-library")
     with pytest.raises(UserError, match="no-such-library") as caught:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-    from support.embedded import EmbeddedProject
+    from support.layered import LayeredProject
 
 __all__ = ["engine_project"]
 
@@ -27,16 +27,16 @@ ENV PYTHONPATH=/site
 
 @pytest.fixture
 def engine_project(
-    embedded_project: EmbeddedProject, engine: DockerClient, base_image: str
-) -> Iterator[EmbeddedProject]:
+    layered_project: LayeredProject, engine: DockerClient, base_image: str
+) -> Iterator[LayeredProject]:
     """It has a Dockerfile of its own, and no archive unless a test wants one."""
-    embedded_project.write({"Dockerfile": _DOCKERFILE})
-    embedded_project.options = {
+    layered_project.write({"Dockerfile": _DOCKERFILE})
+    layered_project.options = {
         "builder": "engine", "base_image": base_image, "platform": None, "export_tar": False,
         "find_links": (),
     }  # fmt: skip
     before = {tag for image in engine.images.list() for tag in image.tags}
-    yield embedded_project
+    yield layered_project
     for image in engine.images.list():
         for tag in set(image.tags) - before:
             # What it was made of stays as a cache for the next test.

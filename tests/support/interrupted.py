@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     import threading
 
-    from support.embedded import EmbeddedProject
+    from support.layered import LayeredProject
 
 __all__ = ["SIGNALS", "interrupted_build"]
 
@@ -29,7 +29,7 @@ _TESTS = Path(__file__).parents[1]
 _CHILD = """\
 import json, pathlib, signal, sys, threading
 from bigflow_backend.ground.report import reported, terminable
-from support.embedded import EmbeddedProject
+from support.layered import LayeredProject
 
 root, base, wheels, started, where, options = sys.argv[1:]
 
@@ -60,7 +60,7 @@ elif where == "tar":
 elif where == "info":
     from bigflow_backend.image import build
     build.write_info = stop
-project = EmbeddedProject(pathlib.Path(root), base, pathlib.Path(wheels), Said())
+project = LayeredProject(pathlib.Path(root), base, pathlib.Path(wheels), Said())
 try:
     with reported(), terminable():
         project.build(**json.loads(options))
@@ -70,7 +70,7 @@ except KeyboardInterrupt:
 
 
 def interrupted_build(
-    project: EmbeddedProject,
+    project: LayeredProject,
     number: signal.Signals,
     *,
     at: str,

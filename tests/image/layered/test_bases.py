@@ -19,7 +19,7 @@ from support.small_base import layer_tar, small_base, write_docker_archive
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.embedded import EmbeddedProject
+    from support.layered import LayeredProject
 
 _MINOR = ".".join(platform.python_version_tuple()[:2])
 _GLIBC = b"GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n"
@@ -44,7 +44,7 @@ def _links(links: dict[str, str], files: dict[str, bytes]) -> bytes:
     return output.getvalue()
 
 
-def test_zstd(embedded_project: EmbeddedProject, tmp_path: Path) -> None:
+def test_zstd(layered_project: LayeredProject, tmp_path: Path) -> None:
     """Layers that skopeo has compressed with zstd: in an OCI layout, and in an archive of one."""
     skopeo = installed("skopeo", package="skopeo")
     small_base(tmp_path / "plain.tar", version=platform.python_version())
@@ -57,21 +57,21 @@ def test_zstd(embedded_project: EmbeddedProject, tmp_path: Path) -> None:
             cwd=tmp_path,
             check=True,
         )  # fmt: skip
-    expected = embedded_project.files(embedded_project.build()).config["rootfs"]
+    expected = layered_project.files(layered_project.build()).config["rootfs"]
     for base in (f"oci:{tmp_path}/packed:1", f"oci-archive:{tmp_path}/packed.tar:1"):
-        image = embedded_project.build(base_image=base, oci_layout=True, export_tar=False)
+        image = layered_project.build(base_image=base, oci_layout=True, export_tar=False)
         assert image.layout is not None
         # It is taken as it is; what our layers hold does not depend on how the base is packed.
         layers = [
             layer["digest"].removeprefix("sha256:")
-            for layer in embedded_project.info(image)["layers"]
+            for layer in layered_project.info(image)["layers"]
         ]
         assert [f"sha256:{digest}" for digest in layers] == expected["diff_ids"]
         shutil.rmtree(tmp_path / "cache")
 
 
 def test_zstd_without_a_library(
-    embedded_project: EmbeddedProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    layered_project: LayeredProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bigflow_backend.image.base.zstd._MODULES", ("no_such_module",))
     zstd = installed("zstd", package="zstd")
@@ -80,21 +80,19 @@ def test_zstd_without_a_library(
     )
     write_docker_archive(tmp_path / "zstd.tar", [layer.stdout], {})
     with pytest.raises(UserError, match="has layers compressed with zstd") as caught:
-        embedded_project.build(base_image=f"docker-archive:{tmp_path}/zstd.tar")
+        layered_project.build(base_image=f"docker-archive:{tmp_path}/zstd.tar")
     assert "pip install backports.zstd" in caught.value.hint
 
 
 def test_a_layer_of_an_archive_that_is_no_zstd(
-    embedded_project: EmbeddedProject, tmp_path: Path
+    layered_project: LayeredProject, tmp_path: Path
 ) -> None:
     write_docker_archive(tmp_path / "zstd.tar", [b"\x28\xb5\x2f\xfd" + b"x" * 100], {})
     with pytest.raises(UserError, match="is damaged: a layer cannot be unpacked"):
-        embedded_project.build(base_image=f"docker-archive:{tmp_path}/zstd.tar")
+        layered_project.build(base_image=f"docker-archive:{tmp_path}/zstd.tar")
 
 
-def test_merged_directories_and_whiteouts(
-    embedded_project: EmbeddedProject, tmp_path: Path
-) -> None:
+def test_merged_directories_and_whiteouts(layered_project: LayeredProject, tmp_path: Path) -> None:
     """/lib is a link, a later layer replaces the Python, and another takes a package away."""
     site = f"usr/lib/python{_MINOR}/site-packages"
     first = _links(
@@ -116,22 +114,22 @@ def test_merged_directories_and_whiteouts(
         }
     )
     write_docker_archive(tmp_path / "merged.tar", [first, second], {})
-    embedded_project.require("gone", "kept")
+    layered_project.require("gone", "kept")
     for name in ("gone", "kept"):
-        make_wheel(embedded_project.wheels, name, "1.0", {f"{name}.py": ""})
-    image = embedded_project.build(base_image=f"docker-archive:{tmp_path}/merged.tar")
-    files = embedded_project.files(image).files
+        make_wheel(layered_project.wheels, name, "1.0", {f"{name}.py": ""})
+    image = layered_project.build(base_image=f"docker-archive:{tmp_path}/merged.tar")
+    files = layered_project.files(image).files
     config = files["app/pyvenv.cfg"].content or b""
     assert f"version = {platform.python_version()}".encode() in config
     # What was taken away is installed; what is there is left there.
-    assert embedded_project.info(image)["dependencies"] == ["bigflow-backend==0.1.0", "gone==1.0"]
+    assert layered_project.info(image)["dependencies"] == ["bigflow-backend==0.1.0", "gone==1.0"]
     assert any(name.startswith(f"usr/lib/python{_MINOR}/__pycache__/os.") for name in files)
 
 
 @pytest.mark.parametrize(("machine", "architecture"), [("x86_64", "amd64"), ("aarch64", "arm64")])
 @pytest.mark.parametrize("library", ["musl", "glibc"])
 def test_another_machine_and_another_c_library(
-    embedded_project: EmbeddedProject,
+    layered_project: LayeredProject,
     tmp_path: Path,
     library: str,
     machine: str,
@@ -154,23 +152,23 @@ def test_another_machine_and_another_c_library(
     for system in ("manylinux_2_17", "musllinux_1_2"):
         for kind in ("x86_64", "aarch64"):
             make_wheel(
-                embedded_project.wheels, "native", "1.0",
+                layered_project.wheels, "native", "1.0",
                 {"native.py": f"BUILT_FOR = '{system}_{kind}'\n"},
                 tag=f"{tag}-{tag}-{system}_{kind}",
             )  # fmt: skip
     # Markers speak of the image's machine, too.
-    make_wheel(embedded_project.wheels, "only-there", "1.0", {"only_there.py": ""})
-    embedded_project.require(
+    make_wheel(layered_project.wheels, "only-there", "1.0", {"only_there.py": ""})
+    layered_project.require(
         "native",
         f'only-there; platform_machine == "{machine}"',
         f'never-here; platform_machine != "{machine}"',
     )
-    image = embedded_project.build(
+    image = layered_project.build(
         base_image=f"docker-archive:{tmp_path}/base.tar", platform=f"linux/{architecture}"
     )
-    found = embedded_project.files(image)
+    found = layered_project.files(image)
     module = found.files[f"app/lib/python{_MINOR}/site-packages/native.py"]
     system = "musllinux_1_2" if library == "musl" else "manylinux_2_17"
     assert module.content == f"BUILT_FOR = '{system}_{machine}'\n".encode()
     assert found.config["architecture"] == architecture
-    assert "only-there==1.0" in embedded_project.info(image)["dependencies"]
+    assert "only-there==1.0" in layered_project.info(image)["dependencies"]

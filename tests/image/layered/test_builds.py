@@ -23,27 +23,27 @@ import pytest
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.dockerfile import STANDARD
 from bigflow_backend.image.layered.base_layer import USER
-from support.embedded import make_sdist
+from support.layered import make_sdist
 from support.small_base import small_base
 
 if TYPE_CHECKING:
-    from support.embedded import EmbeddedProject
+    from support.layered import LayeredProject
 
 _MINOR = ".".join(platform.python_version_tuple()[:2])
 _TAG = f"cpython-{_MINOR.replace('.', '')}"
 _TESTS = Path(__file__).parents[2]
 _BUILD = """\
 import pathlib, sys
-from support.embedded import EmbeddedProject
-project = EmbeddedProject(pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3]))
+from support.layered import LayeredProject
+project = LayeredProject(pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3]))
 print(project.build().digest)
 """
 _SITE = f"app/lib/python{_MINOR}/site-packages"
 
 
-def test_the_layers_from_the_one_that_changes_least(embedded_project: EmbeddedProject) -> None:
-    image = embedded_project.build(files={"demo/resources/a.txt": "a\n"})
-    files = embedded_project.files(image)
+def test_the_layers_from_the_one_that_changes_least(layered_project: LayeredProject) -> None:
+    image = layered_project.build(files={"demo/resources/a.txt": "a\n"})
+    files = layered_project.files(image)
     system, dependencies, resources, project = files.layers[1:]
     assert f"usr/local/lib/python{_MINOR}/__pycache__/os.{_TAG}.pyc" in system
     assert not any("/test/" in name for name in system)
@@ -57,25 +57,25 @@ def test_the_layers_from_the_one_that_changes_least(embedded_project: EmbeddedPr
     assert {f.owner for n, f in files.files.items() if n != "home/app"} == {(0, 0)}
 
 
-def test_nothing_is_made_twice(embedded_project: EmbeddedProject, tmp_path: Path) -> None:
-    first = embedded_project.build()
+def test_nothing_is_made_twice(layered_project: LayeredProject, tmp_path: Path) -> None:
+    first = layered_project.build()
     written = _blobs(tmp_path)
-    again = embedded_project.build()
+    again = layered_project.build()
     assert (again.digest, again.id) == (first.digest, first.id)
     assert _blobs(tmp_path) == written
 
 
 def test_a_changed_line_makes_one_small_layer(
-    embedded_project: EmbeddedProject, tmp_path: Path
+    layered_project: LayeredProject, tmp_path: Path
 ) -> None:
     resource = {"demo/resources/a.txt": "a\n"}
-    embedded_project.build(files=resource)
+    layered_project.build(files=resource)
     written = _blobs(tmp_path)
-    image = embedded_project.build(files={"demo/__init__.py": "TEXT = 'second'\n", **resource})
+    image = layered_project.build(files={"demo/__init__.py": "TEXT = 'second'\n", **resource})
     new = {name: size for name, size in _blobs(tmp_path).items() if name not in written}
     assert len(new) == 3  # the project, the configuration, the manifest
     assert sum(new.values()) < 20_000
-    module = embedded_project.files(image).files[f"{_SITE}/demo/__init__.py"]
+    module = layered_project.files(image).files[f"{_SITE}/demo/__init__.py"]
     assert module.content == b"TEXT = 'second'\n"
 
 
@@ -83,34 +83,34 @@ def _blobs(tmp_path: Path) -> dict[str, int]:
     return {p.name: p.stat().st_size for p in (tmp_path / "cache/blobs/sha256").iterdir()}
 
 
-def test_two_builds_at_once(embedded_project: EmbeddedProject, tmp_path: Path) -> None:
+def test_two_builds_at_once(layered_project: LayeredProject, tmp_path: Path) -> None:
     """Of two projects, with one cache that is empty: both come out as by themselves."""
     projects = []
     for name in ("one", "two"):
         root = tmp_path / name
-        shutil.copytree(embedded_project.root, root)
-        projects.append(dataclasses.replace(embedded_project, root=root))
+        shutil.copytree(layered_project.root, root)
+        projects.append(dataclasses.replace(layered_project, root=root))
     with ThreadPoolExecutor(2) as pool:
         images = list(pool.map(lambda project: project.build(), projects))
-    assert images[0].digest == images[1].digest == embedded_project.build().digest
+    assert images[0].digest == images[1].digest == layered_project.build().digest
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_build_that_is_stopped(
-    embedded_project: EmbeddedProject, tmp_path: Path, number: signal.Signals
+    layered_project: LayeredProject, tmp_path: Path, number: signal.Signals
 ) -> None:
     """It is stopped while a dependency is being built: the last image stays, and the next works."""
-    before = embedded_project.build()
+    before = layered_project.build()
     assert before.tar is not None
     content = before.tar.read_bytes()
     started = tmp_path / "started"
     waits = f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(600)"
-    sdist = make_sdist(embedded_project.wheels, "slow", "1.0", before=waits)
-    embedded_project.require("slow")
+    sdist = make_sdist(layered_project.wheels, "slow", "1.0", before=waits)
+    layered_project.require("slow")
     child = subprocess.Popen(
         [
             sys.executable, "-c", _BUILD,
-            embedded_project.root, embedded_project.base, embedded_project.wheels,
+            layered_project.root, layered_project.base, layered_project.wheels,
         ],
         env={**os.environ, "PYTHONPATH": str(_TESTS)},
         stderr=subprocess.DEVNULL,
@@ -124,47 +124,45 @@ def test_a_build_that_is_stopped(
     assert child.wait() != 0
     assert before.tar.read_bytes() == content
     sdist.unlink()
-    embedded_project.require()
-    assert embedded_project.build().digest == before.digest
+    layered_project.require()
+    assert layered_project.build().digest == before.digest
 
 
 def test_the_same_bytes_elsewhere(
-    embedded_project: EmbeddedProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    layered_project: LayeredProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another directory, another cache, another umask, another day for the wheels' files."""
-    first = embedded_project.build(files={"demo/resources/a.txt": "a\n"})
+    first = layered_project.build(files={"demo/resources/a.txt": "a\n"})
     assert first.tar is not None
     before = first.tar.read_bytes()
     elsewhere = tmp_path / "elsewhere"
-    shutil.copytree(embedded_project.root, elsewhere, ignore=shutil.ignore_patterns(".image"))
-    for path in embedded_project.wheels.iterdir():
+    shutil.copytree(layered_project.root, elsewhere, ignore=shutil.ignore_patterns(".image"))
+    for path in layered_project.wheels.iterdir():
         os.utime(path, (0, 1_000_000_000))
     monkeypatch.setenv("BIGFLOW_CACHE", str(tmp_path / "another-cache"))
     monkeypatch.setenv("TZ", "Pacific/Auckland")
-    embedded_project.root = elsewhere
+    layered_project.root = elsewhere
     mask = os.umask(0o077)
     try:
-        again = embedded_project.build(files={"demo/resources/a.txt": "a\n"})
+        again = layered_project.build(files={"demo/resources/a.txt": "a\n"})
     finally:
         os.umask(mask)
     assert again.tar is not None
     assert again.tar.read_bytes() == before
 
 
-def test_another_user_gets_the_same_bytes(
-    embedded_project: EmbeddedProject, tmp_path: Path
-) -> None:
+def test_another_user_gets_the_same_bytes(layered_project: LayeredProject, tmp_path: Path) -> None:
     """As nobody, by another build of Python, with a home of its own."""
     python = Path("/usr/bin/python3")
     if os.geteuid() != 0 or not python.exists():
         pytest.skip("it takes root to be another user, and a Python that others may run")
     # A version that nobody has here: bytecode may differ from one build of Python to another.
     small_base(tmp_path / "base.tar", version="3.99.1")
-    first = embedded_project.build()
+    first = layered_project.build()
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
-        shutil.copytree(embedded_project.root, work / "project")
-        shutil.copytree(embedded_project.wheels, work / "wheels")
+        shutil.copytree(layered_project.root, work / "project")
+        shutil.copytree(layered_project.wheels, work / "wheels")
         shutil.copy(tmp_path / "base.tar", work / "base.tar")
         for path in (work, *work.rglob("*")):
             shutil.chown(path, "nobody")
@@ -190,19 +188,19 @@ def test_another_user_gets_the_same_bytes(
 
 
 def test_without_the_images_python_there_is_no_bytecode(
-    embedded_project: EmbeddedProject, tmp_path: Path
+    layered_project: LayeredProject, tmp_path: Path
 ) -> None:
     base = small_base(tmp_path / "later.tar", version="3.99.1")
-    files = embedded_project.files(embedded_project.build(base_image=base)).files
+    files = layered_project.files(layered_project.build(base_image=base)).files
     assert "app/lib/python3.99/site-packages/demo/__init__.py" in files
     assert not any(name.endswith(".pyc") for name in files)
     assert any(
         "Python 3.99 does not run here, and there is no other to compile with" in s
-        for s in embedded_project.said
+        for s in layered_project.said
     )
 
 
-def test_the_settings_of_the_base_stay(embedded_project: EmbeddedProject, tmp_path: Path) -> None:
+def test_the_settings_of_the_base_stay(layered_project: LayeredProject, tmp_path: Path) -> None:
     base = small_base(
         tmp_path / "set.tar",
         Env=["PATH=/opt/bin:/usr/local/bin", "LANG=C.UTF-8"],
@@ -210,7 +208,7 @@ def test_the_settings_of_the_base_stay(embedded_project: EmbeddedProject, tmp_pa
         Labels={"a": "1"},
         Hostname="of a container",
     )
-    config = embedded_project.files(embedded_project.build(base_image=base)).config["config"]
+    config = layered_project.files(layered_project.build(base_image=base)).config["config"]
     assert config["Env"] == [
         "PATH=/app/bin:/opt/bin:/usr/local/bin",
         "LANG=C.UTF-8",
@@ -223,11 +221,11 @@ def test_the_settings_of_the_base_stay(embedded_project: EmbeddedProject, tmp_pa
     assert "Hostname" not in config
 
 
-def test_the_standard_dockerfile_with_another_base(embedded_project: EmbeddedProject) -> None:
-    text = STANDARD.read_text().replace("python:3.12-slim-bookworm", embedded_project.base)
-    embedded_project.write({"Dockerfile": "# ours\n\n" + text})
-    info = embedded_project.info(embedded_project.build(base_image=None))
-    assert info["base"]["name"] == embedded_project.base
+def test_the_standard_dockerfile_with_another_base(layered_project: LayeredProject) -> None:
+    text = STANDARD.read_text().replace("python:3.12-slim-bookworm", layered_project.base)
+    layered_project.write({"Dockerfile": "# ours\n\n" + text})
+    info = layered_project.info(layered_project.build(base_image=None))
+    assert info["base"]["name"] == layered_project.base
     assert info["base"]["digest"].startswith("sha256:")
 
 
@@ -240,27 +238,27 @@ def test_the_standard_dockerfile_with_another_base(embedded_project: EmbeddedPro
     ],
 )
 def test_a_dockerfile_of_ones_own(
-    embedded_project: EmbeddedProject, old: str, new: str, message: str
+    layered_project: LayeredProject, old: str, new: str, message: str
 ) -> None:
     text = STANDARD.read_text()
     assert old in text
-    embedded_project.write({"Dockerfile": text.replace(old, new)})
+    layered_project.write({"Dockerfile": text.replace(old, new)})
     with pytest.raises(UserError, match=message) as caught:
-        embedded_project.build()
+        layered_project.build()
     assert 'builder = "engine"' in caught.value.hint
 
 
-def test_a_dockerfile_that_ends_early(embedded_project: EmbeddedProject) -> None:
+def test_a_dockerfile_that_ends_early(layered_project: LayeredProject) -> None:
     text = STANDARD.read_text()
-    embedded_project.write({"Dockerfile": text[: text.index("LABEL")]})
+    layered_project.write({"Dockerfile": text[: text.index("LABEL")]})
     with pytest.raises(UserError, match="ends before the standard Dockerfile"):
-        embedded_project.build()
+        layered_project.build()
 
 
-def test_triggers_of_the_base(embedded_project: EmbeddedProject, tmp_path: Path) -> None:
+def test_triggers_of_the_base(layered_project: LayeredProject, tmp_path: Path) -> None:
     base = small_base(tmp_path / "triggers.tar", OnBuild=["COPY . /app"])
     with pytest.raises(UserError, match="has ONBUILD instructions"):
-        embedded_project.build(base_image=base)
+        layered_project.build(base_image=base)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +283,7 @@ def test_triggers_of_the_base(embedded_project: EmbeddedProject, tmp_path: Path)
     ],
 )
 def test_a_base_without_a_python_that_is_known(
-    embedded_project: EmbeddedProject,
+    layered_project: LayeredProject,
     tmp_path: Path,
     files: dict[str, str],
     config: dict[str, Any],
@@ -293,28 +291,28 @@ def test_a_base_without_a_python_that_is_known(
 ) -> None:
     base = small_base(tmp_path / "odd.tar", files=files, **config)
     with pytest.raises(UserError) as caught:
-        embedded_project.build(base_image=base)
+        layered_project.build(base_image=base)
     assert message in caught.value.message
 
 
-def test_an_image_without_bigflow(embedded_project: EmbeddedProject) -> None:
-    embedded_project.write({"resources/requirements.txt": ""})
+def test_an_image_without_bigflow(layered_project: LayeredProject) -> None:
+    layered_project.write({"resources/requirements.txt": ""})
     with pytest.raises(UserError, match="the image has no bigflow"):
-        embedded_project.build()
+        layered_project.build()
 
 
-def test_a_failed_build_leaves_the_last_image(embedded_project: EmbeddedProject) -> None:
-    embedded_project.build()
-    directory = embedded_project.root / ".image"
+def test_a_failed_build_leaves_the_last_image(layered_project: LayeredProject) -> None:
+    layered_project.build()
+    directory = layered_project.root / ".image"
     before = {p.name: p.read_bytes() for p in directory.iterdir()}
-    embedded_project.require("no-such-library")
+    layered_project.require("no-such-library")
     with pytest.raises(UserError, match="no-such-library"):
-        embedded_project.build()
+        layered_project.build()
     assert {p.name: p.read_bytes() for p in directory.iterdir()} == before
 
 
 def test_no_reported_full_disk(
-    embedded_project: EmbeddedProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    layered_project: LayeredProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if os.geteuid() != 0:
         pytest.skip("it takes root to mount a small disk")
@@ -324,17 +322,17 @@ def test_no_reported_full_disk(
     monkeypatch.setattr(tempfile, "tempdir", str(disk))
     try:
         with pytest.raises(UserError) as caught:
-            embedded_project.build(files={"demo/resources/large.txt": "x" * 200_000})
+            layered_project.build(files={"demo/resources/large.txt": "x" * 200_000})
     finally:
         subprocess.run(["umount", disk], check=True)
     assert caught.value.message == (
         f"no room for temporary files in {disk}: No space left on device"
     )
-    assert not (embedded_project.root / ".image").exists()
+    assert not (layered_project.root / ".image").exists()
 
 
 def test_no_secret_goes_into_the_image(
-    embedded_project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    layered_project: LayeredProject, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Planted in the environment, in files of the project, in pip's configuration."""
     secret = "s3cr3t-planted"
@@ -346,13 +344,13 @@ def test_no_secret_goes_into_the_image(
         f"[global]\nno-index = true\nextra-index-url = https://me:{secret}@localhost/x\n"
     )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(pip))
-    embedded_project.write({".env": secret, "secret.txt": secret, "deployment_config.py": ""})
-    image = embedded_project.build()
+    layered_project.write({".env": secret, "secret.txt": secret, "deployment_config.py": ""})
+    image = layered_project.build()
     assert image.tar is not None
     with tarfile.open(image.tar) as archive:
         layers = [n for n in archive.getnames() if n.startswith("blobs/")]
         assert len(layers) == 6
-    everything = json.dumps(embedded_project.files(image).config)
-    everything += "".join(str(f.content) for f in embedded_project.files(image).files.values())
-    everything += image.info.read_text() + "\n".join(embedded_project.said)
+    everything = json.dumps(layered_project.files(image).config)
+    everything += "".join(str(f.content) for f in layered_project.files(image).files.values())
+    everything += image.info.read_text() + "\n".join(layered_project.said)
     assert secret not in everything

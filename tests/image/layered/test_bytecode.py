@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from bigflow_backend.image.layered.bytecode import Compiler
     from bigflow_backend.image.store.blobs import BlobStore
-    from support.embedded import EmbeddedProject
+    from support.layered import LayeredProject
 
 _DEBIAN_PYTHON = "/usr/bin/python3"
 # What a program can see and do.
@@ -163,26 +163,26 @@ def test_what_cannot_be_shut_in_is_not_run(tmp_path: Path) -> None:
     assert "the image's Python cannot be shut in" in done.stderr
 
 
-def test_a_python_that_does_not_run_is_not_taken(embedded_project: EmbeddedProject) -> None:
+def test_a_python_that_does_not_run_is_not_taken(layered_project: LayeredProject) -> None:
     """The base's Python is a file that only looks like one; one of this machine compiles."""
-    image = embedded_project.build()
+    image = layered_project.build()
     minor = ".".join(platform.python_version_tuple()[:2])
     told = f"the base's Python {minor} does not run here; one of this machine compiles for it, "
-    assert any(line.startswith(told) for line in embedded_project.said)
-    assert any(name.endswith(".pyc") for name in embedded_project.files(image).files)
+    assert any(line.startswith(told) for line in layered_project.said)
+    assert any(name.endswith(".pyc") for name in layered_project.files(image).files)
 
 
 def test_the_base_s_python_compiles(
-    embedded_project: EmbeddedProject, base_archive: str, bigflow_wheels: Path
+    layered_project: LayeredProject, base_archive: str, bigflow_wheels: Path
 ) -> None:
     """It gives the same image in another cache, by whatever runs the build."""
     digests = []
     for number in range(2):
-        os.environ["BIGFLOW_CACHE"] = str(embedded_project.root.parent / f"cache-{number}")
-        image = embedded_project.build(base_image=base_archive, find_links=(bigflow_wheels,))
+        os.environ["BIGFLOW_CACHE"] = str(layered_project.root.parent / f"cache-{number}")
+        image = layered_project.build(base_image=base_archive, find_links=(bigflow_wheels,))
         digests.append(image.digest)
     assert digests[0] == digests[1]
-    assert not any("does not run here" in line for line in embedded_project.said)
+    assert not any("does not run here" in line for line in layered_project.said)
 
 
 def test_a_damaged_python_in_the_cache(own_python: OwnPython, tmp_path: Path) -> None:

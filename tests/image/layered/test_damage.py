@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bigflow_backend.image.build import Image
-    from support.embedded import EmbeddedProject
+    from support.layered import LayeredProject
     from support.registry import Registry
 
 
@@ -38,12 +38,12 @@ def _layers(tmp_path: Path, manifest: str | None) -> list[str]:
 @pytest.mark.parametrize("number", range(4))
 @pytest.mark.parametrize("kind", ["tar", "layout"])
 def test_a_layer_is_damaged(
-    embedded_project: EmbeddedProject, tmp_path: Path, number: int, kind: str
+    layered_project: LayeredProject, tmp_path: Path, number: int, kind: str
 ) -> None:
     """The base's, that with the user, the dependencies, the project."""
 
     def build() -> Image:
-        return embedded_project.build(export_tar=kind == "tar", oci_layout=kind == "layout")
+        return layered_project.build(export_tar=kind == "tar", oci_layout=kind == "layout")
 
     image = build()
     before = {p: p.read_bytes() for p in image.info.parent.rglob("*") if p.is_file()}
@@ -60,49 +60,47 @@ def test_a_layer_is_damaged(
 
 
 def test_a_damaged_layer_is_not_pushed(
-    embedded_project: EmbeddedProject, tmp_path: Path, registry: Registry
+    layered_project: LayeredProject, tmp_path: Path, registry: Registry
 ) -> None:
-    image = embedded_project.build()
+    image = layered_project.build()
     path = _blob(tmp_path, _layers(tmp_path, image.digest)[-1])
     _rot(path)
     repository = f"{registry.address}/team/damaged"
     with pytest.raises(UserError, match="the cache was damaged"):
-        embedded_project.build(repository=repository, push=True, export_tar=False)
-    again = embedded_project.build(repository=repository, push=True, export_tar=False)
+        layered_project.build(repository=repository, push=True, export_tar=False)
+    again = layered_project.build(repository=repository, push=True, export_tar=False)
     assert again.digest == image.digest
 
 
 def test_a_damaged_layer_of_the_base_is_not_read(
-    embedded_project: EmbeddedProject, tmp_path: Path
+    layered_project: LayeredProject, tmp_path: Path
 ) -> None:
     """It is told as what it is, not as a fault of the base image."""
-    image = embedded_project.build()
+    image = layered_project.build()
     (base, *_) = _layers(tmp_path, image.digest)
     for record in (tmp_path / "cache/blobs/records").iterdir():
         if b'"interpreter"' in record.read_bytes():
             record.unlink()
     _rot(_blob(tmp_path, base))
     with pytest.raises(UserError, match="the cache was damaged"):
-        embedded_project.build()
-    assert embedded_project.build().digest == image.digest
+        layered_project.build()
+    assert layered_project.build().digest == image.digest
 
 
-def test_a_base_whose_layer_is_no_archive(
-    embedded_project: EmbeddedProject, tmp_path: Path
-) -> None:
+def test_a_base_whose_layer_is_no_archive(layered_project: LayeredProject, tmp_path: Path) -> None:
     write_docker_archive(tmp_path / "odd.tar", [b"no archive" * 100], {})
     with pytest.raises(UserError, match="has a layer that is no tar archive"):
-        embedded_project.build(base_image=f"docker-archive:{tmp_path}/odd.tar")
+        layered_project.build(base_image=f"docker-archive:{tmp_path}/odd.tar")
     good = small_base(tmp_path / "good.tar")
-    assert embedded_project.build(base_image=good).digest
+    assert layered_project.build(base_image=good).digest
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"layer": 1}'])
 def test_records_that_say_nothing(
-    embedded_project: EmbeddedProject, tmp_path: Path, content: bytes
+    layered_project: LayeredProject, tmp_path: Path, content: bytes
 ) -> None:
     """As a power failure leaves them."""
-    image = embedded_project.build()
+    image = layered_project.build()
     for record in (tmp_path / "cache/blobs/records").iterdir():
         record.write_bytes(content)
-    assert embedded_project.build().digest == image.digest
+    assert layered_project.build().digest == image.digest

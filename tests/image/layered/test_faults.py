@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-    from support.embedded import EmbeddedProject
     from support.faulty_registry import FaultyRegistry
+    from support.layered import LayeredProject
     from support.registry import Registry
     from support.stalling_engine import StallingEngine
 
@@ -36,11 +36,11 @@ _MANIFEST = "/manifests/"
 
 
 @pytest.fixture
-def base(embedded_project: EmbeddedProject, registry: Registry, tmp_path: Path) -> str:
+def base(layered_project: LayeredProject, registry: Registry, tmp_path: Path) -> str:
     """The path and tag of the project's base image in the registry."""
     with open_store(tmp_path / "pushed") as store, Registries() as registries:
         found = read_base(
-            embedded_project.base,
+            layered_project.base,
             architecture="amd64",
             root=tmp_path,
             store=store,
@@ -69,12 +69,12 @@ def _impatient(*, when: bool) -> Iterator[None]:
         yield
 
 
-def _state(project: EmbeddedProject) -> Mapping[str, bytes]:
+def _state(project: LayeredProject) -> Mapping[str, bytes]:
     directory = project.root / ".image"
     return {p.name: p.read_bytes() for p in directory.rglob("*") if p.is_file()}
 
 
-def _refused(project: EmbeddedProject, tmp_path: Path, **options: Any) -> UserError:
+def _refused(project: LayeredProject, tmp_path: Path, **options: Any) -> UserError:
     """The fault of a build that leaves ``.image/`` as it was, and the cache whole."""
     before = _state(project)
     with pytest.raises(UserError) as caught:
@@ -116,7 +116,7 @@ _PULLS: dict[str, tuple[dict[str, Any], str]] = {
 )
 def test_a_pull_that_fails(
     *,
-    embedded_project: EmbeddedProject,
+    layered_project: LayeredProject,
     faulty_registry: FaultyRegistry,
     tmp_path: Path,
     base: str,
@@ -124,17 +124,17 @@ def test_a_pull_that_fails(
     what: str,
 ) -> None:
     if fault == "silent":
-        embedded_project.build()
+        layered_project.build()
     name = f"{faulty_registry.address}/{base}"
     how, message = _PULLS[fault]
     faulty_registry.faults.append(Fault("GET", what, **how, times=100))
     with _impatient(when=fault == "silent"):
-        error = _refused(embedded_project, tmp_path, base_image=name)
+        error = _refused(layered_project, tmp_path, base_image=name)
     assert name in error.message, error.message
     assert re.search(message, error.message), error.message
     faulty_registry.faults.clear()
-    image = embedded_project.build(base_image=name)
-    assert embedded_project.info(image)["base"]["name"] == name
+    image = layered_project.build(base_image=name)
+    assert layered_project.info(image)["base"]["name"] == name
 
 
 _PUSHES: dict[str, tuple[dict[str, Any], str]] = {
@@ -152,25 +152,25 @@ _PUSHES: dict[str, tuple[dict[str, Any], str]] = {
 )
 def test_a_push_that_fails(
     *,
-    embedded_project: EmbeddedProject,
+    layered_project: LayeredProject,
     faulty_registry: FaultyRegistry,
     tmp_path: Path,
     fault: str,
     method: str,
     what: str,
 ) -> None:
-    embedded_project.build(files={"demo/__init__.py": "before = 1\n"})
+    layered_project.build(files={"demo/__init__.py": "before = 1\n"})
     how, message = _PUSHES[fault]
     faulty_registry.faults.append(Fault(method, what, **how, times=100))
     # Another path for each, so that nothing is there yet.
     place = f"{method}{what}".strip("/").replace("/", "-").lower()
     repository = f"{faulty_registry.address}/push-{fault}/{place}"
     with _impatient(when=fault == "silent"):
-        error = _refused(embedded_project, tmp_path, repository=repository, push=True)
+        error = _refused(layered_project, tmp_path, repository=repository, push=True)
     assert faulty_registry.address in error.message
     assert re.search(message, error.message), error.message
     faulty_registry.faults.clear()
-    image = embedded_project.build(repository=repository, push=True)
+    image = layered_project.build(repository=repository, push=True)
     with open_store(tmp_path / "pulled") as store, Registries() as registries:
         found = read_base(
             image.tag, architecture="amd64", root=tmp_path, store=store, registries=registries
@@ -197,7 +197,7 @@ def test_a_push_that_fails(
 )
 def test_a_base_that_cannot_be_had(
     *,
-    embedded_project: EmbeddedProject,
+    layered_project: LayeredProject,
     registry: Registry,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -208,13 +208,13 @@ def test_a_base_that_cannot_be_had(
     for variable in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(variable, raising=False)
     name, message = (text.replace("{registry}", registry.address) for text in (name, message))
-    error = _refused_before_all(embedded_project, base_image=name)
+    error = _refused_before_all(layered_project, base_image=name)
     assert name in error.message
     assert message in error.message
     assert hint in error.hint
 
 
-def _refused_before_all(project: EmbeddedProject, **options: Any) -> UserError:
+def _refused_before_all(project: LayeredProject, **options: Any) -> UserError:
     with pytest.raises(UserError) as caught:
         project.build(**options)
     assert "\n" not in caught.value.message + caught.value.hint
@@ -223,10 +223,10 @@ def _refused_before_all(project: EmbeddedProject, **options: Any) -> UserError:
 
 
 def test_a_base_of_another_architecture(
-    embedded_project: EmbeddedProject, registry: Registry, base: str, tmp_path: Path
+    layered_project: LayeredProject, registry: Registry, base: str, tmp_path: Path
 ) -> None:
-    for name in (f"{registry.address}/{base}", embedded_project.base):
-        error = _refused_before_all(embedded_project, base_image=name, platform="linux/arm64")
+    for name in (f"{registry.address}/{base}", layered_project.base):
+        error = _refused_before_all(layered_project, base_image=name, platform="linux/arm64")
         assert error.message == (f"the base image {name} is for linux/amd64, not for linux/arm64")
         assert "build for its platform" in error.hint
 
@@ -242,17 +242,17 @@ def test_a_base_of_another_architecture(
     ],
 )
 def test_a_name_that_no_registry_takes(
-    embedded_project: EmbeddedProject, repository: str, version: str, message: str
+    layered_project: LayeredProject, repository: str, version: str, message: str
 ) -> None:
-    error = _refused_before_all(embedded_project, repository=repository, version=version)
+    error = _refused_before_all(layered_project, repository=repository, version=version)
     assert message in error.message
 
 
 def test_a_cache_that_is_lost_in_the_middle(
-    embedded_project: EmbeddedProject, tmp_path: Path, registry: Registry
+    layered_project: LayeredProject, tmp_path: Path, registry: Registry
 ) -> None:
     """Somebody removes it by hand while a build runs: it is told, and the next one works."""
-    image = embedded_project.build()
+    image = layered_project.build()
 
     class Remover(list[str]):
         def append(self, line: str) -> None:
@@ -260,12 +260,12 @@ def test_a_cache_that_is_lost_in_the_middle(
                 shutil.rmtree(tmp_path / "cache/blobs/sha256")
                 (tmp_path / "cache/blobs/sha256").mkdir()
 
-    embedded_project.said = Remover()
+    layered_project.said = Remover()
     repository = f"{registry.address}/lost/demo"
     with pytest.raises(UserError, match="has lost"):
-        embedded_project.build(repository=repository, push=True)
-    embedded_project.said = []
-    again = embedded_project.build(repository=repository, push=True)
+        layered_project.build(repository=repository, push=True)
+    layered_project.said = []
+    again = layered_project.build(repository=repository, push=True)
     assert again.digest == image.digest
 
 
@@ -273,21 +273,21 @@ def test_a_cache_that_is_lost_in_the_middle(
 @pytest.mark.parametrize("at", [r"POST /[^ ]*/images/load", r"POST /[^ ]*/tag"])
 def test_an_engine_that_stops_while_it_takes_the_image(
     *,
-    embedded_project: EmbeddedProject,
+    layered_project: LayeredProject,
     engine: DockerClient,
     stalling_engine: StallingEngine,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     at: str,
 ) -> None:
-    embedded_project.build()
+    layered_project.build()
     stalling_engine.stall_at, stalling_engine.drops = at, True
     with monkeypatch.context() as patch, sockets_may_leak():
         patch.setenv("DOCKER_HOST", stalling_engine.url)
-        error = _refused(embedded_project, tmp_path, load=True, repository="stops/demo")
+        error = _refused(layered_project, tmp_path, load=True, repository="stops/demo")
     doing = "loading" if "load" in at else "tagging"
     assert error.message.startswith(f"the Docker Engine stopped while {doing} the image: ")
     assert engine.images.list("stops/demo") == []
-    image = embedded_project.build(load=True, repository="stops/demo")
+    image = layered_project.build(load=True, repository="stops/demo")
     assert engine.images.get(image.tag).id == image.id
     engine.images.remove(image.tag)

@@ -16,7 +16,7 @@ from support.secrets import places_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.embedded import EmbeddedProject
+    from support.layered import LayeredProject
     from support.package_index import PackageIndex
 
 _MINOR = ".".join(platform.python_version_tuple()[:2])
@@ -25,11 +25,11 @@ _MODULE = f"app/lib/python{_MINOR}/site-packages/private_library.py"
 
 @pytest.fixture
 def own(
-    embedded_project: EmbeddedProject,
+    layered_project: LayeredProject,
     package_index: PackageIndex,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
-) -> EmbeddedProject:
+) -> LayeredProject:
     """A project with a library that is on the private index alone; nothing is configured yet."""
     for name in [n for n in os.environ if n.startswith(("PIP_", "UV_"))]:
         monkeypatch.delenv(name)
@@ -38,8 +38,8 @@ def own(
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
     make_wheel(package_index.directory, "private-library", "1.0", {"private_library.py": "X = 1\n"})
-    embedded_project.require("private-library")
-    return embedded_project
+    layered_project.require("private-library")
+    return layered_project
 
 
 def _pip_configuration(text: str) -> str:
@@ -56,7 +56,7 @@ _WAYS = (
 
 @pytest.mark.parametrize("way", _WAYS)
 def test_a_private_index(
-    own: EmbeddedProject,
+    own: LayeredProject,
     package_index: PackageIndex,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -131,7 +131,7 @@ def test_a_private_index(
 )
 def test_a_wrong_password(
     variable: str,
-    own: EmbeddedProject,
+    own: LayeredProject,
     package_index: PackageIndex,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -150,7 +150,7 @@ def test_a_wrong_password(
     assert not (own.root / ".image").exists()
 
 
-def test_an_index_that_is_not_there(own: EmbeddedProject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_that_is_not_there(own: LayeredProject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     monkeypatch.setenv("PIP_INDEX_URL", "http://me:s3cret@localhost:1/simple")
     with pytest.raises(UserError) as caught:
@@ -165,7 +165,7 @@ def test_an_index_that_is_not_there(own: EmbeddedProject, monkeypatch: pytest.Mo
 
 
 def test_another_index_is_another_layer(
-    own: EmbeddedProject, package_index: PackageIndex, monkeypatch: pytest.MonkeyPatch
+    own: LayeredProject, package_index: PackageIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is configured decides on the dependencies as requirements.txt does."""
     make_wheel(package_index.directory, "private-library", "0.9", {"private_library.py": "X = 0\n"})

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-    from support.embedded import EmbeddedProject
     from support.faulty_registry import FaultyRegistry
+    from support.layered import LayeredProject
     from support.registry import Registry
     from support.stalling_engine import StallingEngine
 
 _CHANGED = {"demo/__init__.py": "TEXT = 'second'\n"}
 
 
-def _check(project: EmbeddedProject, tmp_path: Path, before: dict[str, bytes]) -> None:
+def _check(project: LayeredProject, tmp_path: Path, before: dict[str, bytes]) -> None:
     """What was there is there, and nothing else that a build would not clear away."""
     directory = project.root / ".image"
     assert {p.name: p.read_bytes() for p in directory.iterdir()} == before
@@ -43,7 +43,7 @@ def _check(project: EmbeddedProject, tmp_path: Path, before: dict[str, bytes]) -
         assert list((root / left).iterdir()) == []
 
 
-def _built(project: EmbeddedProject) -> dict[str, bytes]:
+def _built(project: LayeredProject) -> dict[str, bytes]:
     project.build()
     return {p.name: p.read_bytes() for p in (project.root / ".image").iterdir()}
 
@@ -51,53 +51,53 @@ def _built(project: EmbeddedProject) -> dict[str, bytes]:
 @SIGNALS
 @pytest.mark.parametrize("at", ["layers", "tar", "info"])
 def test_while_it_is_made(
-    embedded_project: EmbeddedProject, tmp_path: Path, number: signal.Signals, at: str
+    layered_project: LayeredProject, tmp_path: Path, number: signal.Signals, at: str
 ) -> None:
-    before = _built(embedded_project)
+    before = _built(layered_project)
     options: dict[str, Any] = {"files": _CHANGED, "oci_layout": at == "info"}
-    interrupted_build(embedded_project, number, at=at, started=tmp_path / "started", **options)
-    _check(embedded_project, tmp_path, before)
-    image = embedded_project.build(**options)
-    assert embedded_project.info(image)["digest"] == image.digest
+    interrupted_build(layered_project, number, at=at, started=tmp_path / "started", **options)
+    _check(layered_project, tmp_path, before)
+    image = layered_project.build(**options)
+    assert layered_project.info(image)["digest"] == image.digest
 
 
 @SIGNALS
 @pytest.mark.parametrize("place", ["manifests", "blobs"])
 def test_while_its_base_is_pulled(
     *,
-    embedded_project: EmbeddedProject,
+    layered_project: LayeredProject,
     registry: Registry,
     faulty_registry: FaultyRegistry,
     tmp_path: Path,
     number: signal.Signals,
     place: str,
 ) -> None:
-    before = _built(embedded_project)
+    before = _built(layered_project)
     with open_store(tmp_path / "made") as store, Registries() as registries:
         base = make_image(store, b"\0" * 10240)
         push_image(base, f"{registry.address}/stop/base:1", store=store, registries=registries)
     faulty_registry.faults.append(Fault("GET", f"/{place}/", is_silent=True))
     interrupted_build(
-        embedded_project,
+        layered_project,
         number,
         at=place,
         started=faulty_registry.fell_silent,
         base_image=f"{faulty_registry.address}/stop/base:1",
     )
-    _check(embedded_project, tmp_path, before)
-    assert embedded_project.build().digest
+    _check(layered_project, tmp_path, before)
+    assert layered_project.build().digest
 
 
 @SIGNALS
 @pytest.mark.parametrize("place", ["uploads", "manifests"])
 def test_while_it_is_pushed(
-    embedded_project: EmbeddedProject,
+    layered_project: LayeredProject,
     faulty_registry: FaultyRegistry,
     tmp_path: Path,
     number: signal.Signals,
     place: str,
 ) -> None:
-    before = _built(embedded_project)
+    before = _built(layered_project)
     faulty_registry.faults.append(Fault("PUT", f"/{place}/", is_silent=True))
     options: dict[str, Any] = {
         "files": _CHANGED,
@@ -105,10 +105,10 @@ def test_while_it_is_pushed(
         "repository": f"{faulty_registry.address}/stop/{place}-{number.name.lower()}",
     }
     interrupted_build(
-        embedded_project, number, at=place, started=faulty_registry.fell_silent, **options
+        layered_project, number, at=place, started=faulty_registry.fell_silent, **options
     )
-    _check(embedded_project, tmp_path, before)
-    image = embedded_project.build(**options)
+    _check(layered_project, tmp_path, before)
+    image = layered_project.build(**options)
     with open_store(tmp_path / "pulled") as store, Registries() as registries:
         found = read_base(
             image.tag, architecture="amd64", root=tmp_path, store=store, registries=registries
@@ -120,24 +120,24 @@ def test_while_it_is_pushed(
 @SIGNALS
 def test_while_it_is_loaded(
     *,
-    embedded_project: EmbeddedProject,
+    layered_project: LayeredProject,
     engine: DockerClient,
     stalling_engine: StallingEngine,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     number: signal.Signals,
 ) -> None:
-    before = _built(embedded_project)
+    before = _built(layered_project)
     images = {str(image.id) for image in engine.images.list()}
     stalling_engine.stall_at = r"POST /[^ ]*images/load"
     options: dict[str, Any] = {"load": True, "repository": f"stop/load-{number.name.lower()}"}
     with monkeypatch.context() as patch:
         patch.setenv("DOCKER_HOST", stalling_engine.url)
         interrupted_build(
-            embedded_project, number, at="load", started=stalling_engine.stalled, **options
+            layered_project, number, at="load", started=stalling_engine.stalled, **options
         )
-    _check(embedded_project, tmp_path, before)
+    _check(layered_project, tmp_path, before)
     assert {str(image.id) for image in engine.images.list()} == images
-    image = embedded_project.build(**options)
+    image = layered_project.build(**options)
     assert engine.images.get(image.tag).id == image.id
     engine.images.remove(image.tag)

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.embedded import EmbeddedProject, embedded_project
+from support.layered import LayeredProject, layered_project
 from support.registry import Registry, registry
 from support.small_base import small_base
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["embedded_project", "registry"]
+__all__ = ["layered_project", "registry"]
 
 pytestmark = pytest.mark.slow
 
@@ -53,13 +53,13 @@ print(json.dumps({"peak": int(status.partition("VmHWM:")[2].split()[0]) * 1024})
 
 
 def test_layers_of_hundreds_of_megabytes_stay_out_of_memory(
-    embedded_project: EmbeddedProject, tmp_path: Path, registry: Registry
+    layered_project: LayeredProject, tmp_path: Path, registry: Registry
 ) -> None:
     base = small_base(tmp_path / "large.tar", files={"opt/data": "0123456789abcdef" * 16_000_000})
-    _large_wheel(embedded_project.wheels, "heavy", noise=160, text=250, script=160)
-    wheel = _large_wheel(embedded_project.root / "dist", "demo", noise=160, text=50, script=0)
-    embedded_project.require("heavy")
-    large = {"root": embedded_project.root, "wheels": embedded_project.wheels, "wheel": wheel}
+    _large_wheel(layered_project.wheels, "heavy", noise=160, text=250, script=160)
+    wheel = _large_wheel(layered_project.root / "dist", "demo", noise=160, text=50, script=0)
+    layered_project.require("heavy")
+    large = {"root": layered_project.root, "wheels": layered_project.wheels, "wheel": wheel}
 
     first = _build(**large, base=base, repository=f"{registry.address}/large")
     # Once more, with nothing but the registry to take the base from: its layers are fetched.
@@ -70,7 +70,7 @@ def test_layers_of_hundreds_of_megabytes_stay_out_of_memory(
         cache=tmp_path / "empty",
     )
 
-    image = embedded_project.root / ".image" / "image-1.0.0.tar"
+    image = layered_project.root / ".image" / "image-1.0.0.tar"
     assert image.stat().st_size > 300 * _MEGABYTE
     assert max(first, again) < _BOUND
 

@@ -17,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from docker import DockerClient
 
-    from support.embedded import EmbeddedProject
+    from support.layered import LayeredProject
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -95,18 +95,18 @@ def _layer(minor: str, home: Path) -> bytes:
 @pytest.mark.parametrize("minor", sorted(_homes()))
 def test_a_base_with_that_python(
     minor: str,
-    embedded_project: EmbeddedProject,
+    layered_project: LayeredProject,
     base_archive: str,
     bigflow_wheels: Path,
     engine: DockerClient,
 ) -> None:
-    archive = embedded_project.root.parent / "with-python.tar"
+    archive = layered_project.root.parent / "with-python.tar"
     base = _write_base(archive, minor, _homes()[minor], base_archive)
-    image = embedded_project.build(
+    image = layered_project.build(
         base_image=base, find_links=(bigflow_wheels,), repository="bigflow-test/python", load=True
     )
     try:
-        assert not any("does not run here" in line for line in embedded_project.said)
+        assert not any("does not run here" in line for line in layered_project.said)
         # The library of a Python that is not of the system is found by its path, or by ldconfig.
         found = engine.containers.run(
             image.tag,

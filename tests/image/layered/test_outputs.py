@@ -20,22 +20,20 @@ from support.engine import sockets_may_leak
 if TYPE_CHECKING:
     from docker import DockerClient
 
-    from support.embedded import EmbeddedProject
+    from support.layered import LayeredProject
     from support.registry import Registry
 
 
-def test_a_push_sends_what_is_new(embedded_project: EmbeddedProject, registry: Registry) -> None:
+def test_a_push_sends_what_is_new(layered_project: LayeredProject, registry: Registry) -> None:
     repository = f"{registry.address}/team/demo"
 
     def pushed(text: str) -> tuple[str | None, int]:
-        embedded_project.said.clear()
-        image = embedded_project.build(
+        layered_project.said.clear()
+        image = layered_project.build(
             files={"demo/__init__.py": text}, repository=repository, push=True, export_tar=False
         )
         assert image.tar is None
-        (sent,) = (
-            int(m[1]) for s in embedded_project.said if (m := re.search(r", (\d+) b.* s", s))
-        )
+        (sent,) = (int(m[1]) for s in layered_project.said if (m := re.search(r", (\d+) b.* s", s)))
         return image.digest, sent
 
     digest, everything = pushed("one = 1\n")
@@ -52,45 +50,43 @@ def test_a_push_sends_what_is_new(embedded_project: EmbeddedProject, registry: R
 
 
 def test_plain_http_only_where_it_is_told(
-    embedded_project: EmbeddedProject, registry: Registry, monkeypatch: pytest.MonkeyPatch
+    layered_project: LayeredProject, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("no_proxy", "*")
     # Linux takes this address to the machine itself, but it is not a loopback one.
     address = registry.address.replace("localhost", "0.0.0.0")
     repository = f"{address}/insecure/demo"
     with pytest.raises(UserError, match=address):
-        embedded_project.build(repository=repository, push=True, timeout=1)
-    image = embedded_project.build(repository=repository, push=True, insecure_registries=(address,))
+        layered_project.build(repository=repository, push=True, timeout=1)
+    image = layered_project.build(repository=repository, push=True, insecure_registries=(address,))
     # What was pushed can be built on, by the same setting.
-    above = embedded_project.build(
+    above = layered_project.build(
         base_image=image.tag, repository=repository, version="2", insecure_registries=(address,)
     )
-    assert embedded_project.info(above)["base"]["digest"] == image.digest
+    assert layered_project.info(above)["base"]["digest"] == image.digest
 
 
-def test_an_insecure_registry_that_is_none(embedded_project: EmbeddedProject) -> None:
+def test_an_insecure_registry_that_is_none(layered_project: LayeredProject) -> None:
     with pytest.raises(UserError, match="'http://r:1' is no name of a registry"):
-        embedded_project.build(insecure_registries=("http://r:1",))
+        layered_project.build(insecure_registries=("http://r:1",))
 
 
-def test_a_registry_that_is_not_there(embedded_project: EmbeddedProject) -> None:
-    embedded_project.build()
-    before = {p: p.read_bytes() for p in (embedded_project.root / ".image").iterdir()}
+def test_a_registry_that_is_not_there(layered_project: LayeredProject) -> None:
+    layered_project.build()
+    before = {p: p.read_bytes() for p in (layered_project.root / ".image").iterdir()}
     with pytest.raises(UserError):
-        embedded_project.build(repository="localhost:1/demo", push=True, timeout=1)
-    assert {p: p.read_bytes() for p in (embedded_project.root / ".image").iterdir()} == before
+        layered_project.build(repository="localhost:1/demo", push=True, timeout=1)
+    assert {p: p.read_bytes() for p in (layered_project.root / ".image").iterdir()} == before
 
 
-def test_the_summary_tells_where_it_is(
-    embedded_project: EmbeddedProject, registry: Registry
-) -> None:
-    image = embedded_project.build(
+def test_the_summary_tells_where_it_is(layered_project: LayeredProject, registry: Registry) -> None:
+    image = layered_project.build(
         repository=f"{registry.address}/summary", push=True, oci_layout=True
     )
     assert image.tar is not None
     assert image.layout is not None
     # As a build has it: made in a directory that is gone by now, and moved up into the project.
-    made_in = embedded_project.root / "made-in"
+    made_in = layered_project.root / "made-in"
     staged = dataclasses.replace(
         image,
         tar=made_in / ".image" / image.tar.name,
@@ -106,9 +102,9 @@ def test_the_summary_tells_where_it_is(
     ]
 
 
-def test_an_oci_layout_can_be_built_on(embedded_project: EmbeddedProject) -> None:
-    image = embedded_project.build(oci_layout=True, export_tar=False)
-    assert image.layout == embedded_project.root / ".image" / "oci-layout-1.0.0"
+def test_an_oci_layout_can_be_built_on(layered_project: LayeredProject) -> None:
+    image = layered_project.build(oci_layout=True, export_tar=False)
+    assert image.layout == layered_project.root / ".image" / "oci-layout-1.0.0"
     assert image.tar is None
     blobs = {
         p.name: hashlib.sha256(p.read_bytes()).hexdigest()
@@ -119,29 +115,29 @@ def test_an_oci_layout_can_be_built_on(embedded_project: EmbeddedProject) -> Non
     # Of its own: what is done there does not reach the cache.
     assert {p.stat().st_nlink for p in (image.layout / "blobs" / "sha256").iterdir()} == {1}
     # The next build replaces .image/, where this one lies.
-    shutil.move(image.layout, embedded_project.root / "base")
-    above = embedded_project.build(base_image="oci:base:1.0.0", version="2")
-    assert embedded_project.info(above)["base"]["digest"] == image.digest
+    shutil.move(image.layout, layered_project.root / "base")
+    above = layered_project.build(base_image="oci:base:1.0.0", version="2")
+    assert layered_project.info(above)["base"]["digest"] == image.digest
 
 
 def test_loading_without_an_engine(
-    embedded_project: EmbeddedProject, monkeypatch: pytest.MonkeyPatch
+    layered_project: LayeredProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     with sockets_may_leak(), pytest.raises(UserError, match="no Docker Engine answers"):
-        embedded_project.build(load=True)
-    assert not (embedded_project.root / ".image").exists()
+        layered_project.build(load=True)
+    assert not (layered_project.root / ".image").exists()
 
 
 @pytest.mark.engine
 def test_a_load_that_fails_later_takes_the_name_back(
-    embedded_project: EmbeddedProject, engine: DockerClient, base_image: str
+    layered_project: LayeredProject, engine: DockerClient, base_image: str
 ) -> None:
     repository = "localhost:1/bigflow-test-load"
     engine.images.get(base_image).tag(repository, "1.0.0")
     try:
         with pytest.raises(UserError):
-            embedded_project.build(repository=repository, load=True, push=True, timeout=2)
+            layered_project.build(repository=repository, load=True, push=True, timeout=2)
         assert engine.images.get(f"{repository}:1.0.0").id == engine.images.get(base_image).id
     finally:
         engine.images.remove(f"{repository}:1.0.0", noprune=True)

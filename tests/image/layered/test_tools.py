@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bigflow_backend.image.build import Image
-    from support.embedded import EmbeddedProject
+    from support.layered import LayeredProject
     from support.registry import Registry
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -38,9 +38,9 @@ Layout(layout).push_to_registry(OrasClient(insecure=True), target, tag)
 
 
 @pytest.fixture
-def image(embedded_project: EmbeddedProject) -> Image:
+def image(layered_project: LayeredProject) -> Image:
     """With both archive and layout, of a project with a script and resources."""
-    return embedded_project.build(
+    return layered_project.build(
         files={"demo/resources/query.sql": "select 1\n"}, version="1.2.0", oci_layout=True
     )
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["EmbeddedProject", "embedded_project", "make_sdist"]
+__all__ = ["LayeredProject", "layered_project", "make_sdist"]
 
 _PYPROJECT = """\
 [build-system]
@@ -60,7 +60,7 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
 
 
 @dataclass
-class EmbeddedProject:
+class LayeredProject:
     """A project whose image needs neither an engine nor a network."""
 
     root: Path
@@ -115,7 +115,7 @@ class EmbeddedProject:
 
 
 @pytest.fixture
-def embedded_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EmbeddedProject:
+def layered_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LayeredProject:
     """Its Python is the one that runs the tests, so there is bytecode; its cache is its own."""
     monkeypatch.setenv("BIGFLOW_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
@@ -125,7 +125,7 @@ def embedded_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Embedde
     # What the image needs of bigflow-backend is looked for, not run.
     make_wheel(wheels, "bigflow-backend", "0.1.0", {"bigflow/__main__.py": "print('ran')\n"})
     base = small_base(tmp_path / "base.tar", version=platform.python_version())
-    project = EmbeddedProject(tmp_path / "project", base, wheels)
+    project = LayeredProject(tmp_path / "project", base, wheels)
     project.write({"demo/__init__.py": "", "pyproject.toml": _PYPROJECT})
     project.require()
     return project
