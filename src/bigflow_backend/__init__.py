@@ -1,6 +1,6 @@
 """The build backend of BigFlow projects: the hooks of PEP 517 and PEP 660, and ``setup()``.
 
-Nothing heavy is imported before a hook needs it: a frontend starts a process for each.
+A frontend starts a process for each hook, so imports are as late as possible.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ def build_wheel(
     """https://peps.python.org/pep-0517/#build-wheel"""
     from bigflow_backend.wheel import wheel
 
-    del metadata_directory  # the same metadata come out again
+    del metadata_directory  # it has the same metadata
     with _project(config_settings) as (project, settings):
-        return wheel.build_wheel(project, Path(wheel_directory), settings).path.name
+        return wheel.build_wheel(project, Path(wheel_directory), settings).name
 
 
 def build_sdist(sdist_directory: str, config_settings: Mapping[str, Any] | None = None) -> str:
@@ -76,7 +76,7 @@ def build_sdist(sdist_directory: str, config_settings: Mapping[str, Any] | None 
     from bigflow_backend.wheel import sdist
 
     with _project(config_settings) as (project, settings):
-        return sdist.build_sdist(project, Path(sdist_directory), settings).path.name
+        return sdist.build_sdist(project, Path(sdist_directory), settings).name
 
 
 def build_editable(
@@ -87,21 +87,21 @@ def build_editable(
     """https://peps.python.org/pep-0660/#build-editable"""
     from bigflow_backend.wheel import editable
 
-    del metadata_directory  # the same metadata come out again
+    del metadata_directory  # it has the same metadata
     with _project(config_settings) as (project, settings):
         return editable.build_editable(project, Path(wheel_directory), settings)
 
 
 def setup(**keywords: Any) -> None:
-    """The whole of a ``project_setup.py``: ``setup(name=PROJECT_NAME)``.
+    """Run the command line of a ``project_setup.py``, which calls ``setup(name=PROJECT_NAME)``.
 
-    Takes the keywords of setuptools' ``setup()``. Run as a script, it carries out the command on
-    its command line (``build_package``, ``build_image``, ``build_dags``, ``build_project`` or one
-    of setuptools'); within a hook, the hook takes the keywords.
+    The keywords are those of setuptools' ``setup()``. The commands are ``build_package``,
+    ``build_image``, ``build_dags``, ``build_project``, and those of setuptools. In a hook, this
+    function only keeps the keywords.
     """
-    from bigflow_backend.project.setup_script import captured
+    from bigflow_backend.project.setup_script import keep_keywords
 
-    if captured(keywords):
+    if keep_keywords(keywords):
         return
     with reported(), terminable():
         from bigflow_backend.cli.setup_commands import run_setup
@@ -113,9 +113,13 @@ def setup(**keywords: Any) -> None:
 def _project(
     config_settings: Mapping[str, Any] | None,
 ) -> Iterator[tuple[Project, ConfigSettings]]:
-    """The project in the current directory, where the frontend calls the hooks."""
+    """Yield the project in the current directory, in which frontends call the hooks."""
     from bigflow_backend.project.project import read_project
+    from bigflow_backend.project.setup_script import run_setup_script, setup_script_path
     from bigflow_backend.wheel.config_settings import read_config_settings
 
     with reported():
-        yield read_project(Path.cwd()), read_config_settings(config_settings)
+        settings = read_config_settings(config_settings)
+        script = setup_script_path(Path.cwd())
+        keywords = run_setup_script(script) if script is not None else None
+        yield read_project(Path.cwd(), keywords), settings

@@ -393,7 +393,7 @@ def test_no_project_here(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("bigflow: error: no project here: ")
+    assert done.stderr.startswith("bigflow: error: no project found: ")
 
 
 def test_an_interrupt_leaves_the_last_build_and_no_child(project: Project) -> None:

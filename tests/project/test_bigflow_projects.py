@@ -1,4 +1,4 @@
-"""The wheels of existing BigFlow projects build unchanged, and the modern form is told."""
+"""Projects of BigFlow 1.x build unchanged, and warnings show the current form."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
-from pyproject_hooks import BuildBackendWarning
 
+from bigflow_backend.ground.errors import BigflowWarning
 from support.projects import Project, write_project
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def test_the_old_backend_name_has_the_hooks(tmp_path: Path) -> None:
 def test_a_requirement_of_the_other_distribution_is_told(tmp_path: Path) -> None:
     project = write_project(tmp_path, {"resources/requirements.txt": "bigflow==1.11.3\n"})
     _, told = build(project, tmp_path)
-    assert "the requirements name bigflow, another distribution" in told
+    assert "the project requires bigflow, whose files" in told
     assert "replace it by bigflow-backend" in told
 
 
@@ -154,6 +154,6 @@ def test_other_modules_are_not_found_as_ever(tmp_path: Path) -> None:
 def build(project: Project, directory: Path) -> tuple[Path, str]:
     """The wheel, and the warnings of its build."""
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", BuildBackendWarning)
+        warnings.simplefilter("always", BigflowWarning)
         name: str = project.hook("build_wheel", str(directory))
     return directory / name, "\n".join(str(w.message) for w in caught)

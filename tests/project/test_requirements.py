@@ -1,4 +1,4 @@
-"""requirements.txt -> Requires-Dist, as pip reads the file."""
+"""requirements.txt is read as pip reads it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
-from pyproject_hooks import BuildBackendWarning
 
-from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.project.project import read_project
 from bigflow_backend.project.requirements import Requirements, read_requirements, refuse_bigflow
 from support.projects import write_project
@@ -63,7 +62,7 @@ def read(directory: Path, text: str | bytes, **others: str) -> Requirements:
         (b"# note\n# vim: set fileencoding=cp1250 :\nsix # \xb3", ["six"]),
     ],
 )
-def test_what_pip_reads(directory: Path, text: str | bytes, specifiers: list[str]) -> None:
+def test_valid_files(directory: Path, text: str | bytes, specifiers: list[str]) -> None:
     found = read(directory, text, base="base-one\n")
     assert [str(Requirement(s)) for s in found.specifiers] == [
         str(Requirement(s)) for s in specifiers
@@ -121,7 +120,7 @@ def test_a_warning_for_what_metadata_cannot_contain(
         ("six\n\n" + "b\xe4d", "line 3"),
     ],
 )
-def test_what_is_refused_with_its_line(directory: Path, text: str | bytes, message: str) -> None:
+def test_invalid_lines(directory: Path, text: str | bytes, message: str) -> None:
     with pytest.raises(UserError) as caught:
         read(directory, text)
     assert message in caught.value.message.replace(directory.name, "resources")
@@ -157,7 +156,7 @@ def test_the_other_bigflow_is_refused(
         refuse_bigflow(read_project(project.root))
     assert caught.value.message.startswith(f"{place} requires bigflow, ")
     assert caught.value.hint == "replace it by bigflow-backend"
-    with pytest.warns(BuildBackendWarning, match="requirements name bigflow, another"):
+    with pytest.warns(BigflowWarning, match="the project requires bigflow, "):
         project.hook("build_wheel", str(tmp_path))
 
 
@@ -180,7 +179,7 @@ hashes = st.sampled_from(["", " --hash=sha256:" + "a" * 64, " \\\n  --hash=sha25
         max_size=6,
     )
 )
-def test_every_requirement_comes_through(
+def test_every_requirement_is_read(
     directory: Path, lines: list[tuple[str, str, str, str, str, str, str]]
 ) -> None:
     text, expected = "", []

@@ -1,4 +1,4 @@
-"""Setup scripts of every form: what they pass is what the wheel and ``bigflow pv`` say."""
+"""Setup scripts of every form: the wheel and ``bigflow pv`` have their name and version."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ main()""",
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_name_and_version_are_those_that_the_script_passes(tmp_path: Path, form: str) -> None:
+def test_name_and_version_are_those_of_the_script(tmp_path: Path, form: str) -> None:
     script = f'from bigflow_backend import setup\nPROJECT_NAME = "pipelines"\n{FORMS[form]}\n'
     files = {"project_setup.py": script, "about.py": "NAME = 'my-rides'\nVERSION = '3.4.0'\n"}
     project = Project(write_project(tmp_path / "project", files).root, {"BIGFLOW_VERSION": ""})
@@ -67,7 +67,7 @@ def test_a_bigflow_project_of_setup_py_alone_is_a_project(tmp_path: Path) -> Non
     assert below.run("-m", "bigflow", "pv").stdout == "1.2.0\n"
 
 
-def test_a_setup_py_of_setuptools_is_none(tmp_path: Path) -> None:
+def test_a_setup_py_of_setuptools_is_not_a_project(tmp_path: Path) -> None:
     project = write_project(
         tmp_path / "project",
         {
@@ -78,7 +78,7 @@ def test_a_setup_py_of_setuptools_is_none(tmp_path: Path) -> None:
     )
     done = project.run("-m", "bigflow", "pv")
     assert done.returncode == 1
-    assert done.stderr.startswith("bigflow: error: no project here")
+    assert done.stderr.startswith("bigflow: error: no project found")
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ version = {directive}
     sdist = project.hook("build_sdist", str(tmp_path), BIGFLOW_VERSION="")
     assert sdist == "pipelines-3.4.0.tar.gz"
     assert project.run("-m", "bigflow", "pv", BIGFLOW_VERSION="").stdout == "3.4.0\n"
-    # A variable goes before all that the project states, as for every version but PEP 621's own.
+    # BIGFLOW_VERSION has priority, except over a static version in [project].
     assert project.hook("build_wheel", str(tmp_path)) == "pipelines-1.2.0-py3-none-any.whl"
 
 
@@ -138,18 +138,18 @@ class Generate(build_py):
     }
     project = write_project(tmp_path / "project", files)
     before = project.files()
-    wheel = project.hook("build_wheel", str(tmp_path), PYTHONDONTWRITEBYTECODE="")
+    wheel = project.hook_process("build_wheel", str(tmp_path), PYTHONDONTWRITEBYTECODE="")
     with zipfile.ZipFile(tmp_path / wheel) as archive:
         assert {"pipelines/generated.py", "pipelines/resources/table.csv"} <= {*archive.namelist()}
     assert project.files() == before
 
 
-def test_warnings_as_errors_are_told_in_two_lines(tmp_path: Path) -> None:
+def test_warnings_as_errors_are_reported_in_two_lines(tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", {"resources/requirements.txt": None})
     with pytest.raises(HookFailedError) as caught:
-        project.hook("build_wheel", str(tmp_path), PYTHONWARNINGS="error")
+        project.hook_process("build_wheel", str(tmp_path), PYTHONWARNINGS="error")
     assert caught.value.status == 1
-    assert caught.value.told == [
-        "bigflow: error: there is no resources/requirements.txt: the wheel has no dependencies",
+    assert caught.value.lines == [
+        "bigflow: error: resources/requirements.txt does not exist: the wheel has no dependencies",
         "  it is a warning without -W error",
     ]

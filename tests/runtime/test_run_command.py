@@ -174,7 +174,7 @@ class TestStatus:
     def test_not_in_a_project(self, tmp_path: Path) -> None:
         done = run_bigflow("run", "--job", "w.j", cwd=tmp_path)
         assert done.returncode == 1
-        assert "no project here" in done.stderr
+        assert "no project found" in done.stderr
         assert "give --project-package" in done.stderr
 
 

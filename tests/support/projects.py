@@ -1,7 +1,9 @@
-"""Projects to build: written on the spot, or copied from ``tests/projects``; and their hooks."""
+"""Projects to build, written by a test or copied from ``tests/projects``, and their hooks."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import shutil
 import subprocess
@@ -12,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from pyproject_hooks import BuildBackendHookCaller
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+import bigflow_backend
 
-__all__ = ["PROJECTS", "HookFailedError", "Project", "copy_project", "write_project"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 PROJECTS = Path(__file__).parents[1] / "projects"
 
@@ -42,7 +44,7 @@ _PLAIN = {
 
 
 class HookFailedError(Exception):
-    """A hook ended with another status than 0."""
+    """A hook that exits with another status than 0."""
 
     def __init__(self, status: int, output: str) -> None:
         super().__init__(output)
@@ -50,23 +52,39 @@ class HookFailedError(Exception):
         self.output = output
 
     @property
-    def told(self) -> list[str]:
-        """The lines that a user reads; there is never a traceback among them."""
+    def lines(self) -> list[str]:
+        """The lines that a user reads. There is never a traceback."""
         assert "Traceback" not in self.output, self.output
         return self.output.splitlines()
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project on disk, and the environment that its hooks run in."""
+    """A project on disk, and environment variables for its hooks."""
 
     root: Path
     environment: Mapping[str, str]
 
     def hook(self, name: str, *arguments: Any, **environment: str) -> Any:
-        """Calls a hook as a frontend does, in a process of its own.
+        """Call a hook in this process, which is fast. Warnings are :class:`BigflowWarning`.
 
-        :raises HookFailedError: with the hook's status and output.
+        :raises HookFailedError: with the status and the output of the hook.
+        """
+        output = io.StringIO()
+        with (
+            _like_a_process(self.root, {**self.environment, **environment}),
+            contextlib.redirect_stdout(output),
+            contextlib.redirect_stderr(output),
+        ):
+            try:
+                return getattr(bigflow_backend, name)(*arguments)
+            except SystemExit as error:
+                raise HookFailedError(int(error.code or 0), output.getvalue()) from error
+
+    def hook_process(self, name: str, *arguments: Any, **environment: str) -> Any:
+        """Call a hook as a frontend does, in a process. Warnings are ``BuildBackendWarning``.
+
+        :raises HookFailedError: with the status and the output of the hook.
         """
 
         def run(
@@ -90,7 +108,7 @@ class Project:
         return getattr(caller, name)(*arguments)
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Runs ``python COMMAND`` in the project's directory."""
+        """Run ``python COMMAND`` in the project's directory."""
         return subprocess.run(
             [sys.executable, *command],
             cwd=self.root,
@@ -101,7 +119,7 @@ class Project:
         )
 
     def write(self, files: Mapping[str, str | None]) -> Project:
-        """Writes the files, by their paths; None removes one."""
+        """Write the files, by path. None removes a file."""
         for name, text in files.items():
             path = self.root / name
             if text is None:
@@ -112,7 +130,7 @@ class Project:
         return self
 
     def files(self) -> dict[str, bytes]:
-        """Everything on disk, by its path: to see that nothing was changed or left."""
+        """Return the content of all files by path, to check that a build changes nothing."""
         return {
             p.relative_to(self.root).as_posix(): p.read_bytes()
             for p in sorted(self.root.rglob("*"))
@@ -123,12 +141,30 @@ class Project:
 def write_project(
     root: Path, files: Mapping[str, str | None] | None = None, *, version: str = "1.2.0"
 ) -> Project:
-    """A project of one package, ``pipelines``, with ``files`` written over it."""
+    """Write a project with the package ``pipelines``, and then ``files``."""
     root.mkdir(parents=True, exist_ok=True)
     return Project(root, {"BIGFLOW_VERSION": version}).write(_PLAIN).write(files or {})
 
 
 def copy_project(name: str, target: Path, *, version: str = "1.2.0") -> Project:
-    """A copy of ``tests/projects/NAME``."""
+    """Copy ``tests/projects/NAME`` to ``target``."""
     shutil.copytree(PROJECTS / name, target)
     return Project(target, {"BIGFLOW_VERSION": version})
+
+
+@contextlib.contextmanager
+def _like_a_process(root: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """Change directory and environment for the block, and forget the modules of the project."""
+    directory, variables, path = Path.cwd(), dict(os.environ), list(sys.path)
+    os.chdir(root)
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        os.chdir(directory)
+        os.environ.clear()
+        os.environ.update(variables)
+        sys.path[:] = path
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", None)).startswith(os.path.join(root, "")):  # noqa: PTH118
+                del sys.modules[name]

@@ -1,4 +1,4 @@
-"""What a user can get wrong: one line with the culprit, one with the remedy, nothing changed."""
+"""Mistakes of users: one line with the problem, one with the fix, and no file changed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ build-backend = "bigflow_backend"
 _PROJECT = _PYPROJECT + "[project]\nname = 'pipelines'\ndynamic = ['version']\n"
 
 
-# Root reads everything; without its capabilities it is a user like any other.
+# Root can read all files. Without its capabilities it is like any other user.
 _WITHOUT_CAPABILITIES = (
     ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
 )
@@ -40,7 +40,7 @@ _WITHOUT_CAPABILITIES = (
 
 @dataclass(frozen=True)
 class Case:
-    """A project that is wrong, and what its user must read."""
+    """A project with a mistake, and the lines that the user reads."""
 
     name: str
     files: dict[str, str | None]
@@ -55,61 +55,61 @@ CASES = [
         "D24 nested resources",
         {"resources/queries/daily.sql": "select 1"},
         "resources/queries is a directory",
-        "move its files up",
+        "move its files into resources/",
     ),
     Case(
         "D26 a resources package in the package",
         {"pipelines/resources/__init__.py": "", "resources/table.csv": "1"},
-        "pipelines/resources is in the package already",
-        "rename one of the two",
+        "pipelines/resources exists, and the wheel has the files of",
+        "rename pipelines/resources",
     ),
     Case(
         "D27 a link that leaves the project",
         {},
-        "resources/passwd is a link that leaves the project, to /etc/passwd",
-        "copy what it leads to",
+        "resources/passwd is a link to /etc/passwd, outside the project",
+        "copy the file into the project",
         links={"resources/passwd": "/etc/passwd"},
     ),
     Case(
         "resources/ is a link that leaves the project",
         {"resources/requirements.txt": None},
-        "resources is a link that leaves the project, to /etc",
-        "copy what it leads to",
+        "resources is a link to /etc, outside the project",
+        "copy the file into the project",
         links={"resources": "/etc"},
     ),
     Case(
         "the package is a link that leaves the project",
         {"pipelines/__init__.py": None, "pipelines/workflow.py": None},
-        f"pipelines is a link that leaves the project, to {json.__path__[0]}",
-        "copy what it leads to",
+        f"pipelines is a link to {json.__path__[0]}, outside the project",
+        "copy the file into the project",
         links={"pipelines": json.__path__[0]},
     ),
     Case(
         "resources is a file",
         {"resources/requirements.txt": None},
-        "resources is no directory",
-        "make it one",
+        "resources is not a directory",
+        "rename it",
         links={"resources": "pyproject.toml"},
     ),
     Case(
-        "a link that leads nowhere",
+        "a broken link",
         {},
-        "resources/gone is a link that leads nowhere",
-        "mend or remove the link",
+        "resources/gone is a broken link",
+        "fix or remove the link",
         links={"resources/gone": "nothing"},
     ),
     Case(
         "a module that is a link out of the project",
         {},
-        "pipelines/shared.py is a link that leaves the project",
-        "copy what it leads to",
+        "pipelines/shared.py is a link to ",
+        "copy the file into the project",
         links={"pipelines/shared.py": "/etc/hostname"},
     ),
     Case(
         "a link to a directory among the modules",
         {"pipelines/jobs/__init__.py": ""},
         "pipelines/tasks is a link to a directory",
-        "under its own name",
+        "by its own name",
         links={"pipelines/tasks": "jobs"},
     ),
     Case(
@@ -127,8 +127,8 @@ CASES = [
     Case(
         "a missing -r file",
         {"resources/requirements.txt": "\n\n-r base.txt\n"},
-        "requirements.txt, line 3: there is no base.txt",
-        "create it",
+        "requirements.txt, line 3: resources/base.txt does not exist",
+        "create the file",
     ),
     Case(
         "a -r file outside resources",
@@ -137,28 +137,28 @@ CASES = [
         "move ../base.txt into resources/",
     ),
     Case(
-        "a line that is no requirement",
+        "an invalid requirement",
         {"resources/requirements.txt": "packaging>>20\n"},
         "requirements.txt, line 1: 'packaging>>20' is not a valid requirement",
-        "PEP 508",
+        "write NAME, NAME >= VERSION",
     ),
     Case(
         "D33 a syntax error",
         {"pipelines/broken.py": "def f():\n    return (\n"},
         "pipelines/broken.py, line 2: '(' was never closed",
-        "mend the module",
+        "fix the module",
     ),
     Case(
         "a null byte",
         {"pipelines/broken.py": "A = 1\n\0"},
         "pipelines/broken.py: source code string cannot contain null bytes",
-        "mend the module",
+        "fix the module",
     ),
     Case(
         "an expression that Python cannot nest",
         {"pipelines/broken.py": "A = " + "-" * 200_000 + "1\n"},
-        "pipelines/broken.py: it is nested too deeply",
-        "mend the module",
+        "pipelines/broken.py: the code is nested too deeply",
+        "fix the module",
     ),
     Case(
         "D34 no __init__.py",
@@ -173,13 +173,13 @@ CASES = [
         "__init__.py",
     ),
     Case(
-        "D34 a PROJECT_NAME that names no package",
+        "D34 a PROJECT_NAME without a package",
         {
             "project_setup.py": _SETUP.format("").replace('"pipelines"', '"piplines"'),
             "other/__init__.py": "",
         },
-        "there is no package 'piplines'",
-        "packages there: other, pipelines",
+        "has no package 'piplines'",
+        "its packages are: other, pipelines",
     ),
     Case(
         "D34 a src layout that was not declared",
@@ -188,7 +188,7 @@ CASES = [
             "pipelines/__init__.py": None,
             "pipelines/workflow.py": None,
         },
-        "the package 'pipelines' lies in src/",
+        "the package 'pipelines' is in src/",
         'source-directory = "src"',
     ),
     Case(
@@ -205,7 +205,7 @@ CASES = [
         environment={"SOURCE_DATE_EPOCH": "yesterday"},
     ),
     Case(
-        "a version that is none",
+        "an invalid version",
         {},
         "BIGFLOW_VERSION is 'INVALID'",
         "1.2.0",
@@ -235,31 +235,31 @@ CASES = [
     Case(
         "pyproject.toml that is not TOML",
         {"pyproject.toml": "[build-system\n"},
-        "pyproject.toml is not TOML",
-        "mend that line",
+        "pyproject.toml is not valid TOML",
+        "fix that line",
     ),
     Case(
         "a setup script with a syntax error",
         {"project_setup.py": "PROJECT_NAME = \n"},
-        "project_setup.py, line 1: invalid syntax",
-        "mend that line",
+        "project_setup.py, line 1: SyntaxError: invalid syntax",
+        "fix project_setup.py",
     ),
     Case(
         "a setup script that raises",
         {"project_setup.py": _SETUP.format("description=1 / 0")},
         "project_setup.py, line 4: ZeroDivisionError: division by zero",
-        "--version` shows the traceback",
+        "--version` prints the traceback",
     ),
     Case(
-        "a setup script that calls no setup()",
+        "a setup script without setup()",
         {"project_setup.py": 'PROJECT_NAME = "pipelines"\n'},
-        "project_setup.py called bigflow_backend.setup() 0 times",
+        "project_setup.py must call bigflow_backend.setup() once: got 0 calls",
         'if __name__ == "__main__"',
     ),
     Case(
         "data files",
         {"project_setup.py": _SETUP.format("data_files=[('etc', ['a'])]")},
-        "setup() passes data_files",
+        "setup() must not pass data_files",
         "move the files to resources/",
     ),
     Case(
@@ -275,8 +275,8 @@ CASES = [
             + "[project]\nname = 'pipelines'\ndynamic = ['version']\ndescription = 'Rides'\n",
             "project_setup.py": _SETUP.format("description='Trips'"),
         },
-        "the description is 'Trips' by description in project_setup.py, and 'Rides' by [project]",
-        "keep one of the two",
+        "description is stated twice: by description in project_setup.py, and by [project]",
+        "keep the one in pyproject.toml",
     ),
     Case(
         "a keyword that [project] makes void",
@@ -294,7 +294,7 @@ CASES = [
             + "[project]\nname = 'pipelines'\ndynamic = ['version']\ndependencies = ['six']\n",
             "resources/requirements.txt": "packaging\n",
         },
-        "[project] and resources/requirements.txt state the dependencies differently: only one of "
+        "[project] and resources/requirements.txt state different dependencies: only one of "
         "them has packaging, six",
         "keep resources/requirements.txt",
     ),
@@ -304,7 +304,7 @@ CASES = [
             "project_setup.py": _SETUP.format("install_requires=['six']"),
             "resources/requirements.txt": None,
         },
-        "project_setup.py passes install_requires, and there is no resources/requirements.txt",
+        "project_setup.py passes install_requires, and resources/requirements.txt does not exist",
         "write the dependencies into resources/requirements.txt",
     ),
     Case(
@@ -316,29 +316,29 @@ CASES = [
     ),
     *(
         Case(
-            f"{name} is no table",
+            f"{name} is not a table",
             {"pyproject.toml": f'{name} = "x"\n'},
-            f"pyproject.toml: {name} must be a table, not 'x'",
-            f"write it as [{name}]",
+            f"pyproject.toml: {name} must be a table: got 'x'",
+            f"write [{name}]",
         )
         for name in ("project", "bigflow-project", "tool", "build-system")
     ),
     Case(
-        "dynamic is no list",
+        "dynamic is not a list",
         {"pyproject.toml": _PYPROJECT + "[project]\nname = 'pipelines'\ndynamic = 'version'\n"},
-        "[project] dynamic must be a list of strings, not 'version'",
+        "[project] dynamic must be a list of strings: got 'version'",
         'dynamic = ["version"]',
     ),
     Case(
-        "dependencies is no list",
+        "dependencies is not a list",
         {"pyproject.toml": _PROJECT + "dependencies = 'six'\n"},
         "pyproject.toml or setup.cfg: invalid pyproject.toml config: `project.dependencies`",
         "must be array",
     ),
     Case(
-        "a name that is none",
+        "an invalid name",
         {"project_setup.py": _SETUP.format("").replace("name=PROJECT_NAME", "name='my rides!'")},
-        "'my rides!' is no name of a distribution",
+        "'my rides!' is not a valid distribution name",
         "use letters, digits",
     ),
     Case(
@@ -368,7 +368,7 @@ CASES = [
             "setup.cfg": "[options]\ninstall_requires = six\n",
             "resources/requirements.txt": "packaging\n",
         },
-        "state the dependencies differently: only one of them has six",
+        "state different dependencies: only one of them has six",
         "keep resources/requirements.txt",
     ),
     Case(
@@ -379,14 +379,14 @@ CASES = [
             "base.txt": "six\n",
             "resources/requirements.txt": "packaging\n",
         },
-        "state the dependencies differently: only one of them has packaging, six",
+        "state different dependencies: only one of them has packaging, six",
         "keep resources/requirements.txt",
     ),
     *(
         Case(
             f"{key} in [tool.setuptools]",
             {"pyproject.toml": _PROJECT + f"[tool.setuptools]\n{toml}\n", "other/__init__.py": ""},
-            f"setup.cfg or [tool.setuptools] in pyproject.toml sets {key}, which is not",
+            f"setup.cfg or [tool.setuptools] in pyproject.toml must not set {key}: the",
             hint,
         )
         for key, toml, hint in (
@@ -398,10 +398,10 @@ CASES = [
         )
     ),
     Case(
-        "a readme that is not there",
+        "a missing readme",
         {"pyproject.toml": _PROJECT + "readme = 'README.md'\n"},
-        "pyproject.toml takes metadata from README.md, and there is no such file",
-        "create it",
+        "pyproject.toml takes metadata from README.md, which does not exist",
+        "create the file",
     ),
     Case(
         "a version's attribute that is computed",
@@ -410,25 +410,25 @@ CASES = [
             + "[tool.setuptools.dynamic]\nversion = { attr = 'pipelines.__version__' }\n",
             "pipelines/__init__.py": "__version__ = '.'.join('12')\n",
         },
-        "[tool.setuptools.dynamic] version is pipelines.__version__, which no module states",
+        "version: no module assigns a plain string to pipelines.__version__",
         'write __version__ = "1.2.0"',
     ),
     Case(
-        "an entry point that is none",
+        "an invalid entry point",
         {"project_setup.py": _SETUP.format("entry_points={'console_scripts': ['a b']}")},
         "project_setup.py: entry_points: ",
-        "mend that entry",
+        "fix that entry",
     ),
     Case(
         "a keyword of another type",
         {"project_setup.py": _SETUP.format("extras_require={'db': ['six>>1']}")},
         "project_setup.py: extras_require: 'extras_require' must be a dictionary whose",
-        "mend that entry",
+        "fix that entry",
     ),
     Case(
-        "a command that is none",
+        "an invalid command",
         {"project_setup.py": _SETUP.format("cmdclass={'build_py': 'mine'}")},
-        "cmdclass['build_py'] is 'mine', which is no command",
+        "cmdclass['build_py'] must be a command: got 'mine'",
         "setuptools.Command",
     ),
     Case(
@@ -445,7 +445,7 @@ setup(name=PROJECT_NAME, cmdclass={"build_py": Generate})
 """
         },
         "project_setup.py, line 6: RuntimeError: no code to generate from",
-        "mend it",
+        "fix it",
     ),
     Case(
         "the setup() of setuptools",
@@ -465,8 +465,17 @@ setup(name=PROJECT_NAME, cmdclass={"build_py": Generate})
 ]
 
 
+def test_a_hook_process_exits_with_1(tmp_path: Path) -> None:
+    project = write_project(tmp_path, {"resources/requirements.txt": "-e ../library\n"})
+    with pytest.raises(HookFailedError) as caught:
+        project.hook_process("build_wheel", str(tmp_path))
+    assert caught.value.status == 1
+    assert caught.value.lines[0].startswith("bigflow: error: requirements.txt, line 1: an editab")
+    assert len(caught.value.lines) == 2
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
-def test_a_bad_project_is_told_and_left_alone(tmp_path: Path, case: Case) -> None:
+def test_a_mistake_is_reported_and_nothing_is_written(tmp_path: Path, case: Case) -> None:
     project = write_project(tmp_path / "project", case.files)
     for name, target in case.links.items():
         if (project.root / name).is_dir():  # left empty by the case's files
@@ -475,10 +484,13 @@ def test_a_bad_project_is_told_and_left_alone(tmp_path: Path, case: Case) -> Non
     before = project.files()
     out = tmp_path / "out"
     out.mkdir()
-    told = failure(project, out, case.environment)
-    assert case.message in told[0], told
-    assert len(told) == 2, told
-    assert case.hint in told[1], told
+    with pytest.raises(HookFailedError) as caught:
+        project.hook("build_wheel", str(out), **case.environment)
+    problem, fix = caught.value.lines
+    assert caught.value.status == 1
+    assert problem.startswith("bigflow: error: ")
+    assert case.message in problem
+    assert case.hint in fix
     assert project.files() == before
     assert list(out.iterdir()) == []
 
@@ -494,7 +506,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         f"bigflow: error: cannot read {project.root / name}: Permission denied",
-        "  check the rights of the file and its directory",
+        "  check that it exists and that you have permission to read it",
     ]
     assert list(out.iterdir()) == []
 
@@ -530,7 +542,7 @@ def test_a_project_that_cannot_be_written_is_built(tmp_path: Path) -> None:
 def build_as_a_user(
     project: Project, out: Path, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """``build_wheel`` as a user whom the rights of files hold, whoever runs the tests."""
+    """Run ``build_wheel`` as a user who is not root."""
     build = "import bigflow_backend as b, sys; b.build_wheel(sys.argv[1])"
     return subprocess.run(
         [*_WITHOUT_CAPABILITIES, sys.executable, "-c", build, out],
@@ -547,7 +559,10 @@ def build_as_a_user(
     [
         ({"editable-mode": "strict"}, "did you mean 'editable_mode'?"),
         ({"editable_mode": "stric"}, "did you mean 'strict'?"),
-        ({"editable_mode": ["strict"]}, "config setting editable_mode is ['strict']"),
+        (
+            {"editable_mode": ["strict"]},
+            "config setting editable_mode must be lenient, strict or compat: got ['strict']",
+        ),
         ({"--build-option": "'--quiet"}, "No closing quotation"),
         ({"--build-option": "--no-such-option"}, "option --no-such-option not recognized"),
     ],
@@ -558,14 +573,4 @@ def test_config_settings_are_checked(
     project = write_project(tmp_path / "project")
     with pytest.raises(HookFailedError) as caught:
         project.hook("build_wheel", str(tmp_path), settings)
-    assert message in "\n".join(caught.value.told)
-
-
-def failure(project: Project, out: Path, environment: dict[str, str]) -> list[str]:
-    """The lines that ``build_wheel`` tells, without its prefix."""
-    with pytest.raises(HookFailedError) as caught:
-        project.hook("build_wheel", str(out), **environment)
-    assert caught.value.status == 1
-    told: list[str] = caught.value.told
-    assert told[0].startswith("bigflow: error: ")
-    return told
+    assert message in "\n".join(caught.value.lines)

@@ -1,4 +1,4 @@
-"""What the hooks ask git, and what they say of files that it does not track."""
+"""The git processes of the hooks, and their warning about untracked files."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import warnings
 from typing import TYPE_CHECKING
 
 import pytest
-from pyproject_hooks import BuildBackendWarning
 
+from bigflow_backend.ground.errors import BigflowWarning
 from support.git_repository import Repository, isolate_git, log_git_processes
 from support.projects import Project, write_project
 
@@ -40,12 +40,12 @@ def test_a_hook_starts_at_most_four_processes(
         repository.tag(*(f"v0.{number}.0" for number in range(200)))
     log = log_git_processes(monkeypatch, tmp_path)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", BuildBackendWarning)
+        warnings.simplefilter("ignore", BigflowWarning)
         project.hook(hook, str(tmp_path))
     assert 0 < len(log.read_text().splitlines()) <= 4
 
 
-def test_packaged_files_that_git_does_not_track_are_named(project: Project, tmp_path: Path) -> None:
+def test_a_warning_names_untracked_files(project: Project, tmp_path: Path) -> None:
     project.write(
         {
             "pipelines/new.py": "",
@@ -55,18 +55,18 @@ def test_packaged_files_that_git_does_not_track_are_named(project: Project, tmp_
             "test/test_new.py": "",
         }
     )
-    with pytest.warns(BuildBackendWarning) as caught:
+    with pytest.warns(BigflowWarning) as caught:
         assert project.hook("build_wheel", str(tmp_path)) == "pipelines-1.2.0-py3-none-any.whl"
-    (told,) = (str(w.message) for w in caught)
-    assert told == (
-        "packaged, but git does not track them, so the version 1.2.0 does not stand for them: "
+    (warning,) = (str(w.message) for w in caught)
+    assert warning == (
+        "git does not track these packaged files, so the version 1.2.0 does not describe them: "
         "pipelines/local/__init__.py, pipelines/new.py, resources/ignored.csv"
     )
 
 
-def test_the_build_command_names_them_too(project: Project) -> None:
+def test_the_build_command_prints_the_warning(project: Project) -> None:
     project.write({"pipelines/new.py": ""})
     done = project.run("-m", "bigflow", "build-package")
     assert done.returncode == 0, done.stderr
-    assert "git does not track them" in done.stderr
+    assert "git does not track these packaged files" in done.stderr
     assert "pipelines/new.py" in done.stderr

@@ -1,4 +1,4 @@
-"""What a package imports from beside it would be missing in every pod."""
+"""Imports of modules beside the package, which every pod would miss."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     ],
 )
 @pytest.mark.parametrize("hook", ["build_wheel", "build_sdist"])
-def test_an_import_of_what_is_not_packaged_fails_the_build(
+def test_an_import_from_outside_the_wheel_fails_the_build(
     tmp_path: Path, code: str, line: int, hook: str
 ) -> None:
     project = write_project(
@@ -39,10 +39,10 @@ def test_an_import_of_what_is_not_packaged_fails_the_build(
     with pytest.raises(HookFailedError) as caught:
         project.hook(hook, str(tmp_path))
     name = "helper" if "helper" in code else "common"
-    message, hint = caught.value.told
+    message, hint = caught.value.lines
     assert message == (
-        f"bigflow: error: pipelines/load.py, line {line} imports {name}, which lies beside "
-        "pipelines/ and is not in the wheel"
+        f"bigflow: error: pipelines/load.py, line {line} imports {name}, which is beside "
+        "pipelines/ and not in the wheel"
     )
     advice = "" if name == "helper" else ', or write packages = ["pipelines", "common"] into'
     assert hint.startswith(f"  move it into pipelines/{advice}")
@@ -60,7 +60,7 @@ def test_an_import_of_what_is_not_packaged_fails_the_build(
         "import commoner\n",
     ],
 )
-def test_other_imports_do_not(tmp_path: Path, code: str) -> None:
+def test_other_imports_are_allowed(tmp_path: Path, code: str) -> None:
     project = write_project(
         tmp_path / "project",
         {
@@ -73,7 +73,7 @@ def test_other_imports_do_not(tmp_path: Path, code: str) -> None:
     assert project.hook("build_wheel", str(tmp_path)).endswith(".whl")
 
 
-def test_packages_that_are_listed_are_there(tmp_path: Path) -> None:
+def test_listed_packages_are_in_the_wheel(tmp_path: Path) -> None:
     project = write_project(
         tmp_path / "project",
         {

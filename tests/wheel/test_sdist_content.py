@@ -1,4 +1,4 @@
-"""What an sdist holds: what building the wheel needs, what MANIFEST.in adds, nothing else."""
+"""The files of an sdist: those that the wheel is built from, and those of MANIFEST.in."""
 
 from __future__ import annotations
 
@@ -51,25 +51,25 @@ def test_what_the_manifest_adds(tmp_path: Path, manifest: str, added: set[str]) 
 
 
 @pytest.mark.parametrize(
-    ("manifest", "told"),
+    ("manifest", "problem"),
     [
         (b"inclde a.txt\n", "MANIFEST.in, line 1: unknown action 'inclde'"),
-        (b"\n# \xe9\n", "MANIFEST.in, line 2: not UTF-8"),
+        (b"\n# \xe9\n", "/MANIFEST.in, line 2: not UTF-8"),
         (b"include /etc/passwd\n", "MANIFEST.in, line 1: /etc/passwd is not in the project"),
-        (b"prune resources\n", "MANIFEST.in leaves out resources/requirements.txt"),
+        (b"prune resources\n", "MANIFEST.in excludes resources/requirements.txt"),
     ],
 )
-def test_a_manifest_that_is_wrong(tmp_path: Path, manifest: bytes, told: str) -> None:
+def test_an_invalid_manifest(tmp_path: Path, manifest: bytes, problem: str) -> None:
     project = write_project(tmp_path / "project")
     (project.root / "MANIFEST.in").write_bytes(manifest)
     with pytest.raises(HookFailedError) as caught:
         project.hook("build_sdist", str(tmp_path))
-    assert caught.value.told[0].startswith(f"bigflow: error: {told}")
-    assert len(caught.value.told) == 2
+    assert problem in caught.value.lines[0]
+    assert len(caught.value.lines) == 2
     assert not list(tmp_path.glob("*.tar.gz"))
 
 
-def test_what_the_setup_script_imports_and_reads(tmp_path: Path) -> None:
+def test_files_that_the_setup_script_imports_and_reads(tmp_path: Path) -> None:
     script = """\
 from pathlib import Path
 from bigflow_backend import setup
@@ -91,6 +91,7 @@ if __name__ == "__main__":
         "tools/about.py": "DESCRIPTION = 'Rides'\n",
         "tools/unused.py": "",
         "docs/intro.md": "# Rides\n",
+        "MANIFEST.in": "include VERSION docs/intro.md\n",
     }
     project = write_project(tmp_path / "project", files, version="")
     before = project.files()
@@ -108,16 +109,37 @@ if __name__ == "__main__":
     assert (tmp_path / wheel).read_bytes() == (tmp_path / "unpacked" / wheel).read_bytes()
 
 
+def test_a_file_that_the_sdist_does_not_have(tmp_path: Path) -> None:
+    script = """\
+from pathlib import Path
+from bigflow_backend import setup
+PROJECT_NAME = "pipelines"
+setup(name=PROJECT_NAME, description=Path("summary.txt").read_text())
+"""
+    files = {"project_setup.py": script, "summary.txt": "Rides"}
+    project = write_project(tmp_path / "project", files)
+    assert "summary.txt" not in names(project, tmp_path)
+    with tarfile.open(tmp_path / "pipelines-1.2.0.tar.gz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    with pytest.raises(HookFailedError) as caught:
+        Project(tmp_path / "pipelines-1.2.0", {}).hook("build_wheel", str(tmp_path))
+    problem, fix = caught.value.lines
+    assert problem.startswith("bigflow: error: project_setup.py, line 4: FileNotFoundError: ")
+    assert fix == "  an sdist has the files that MANIFEST.in names: write `include FILE` into it"
+
+
 def test_an_executable_is_the_same_by_way_of_the_sdist(tmp_path: Path) -> None:
     project = write_project(tmp_path / "project")
-    (project.root / "pipelines/workflow.py").chmod(0o654)  # the group's bit is no one's business
+    (project.root / "pipelines/workflow.py").chmod(
+        0o654
+    )  # the permission of the group does not count
     names(project, tmp_path)
     with tarfile.open(tmp_path / "pipelines-1.2.0.tar.gz") as archive:
         assert archive.getmember("pipelines-1.2.0/pipelines/workflow.py").mode == 0o644
 
 
 def names(project: Project, directory: Path) -> list[str]:
-    """The files of the project's sdist, relative to its one directory."""
+    """Return the files of the project's sdist, relative to its top directory."""
     sdist = project.hook("build_sdist", str(directory))
     with tarfile.open(directory / sdist) as archive:
         found = [name.partition("/")[2] for name in archive.getnames()]

@@ -40,10 +40,9 @@ def run_setup(keywords: Mapping[str, Any]) -> None:
 
     script = Path(sys.argv[0]).absolute()  # not where a link leads: the project is where it lies
     os.chdir(script.parent)
-    project = read_project(script.parent)
-    loaded = load_distribution(project, project_content(project), keywords)
-    distribution: Any = loaded.distribution
-    distribution.cmdclass.update(_commands(loaded.project))
+    project = read_project(script.parent, keywords)
+    distribution: Any = load_distribution(project, project_content(project)).distribution
+    distribution.cmdclass.update(_commands(project))
     distribution.script_name = script.name
     distribution.script_args = sys.argv[1:]
     _run(distribution, script.name)
@@ -126,7 +125,7 @@ def _wheel_command(project: Project) -> type[Any]:
                 if source == "command line" and name not in {"dist_dir", "dist_info_dir"}
             ]
             settings = ConfigSettings(build_options=tuple(options))
-            print(build_wheel(project, _made(self.dist_dir), settings).path)
+            print(build_wheel(project, _made(self.dist_dir), settings))
 
     return Wheel
 
@@ -146,7 +145,7 @@ def _sdist_command(project: Project) -> type[Any]:
                     f"--formats is {','.join(self.formats or ())}, and an sdist is a gztar",
                     hint="leave it out: PEP 625 knows no other",
                 )
-            print(build_sdist(project, _made(self.dist_dir)).path)
+            print(build_sdist(project, _made(self.dist_dir)))
 
     return Sdist
 

@@ -26,10 +26,15 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UserError(
-            f"cannot read {path}: {error.strerror}",
-            hint="check that the file exists and that you may read it",
-        ) from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: str | Path, error: OSError) -> UserError:
+    """Return the error for a file or directory that cannot be read."""
+    return UserError(
+        f"cannot read {path}: {error.strerror}",
+        hint="check that it exists and that you have permission to read it",
+    )
 
 
 def read_text(path: Path) -> str:

@@ -1,11 +1,9 @@
-"""One frozen description of a project, read from its files."""
+"""Files of a project -> :class:`Project`."""
 
 from __future__ import annotations
 
-import dataclasses
 import keyword
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,22 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.project.pyproject import (
+    BACKENDS,
+    VERSION_KEY,
+    dynamic_version,
+    read_pyproject,
+)
 from bigflow_backend.project.settings import Settings, read_table
-from bigflow_backend.project.setup_source import SetupScript, read_setup_script
-from bigflow_backend.project.setuptools_tables import VERSION_KEY, dynamic_version
+from bigflow_backend.project.setup_script import (
+    SetupScript,
+    name_and_version,
+    read_setup_script,
+    strings,
+)
 
 if TYPE_CHECKING:
     from bigflow_backend.version import ProjectVersion
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-BACKENDS = ("bigflow_backend", "bigflow.build.meta")
-"""The build backends of a project: ours, and the name that BigFlow's had."""
-
-_TABLES = ("build-system", "project", "bigflow-project", "tool")
 
 # https://packaging.python.org/en/latest/specifications/name-normalization/#name-format
 _NAME = re.compile(r"[A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9]", re.IGNORECASE)
@@ -36,20 +34,24 @@ _NAME = re.compile(r"[A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9]", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Project:
-    """A project on disk. Paths are absolute; those of optional files may not exist."""
+    """A project on disk. Paths are absolute. Optional files may not exist."""
 
     root: Path
     name: str
-    """The distribution's name, as the project writes it."""
+    """The name of the distribution, as the project writes it."""
     package: str
-    """The main package: pipelines and workflows, named by ``PROJECT_NAME``."""
+    """The main package, with the workflows: ``PROJECT_NAME``."""
     packages: tuple[str, ...]
-    """The top-level packages of the distribution, the main one first."""
+    """The top-level packages of the distribution. The main package is the first."""
     source: Path
-    """The directory that holds the packages: the root, or what ``source-directory`` names."""
-    setup_script: SetupScript | None
+    """The directory with the packages: the root, or ``source-directory``."""
+    setup_script: Path | None
+    setup_version: str | None
+    """The version that the setup script passes to ``setup()``."""
+    setup_keywords: Mapping[str, Any] | None
+    """All keywords of ``setup()`` if the script ran in this process, else None."""
     pyproject: Mapping[str, Any]
-    """The parsed pyproject.toml; empty when there is none."""
+    """The parsed pyproject.toml; empty without the file."""
     settings: Settings
     output: Path
     """The directory that ``dist/``, ``.image/`` and ``.dags/`` are made in: the root, or one beside
@@ -57,13 +59,13 @@ class Project:
 
     @property
     def static_version(self) -> tuple[str, str] | None:
-        """The version that the project's own files state, and the place that states it."""
+        """The version in the project's own files, and the name of the place."""
         for table in ("project", "bigflow-project"):
             version = self.pyproject.get(table, {}).get("version")
             if version is not None:
                 return str(version), f"pyproject.toml [{table}] version"
-        if self.setup_script is not None and self.setup_script.version is not None:
-            return self.setup_script.version, f"{self.setup_script.path.name} version"
+        if self.setup_script is not None and self.setup_version is not None:
+            return self.setup_version, f"{self.setup_script.name} version"
         if "version" in self.pyproject.get("project", {}).get("dynamic", []):
             version = dynamic_version(self.root, self.source, self.pyproject)
             if version is not None:
@@ -72,9 +74,9 @@ class Project:
 
     @cached_property
     def version(self) -> ProjectVersion:
-        """The version that wheel, image and DAGs carry.
+        """The version of the wheel, the image and the DAGs.
 
-        :raises UserError: when it cannot be told, with the ways out.
+        :raises UserError: if there is no version.
         """
         from bigflow_backend.version import project_version
 
@@ -119,41 +121,42 @@ class Project:
 
 
 def find_project(start: Path) -> Project:
-    """The project that ``start`` lies in: the nearest directory upwards that holds one.
+    """Return the project in ``start``, or in the nearest directory above it that has one.
 
-    :raises UserError: when there is none.
+    :raises UserError: if there is no project, or as :func:`read_project`.
     """
     start = start.resolve()
     for directory in (start, *start.parents):
         if _is_project(directory):
             return read_project(directory)
     raise UserError(
-        f"no project here: {start} holds no project_setup.py, nor does a directory above it",
-        hint='change to the project, or start one: see "A project of your own" in the README',
+        f"no project found: neither {start} nor a directory above it has a project_setup.py",
+        hint='change to a project, or create one: see "A project of your own" in the README',
     )
 
 
-def read_project(root: Path) -> Project:
-    """The project in the directory ``root``.
+def read_project(root: Path, setup_keywords: Mapping[str, Any] | None = None) -> Project:
+    """Return the project in the directory ``root``.
 
-    None of its files is run, but for a setup script that computes its name or version: only
-    running it tells them, and it runs in a child.
+    ``setup_keywords`` are those of the script's call of ``setup()``, if it has run. Otherwise a
+    child process runs it, unless its source or pyproject.toml states name and version.
 
-    :raises UserError: for files that cannot be read, settings that are wrong, or a project that
-        names no main package.
+    :raises UserError: if a file cannot be read, a setting is wrong, or no main package is named.
     """
     root = root.resolve()
-    pyproject = _read_pyproject(root / "pyproject.toml")
-    script = _read_setup_script(root, pyproject)
+    pyproject = read_pyproject(root)
+    script = read_setup_script(root)
     settings = read_table(
         Settings,
         pyproject.get("tool", {}).get("bigflow", {}),
         key="tool.bigflow",
         source="pyproject.toml",
     )
+    from_setup = _name_and_version(script, pyproject, setup_keywords)
+    name = _stated_name(pyproject) or from_setup.get("name")
     source = _source_directory(root, settings)
-    packages = _packages(root, source, script, settings, pyproject)
-    name = _stated_name(script, pyproject) or packages[0]
+    packages = _packages(root, source, script, settings, name)
+    name = name or packages[0]
     _check_name(name)
     return Project(
         root=root,
@@ -161,36 +164,55 @@ def read_project(root: Path) -> Project:
         package=packages[0],
         packages=packages,
         source=source,
-        setup_script=script,
+        setup_script=script.path if script is not None else None,
+        setup_version=from_setup.get("version"),
+        setup_keywords=setup_keywords,
         pyproject=pyproject,
         settings=settings,
         output=root,
     )
 
 
+def _name_and_version(
+    script: SetupScript | None,
+    pyproject: Mapping[str, Any],
+    setup_keywords: Mapping[str, Any] | None,
+) -> dict[str, str]:
+    """Return the name and the version from the setup script, as far as they are needed."""
+    if setup_keywords is not None:
+        return strings(setup_keywords)
+    if script is None or not script.imports_bigflow:
+        return {}
+    if script.is_plain:
+        return {"name": script.project_name or ""}
+    tables = [pyproject.get(name, {}) for name in ("project", "bigflow-project")]
+    if all(any(table.get(key) is not None for table in tables) for key in ("name", "version")):
+        return {}
+    return name_and_version(script.path)
+
+
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise UserError(
-            f"{name!r} is no name of a distribution",
-            hint="use letters, digits, '-', '_' and '.', with a letter or a digit at both ends",
+            f"{name!r} is not a valid distribution name",
+            hint="use letters, digits, '-', '_' and '.'; begin and end with a letter or a digit",
         )
 
 
-def _stated_name(script: SetupScript | None, pyproject: Mapping[str, Any]) -> str | None:
-    """The distribution's name, where the project's files state one."""
-    tables = (pyproject.get(t, {}).get("name") for t in ("project", "bigflow-project"))
-    return next((str(n) for n in (*tables, script and script.name) if n), None)
+def _stated_name(pyproject: Mapping[str, Any]) -> str | None:
+    names = (pyproject.get(table, {}).get("name") for table in ("project", "bigflow-project"))
+    return next((str(name) for name in names if name), None)
 
 
 def _is_project(directory: Path) -> bool:
     if (directory / "project_setup.py").is_file():
         return True
-    # BigFlow's name of it, which setuptools' projects have, too.
+    # BigFlow 1.x names the script setup.py, as projects of setuptools do.
     if (directory / "setup.py").is_file():
         script = read_setup_script(directory)
         if script is not None and script.imports_bigflow:
             return True
-    pyproject = _read_pyproject(directory / "pyproject.toml")
+    pyproject = read_pyproject(directory)
     return (
         "bigflow" in pyproject.get("tool", {})
         or "bigflow-project" in pyproject
@@ -198,87 +220,34 @@ def _is_project(directory: Path) -> bool:
     )
 
 
-def _read_pyproject(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(path, error) from error
-    try:
-        parsed: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"pyproject.toml is not TOML: {error}", hint="mend that line") from error
-    for name in _TABLES:
-        if not isinstance(parsed.get(name, {}), dict):
-            raise UserError(
-                f"pyproject.toml: {name} must be a table, not {parsed[name]!r}",
-                hint=f"write it as [{name}], with its keys below",
-            )
-    dynamic = parsed.get("project", {}).get("dynamic", [])
-    if not isinstance(dynamic, list):
-        raise UserError(
-            f"pyproject.toml: [project] dynamic must be a list of strings, not {dynamic!r}",
-            hint='write it as dynamic = ["version"]',
-        )
-    return parsed
-
-
-def _read_setup_script(root: Path, pyproject: Mapping[str, Any]) -> SetupScript | None:
-    """The setup script; it is run, in a child, only where that alone tells name or version."""
-    script = read_setup_script(root)
-    if script is None or not script.computes:
-        return script
-    tables = [pyproject.get(name, {}) for name in ("project", "bigflow-project")]
-    if all(any(table.get(key) is not None for table in tables) for key in ("name", "version")):
-        return script
-    from bigflow_backend.project.setup_script import computed_keywords
-
-    computed = computed_keywords(script.path)
-    return dataclasses.replace(
-        script, name=computed.get("name"), version=computed.get("version"), computes=False
-    )
-
-
 def _source_directory(root: Path, settings: Settings) -> Path:
     source = (root / settings.source_directory).resolve()
     if not source.is_relative_to(root) or not source.is_dir():
         raise UserError(
-            "pyproject.toml: tool.bigflow.source-directory is "
-            f"{settings.source_directory!r}, which is no directory of the project",
-            hint='write the directory that holds the packages, such as "src"',
+            "pyproject.toml: tool.bigflow.source-directory must be a directory of the project: "
+            f"got {settings.source_directory!r}",
+            hint='write the directory with the packages, such as "src"',
         )
     return source
 
 
 def _packages(
-    root: Path,
-    source: Path,
-    script: SetupScript | None,
-    settings: Settings,
-    pyproject: Mapping[str, Any],
+    root: Path, source: Path, script: SetupScript | None, settings: Settings, name: str | None
 ) -> tuple[str, ...]:
-    """The top-level packages, the main one first."""
-    stated = {
-        place: name
-        for place, name in (
-            (
-                f"PROJECT_NAME in {script.path.name}" if script else "",
-                script and script.project_name,
-            ),
-            ("[tool.bigflow] package in pyproject.toml", settings.package),
-        )
-        if name
-    }
+    """Return the top-level packages, the main package first."""
+    stated = {}
+    if script is not None and script.project_name:
+        stated[f"PROJECT_NAME in {script.path.name}"] = script.project_name
+    if settings.package:
+        stated["[tool.bigflow] package in pyproject.toml"] = settings.package
     if len(set(stated.values())) > 1:
         both = ", ".join(f"{name!r} by {place}" for place, name in stated.items())
         raise UserError(f"the main package is named twice: {both}", hint="keep one of the two")
-    implied = _stated_name(script, pyproject)
     main = next(iter(stated.values()), None) or next(iter(settings.packages), None)
-    main = main or (implied.replace("-", "_") if implied else None)
+    main = main or (name.replace("-", "_") if name else None)
     if not main:
         raise UserError(
-            "nothing names the main package",
+            "the main package is not named",
             hint='write PROJECT_NAME = "..." into project_setup.py',
         )
     packages = (main, *(p for p in settings.packages if p != main))
@@ -290,14 +259,14 @@ def _packages(
 def _check_package(root: Path, source: Path, package: str) -> None:
     if not package.isidentifier() or keyword.iskeyword(package):
         raise UserError(
-            f"{package!r} is no name of a top-level package",
-            hint="name the directory that holds __init__.py, such as project_package",
+            f"{package!r} is not a valid name of a top-level package",
+            hint="write the name of the directory with __init__.py, such as project_package",
         )
     if (source / package / "__init__.py").is_file():
         return
     if (root / "src" / package / "__init__.py").is_file():
         raise UserError(
-            f"the package {package!r} lies in src/, and pyproject.toml does not say so",
+            f"the package {package!r} is in src/, and pyproject.toml does not say so",
             hint='write source-directory = "src" into [tool.bigflow]',
         )
     if (source / package).is_dir():
@@ -305,13 +274,8 @@ def _check_package(root: Path, source: Path, package: str) -> None:
             f"the package {package}/ has no __init__.py",
             hint=f"create {(source / package / '__init__.py').relative_to(root)}; it may be empty",
         )
-    there = sorted(p.parent.name for p in source.glob("*/__init__.py") if p.parent.name != "test")
+    found = sorted(p.parent.name for p in source.glob("*/__init__.py") if p.parent.name != "test")
     raise UserError(
-        f"there is no package {package!r} in {source}",
-        hint="packages there: " + (", ".join(there) or "none; create one with an __init__.py"),
+        f"{source} has no package {package!r}",
+        hint="its packages are: " + (", ".join(found) or "none; create one with an __init__.py"),
     )
-
-
-def _unreadable(path: Path, error: OSError | UnicodeDecodeError) -> UserError:
-    reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-    return UserError(f"cannot read {path}: {reason}", hint="check the file and its rights")

@@ -1,15 +1,21 @@
-"""Runs ``project_setup.py`` as setuptools runs a setup.py, and keeps what it passes to setup()."""
+"""``project_setup.py`` -> what it states: ``PROJECT_NAME``, and the keywords of ``setup()``.
+
+``PROJECT_NAME`` is read from the source. The keywords are known once the script has run: in a hook,
+which runs it as setuptools runs a setup.py; elsewhere in a child process.
+"""
 
 from __future__ import annotations
 
+import ast
 import contextlib
-import functools
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -17,15 +23,92 @@ from pathlib import Path
 from typing import Any
 
 from bigflow_backend.ground.errors import AlreadyReportedError, UserError
+from bigflow_backend.ground.files import read_bytes
+from bigflow_backend.ground.report import reported
 
-_CHILD = "import sys, bigflow_backend.project.setup_script as s; s.print_keywords(sys.argv[1])"
+_NAMES = ("project_setup.py", "setup.py")
+"""The names of a setup script. The first that exists is the project's."""
+_IMPORTS = frozenset({"bigflow", "bigflow_backend"})
+_PLAIN = re.compile(
+    r"from bigflow_backend import setup\nPROJECT_NAME = '[^'\n]*'\n"
+    r"(if __name__ == '__main__':\n    )?setup\(name=PROJECT_NAME\)"
+)
+"""The usual script, as ``ast.unparse`` writes it."""
+_CHILD = "import sys, bigflow_backend.project.setup_script as s; s.print_name_and_version()"
 
-_reads: ContextVar[list[str] | None] = ContextVar("files_read", default=None)
 _calls: ContextVar[list[dict[str, Any]] | None] = ContextVar("setup_calls", default=None)
 
 
-def captured(keywords: Mapping[str, Any]) -> bool:
-    """Called by ``setup()``: whether its keywords were wanted, and have been kept."""
+@dataclass(frozen=True)
+class SetupScript:
+    """The source of a setup script."""
+
+    path: Path
+    project_name: str | None
+    """The string in ``PROJECT_NAME = "..."``."""
+    imports_bigflow: bool
+    """False for a setup.py of a project that does not use BigFlow."""
+    is_plain: bool
+    """True if ``setup(name=PROJECT_NAME)`` is all that the script does."""
+
+
+def read_setup_script(root: Path) -> SetupScript | None:
+    """Return the setup script of the project in ``root``, or None if there is none.
+
+    :raises UserError: if it cannot be read or is not valid Python.
+    """
+    path = setup_script_path(root)
+    if path is None:
+        return None
+    source = read_bytes(path)
+    try:
+        tree = ast.parse(source, filename=str(path))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", None)
+        where = f"{path.name}, line {line}" if line else path.name
+        reason = error.args[0] if error.args else "the code is nested too deeply"
+        raise UserError(f"{where}: {reason}", hint="fix that line") from error
+    return SetupScript(
+        path=path,
+        project_name=literal_constants(tree).get("PROJECT_NAME"),
+        imports_bigflow=any(
+            module.partition(".")[0] in _IMPORTS for module in _imported_modules(tree)
+        ),
+        is_plain=_is_plain(tree),
+    )
+
+
+def setup_script_path(root: Path) -> Path | None:
+    """Return the path of the setup script of the project in ``root``."""
+    return next((path for name in _NAMES if (path := root / name).is_file()), None)
+
+
+def literal_constants(tree: ast.Module) -> dict[str, str]:
+    """Return the module-level names that are bound once, to a string."""
+    bound = Counter(
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    )
+    found: dict[str, str] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            targets = node.targets
+        elif isinstance(node, ast.AnnAssign):
+            targets = [node.target]
+        else:
+            continue
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            names = [t.id for t in targets if isinstance(t, ast.Name) and bound[t.id] == 1]
+            found.update(dict.fromkeys(names, node.value.value))
+    return found
+
+
+def keep_keywords(keywords: Mapping[str, Any]) -> bool:
+    """Keep the keywords of a call of ``setup()`` if :func:`run_setup_script` waits for them.
+
+    Return True if so. Then ``setup()`` has nothing else to do.
+    """
     calls = _calls.get()
     if calls is None:
         return False
@@ -33,55 +116,43 @@ def captured(keywords: Mapping[str, Any]) -> bool:
     return True
 
 
-@dataclass(frozen=True)
-class SetupCall:
-    """What running a setup script told."""
+def run_setup_script(script: Path) -> dict[str, Any]:
+    """Run ``script`` with a ``setup()`` that builds nothing, and return the keywords of the call.
 
-    keywords: dict[str, Any]
-    """Those of its call of ``setup()``."""
-    files: frozenset[str]
-    """The files below its directory that it imported or read, by their absolute paths."""
+    The script runs as ``__main__`` in its own directory, and can import modules from it.
 
-
-def run_setup_script(script: Path) -> SetupCall:
-    """Runs ``script`` up to its end, with a ``setup()`` that builds nothing.
-
-    The script runs as ``__main__`` in its own directory, from which it can import.
-
-    :raises UserError: when the script raises, or does not call ``setup()`` exactly once.
+    :raises UserError: if the script raises, or does not call ``setup()`` exactly once.
     """
     calls: list[dict[str, Any]] = []
-    read: list[str] = []
     token = _calls.set(calls)
     try:
-        with _as_main(script), _reads_recorded(read):
+        with _as_main(script):
             runpy.run_path(os.fspath(script), run_name="__main__")
     except UserError:
         raise
     except SystemExit as error:
         if error.code not in {None, 0}:
             raise _exited(script, error) from error
-    except Exception as error:  # whatever a user's script raises is the user's to mend
+    except Exception as error:  # the code of the user may raise anything
         raise UserError(
-            f"{_place_in(script, error)}: {in_a_line(error)}",
-            hint=f"mend {script.name}; `python {script.name} --version` shows the traceback",
+            f"{_place_in(script, error)}: {in_a_line(error)}", hint=_hint_for(script, error)
         ) from error
     finally:
         _calls.reset(token)
     if len(calls) != 1:
         raise UserError(
-            f"{script.name} called bigflow_backend.setup() {len(calls)} times, not once",
+            f"{script.name} must call bigflow_backend.setup() once: got {len(calls)} calls",
             hint='end it with: if __name__ == "__main__": setup(name=PROJECT_NAME)',
         )
-    below = os.path.join(os.path.realpath(script.parent), "")  # noqa: PTH118  (ends with a slash)
-    used = {os.path.realpath(name) for name in (*read, *_files_of_modules())}
-    return SetupCall(calls[0], frozenset(name for name in used if name.startswith(below)))
+    return calls[0]
 
 
-def computed_keywords(script: Path) -> dict[str, str]:
-    """The name and the version that ``script`` passes to ``setup()``; it is run in a child.
+def name_and_version(script: Path) -> dict[str, str]:
+    """Return the ``name`` and ``version`` that ``script`` passes to ``setup()``.
 
-    :raises AlreadyReportedError: when the script fails.
+    A child process runs the script.
+
+    :raises AlreadyReportedError: if the script fails.
     """
     done = subprocess.run(
         [sys.executable, "-c", _CHILD, os.fspath(script)],
@@ -95,17 +166,52 @@ def computed_keywords(script: Path) -> dict[str, str]:
     return found
 
 
-def _exited(script: Path, error: SystemExit) -> UserError:
-    said = str(error.code)
-    if said.startswith("usage: "):
-        return UserError(
-            f"{script.name} calls the setup() of setuptools",
-            hint="from bigflow_backend import setup: it takes the same keywords",
-        )
-    return UserError(
-        f"{script.name} exited: {said.splitlines()[0] if said else repr(said)}",
-        hint="let it call setup() and end",
-    )
+def print_name_and_version() -> None:
+    """Print the result of :func:`name_and_version` as JSON. The child process calls this."""
+    with reported():
+        keywords = run_setup_script(Path(sys.argv[1]))
+        print(json.dumps(strings(keywords)))
+
+
+def strings(keywords: Mapping[str, Any]) -> dict[str, str]:
+    """Return the ``name`` and ``version`` among the keywords."""
+    return {key: str(keywords[key]) for key in ("name", "version") if keywords.get(key) is not None}
+
+
+@contextlib.contextmanager
+def no_bytecode() -> Iterator[None]:
+    """Import modules of the project in the block without writing ``__pycache__``."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
+
+
+def in_a_line(error: BaseException) -> str:
+    """Return the type of an error and the first line of its message."""
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
+
+
+def place_below(root: Path, error: BaseException) -> str | None:
+    """Return the file of the project and the line that raised the error, or None."""
+    below = os.path.join(root, "")  # noqa: PTH118  (ends with a slash)
+    places = [(f, n) for f, n in _frames(error) if f.startswith(below) and "site-packages" not in f]
+    return f"{os.path.relpath(places[-1][0], root)}, line {places[-1][1]}" if places else None
+
+
+def _is_plain(tree: ast.Module) -> bool:
+    body = tree.body[1:] if ast.get_docstring(tree) is not None else tree.body
+    return bool(_PLAIN.fullmatch(ast.unparse(ast.Module(body=body, type_ignores=[]))))
+
+
+def _imported_modules(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module or ""
 
 
 @contextlib.contextmanager
@@ -124,82 +230,32 @@ def _as_main(script: Path) -> Iterator[None]:
         sys.path[:], sys.argv = path, argv
 
 
-@contextlib.contextmanager
-def _reads_recorded(read: list[str]) -> Iterator[None]:
-    """Adds to ``read`` the files that the block opens for reading."""
-    _install_audit_hook()
-    token = _reads.set(read)
-    try:
-        yield
-    finally:
-        _reads.reset(token)
+def _exited(script: Path, error: SystemExit) -> UserError:
+    text = str(error.code)
+    if text.startswith("usage: "):
+        return UserError(
+            f"{script.name} calls the setup() of setuptools",
+            hint="write `from bigflow_backend import setup`; it takes the same keywords",
+        )
+    return UserError(
+        f"{script.name} exited: {text.splitlines()[0] if text else repr(text)}",
+        hint="let it call setup() and end",
+    )
 
 
-@functools.cache
-def _install_audit_hook() -> None:
-    # There is no taking it away again: https://docs.python.org/3/library/sys.html#sys.addaudithook
-    sys.addaudithook(_record_read)
-
-
-def _record_read(event: str, arguments: tuple[Any, ...]) -> None:
-    if event != "open":
-        return
-    found = _reads.get()
-    path, mode, _ = arguments
-    if found is not None and isinstance(path, str) and (mode is None or "r" in mode):
-        found.append(os.path.abspath(path))  # noqa: PTH100  (the directory may change afterwards)
-
-
-def _files_of_modules() -> Iterator[str]:
-    # A module that was imported before, or from its bytecode, is not opened.
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if isinstance(file, str):
-            yield file
-
-
-@contextlib.contextmanager
-def no_bytecode() -> Iterator[None]:
-    """What is imported in the block, from the project, leaves no ``__pycache__`` there."""
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        yield
-    finally:
-        sys.dont_write_bytecode = before
-
-
-def in_a_line(error: BaseException) -> str:
-    """What an error of a user's script says, without the rest of its lines."""
-    said = str(error).strip()
-    return f"{type(error).__name__}: {said.splitlines()[0]}" if said else type(error).__name__
+def _hint_for(script: Path, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError) and (script.parent / "PKG-INFO").is_file():
+        return "an sdist has the files that MANIFEST.in names: write `include FILE` into it"
+    return f"fix {script.name}; `python {script.name} --version` prints the traceback"
 
 
 def _place_in(script: Path, error: BaseException) -> str:
-    """Where in ``script`` an error arose: its name and, where one can be told, the line."""
+    """Return the name of ``script`` and, if known, the line that raised the error."""
     if isinstance(error, SyntaxError) and error.filename == os.fspath(script):
         return f"{script.name}, line {error.lineno}"
     lines = [n for file, n in _frames(error) if file == os.fspath(script)]
     return f"{script.name}, line {lines[-1]}" if lines else script.name
 
 
-def place_below(root: Path, error: BaseException) -> str | None:
-    """The file in the directory ``root`` where an error arose, and the line; None outside of it."""
-    below = os.path.join(root, "")  # noqa: PTH118  (ends with a slash)
-    places = [(f, n) for f, n in _frames(error) if f.startswith(below) and "site-packages" not in f]
-    return f"{os.path.relpath(places[-1][0], root)}, line {places[-1][1]}" if places else None
-
-
 def _frames(error: BaseException) -> list[tuple[str, int | None]]:
     return [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]
-
-
-def print_keywords(script: str) -> None:
-    """What the child of ``computed_keywords`` does."""
-    from pathlib import Path
-
-    from bigflow_backend.ground.report import reported
-
-    with reported():
-        keywords = run_setup_script(Path(script)).keywords
-        found = {k: str(keywords[k]) for k in ("name", "version") if keywords.get(k) is not None}
-        print(json.dumps(found))

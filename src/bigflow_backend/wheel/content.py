@@ -1,7 +1,6 @@
-"""What goes into the wheel: the Python of the packages, and ``resources/`` flat beside it.
+"""Project -> the files of its wheel: Python files of the packages, and ``resources/``.
 
-Nothing else does. What a project would miss is named: a file that is left out in a warning, a
-layout that would lose a file in an error.
+A warning names other files of the packages. A layout that would lose Python files is an error.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import unreadable
 
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
@@ -34,37 +34,38 @@ _JUNK_ENDINGS = (".pyc", ".pyo", "~", ".swp", ".swo")
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file of the wheel."""
+    """A file of a wheel."""
 
     name: str
-    """Its name in the archive, with forward slashes."""
+    """The name in the archive, with forward slashes."""
     path: str
-    """The file on disk that it is a copy of."""
+    """The file on disk."""
     executable: bool
 
     def read(self) -> bytes:
-        """
-        :raises UserError: when the file cannot be read.
+        """Return the content.
+
+        :raises UserError: if the file cannot be read.
         """
         try:
             with open(self.path, "rb") as file:  # noqa: PTH123  (2,000 of them: Path costs a third)
                 return file.read()
         except OSError as error:
-            raise _unreadable(self.path, error) from error
+            raise unreadable(self.path, error) from error
 
 
 @dataclass(frozen=True)
 class Content:
-    """The files of a project's wheel, and the packages that they make up."""
+    """The files and the packages of a wheel."""
 
     packages: tuple[str, ...]
-    """Dotted names of all packages, sub-packages included, sorted."""
+    """Dotted names of all packages and their sub-packages, sorted."""
     modules: tuple[Member, ...]
     """The Python files: ``*.py``, ``*.pyi``, ``py.typed``; sorted by name."""
     resources: tuple[Member, ...]
     """The files of ``resources/``; sorted by name."""
     left_out: tuple[str, ...] = ()
-    """The files inside the packages that are not Python, relative to the project; sorted."""
+    """The other files in the packages, relative to the project; sorted."""
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -72,10 +73,10 @@ class Content:
 
 
 def project_content(project: Project) -> Content:
-    """The files that the project's wheel holds.
+    """Return the files of the project's wheel.
 
-    :raises UserError: for a nested ``resources/``, a link that leaves the project, a directory of
-        modules without ``__init__.py``, names that differ only in case, a file that is unreadable.
+    :raises UserError: for directories in ``resources/``, links out of the project, modules without
+        an ``__init__.py``, names that differ only in case, and unreadable files.
     """
     walk = _PackageWalk(os.fspath(project.root))
     for package in project.packages:
@@ -95,15 +96,15 @@ def project_content(project: Project) -> Content:
 
 
 def resource_members(project: Project) -> tuple[Member, ...]:
-    """The files of ``resources/``, as they lie in the main package.
+    """Return the files of ``resources/``, which the wheel has in the main package.
 
-    :raises UserError: for a directory in it, or a link that leaves the project or leads nowhere.
+    :raises UserError: for a directory, a broken link, or a link to a file outside the project.
     """
     root = os.path.realpath(project.root)
     if not project.resources.is_dir():
         if os.path.lexists(project.resources):
             raise UserError(
-                f"{project.resources} is no directory", hint="make it one, or remove it"
+                f"{project.resources} is not a directory", hint="rename it or remove it"
             )
         return ()
     _refuse_escape(os.fspath(project.resources), root)
@@ -115,9 +116,9 @@ def resource_members(project: Project) -> tuple[Member, ...]:
 
 
 def archive_name(name: str) -> str:
-    """The name of a file, as an archive carries it: in UTF-8, whatever the locale.
+    """Return the name of a file in an archive, which is UTF-8 in every locale.
 
-    :raises UserError: when its bytes on disk are not UTF-8.
+    :raises UserError: if the name on disk is not UTF-8.
     """
     try:
         return os.fsencode(name).decode("utf-8")
@@ -129,12 +130,12 @@ def archive_name(name: str) -> str:
 
 
 def check_syntax(modules: Iterable[Member]) -> None:
-    """Compiles every module, so that broken code is not shipped.
+    """Compile every module.
 
-    :raises UserError: for the first module that Python cannot compile, with file and line.
+    :raises UserError: for the first module that is not valid Python, with file and line.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a SyntaxWarning is the author's business, not the build's
+        warnings.simplefilter("ignore")  # a SyntaxWarning does not concern the build
         for module in modules:
             if not module.name.endswith(".py"):
                 continue
@@ -143,15 +144,15 @@ def check_syntax(modules: Iterable[Member]) -> None:
             except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
                 number = getattr(error, "lineno", None)  # a null byte has none
                 line = f", line {number}" if number else ""
-                reason = getattr(error, "msg", str(error)) or "it is nested too deeply"
+                reason = getattr(error, "msg", str(error)) or "the code is nested too deeply"
                 raise UserError(
                     f"{module.name}{line}: {reason}",
-                    hint="mend the module; it could not be imported",
+                    hint="fix the module; Python cannot import it",
                 ) from error
 
 
 class _PackageWalk:
-    """Collects packages, modules and the files that are left out."""
+    """Collect packages, modules and the files that are left out."""
 
     def __init__(self, root: str) -> None:
         self.root = os.path.realpath(root)
@@ -160,7 +161,7 @@ class _PackageWalk:
         self.left_out: list[str] = []
 
     def visit(self, directory: str, name: str) -> None:
-        """Takes in the package ``name`` (with slashes) in ``directory``, and those below it."""
+        """Add the package ``name`` (with slashes) in ``directory``, and those below it."""
         entries = list(_entries(directory))
         if not any(e.name == "__init__.py" for e in entries):
             self._visit_data(directory, entries)
@@ -170,8 +171,8 @@ class _PackageWalk:
             if entry.is_dir():
                 if entry.is_symlink():
                     raise UserError(
-                        f"{entry.path} is a link to a directory, which a wheel cannot hold",
-                        hint="move the directory there, or import it under its own name",
+                        f"{entry.path} is a link to a directory, which a wheel cannot contain",
+                        hint="move the directory there, or import it by its own name",
                     )
                 self.visit(entry.path, f"{name}/{entry.name}")
             elif _is_python(entry.name):
@@ -180,7 +181,7 @@ class _PackageWalk:
                 self.left_out.append(entry.path)
 
     def _visit_data(self, directory: str, entries: Iterable[os.DirEntry[str]]) -> None:
-        """A directory that is no package: Python in it would be lost without a word."""
+        """Refuse Python files in a directory that is not a package."""
         for entry in entries:
             if entry.is_dir():
                 self._visit_data(entry.path, _entries(entry.path))
@@ -194,17 +195,17 @@ class _PackageWalk:
 
 
 def _entries(directory: str) -> Iterator[os.DirEntry[str]]:
-    """The entries of a directory in the order of their names, without what tools leave behind."""
+    """Yield the entries of a directory, sorted by name, without files of tools and editors."""
     try:
         with os.scandir(directory) as entries:
             found = sorted(entries, key=lambda e: e.name)
     except OSError as error:
-        raise _unreadable(directory, error) from error
+        raise unreadable(directory, error) from error
     return (e for e in found if not is_junk(e.name))
 
 
 def is_junk(name: str) -> bool:
-    """Whether tools and editors leave files or directories of that name behind."""
+    """Return True for names of files and directories that tools and editors create."""
     return name in _JUNK_NAMES or name.endswith(_JUNK_ENDINGS) or name.startswith(_JUNK_BEGINNINGS)
 
 
@@ -219,11 +220,9 @@ def _member(entry: os.DirEntry[str], name: str, root: str) -> Member:
     try:
         mode = entry.stat().st_mode
     except FileNotFoundError:
-        raise UserError(
-            f"{entry.path} is a link that leads nowhere", hint="mend or remove the link"
-        ) from None
+        raise UserError(f"{entry.path} is a broken link", hint="fix or remove the link") from None
     except OSError as error:
-        raise _unreadable(entry.path, error) from error
+        raise unreadable(entry.path, error) from error
     if not stat.S_ISREG(mode):
         raise UserError(
             f"{entry.path} is neither a file nor a directory", hint="remove it from the project"
@@ -235,8 +234,8 @@ def _refuse_escape(path: str, root: str) -> None:
     target = os.path.realpath(path)
     if not target.startswith(root + os.sep):
         raise UserError(
-            f"{path} is a link that leaves the project, to {target}",
-            hint="copy what it leads to into the project",
+            f"{path} is a link to {target}, outside the project",
+            hint="copy the file into the project",
         )
 
 
@@ -244,7 +243,7 @@ def _refuse_directory(entry: os.DirEntry[str]) -> bool:
     if entry.is_dir():
         raise UserError(
             f"resources/{entry.name} is a directory, and resources/ is flat",
-            hint="move its files up into resources/, with the directory in their names",
+            hint="move its files into resources/; use names such as queries_daily.sql",
         )
     return False
 
@@ -253,26 +252,19 @@ def _refuse_resources_package(project: Project) -> None:
     inside = project.source / project.package / "resources"
     if project.resources.is_dir() and (inside.exists() or inside.with_suffix(".py").exists()):
         raise UserError(
-            f"{project.package}/resources is in the package already, where the files of "
-            f"{project.resources} go",
-            hint=f"rename one of the two; non-Python files belong in {project.resources.name}/",
+            f"{project.package}/resources exists, and the wheel has the files of "
+            f"{project.resources} there",
+            hint=f"rename {project.package}/resources, and keep other files in resources/",
         )
 
 
 def _refuse_case_twins(members: Iterable[Member]) -> None:
-    # On macOS only one of the two would survive the installation.
+    # A case-insensitive file system, as on macOS, would keep one of the two.
     seen: dict[str, str] = {}
     for member in members:
         twin = seen.setdefault(member.name.casefold(), member.name)
         if twin != member.name:
             raise UserError(
                 f"{twin} and {member.name} differ only in upper and lower case",
-                hint="rename one of them; some file systems hold only one",
+                hint="rename one of them; some file systems can have only one",
             )
-
-
-def _unreadable(path: str, error: OSError) -> UserError:
-    return UserError(
-        f"cannot read {path}: {error.strerror}",
-        hint="check the rights of the file and its directory",
-    )

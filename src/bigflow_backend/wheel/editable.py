@@ -1,4 +1,4 @@
-"""Project -> editable wheel, made by setuptools: https://peps.python.org/pep-0660/"""
+"""Project -> editable wheel, built by setuptools: https://peps.python.org/pep-0660/"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.wheel.config_settings import ConfigSettings
 from bigflow_backend.wheel.content import project_content
-from bigflow_backend.wheel.distribution import failures_told
+from bigflow_backend.wheel.distribution import reported_failures
 from bigflow_backend.wheel.wheel import load
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ _NO_SETTINGS = ConfigSettings()
 def build_editable(
     project: Project, directory: Path, settings: ConfigSettings = _NO_SETTINGS
 ) -> str:
-    """Builds the editable wheel into ``directory``; its file name.
+    """Build the editable wheel in ``directory`` and return its file name.
 
-    In strict mode the tree of links that Python imports from stays in ``build/``, as PEP 660 has
-    it; nothing else is left in the project.
+    In strict mode Python imports from links in ``build/``, which stay there. Nothing else is
+    written into the project.
     """
     loaded = load(project, project_content(project), settings)
     distribution = loaded.distribution
@@ -32,7 +32,7 @@ def build_editable(
         command: Any = distribution.get_command_obj("editable_wheel")
         command.dist_dir = temporary
         command.mode = settings.editable_mode
-        with failures_told(project, "the editable wheel"):
+        with reported_failures(project, "the editable wheel"):
             command.ensure_finalized()
             command.run()
         (built,) = Path(temporary).glob("*.whl")

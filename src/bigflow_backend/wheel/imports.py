@@ -1,6 +1,6 @@
-"""Code that a package imports from beside it: it is there in the source tree, and not in the wheel.
+"""Check of imports: a module beside the packages is in the source tree, and not in the wheel.
 
-Tests and a workflow's discovery run in the tree, so without this check only the pod would tell.
+Tests and the description of workflows run in the tree. Only the pod would fail.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 
 def check_imports(project: Project, modules: Iterable[Member]) -> None:
-    """
-    :raises UserError: for the first module that imports a package or a module beside the packages;
-        not where it expects that the import may fail, or makes it for type checkers alone.
+    """Check the imports of the modules.
+
+    Imports inside ``try`` and ``if TYPE_CHECKING`` are not checked.
+
+    :raises UserError: for the first import of a package or module beside the packages.
     """
     beside = _beside(project)
     if not beside:
@@ -37,7 +39,7 @@ def check_imports(project: Project, modules: Iterable[Member]) -> None:
 
 
 def _beside(project: Project) -> dict[str, Path]:
-    """What Python could import from the source directory, and the wheel does not hold."""
+    """Return the modules in the source directory that are not in the wheel, by name."""
     found = {}
     for path in sorted(project.source.iterdir()):
         is_package = (path / "__init__.py").is_file()
@@ -47,7 +49,7 @@ def _beside(project: Project) -> dict[str, Path]:
 
 
 def _imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """The top-level names that a module imports whenever it runs, with their lines."""
+    """Yield the lines and the top-level names of imports that always run."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name.partition(".")[0]) for alias in node.names)
@@ -73,7 +75,7 @@ def _not_packaged(
         both = ", ".join(f'"{p}"' for p in (*project.packages, name))
         hint += f", or write packages = [{both}] into [tool.bigflow]"
     return UserError(
-        f"{module.name}, line {line} imports {name}, which lies beside {project.package}/ and is "
-        "not in the wheel",
+        f"{module.name}, line {line} imports {name}, which is beside {project.package}/ and not in "
+        "the wheel",
         hint=hint,
     )

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import AlreadyReportedError, BigflowWarning, UserError
-from bigflow_backend.project.project import BACKENDS
+from bigflow_backend.project.pyproject import BACKENDS
 
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project

@@ -1,4 +1,4 @@
-"""MANIFEST.in: what an sdist holds besides.
+"""``MANIFEST.in`` -> the files that an sdist has in addition.
 
 https://setuptools.pypa.io/en/latest/userguide/miscellaneous.html
 """
@@ -11,17 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import read_text
 from bigflow_backend.wheel.content import is_junk
 
 
 def apply_manifest(root: Path, names: frozenset[str], needed: frozenset[str]) -> set[str]:
-    """``names`` with what MANIFEST.in adds to them, and without what it takes away.
+    """Return ``names`` with the files that MANIFEST.in adds, without those that it excludes.
 
-    All are relative to ``root``, the project, which must be the current directory. Whatever the
-    patterns match, what git, builds and tools keep in a project stays out.
+    All are relative to ``root``, the project, which must be the current directory. Files of git,
+    builds and tools stay out, whatever the patterns match.
 
-    :raises UserError: for a line that is none, a file outside the project, and for one
-        of ``needed`` that the file excludes.
+    :raises UserError: for an invalid line, a file outside the project, or if one of ``needed`` is
+        excluded.
     """
     manifest = root / "MANIFEST.in"
     if not manifest.is_file():
@@ -35,9 +36,7 @@ def apply_manifest(root: Path, names: frozenset[str], needed: frozenset[str]) ->
         try:
             files.process_template_line(line)
         except (BaseError, ValueError) as error:
-            raise UserError(
-                f"MANIFEST.in, line {number}: {error}", hint="mend that line"
-            ) from error
+            raise UserError(f"MANIFEST.in, line {number}: {error}", hint="fix that line") from error
         outside = next((n for n in files.files if _leaves(n)), None)
         if outside is not None:
             raise UserError(
@@ -48,7 +47,7 @@ def apply_manifest(root: Path, names: frozenset[str], needed: frozenset[str]) ->
     missing = sorted(n for n in needed if os.path.normpath(n) not in found)
     if missing:
         raise UserError(
-            f"MANIFEST.in leaves out {missing[0]}, which building the wheel needs",
+            f"MANIFEST.in excludes {missing[0]}, which the build of the wheel needs",
             hint="remove the line that excludes it",
         )
     kept = {n for n in found if n in names or not is_left_behind(n, root)}
@@ -60,21 +59,10 @@ def _leaves(name: str) -> bool:
 
 
 def _manifest_lines(manifest: Path) -> Iterator[tuple[int, str]]:
-    """The lines of MANIFEST.in, without comments and joined at a backslash; with their numbers."""
-    try:
-        text = manifest.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UserError(
-            f"cannot read {manifest}: {error.strerror}", hint="check the rights of the file"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"MANIFEST.in, line {error.object[: error.start].count(10) + 1}: not UTF-8",
-            hint="save it as UTF-8",
-        ) from error
+    """Yield the lines without comments, joined at a backslash, with their first numbers."""
     pending = ""
     first = 0
-    for number, line in enumerate((*text.splitlines(), ""), start=1):
+    for number, line in enumerate((*read_text(manifest).splitlines(), ""), start=1):
         stripped = _MANIFEST_COMMENT.sub("", line).strip()
         first = first if pending else number
         pending += stripped.removesuffix("\\")
@@ -91,11 +79,11 @@ _LEFT_BEHIND = frozenset({
     "build", "dist", ".image", ".dags",
     ".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox", ".nox",
 })  # fmt: skip
-"""Directories of the project that are made, not written."""
+"""Directories of version control, builds and tools."""
 
 
 def is_left_behind(name: str, root: Path) -> bool:
-    """Whether a file is of version control, a build or a tool, or in a virtual environment."""
+    """Return True for a file of version control, a build, a tool or a virtual environment."""
     parts = Path(name).parts
     return (
         any(is_junk(part) for part in parts if part not in {".gitignore", ".gitkeep"})

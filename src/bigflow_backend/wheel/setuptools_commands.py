@@ -1,8 +1,8 @@
-"""The sub-command of ``build`` that puts ``resources/`` into the package.
+"""The sub-command of setuptools' ``build`` that copies ``resources/`` into the package.
 
-Not ``data_files``: those land in one directory of the environment, where two installed projects
-read and delete each other's files, and editable installs leave them out
-(https://github.com/pypa/setuptools/issues/3399). The protocol of such a command:
+With ``data_files``, all projects would share one directory of the environment, and read and delete
+each other's files. Editable installs ignore ``data_files``
+(https://github.com/pypa/setuptools/issues/3399). Documentation of sub-commands:
 https://setuptools.pypa.io/en/latest/userguide/extension.html#setuptools.command.build.SubCommand
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class EggInfoWithoutSources(egg_info):
-    """``egg_info`` without SOURCES.txt: a wheel has none, and collecting it reads every file."""
+    """``egg_info`` without SOURCES.txt, which no wheel has and which reads every file."""
 
     def find_sources(self) -> None:
         pass
@@ -34,12 +34,12 @@ class EggInfoWithoutSources(egg_info):
 def resource_commands(
     project: Project, own: Mapping[str, type[Command]]
 ) -> dict[str, type[Command]]:
-    """The commands ``own`` of the project, with a ``build`` that bundles its resources."""
+    """Return the commands ``own`` of the project, and a ``build`` that copies its resources."""
     members = resource_members(project)
     base: Any = own.get("build", build)
 
     class BuildResources(Command):
-        """Copies ``resources/`` into the main package."""
+        """Copy ``resources/`` into the main package."""
 
         description = "copy resources/ into the package"
         user_options: ClassVar[list[tuple[str, str | None, str]]] = []

@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import os
 import tempfile
-import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from bigflow_backend.project.requirements import names_bigflow
 from bigflow_backend.version import untracked
 from bigflow_backend.wheel.config_settings import ConfigSettings
 from bigflow_backend.wheel.content import check_syntax, project_content
-from bigflow_backend.wheel.distribution import failures_told, load_distribution
+from bigflow_backend.wheel.distribution import load_distribution, reported_failures
 from bigflow_backend.wheel.imports import check_imports
 from bigflow_backend.wheel.metadata import metadata_members, write_metadata
 from bigflow_backend.wheel.writer import WheelWriter, normalise
@@ -38,21 +37,21 @@ _NO_SETTINGS = ConfigSettings()
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel on disk."""
+    """A finished wheel."""
 
     path: Path
     name: str
-    """The distribution's name, as the file's name has it."""
+    """The name of the distribution, as in the name of the file."""
     version: str
     sha256: str
     size: int
     """In bytes."""
     seconds: float
-    """What it took to build."""
+    """The duration of the build."""
 
     @classmethod
     def read(cls, path: Path, *, seconds: float) -> Wheel:
-        """Describes the wheel in the file ``path``."""
+        """Return the description of the file ``path``, which is read once."""
         name, version, *_ = path.name.split("-")
         data = path.read_bytes()
         return cls(
@@ -65,16 +64,13 @@ class Wheel:
         )
 
 
-def build_wheel(
-    project: Project, directory: Path, settings: ConfigSettings = _NO_SETTINGS
-) -> Wheel:
-    """Builds the project's wheel into ``directory``; nothing is written anywhere else.
+def build_wheel(project: Project, directory: Path, settings: ConfigSettings = _NO_SETTINGS) -> Path:
+    """Build the project's wheel in ``directory`` and return its path.
 
-    The current directory must be the project's.
+    The current directory must be the project's. Nothing else is written.
 
-    :raises UserError: for everything in the project that is wrong; no wheel is written then.
+    :raises UserError: if the project has an error. Then there is no wheel.
     """
-    start = time.perf_counter()
     epoch = source_date_epoch()
     content = project_content(project)
     check_syntax(content.modules)
@@ -82,18 +78,14 @@ def build_wheel(
     loaded = load(project, content, settings)
     with tempfile.TemporaryDirectory(prefix="bigflow-wheel-") as temporary:
         if loaded.needs_setuptools:
-            path = _build_with_setuptools(loaded, Path(temporary), directory, epoch)
-        else:
-            path = _build_in_one_pass(
-                loaded.distribution, content, Path(temporary), directory, epoch
-            )
-    return Wheel.read(path, seconds=time.perf_counter() - start)
+            return _build_with_setuptools(project, loaded, Path(temporary), directory, epoch)
+        return _build_in_one_pass(loaded.distribution, content, Path(temporary), directory, epoch)
 
 
 def prepare_metadata(
     project: Project, directory: Path, settings: ConfigSettings = _NO_SETTINGS
 ) -> str:
-    """Writes the wheel's ``.dist-info`` into ``directory``; its name there."""
+    """Write the wheel's ``.dist-info`` into ``directory`` and return its name."""
     loaded = load(project, project_content(project), settings)
     with tempfile.TemporaryDirectory(prefix="bigflow-metadata-") as temporary:
         written = write_metadata(loaded.distribution, Path(temporary))
@@ -107,11 +99,11 @@ def prepare_metadata(
 
 
 def load(project: Project, content: Content, settings: ConfigSettings) -> Loaded:
-    """The distribution with the frontend's options applied; says what the user should know."""
+    """Return the distribution with the options of the frontend, and print warnings."""
     from setuptools.errors import BaseError
 
     loaded = load_distribution(project, content)
-    for text in _advice(loaded, content):
+    for text in _warnings(project, loaded, content):
         warnings.warn(text, BigflowWarning, stacklevel=2)
     distribution = loaded.distribution
     distribution.script_name = "project_setup.py"
@@ -130,39 +122,37 @@ def load(project: Project, content: Content, settings: ConfigSettings) -> Loaded
     return loaded
 
 
-def _advice(loaded: Loaded, content: Content) -> list[str]:
-    """What the user should know and need not act on."""
-    project = loaded.project
+def _warnings(project: Project, loaded: Loaded, content: Content) -> list[str]:
     found = [*project.version.notes, *loaded.requirements.warnings]
     distribution: Any = loaded.distribution
     stated = distribution.install_requires or "dependencies" in project.pyproject.get("project", {})
     if not stated and not project.requirements.is_file():
-        found.append("there is no resources/requirements.txt: the wheel has no dependencies")
+        found.append("resources/requirements.txt does not exist: the wheel has no dependencies")
     extras = (distribution.extras_require or {}).values()
     if names_bigflow(itertools.chain(distribution.install_requires or (), *extras)):
         found.append(
-            "the requirements name bigflow, another distribution whose files overwrite those of "
-            "bigflow-backend; replace it by bigflow-backend"
+            "the project requires bigflow, whose files overwrite those of bigflow-backend; "
+            "replace it by bigflow-backend"
         )
     extensions = distribution.ext_modules or ()
     sources = {os.path.normpath(s) for e in extensions for s in (*e.sources, *e.depends)}
-    # An editable install has built them beside their sources, for whatever Python.
+    # An editable install has built extension modules beside their sources, for any Python.
     source = os.path.relpath(project.source, project.root)
     built = tuple(os.path.normpath(f"{source}/{e.name.replace('.', '/')}.") for e in extensions)
     left_out = [n for n in content.left_out if n not in sources and not n.startswith(built)]
     if left_out:
         found.append(
-            "left out of the wheel, because only Python files and resources/ are in it: "
+            "not in the wheel, which has only Python files and resources/: "
             f"{_enumerated(left_out)}; move them to resources/"
         )
-    strangers = untracked(
+    untracked_files = untracked(
         project.root, [Path(m.path) for m in content.members], known=project.version.work_tree
     )
-    if strangers:
-        names = [os.path.relpath(path, project.root) for path in strangers]
+    if untracked_files:
+        names = [os.path.relpath(path, project.root) for path in untracked_files]
         found.append(
-            f"packaged, but git does not track them, so the version {project.version} does not "
-            f"stand for them: {_enumerated(names)}"
+            f"git does not track these packaged files, so the version {project.version} does not "
+            f"describe them: {_enumerated(names)}"
         )
     return found
 
@@ -175,7 +165,7 @@ def _enumerated(names: Sequence[str], most: int = 10) -> str:
 def _build_in_one_pass(
     distribution: Distribution, content: Content, temporary: Path, directory: Path, epoch: int
 ) -> Path:
-    """Writes the wheel from the project's files: no ``build/`` whose leftovers could slip in."""
+    """Write the wheel from the project's files, without a ``build/`` that may have old files."""
     dist_info = write_metadata(distribution, temporary)
     command = _bdist_wheel(distribution, temporary)
     command.write_wheelfile(str(dist_info))
@@ -189,12 +179,14 @@ def _build_in_one_pass(
     return target
 
 
-def _build_with_setuptools(loaded: Loaded, temporary: Path, directory: Path, epoch: int) -> Path:
-    """Runs setuptools' own ``bdist_wheel`` in a private directory, and normalises the result."""
+def _build_with_setuptools(
+    project: Project, loaded: Loaded, temporary: Path, directory: Path, epoch: int
+) -> Path:
+    """Run setuptools' ``bdist_wheel`` in a temporary directory, and normalise its wheel."""
     distribution = loaded.distribution
     distribution.get_command_obj("build").build_base = str(temporary / "build")
     distribution.get_command_obj("egg_info").egg_base = str(temporary)
-    with failures_told(loaded.project, "the wheel"):
+    with reported_failures(project, "the wheel"):
         command = _bdist_wheel(distribution, temporary)
         distribution.run_command("bdist_wheel")
     target = directory / f"{_file_stem(command)}.whl"

@@ -1,4 +1,4 @@
-"""Writes a wheel in one pass: every byte of it follows from its members.
+"""Files -> wheel, in one pass. Equal files give equal bytes.
 
 https://packaging.python.org/en/latest/specifications/binary-distribution-format/
 """
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class WheelWriter:
-    """Writes members in the order given, then their RECORD; use it as a context manager.
+    """A context manager that writes members in the given order, and then RECORD.
 
-    Times are ``epoch``, modes 0644 or 0755, the system "Unix": nothing is taken from the machine.
+    Times are ``epoch``, and modes 0644 or 0755, so wheels of different machines are equal.
     """
 
     def __init__(self, path: Path, dist_info: str, epoch: int, *, stored: bool = False) -> None:
@@ -59,13 +59,13 @@ class WheelWriter:
     def _write(self, name: str, data: bytes, *, executable: bool) -> None:
         info = zipfile.ZipInfo(name, self._date)
         info.compress_type = self._compression
-        info.create_system = 3  # Unix, on every machine: the modes below are Unix modes
+        info.create_system = 3  # Unix: the modes below are Unix modes
         info.external_attr = (stat.S_IFREG | (0o755 if executable else 0o644)) << 16
         self._zip.writestr(info, data)
 
 
 def normalise(source: Path, target: Path, epoch: int) -> None:
-    """Writes the wheel ``source``, made by another tool, as ``WheelWriter`` would have."""
+    """Write the wheel ``source`` of another tool as ``WheelWriter`` would write it."""
     with zipfile.ZipFile(source) as wheel:
         names = sorted(n for n in wheel.namelist() if not n.endswith("/"))
         record = next(n for n in names if n.count("/") == 1 and n.endswith(".dist-info/RECORD"))
