@@ -8,7 +8,7 @@ pandas and pyarrow, from the package index as pip and uv are configured.
 
 Each round does every measure once; a figure is the median, in seconds of wall time, for the engine
 works in processes of its own. Each measure of a changed project changes one line first. What "the
-image alone" leaves behind differs: the engine has the image then, the embedded builder has its
+image alone" leaves behind differs: the engine has the image then, the layered builder has its
 layers in the user's cache.
 """
 
@@ -37,12 +37,12 @@ from cold_start import print_cold_start
 from environments import own_wheel
 from processes import in_turn
 
-from bigflow_backend.image.build import build_image
 from bigflow_backend.image.dockerfile import STANDARD
-from bigflow_backend.image.options import ImageOptions
 from bigflow_backend.project.project import read_project
+from bigflow_backend.project.settings import ImageSettings
 from bigflow_backend.version import ProjectVersion
 from support.base_image import make_base_image
+from support.builds import build_image
 from support.engine import docker_engine
 from support.registry import started_registry
 
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-    from bigflow_backend.image.build import Image
+    from bigflow_backend.image.image import PublishedImage
 
 _BASE = "bigflow-benchmark/base:1"
 _VERSION = ProjectVersion(text="1.0.0", source="the benchmark", commit="c0ffee")
@@ -83,8 +83,8 @@ _UNCHANGED_TAR = "nothing changed: image and tar"
 _PEAK = """\
 import sys
 from pathlib import Path
-from bigflow_backend.image.options import ImageOptions
-from bigflow_backend.image.build import build_image
+from bigflow_backend.project.settings import ImageSettings
+from support.builds import build_image
 from bigflow_backend.project.project import read_project
 from bigflow_backend.version import ProjectVersion
 
@@ -92,8 +92,8 @@ root, wheel, repository, base, links = sys.argv[1:]
 build_image(
     read_project(Path(root)), Path(wheel), repository=repository,
     version=ProjectVersion(text="1.0.0", source="the benchmark", commit="c0ffee"),
-    options=ImageOptions(
-        builder="embedded", base_image=base, find_links=(Path(links),), push=True, load=True
+    options=ImageSettings(
+        builder="layered", base_image=base, find_links=(Path(links),), push=True, load=True
     ),
     say=lambda _line: None,
 )
@@ -142,7 +142,7 @@ class Bench:
     """A project, what its images are made with, and the same project as BigFlow has it."""
 
     root: Path
-    options: dict[str, ImageOptions]
+    options: dict[str, ImageSettings]
     """Of each builder."""
     bigflow: BigFlow
     counter: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -165,7 +165,7 @@ class Bench:
 
     def build(
         self, builder: str, *, repository: str | None = None, **options: bool
-    ) -> tuple[Image, list[str]]:
+    ) -> tuple[PublishedImage, list[str]]:
         said: list[str] = []
         image = build_image(
             read_project(self.root),
@@ -252,7 +252,7 @@ class Bench:
             if change:
                 self.change()
                 self.wheel()
-            image, _ = self.build("embedded", export_tar=False)
+            image, _ = self.build("layered", export_tar=False)
             infos.append(json.loads(image.info.read_text("utf-8"))["layers"])
         before, after, again = infos
         changed = [new["created_by"] for old, new in zip(before, after, strict=True) if old != new]
@@ -262,7 +262,7 @@ class Bench:
     def print_pushed(self, home: Path) -> None:
         """What goes to a registry that is empty at first."""
         home.mkdir()
-        print("\n| bytes pushed | BigFlow | embedded |\n|---|---|---|")
+        print("\n| bytes pushed | BigFlow | layered |\n|---|---|---|")
         with started_registry(home) as registry:
             for what in ("everything", "one line changed", "nothing changed"):
                 if what == "one line changed":
@@ -273,14 +273,14 @@ class Bench:
                     self.bigflow.seconds("image")
                 theirs = self.bigflow.pushed_bytes(registry.address, registry.storage)
                 _, said = self.build(
-                    "embedded", repository=f"{registry.address}/demo", push=True, export_tar=False
+                    "layered", repository=f"{registry.address}/demo", push=True, export_tar=False
                 )
                 ours = int(re.findall(r", (\d+) bytes sent", "\n".join(said))[0])
                 print(f"| {what} | {theirs:,} | {ours:,} |")
 
     def peak_memory(self) -> float:
         """Of our process, in MB: with an empty cache, for archive, registry and engine."""
-        options = self.options["embedded"]
+        options = self.options["layered"]
         with tempfile.TemporaryDirectory() as name, started_registry(Path(name)) as registry:
             repository = f"{registry.address}/peak"
             arguments = [self.root, self.last_wheel(), repository, options.base_image]
@@ -293,9 +293,9 @@ class Bench:
         return int(done.stdout) / 1000
 
     def loaded(self) -> str:
-        """The name of the embedded builder's image, which the engine has then."""
+        """The name of the layered builder's image, which the engine has then."""
         self.wheel()
-        image, _ = self.build("embedded", export_tar=False, load=True)
+        image, _ = self.build("layered", export_tar=False, load=True)
         return image.tag
 
 
@@ -321,7 +321,7 @@ def make_bench(machine: Machine, name: str, requirements: Sequence[str]) -> Benc
     for file, text in {**_FILES, "resources/requirements.txt": "\n".join(lines)}.items():
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         (root / file).write_text(text, "utf-8")
-    common = ImageOptions(find_links=(machine.wheels,), network="host")
+    common = ImageSettings(find_links=(machine.wheels,), network="host")
     bigflow = bigflow_project(
         machine.work,
         _MODULES,
@@ -333,19 +333,19 @@ def make_bench(machine: Machine, name: str, requirements: Sequence[str]) -> Benc
     archive = f"docker-archive:{machine.archive}"
     options = {
         "engine": dataclasses.replace(common, builder="engine", base_image=_BASE),
-        "embedded": dataclasses.replace(common, builder="embedded", base_image=archive),
+        "layered": dataclasses.replace(common, builder="layered", base_image=archive),
     }
     return Bench(root, options, bigflow)
 
 
 def print_table(times: dict[str, float]) -> None:
-    columns = ("BigFlow", "docker build", "engine", "embedded")
-    print(f"| seconds | {' | '.join(columns)} | embedded to BigFlow | to docker build |")
+    columns = ("BigFlow", "docker build", "engine", "layered")
+    print(f"| seconds | {' | '.join(columns)} | layered to BigFlow | to docker build |")
     print("|---|" + "---|" * (len(columns) + 2))
     for what in (_ONE_LINE, _TO_TAR, _UNCHANGED, _UNCHANGED_TAR):
         found = {column: times.get(f"{what}, {column}") for column in columns}
         row = ["" if value is None else f"{value:.3f}" for value in found.values()]
-        ours = times[f"{what}, embedded"]
+        ours = times[f"{what}, layered"]
         for peer in ("BigFlow", "docker build"):
             value = found[peer]
             row.append("" if value is None else f"{ours / value:.3f}")

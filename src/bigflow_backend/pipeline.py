@@ -1,266 +1,338 @@
-"""The steps in their order: tests, package, image, DAGs.
+"""The steps of a build in their order: ``Project -> Wheel -> Image -> DagFiles``.
 
-Both doors, the ``bigflow`` command and the commands of ``project_setup.py``, call these functions.
+Each step takes values and returns a frozen value. All outputs of a build are written into one
+staging directory, and moved into the project when the last step has succeeded. The ``bigflow``
+command and the commands of ``project_setup.py`` call the four functions below.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
+import shutil
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
-from bigflow_backend.outputs import staged_outputs
+from bigflow_backend.ground.files import Outputs
+from bigflow_backend.ground.transaction import Transaction, transaction
 from bigflow_backend.wheel.isolated import build_wheel, check_build_system
 
+# A build of the package alone needs neither the builders of images nor the templates of DAGs.
 if TYPE_CHECKING:
     from bigflow_backend.dags.build import DagFiles
-    from bigflow_backend.image.build import Image
-    from bigflow_backend.image.options import ImageOptions
+    from bigflow_backend.image.image import BuildRequest, Image, PublishedImage
     from bigflow_backend.image.plan import ImagePlan
+    from bigflow_backend.image.reference import ImageReference
+    from bigflow_backend.image.session import Session
     from bigflow_backend.project.project import Project
+    from bigflow_backend.project.settings import ImageSettings
     from bigflow_backend.project.tests import TestRun
     from bigflow_backend.project.workflows import DeploymentDescription, WorkflowDescription
     from bigflow_backend.wheel.wheel import Wheel
 
+_SECONDS_TO_DESCRIBE = 600
+
 
 @dataclass(frozen=True, kw_only=True)
 class BuildOptions:
-    """What the caller of a build decides."""
+    """The choices of whoever starts a build."""
 
-    image: ImageOptions | None = None
-    """How to build the image; not needed for package and DAGs."""
+    image: ImageSettings | None = None
+    """The settings of the image; None takes those of the project."""
     config: str | None = None
     """The environment in deployment_config.py; None takes its default."""
     start_time: datetime | None = None
-    """The ``<start>`` of the DAGs' ids, in UTC; needed for the DAGs."""
+    """The ``<start>`` of the DAG ids, in UTC; a build of DAGs needs it."""
     workflow: str | None = None
-    """The id of the one workflow to build a DAG of; None takes all."""
+    """The id of the only workflow to build a DAG for; None takes all workflows."""
     dry_run: bool = False
-    """Whether building the image only tells what it would do."""
+    """Whether ``build_image`` only returns its plan."""
     in_image: bool = False
-    """Whether workflows are found in the built image, rather than by ``python``."""
+    """Whether to find the workflows in the built image, instead of with ``python``."""
     python: str = sys.executable
-    """The interpreter with the project's dependencies: it runs the tests and finds workflows."""
+    """The interpreter that has the project's dependencies. It runs tests and finds workflows."""
     say: Callable[[str], None] = print
-    """Takes the lines of progress."""
+    """Receives the lines of progress."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """What a build has made."""
+    """The results of a build. Their paths are relative to the project."""
 
-    made_in: Path
-    """Stands for the project's root in the paths of what was made."""
+    outputs: Outputs
+    """Where the results are now."""
     tests: TestRun | None = None
     wheel: Wheel | None = None
-    image: Image | None = None
+    image: PublishedImage | None = None
     plan: ImagePlan | None = None
-    """Of a dry run: what the image would be."""
+    """The result of a dry run."""
     dags: DagFiles | None = None
 
 
 def build_package(project: Project, options: BuildOptions) -> Build:
-    """Runs the project's tests, then builds its wheel into ``dist/``.
+    """Run the project's tests, then build its wheel into ``dist/``.
 
-    :raises UserError: for everything that the user can mend.
+    :raises UserError: for everything that the user can fix.
     """
     check_build_system(project)
-    with staged_outputs(project) as staged:
-        tests = _test(staged, options)
-        return Build(made_in=staged.output, tests=tests, wheel=_wheel(staged, options))
+    with started(project, options) as steps:
+        return steps.result(tests=steps.test(), wheel=steps.wheel())
 
 
 def build_image(project: Project, options: BuildOptions) -> Build:
-    """Builds the wheel and the image it is installed in, into ``dist/`` and ``.image/``."""
+    """Build the wheel and the image with it, into ``dist/`` and ``.image/``."""
     check_build_system(project)
     if options.dry_run:
-        return Build(made_in=project.output, plan=_plan(project, options))
-    with staged_outputs(project) as staged:
-        repository = _docker_repository(staged, options)
-        wheel = _wheel(staged, options)
-        return Build(
-            made_in=staged.output, wheel=wheel, image=_image(staged, wheel, repository, options)
-        )
+        return _plan(project, options)
+    with started(project, options) as steps:
+        reference = steps.reference(steps.deployment())
+        wheel = steps.wheel()
+        request = steps.image_request(wheel, reference)
+        image = steps.image(request)
+        return steps.result(wheel=wheel, image=steps.publish(request, image))
 
 
 def build_dags(project: Project, options: BuildOptions) -> Build:
-    """Writes a DAG file for each workflow into ``.dags/``."""
-    with staged_outputs(project) as staged:
-        repository, workflows = _repository_and_workflows(staged, options)
-        reference = f"{repository}:{staged.version.image_tag}"
+    """Write a DAG file for each workflow into ``.dags/``."""
+    with started(project, options) as steps:
+        deployment, workflows = steps.description()
+        name = str(steps.reference(deployment))
         if workflows is None:
-            workflows = _workflows_in_image(staged, reference, options)
-        digest = _pushed_digest(project, reference)
-        dags = _dags(staged, workflows, _pinned(reference, digest), options)
-        return Build(made_in=staged.output, dags=dags)
+            workflows = steps.workflows_in_image(name)
+        return steps.result(dags=steps.dags(workflows, name, steps.pushed_digest(name)))
 
 
 def build_project(project: Project, options: BuildOptions) -> Build:
-    """Tests, package, image and DAGs; the first failure ends it, and nothing is changed then.
+    """Run the tests, then build the wheel, the image and the DAGs.
 
-    What takes no time to find out is asked first: the repository, the workflows, and whether their
-    DAG files can be written. An image that is tagged or pushed is not taken back when they cannot.
+    The checks that take no time run first: the repository, the workflows, and their DAG files.
+    The first error ends the build, and the results of the last build stay as they are.
     """
     check_build_system(project)
-    with staged_outputs(project) as staged:
-        repository, workflows = _repository_and_workflows(staged, options)
-        reference = f"{repository}:{staged.version.image_tag}"
-        dags = None if workflows is None else _dags(staged, workflows, reference, options)
-        tests = _test(staged, options)
-        wheel = _wheel(staged, options)
-        image = _image(staged, wheel, repository, options)
+    with started(project, options) as steps:
+        deployment, workflows = steps.description()
+        reference = steps.reference(deployment)
+        name = str(reference)
+        dags = None if workflows is None else steps.dags(workflows, name, digest=None)
+        tests = steps.test()
+        wheel = steps.wheel()
+        request = steps.image_request(wheel, reference)
+        image = steps.image(request)
+        published = steps.publish(request, image)
         if workflows is None:
-            workflows = _workflows_in_image(staged, reference, options)
-        if dags is None or image.pushed:
-            dags = _dags(staged, workflows, _pinned(reference, image.digest), options)
-        return Build(made_in=staged.output, tests=tests, wheel=wheel, image=image, dags=dags)
+            workflows = steps.workflows_in_image(name)
+        if dags is None or published.pushed:
+            digest = published.digest if published.pushed else None
+            dags = steps.dags(workflows, name, digest)
+        return steps.result(tests=tests, wheel=wheel, image=published, dags=dags)
 
 
-def _test(project: Project, options: BuildOptions) -> TestRun:
-    from bigflow_backend.project.tests import run_tests
+@contextlib.contextmanager
+def started(project: Project, options: BuildOptions) -> Iterator[Steps]:
+    """Yield the steps of one build. Their results are moved into the project at the end."""
+    from bigflow_backend.image.session import open_session
 
-    options.say(f"testing {project.tests.relative_to(project.root)}/")
-    run = run_tests(project, python=options.python)
-    if not run.tests:
-        warnings.warn(
-            f"there are no tests in {project.tests}: nothing was tested",
-            BigflowWarning,
-            stacklevel=2,
+    settings = options.image or project.settings.image
+    if options.in_image:  # the engine is asked for the workflows of the image
+        settings = dataclasses.replace(settings, load=True)
+    with open_session(settings, options.say) as session, transaction(project.root) as running:
+        yield Steps(project, options, settings, session, running)
+
+
+class Steps:
+    """The steps of one build."""
+
+    def __init__(
+        self,
+        project: Project,
+        options: BuildOptions,
+        settings: ImageSettings,
+        session: Session,
+        running: Transaction,
+    ) -> None:
+        self._project = project
+        self._options = options
+        self._settings = settings
+        self._session = session
+        self._transaction = running
+        self._say = options.say
+
+    def result(
+        self,
+        *,
+        tests: TestRun | None = None,
+        wheel: Wheel | None = None,
+        image: PublishedImage | None = None,
+        dags: DagFiles | None = None,
+    ) -> Build:
+        outputs = Outputs(self._project.root)
+        return Build(outputs=outputs, tests=tests, wheel=wheel, image=image, dags=dags)
+
+    def deployment(self) -> DeploymentDescription:
+        return _deployment(self._project, self._options)
+
+    def description(
+        self,
+    ) -> tuple[DeploymentDescription, tuple[WorkflowDescription, ...] | None]:
+        """Return the deployment and the workflows; None if only the image knows the workflows."""
+        from bigflow_backend.project.describe import describe_project
+        from bigflow_backend.project.requirements import refuse_bigflow
+
+        refuse_bigflow(self._project)
+        options = self._options
+        if options.in_image:
+            return self.deployment(), None
+        deployment, workflows = describe_project(
+            self._project,
+            python=options.python,
+            start_time=_start_time(options),
+            config=options.config,
         )
-    return run
+        return deployment, self._chosen(workflows)
 
+    def reference(self, deployment: DeploymentDescription) -> ImageReference:
+        """Return the name of the image: the repository, and the version as its tag."""
+        reference = _reference(self._project, deployment)
+        self._say(f"configuration {deployment.config}: the image is {reference}")
+        return reference
 
-def _wheel(project: Project, options: BuildOptions) -> Wheel:
-    options.say(f"building the wheel of {project.name} {project.version}")
-    return build_wheel(project)
+    def test(self) -> TestRun:
+        from bigflow_backend.project.tests import run_tests
 
+        project = self._project
+        self._say(f"testing {project.tests.relative_to(project.root)}/")
+        run = run_tests(project, python=self._options.python)
+        if not run.tests:
+            message = f"{project.tests} has no tests: nothing was tested"
+            warnings.warn(message, BigflowWarning, stacklevel=2)
+        return run
 
-def _docker_repository(project: Project, options: BuildOptions) -> str:
-    """The repository of the image, checked before anything is built for it."""
-    from bigflow_backend.project.describe import describe_deployment
+    def wheel(self) -> Wheel:
+        self._say(f"building the wheel of {self._project.name} {self._project.version}")
+        return build_wheel(self._project, self._transaction.outputs)
 
-    deployment = describe_deployment(project, python=options.python, config=options.config)
-    return _repository(project, deployment, options)
+    def image_request(self, wheel: Wheel, reference: ImageReference) -> BuildRequest:
+        from bigflow_backend.image.image import BuildRequest
 
-
-def _repository(project: Project, deployment: DeploymentDescription, options: BuildOptions) -> str:
-    from bigflow_backend.image.reference import image_reference
-
-    reference = image_reference(deployment.docker_repository, project.version.image_tag)
-    options.say(f"configuration {deployment.config}: the image is {reference}")
-    return reference.repository
-
-
-def _repository_and_workflows(
-    project: Project, options: BuildOptions
-) -> tuple[str, tuple[WorkflowDescription, ...] | None]:
-    """The repository of the image, and the workflows to make DAGs of; None where the image is to be
-    asked for them."""
-    from bigflow_backend.project.describe import describe_project
-    from bigflow_backend.project.requirements import refuse_bigflow
-
-    refuse_bigflow(project)
-    if options.in_image:
-        return _docker_repository(project, options), None
-    deployment, workflows = describe_project(
-        project, python=options.python, start_time=_start_time(options), config=options.config
-    )
-    return _repository(project, deployment, options), _chosen(workflows, project, options)
-
-
-def _workflows_in_image(
-    project: Project, reference: str, options: BuildOptions
-) -> tuple[WorkflowDescription, ...]:
-    """The workflows to make DAGs of, as the image's own Python finds them."""
-    from bigflow_backend.image.engine.container import run_in_image
-    from bigflow_backend.project.describe import DESCRIBE, workflow_arguments
-    from bigflow_backend.project.workflows import read_description, some_workflows
-
-    options.say(f"finding the workflows in {reference}")
-    # The image does not inherit the variable, as a child of this process does.
-    config = options.config or os.environ.get("bf_env") or None  # noqa: SIM112  (BigFlow's name)
-    arguments = workflow_arguments(project.package, _start_time(options), config)
-    command = ["python", *DESCRIBE, *arguments]
-    output = run_in_image(reference, command, timeout=_SECONDS_TO_DESCRIBE)
-    sys.stderr.write(output.stderr.decode("utf-8", "replace"))
-    if not output.stdout:
-        raise UserError(
-            f"{reference} did not describe its workflows: exit status {output.status}:"
-            f" {output.last_words}",
-            hint="resources/requirements.txt should name this version of bigflow-backend",
+        return BuildRequest(
+            project=self._project,
+            wheel=wheel,
+            reference=reference,
+            settings=self._settings,
+            transaction=self._transaction,
+            session=self._session,
+            say=self._say,
         )
-    description = read_description(output.stdout, source=reference)
-    return _chosen(some_workflows(description, project.package), project, options)
 
+    def image(self, request: BuildRequest) -> Image:
+        from bigflow_backend.image.build import build_image
 
-_SECONDS_TO_DESCRIBE = 600
+        _check_requirements(self._project)
+        self._say("building the image")
+        return build_image(request)
 
+    def publish(self, request: BuildRequest, image: Image) -> PublishedImage:
+        """Bring the image to its places, and write what it is into ``.image/``."""
+        from bigflow_backend.image.imageinfo import write_imageinfo
+        from bigflow_backend.image.publish.publish import publish
 
-def _pushed_digest(project: Project, reference: str) -> str | None:
-    """The digest of the image, when an earlier command has built and pushed it."""
-    from bigflow_backend.image.imageinfo import pushed_digest
+        published = publish(request, image)
+        write_imageinfo(request, image, published)
+        config = self._project.deployment_config
+        if config.is_file():
+            shutil.copyfile(config, self._transaction.outputs.images / config.name)
+        return published
 
-    return pushed_digest(project.images / f"imageinfo-{project.version}.json", reference)
+    def workflows_in_image(self, image: str) -> tuple[WorkflowDescription, ...]:
+        """Return the chosen workflows, as the Python of the image finds them."""
+        from bigflow_backend.image.engine.container import run_in_image
+        from bigflow_backend.project.describe import DESCRIBE, workflow_arguments
+        from bigflow_backend.project.workflows import read_description, some_workflows
 
+        self._say(f"finding the workflows in {image}")
+        # The container does not inherit the variable, as a child of this process does.
+        config = self._options.config or os.environ.get("bf_env") or None  # noqa: SIM112
+        package, start_time = self._project.package, _start_time(self._options)
+        command = ["python", *DESCRIBE, *workflow_arguments(package, start_time, config)]
+        output = run_in_image(image, command, timeout=_SECONDS_TO_DESCRIBE)
+        sys.stderr.write(output.stderr.decode("utf-8", "replace"))
+        if not output.stdout:
+            raise UserError(
+                f"{image} did not describe its workflows: exit status {output.status}:"
+                f" {output.last_words}",
+                hint="name this version of bigflow-backend in resources/requirements.txt",
+            )
+        description = read_description(output.stdout, source=image)
+        return self._chosen(some_workflows(description, package))
 
-def _chosen(
-    workflows: tuple[WorkflowDescription, ...], project: Project, options: BuildOptions
-) -> tuple[WorkflowDescription, ...]:
-    if options.workflow is None:
-        return workflows
-    chosen = tuple(w for w in workflows if w.id == options.workflow)
-    if not chosen:
-        raise UserError(
-            f"there is no workflow {options.workflow!r} in {project.package}",
-            hint="workflows there: " + ", ".join(w.id for w in workflows),
+    def pushed_digest(self, image: str) -> str | None:
+        """Return the digest of an image that an earlier command has built and pushed."""
+        from bigflow_backend.image.imageinfo import ImageFiles, pushed_digest
+
+        info = self._project.root / ImageFiles(self._project.version.text).info
+        return pushed_digest(info, image)
+
+    def dags(
+        self, workflows: tuple[WorkflowDescription, ...], image: str, digest: str | None
+    ) -> DagFiles:
+        """Write the DAG files. A tag can move, so the digest of a pushed image stands beside it."""
+        from bigflow_backend.dags.build import build_dags
+
+        start_time = _start_time(self._options)
+        files = f"{len(workflows)} DAG file" + ("s" if len(workflows) != 1 else "")
+        self._say(f"writing {files}; the start time is {start_time:%Y-%m-%d %H:%M} UTC")
+        return build_dags(
+            self._project,
+            workflows,
+            image=f"{image}@{digest}" if digest else image,
+            start_time=start_time,
+            outputs=self._transaction.outputs,
         )
-    return chosen
+
+    def _chosen(
+        self, workflows: tuple[WorkflowDescription, ...]
+    ) -> tuple[WorkflowDescription, ...]:
+        wanted = self._options.workflow
+        chosen = tuple(w for w in workflows if wanted in {None, w.id})
+        if not chosen:
+            raise UserError(
+                f"{self._project.package} has no workflow {wanted!r}",
+                hint="its workflows are: " + ", ".join(w.id for w in workflows),
+            )
+        return chosen
 
 
-def _plan(project: Project, options: BuildOptions) -> ImagePlan:
+def _plan(project: Project, options: BuildOptions) -> Build:
     from bigflow_backend.image.plan import plan_image
 
     _check_requirements(project)
-    return plan_image(
-        project,
-        repository=_docker_repository(project, options),
-        version=project.version,
-        options=_image_options(project, options),
-    )
+    deployment = _deployment(project, options)
+    reference = _reference(project, deployment)
+    options.say(f"configuration {deployment.config}: the image is {reference}")
+    plan = plan_image(project, reference, options.image or project.settings.image)
+    return Build(outputs=Outputs(project.root), plan=plan)
 
 
-def _image(project: Project, wheel: Wheel, repository: str, options: BuildOptions) -> Image:
-    from bigflow_backend.image.build import build_image
+def _deployment(project: Project, options: BuildOptions) -> DeploymentDescription:
+    from bigflow_backend.project.describe import describe_deployment
 
-    _check_requirements(project)
-    options.say("building the image")
-    return build_image(
-        project,
-        wheel.path,
-        repository=repository,
-        version=project.version,
-        options=_image_options(project, options),
-        say=options.say,
-    )
+    return describe_deployment(project, python=options.python, config=options.config)
 
 
-def _image_options(project: Project, options: BuildOptions) -> ImageOptions:
-    from bigflow_backend.image.options import ImageOptions
+def _reference(project: Project, deployment: DeploymentDescription) -> ImageReference:
+    from bigflow_backend.image.reference import image_reference
 
-    image = options.image or ImageOptions.from_settings(project.settings.image)
-    # The engine is where the image is asked for its workflows.
-    return dataclasses.replace(image, load=True) if options.in_image else image
+    return image_reference(deployment.docker_repository, project.version.image_tag)
 
 
 def _check_requirements(project: Project) -> None:
-    """A Dockerfile of the user's own may do without the file; one that copies it may not."""
+    """Check that requirements.txt exists, unless the user's own Dockerfile does not use it."""
     from bigflow_backend.project.requirements import refuse_bigflow
 
     refuse_bigflow(project)
@@ -268,38 +340,12 @@ def _check_requirements(project: Project) -> None:
     wanted = not own.is_file() or b"requirements" in own.read_bytes()
     if wanted and not project.requirements.exists():
         raise UserError(
-            "there is no resources/requirements.txt, which the image installs",
-            hint="create it, with a line that says bigflow-backend: the runtime of each pod",
+            "the image needs resources/requirements.txt, which does not exist",
+            hint="create it with the line `bigflow-backend`, the runtime of each pod",
         )
-
-
-def _dags(
-    project: Project,
-    workflows: tuple[WorkflowDescription, ...],
-    image: str,
-    options: BuildOptions,
-) -> DagFiles:
-    from bigflow_backend.dags.build import build_dags
-
-    start_time = _start_time(options)
-    files = f"{len(workflows)} DAG file" + ("s" if len(workflows) != 1 else "")
-    options.say(f"writing {files}; the start time is {start_time:%Y-%m-%d %H:%M} UTC")
-    return build_dags(
-        project,
-        workflows,
-        image=image,
-        version=project.version,
-        start_time=start_time,
-    )
-
-
-def _pinned(reference: str, digest: str | None) -> str:
-    """A tag can be moved; what is pushed can be named for good. The tag is for people then."""
-    return f"{reference}@{digest}" if digest else reference
 
 
 def _start_time(options: BuildOptions) -> datetime:
     if options.start_time is None:
-        msg = "building DAGs needs a start time"
-        raise ValueError(msg)
+        raise ValueError("a build of DAGs needs a start time")
     return options.start_time

@@ -8,19 +8,19 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bigflow_backend.cli.report import summary
-from bigflow_backend.image.build import Image
+from bigflow_backend.ground.files import Outputs
 from bigflow_backend.image.dockerfile import STANDARD
+from bigflow_backend.image.image import PublishedImage
 from bigflow_backend.pipeline import Build
 from support.projects import write_project
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.projects import Project
 
 _WORKFLOW = """\
@@ -442,7 +442,7 @@ def test_a_termination_ends_the_tests_too(project: Project) -> None:
         (
             ["--builder", "dokcer"],
             "there is no --builder dokcer",
-            "known are: auto, embedded",
+            "known are: auto, layered",
         ),
         (
             ["--platform", "linux/amd"],
@@ -471,7 +471,7 @@ def test_a_dry_run_tells_and_builds_nothing(project: Project, door: str) -> None
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "image     example.org/rides-dev:1.2.0",
-        "builder   embedded: Dockerfile is the standard one",
+        "builder   layered: Dockerfile is the standard one",
         "base      base:1",
         "platform  linux/arm64",
         "file      .image/image-1.2.0.tar",
@@ -502,7 +502,7 @@ def test_a_dry_run_for_machines(project: Project) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--builder", "embedded"], "Dockerfile, line 1, is not as in the standard Dockerfile"),
+        (["--builder", "layered"], "Dockerfile, line 1, is not as in the standard Dockerfile"),
         (["--config", "prodd"], "prodd"),
     ],
 )
@@ -514,16 +514,14 @@ def test_a_dry_run_finds_faults(project: Project, options: list[str], message: s
 
 
 def test_the_summary_tells_the_size_of_what_lies_in_its_place(tmp_path: Path) -> None:
-    # The paths of a build are those of the directory it was made in, which is gone by then.
     (tmp_path / ".image").mkdir()
     (tmp_path / ".image" / "image-1.2.0.tar").write_bytes(b"x" * 1500)
-    made_in = tmp_path / ".bigflow-build-1-x"
-    image = Image(
+    image = PublishedImage(
         tag="rides:1.2.0", id="", digest=None, version="1.2.0", size=1, layout=None, pushed=False,
-        tar=made_in / ".image" / "image-1.2.0.tar", info=made_in / ".image" / "info.json",
+        tar=Path(".image/image-1.2.0.tar"), info=Path(".image/info.json"),
         builder="engine", in_engine=True, seconds=1.0,
     )  # fmt: skip
-    told = summary(Build(made_in=made_in, image=image))
+    told = summary(Build(outputs=Outputs(tmp_path), image=image))
     assert told.splitlines()[1] == "       .image/image-1.2.0.tar  1.5 kB"
 
 

@@ -135,7 +135,7 @@ def test_a_build_without_an_engine_loads_its_image_for_that(
             BIGFLOW_VERSION="1.5.0",
         )
         assert done.returncode == 0, done.stderr
-        assert "with the embedded builder" in done.stderr
+        assert "with the layered builder" in done.stderr
         assert "       in the Docker Engine" in done.stdout.splitlines()
         assert list((project.root / ".dags").glob("rides__v1_5_0__*_dag.py"))
     finally:
@@ -148,7 +148,7 @@ def test_an_image_that_is_not_there(project: Project) -> None:
     assert status == 1
     assert said.splitlines()[-2:] == [
         f"bigflow: error: the Docker Engine has no image {_REPOSITORY}:1.3.0",
-        "  build it there: bigflow build-image (the embedded builder needs --load)",
+        "  build it there: bigflow build-image (the layered builder needs --load)",
     ]
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def options(layered_project: LayeredProject) -> list[str]:
     """Those of a build that needs neither an engine nor a network."""
     return [
-        *("--builder=embedded", f"--base-image={layered_project.base}"),
+        *("--builder=layered", f"--base-image={layered_project.base}"),
         *(f"--find-links={layered_project.wheels}", "--platform=linux/amd64"),
     ]
 

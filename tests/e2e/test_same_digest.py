@@ -66,7 +66,7 @@ def test_it_has_one_digest_wherever_it_is_built(
         )
         call("chown", "--recursive", user, home)
         call(
-            *(home / "venv/bin/bigflow", "build-image", "--builder=embedded"),
+            *(home / "venv/bin/bigflow", "build-image", "--builder=layered"),
             *(f"--base-image=docker-archive:{base}", f"--find-links={wheels}"),
             cwd=project,
             user=user,

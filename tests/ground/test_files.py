@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
-from bigflow_backend.ground.files import move_into_place, recover, replaced_directory
-from bigflow_backend.outputs import staged_outputs
-from bigflow_backend.project.project import read_project
+from bigflow_backend.ground.files import move_into_place, recover, temporary_directory
+from bigflow_backend.ground.transaction import transaction
 
 _MOVE = """\
 import pathlib, sys
@@ -26,6 +25,14 @@ for number in range(200):
         (new / part).write_text(f"{name} {number}")
     move_into_place(new, target)
 """
+
+
+def replace(target: Path, name: str) -> None:
+    """Replace ``target`` with a new directory that holds the file ``name``."""
+    recover(target)
+    new = temporary_directory(target.parent, ".new-")
+    (new / name).touch()
+    move_into_place(new, target)
 
 
 def test_several_at_once(tmp_path: Path) -> None:
@@ -49,9 +56,7 @@ def test_a_mover_that_was_killed(tmp_path: Path) -> None:
     recover(target)
     assert (target / "last").exists()
     target.rename(aside)
-    with replaced_directory(target) as new:
-        assert (target / "last").exists()
-        (new / "next").touch()
+    replace(target, "next")
     assert [p.name for p in target.iterdir()] == ["next"]
     target.rename(aside)
     (tmp_path / "new").mkdir()
@@ -72,8 +77,7 @@ def test_what_is_no_directory_gives_way(tmp_path: Path, kind: str, name: str) ->
     else:
         place.symlink_to(elsewhere if "directory" in kind else "nothing")
     for _ in range(2):
-        with replaced_directory(tmp_path / "in" / "out") as new:
-            (new / "made").touch()
+        replace(tmp_path / "in" / "out", "made")
     assert [p.name for p in place.parent.iterdir()] == ["out"]
     assert [p.name for p in (place.parent / "out").iterdir()] == ["made"]
     assert not (place.parent / "out").is_symlink()
@@ -82,12 +86,9 @@ def test_what_is_no_directory_gives_way(tmp_path: Path, kind: str, name: str) ->
 
 def test_a_build_after_one_that_was_killed(tmp_path: Path) -> None:
     """Also one that fails finds the image of the last good one in its place."""
-    (tmp_path / "pyproject.toml").write_text('[project]\nname = "demo"\n')
-    (tmp_path / "demo").mkdir()
-    (tmp_path / "demo" / "__init__.py").touch()
     (tmp_path / ".bigflow-replaced-image").mkdir()
     (tmp_path / ".bigflow-replaced-image" / "last").touch()
-    with pytest.raises(UserError), staged_outputs(read_project(tmp_path)):
+    with pytest.raises(UserError), transaction(tmp_path):
         raise UserError("a fault")
     assert (tmp_path / ".image" / "last").exists()
     assert not (tmp_path / ".bigflow-replaced-image").exists()
@@ -107,10 +108,15 @@ def test_what_another_user_has_made(*, whole: bool) -> None:
         if whole:
             with pytest.raises(UserError) as caught:
                 replace_as_nobody(target)
-            assert caught.value.message == f"{target} cannot be replaced: you may not write in it"
+            assert (
+                caught.value.message
+                == f"cannot replace {target}: you have no write permission in it"
+            )
             assert (target / "inner" / "theirs").exists()
             return
-        with pytest.warns(BigflowWarning, match="which a build has replaced, cannot be removed"):
+        with pytest.warns(
+            BigflowWarning, match="which a build has replaced: you have no write permission"
+        ):
             replace_as_nobody(target)
         with pytest.raises(UserError, match=r"\.bigflow-replaced-out, which a build has replaced"):
             replace_as_nobody(target)
@@ -120,7 +126,6 @@ def test_what_another_user_has_made(*, whole: bool) -> None:
 def replace_as_nobody(target: Path) -> None:
     os.seteuid(65534)
     try:
-        with replaced_directory(target) as new:
-            (new / "made").touch()
+        replace(target, "made")
     finally:
         os.seteuid(0)

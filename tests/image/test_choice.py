@@ -54,9 +54,9 @@ def test_auto_takes_the_embedded_one_without_a_dockerfile(
     layered_project: LayeredProject,
 ) -> None:
     image = layered_project.build(builder="auto")
-    assert image.builder.startswith("embedded builder of bigflow-backend ")
+    assert image.builder.startswith("layered builder of bigflow-backend ")
     why = "there is no Dockerfile, so the standard one is meant"
-    assert layered_project.said[0] == f"with the embedded builder: {why}"
+    assert layered_project.said[0] == f"with the layered builder: {why}"
 
 
 @pytest.mark.usefixtures("no_engine")
@@ -66,8 +66,8 @@ def test_auto_takes_the_embedded_one_for_the_standard_dockerfile(
     text = "# Ours\n\n" + STANDARD.read_text().replace("python:3.12-slim-bookworm", "base:1")
     layered_project.write({"Dockerfile": text})
     image = layered_project.build(builder="auto")
-    assert image.builder.startswith("embedded builder of bigflow-backend ")
-    assert layered_project.said[0] == "with the embedded builder: Dockerfile is the standard one"
+    assert image.builder.startswith("layered builder of bigflow-backend ")
+    assert layered_project.said[0] == "with the layered builder: Dockerfile is the standard one"
 
 
 @pytest.mark.usefixtures("no_engine")

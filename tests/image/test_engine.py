@@ -21,12 +21,12 @@ import docker
 import pytest
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.build import Image, build_image
 from bigflow_backend.image.dockerfile import STANDARD
-from bigflow_backend.image.options import ImageOptions
 from bigflow_backend.project.project import Project, read_project
+from bigflow_backend.project.settings import ImageSettings
 from bigflow_backend.version import ProjectVersion
 from support.base_image import make_base_image
+from support.builds import build_image
 from support.containers import all_containers, no_more_than
 from support.distribution import make_wheel
 from support.engine import private_engine, sockets_may_leak
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from docker import DockerClient
+
+    from bigflow_backend.image.image import PublishedImage
 
 pytestmark = pytest.mark.engine
 
@@ -104,12 +106,12 @@ class Demo:
     """A project and what its images are built with."""
 
     project: Project
-    options: ImageOptions
+    options: ImageSettings
     engine: DockerClient
 
     def wheel(self, version: str = "1.0.0", *, text: str = "first") -> Path:
         files = {"demo/__init__.py": f"TEXT = {text!r}\n"}
-        return make_wheel(self.project.dist, "demo", version, files)
+        return make_wheel(self.project.root / "dist", "demo", version, files)
 
     def dockerfile(self, text: str) -> None:
         self.project.dockerfile.write_text(text)
@@ -121,17 +123,17 @@ class Demo:
         version: str = "1.0.0",
         say: Callable[[str], None] = lambda _line: None,
         **options: Any,
-    ) -> Image:
+    ) -> PublishedImage:
         return build_image(
             self.project,
             wheel or self.wheel(),
             repository=_REPOSITORY,
             version=ProjectVersion(text=version, source="the test", commit="c0ffee"),
-            options=replace(self.options, **options),
+            settings=replace(self.options, **options),
             say=say,
         )
 
-    def run(self, image: Image, *command: str) -> str:
+    def run(self, image: PublishedImage, *command: str) -> str:
         """The output of a command in the image, which runs as a pod's container does."""
         out = self.engine.containers.run(image.tag, list(command), network_mode="none", remove=True)
         return out.decode().strip()
@@ -141,7 +143,9 @@ class Demo:
         files = {
             path.relative_to(self.project.root): (path.read_bytes(), path.stat().st_mtime_ns)
             for path in self.project.root.rglob("*")
-            if path.is_file() and path.parent != self.project.dist and path.name != "Dockerfile"
+            if path.is_file()
+            and path.parent != self.project.root / "dist"
+            and path.name != "Dockerfile"
         }
         tags = {tag: i.id for i in self.engine.images.list() for tag in i.tags}
         return files, tags
@@ -179,10 +183,10 @@ def demo(
         path.write_text(text)
     wheels = tmp_path / "wheels"
     make_wheel(wheels, "library", "3.1", {"library.py": ""})
-    options = ImageOptions(
+    options = ImageSettings(
         builder="engine",
         base_image=offline_base,
-        find_links=(bigflow_wheels, wheels),
+        find_links=(str(bigflow_wheels), str(wheels)),
         export_tar=False,
     )
     yield Demo(read_project(root), options, engine)
@@ -201,7 +205,7 @@ def standard(demo: Demo) -> Demo:
 def test_the_standard_image(standard: Demo) -> None:
     files = {"demo/__init__.py": "def main() -> None:\n    print('ran')\n"}
     files["demo-1.0.0.dist-info/entry_points.txt"] = "[console_scripts]\ndemo-tool = demo:main\n"
-    image = standard.build(wheel=make_wheel(standard.project.dist, "demo", "1.0.0", files))
+    image = standard.build(wheel=make_wheel(standard.project.root / "dist", "demo", "1.0.0", files))
     assert image.tag == f"{_REPOSITORY}:1.0.0"
     assert "bigflow" in standard.run(image, "python", "-m", "bigflow", "--version").lower()
     assert standard.run(image, "demo-tool") == "ran"
@@ -276,7 +280,7 @@ def test_a_changed_project_changes_one_layer(standard: Demo) -> None:
     assert first[-1]["size"] < 10_000
 
 
-def layers(image: Image) -> Any:
+def layers(image: PublishedImage) -> Any:
     return json.loads(image.info.read_bytes())["layers"]
 
 
@@ -293,15 +297,15 @@ def test_builds_leave_no_more_and_more_images(standard: Demo) -> None:
 
 
 def test_what_is_written(demo: Demo) -> None:
-    demo.project.images.mkdir()
-    (demo.project.images / "image-0.9.tar").write_text("of the last version")
+    (demo.project.root / ".image").mkdir()
+    ((demo.project.root / ".image") / "image-0.9.tar").write_text("of the last version")
     image = demo.build(export_tar=True)
-    assert sorted(p.name for p in demo.project.images.iterdir()) == [
+    assert sorted(p.name for p in (demo.project.root / ".image").iterdir()) == [
         "deployment_config.py",
         "image-1.0.0.tar",
         "imageinfo-1.0.0.json",
     ]
-    info = json.loads((demo.project.images / "imageinfo-1.0.0.json").read_bytes())
+    info = json.loads(((demo.project.root / ".image") / "imageinfo-1.0.0.json").read_bytes())
     assert (
         info.items()
         >= {
@@ -316,7 +320,7 @@ def test_what_is_written(demo: Demo) -> None:
     assert info["wheel"]["name"] == "demo-1.0.0-py3-none-any.whl"
     assert info["builder"] == image.builder
     assert sum(layer["size"] for layer in info["layers"]) == image.size
-    copied = (demo.project.images / "deployment_config.py").read_text()
+    copied = ((demo.project.root / ".image") / "deployment_config.py").read_text()
     assert copied == demo.project.deployment_config.read_text()
 
 
@@ -333,14 +337,14 @@ def test_the_tar_brings_the_image_back(demo: Demo) -> None:
 def test_no_tar(demo: Demo) -> None:
     image = demo.build()
     assert image.tar is None
-    assert not list(demo.project.images.glob("*.tar"))
+    assert not list((demo.project.root / ".image").glob("*.tar"))
     assert demo.engine.images.get(image.tag).id == image.id
 
 
 def test_a_version_with_a_local_part(demo: Demo) -> None:
     image = demo.build(wheel=demo.wheel("1.0+gabc"), version="1.0+gabc")
     assert image.tag == f"{_REPOSITORY}:1.0-gabc"
-    assert (demo.project.images / "imageinfo-1.0+gabc.json").is_file()
+    assert ((demo.project.root / ".image") / "imageinfo-1.0+gabc.json").is_file()
 
 
 def test_other_names_of_an_image_stay(demo: Demo) -> None:
@@ -445,7 +449,7 @@ def test_a_fault_changes_nothing(demo: Demo, fault: str) -> None:
 def test_a_fault_gives_no_image_the_name(demo: Demo) -> None:
     demo.dockerfile(_FAULTS["no bigflow"][0])
     refused(demo)
-    assert not demo.project.images.exists()
+    assert not (demo.project.root / ".image").exists()
 
 
 def test_a_fault_after_naming_gives_the_name_back(
@@ -455,7 +459,7 @@ def test_a_fault_after_naming_gives_the_name_back(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     demo.build()
-    monkeypatch.setattr("bigflow_backend.image.build.write_info", full)
+    monkeypatch.setattr("bigflow_backend.image.imageinfo.write_imageinfo", full)
     before = demo.state()
     with pytest.raises(UserError, match="No space left"):
         demo.build(wheel=demo.wheel(text="second"))
@@ -609,6 +613,6 @@ def test_an_upper_case_repository(demo: Demo) -> None:
             demo.wheel(),
             repository="Team/Demo",
             version=ProjectVersion(text="1.0.0", source="the test", commit=None),
-            options=demo.options,
+            settings=demo.options,
         )
-    assert not demo.project.images.exists()
+    assert not (demo.project.root / ".image").exists()

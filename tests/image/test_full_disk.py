@@ -91,7 +91,7 @@ def test_the_project_has_no_room_for_the_image(on_small_disk: LayeredProject, ki
     assert on_small_disk.build().tar
 
 
-@pytest.mark.parametrize("builder", ["embedded", pytest.param("engine", marks=pytest.mark.engine)])
+@pytest.mark.parametrize("builder", ["layered", pytest.param("engine", marks=pytest.mark.engine)])
 def test_the_project_has_room_for_nothing(
     layered_project: LayeredProject, builder: str, request: pytest.FixtureRequest
 ) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.dags.build import build_dags
+from bigflow_backend.ground.transaction import transaction
 from bigflow_backend.project.project import read_project
 from bigflow_backend.project.workflows import JobDescription, Schedule, WorkflowDescription
 from bigflow_backend.version import ProjectVersion
@@ -130,14 +132,20 @@ class DagProject:
         start_time: datetime = START_TIME,
         config: str | None = None,
     ) -> DagFiles:
-        return build_dags(
-            read_project(self.root),
-            workflows,
-            image=image,
-            version=ProjectVersion(text=version, source="the test", commit=commit),
-            start_time=start_time,
-            config=config,
-        )
+        project = read_project(self.root)
+        # A cached property, which would run git.
+        vars(project)["version"] = ProjectVersion(text=version, source="test", commit=commit)
+        with transaction(self.root) as running:
+            dags = build_dags(
+                project,
+                workflows,
+                image=image,
+                start_time=start_time,
+                outputs=running.outputs,
+                config=config,
+            )
+        files = [dataclasses.replace(file, path=self.root / file.path) for file in dags.files]
+        return dataclasses.replace(dags, files=tuple(files))
 
     def source(self, *workflows: WorkflowDescription, **build: Any) -> DagSource:
         """The file of the first of the workflows."""

@@ -1,4 +1,4 @@
-"""The project of the embedded builder's tests, built on the engine."""
+"""The project of the layered builder's tests, built on the engine."""
 
 from __future__ import annotations
 

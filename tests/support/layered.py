@@ -1,4 +1,4 @@
-"""A small project for the embedded builder, with everything that it needs at hand."""
+"""A small project for the layered builder, with everything that it needs at hand."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bigflow_backend.image.build import Image, build_image
-from bigflow_backend.image.options import ImageOptions
 from bigflow_backend.project.project import read_project
+from bigflow_backend.project.settings import ImageSettings
 from bigflow_backend.version import ProjectVersion
+from support.builds import build_image
 from support.distribution import make_wheel
 from support.image_files import ImageFiles, read_image
 from support.small_base import small_base
@@ -24,6 +24,8 @@ from support.small_base import small_base
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from bigflow_backend.image.image import PublishedImage
 
 __all__ = ["LayeredProject", "layered_project", "make_sdist"]
 
@@ -87,29 +89,29 @@ class LayeredProject:
         version: str = "1.0.0",
         repository: str = "registry.example.com/team/demo",
         **options: Any,
-    ) -> Image:
+    ) -> PublishedImage:
         content = {"demo/__init__.py": "TEXT = 'first'\n", **(files or {})}
         wheel = make_wheel(self.root / "dist", "demo", version, content)
-        given = ImageOptions(
-            builder="embedded",
+        given = ImageSettings(
+            builder="layered",
             base_image=self.base,
             platform="linux/amd64",
-            find_links=(self.wheels,),
+            find_links=(str(self.wheels),),
         )
         return build_image(
             read_project(self.root),
             wheel,
             repository=repository,
             version=ProjectVersion(text=version, source="the test", commit="c0ffee"),
-            options=dataclasses.replace(given, **{**self.options, **options}),
+            settings=dataclasses.replace(given, **{**self.options, **options}),
             say=self.said.append,
         )
 
-    def files(self, image: Image) -> ImageFiles:
+    def files(self, image: PublishedImage) -> ImageFiles:
         assert image.tar is not None
         return read_image(image.tar)
 
-    def info(self, image: Image) -> dict[str, Any]:
+    def info(self, image: PublishedImage) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(image.info.read_text("utf-8"))
         return found
 

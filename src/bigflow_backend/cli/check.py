@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.dags.airflow.check import check_dag_files
+from bigflow_backend.ground.files import Outputs
 from bigflow_backend.project.project import find_project
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def check(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     values = parser.parse_args(argv)
-    found = check_dag_files(find_project(Path.cwd()).dags, values.airflow, say=_say)
+    found = check_dag_files(Outputs(find_project(Path.cwd()).root).dags, values.airflow, say=_say)
     if values.json:
         print(json.dumps(dataclasses.asdict(found), indent=2))
     else:

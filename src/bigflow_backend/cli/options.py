@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError, did_you_mean
 from bigflow_backend.pipeline import BuildOptions
+from bigflow_backend.project.settings import current_builder
 
 if TYPE_CHECKING:
     import argparse
 
-    from bigflow_backend.image.options import ImageOptions
     from bigflow_backend.project.project import Project
+    from bigflow_backend.project.settings import ImageSettings
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ IMAGE_OPTIONS = (
         repeated=True,
     ),
     Option("export-image-tar", "write the image to .image/ as a tar file (default)"),
-    Option("oci-layout", "write the image to .image/ as an OCI layout, too (embedded builder)"),
-    Option("builder", "what builds the image: auto, engine or embedded", metavar="NAME"),
+    Option("oci-layout", "write the image to .image/ as an OCI layout, too (layered builder)"),
+    Option("builder", "what builds the image: auto, engine or layered", metavar="NAME"),
     Option("platform", "linux/amd64 or linux/arm64; by default this machine's", metavar="NAME"),
     Option("push", "push the image to its registry"),
     Option("load", "load an image that was built without an engine into the engine"),
@@ -112,30 +114,33 @@ def build_options(
     )
 
 
-def _image_options(project: Project, values: Mapping[str, Any]) -> ImageOptions:
-    from bigflow_backend.image.options import ImageOptions
-
-    options = ImageOptions.from_settings(
-        project.settings.image,
-        base_image=values.get("base_image"),
-        network=values.get("network"),
-        # The command line is relative to where it is typed, the settings to the project.
-        find_links=tuple(Path(d).absolute() for d in values.get("find_links") or ()),
-        export_tar=values.get("export_image_tar"),
-        oci_layout=values.get("oci_layout"),
-        builder=values.get("builder"),
-        platform=values.get("platform"),
-        push=values.get("push"),
-        load=values.get("load"),
+def _image_options(project: Project, values: Mapping[str, Any]) -> ImageSettings:
+    given: dict[str, Any] = {
+        "base_image": values.get("base_image"),
+        "network": values.get("network"),
+        "export_tar": values.get("export_image_tar"),
+        "oci_layout": values.get("oci_layout"),
+        "builder": current_builder(values.get("builder")),
+        "platform": values.get("platform"),
+        "push": values.get("push"),
+        "load": values.get("load"),
+    }
+    settings = project.settings.image
+    # The command line is relative to the current directory, the settings to the project.
+    directories = tuple(str(Path(d).absolute()) for d in values.get("find_links") or ())
+    options = dataclasses.replace(
+        settings,
+        find_links=(*directories, *settings.find_links),
+        **{name: value for name, value in given.items() if value is not None},
     )
     _check_image_options(project, options)
     return options
 
 
-def _check_image_options(project: Project, options: ImageOptions) -> None:
+def _check_image_options(project: Project, options: ImageSettings) -> None:
     """Finds out now what a build would stumble over after the tests and the wheel."""
     for name, value, known in (
-        ("builder", options.builder, ("auto", "embedded", "engine")),
+        ("builder", options.builder, ("auto", "engine", "layered")),
         ("platform", options.platform, ("linux/amd64", "linux/arm64", None)),
     ):
         if value not in known:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bigflow_backend.image.build import Image
+    from bigflow_backend.image.image import PublishedImage
     from bigflow_backend.image.plan import ImagePlan
     from bigflow_backend.pipeline import Build
 
@@ -22,7 +22,7 @@ def summary(build: Build) -> str:
 
 def as_json(build: Build) -> str:
     """The whole result as one JSON object; paths are relative to the project."""
-    return json.dumps(_plain(build, build.made_in), indent=2, sort_keys=True)
+    return json.dumps(_plain(build), indent=2, sort_keys=True)
 
 
 def _lines(build: Build) -> Iterator[str]:
@@ -31,27 +31,27 @@ def _lines(build: Build) -> Iterator[str]:
         passed = build.tests.tests - build.tests.skipped
         yield f"tests  {passed} passed{skipped}" if build.tests.tests else "tests  none"
     if build.wheel is not None:
-        yield f"wheel  {_place(build, build.wheel.path)}  {size(build.wheel.size)}"
+        yield f"wheel  {build.wheel.path}  {size(build.wheel.size)}"
     if build.image is not None:
         yield from _image_lines(build, build.image)
     if build.plan is not None:
         yield from _plan_lines(build.plan)
     if build.dags is not None:
         for file in build.dags.files:
-            yield f"DAG    {_place(build, file.path)}"
+            yield f"DAG    {file.path}"
 
 
-def _image_lines(build: Build, image: Image) -> Iterator[str]:
+def _image_lines(build: Build, image: PublishedImage) -> Iterator[str]:
     yield f"image  {image.tag}"
     for path in (image.tar, image.layout):
         if path is not None:
-            yield f"       {_place(build, path)}  {size(_size(_moved(build, path)))}"
+            yield f"       {path}  {size(_size(build.outputs.root / path))}"
     if image.pushed:
         yield f"       pushed{f' as {image.digest}' if image.digest else ''}"
     if image.in_engine:
         yield "       in the Docker Engine"
     elif image.tar is not None:
-        yield f"       to run it here: docker load --input {_place(build, image.tar)}"
+        yield f"       to run it here: docker load --input {image.tar}"
     elif image.layout is None and not image.pushed:
         yield "       nowhere but in the cache: --export-image-tar, --load or --push take it on"
 
@@ -75,15 +75,6 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def _moved(build: Build, path: Path) -> Path:
-    """Where an artifact lies now: the directory that it was made in stood in the project's root."""
-    return build.made_in.parent / path.relative_to(build.made_in)
-
-
-def _place(build: Build, path: Path) -> str:
-    return path.relative_to(build.made_in).as_posix()
-
-
 def size(count: float) -> str:
     """Bytes in decimal units: ``47.8 kB``."""
     for unit in ("B", "kB", "MB"):
@@ -93,16 +84,16 @@ def size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-def _plain(value: Any, root: Path) -> Any:
+def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
-        names = (f.name for f in dataclasses.fields(value) if f.name != "made_in")
-        return {n: _plain(getattr(value, n), root) for n in names}
+        names = (f.name for f in dataclasses.fields(value) if f.name != "outputs")
+        return {n: _plain(getattr(value, n)) for n in names}
     if isinstance(value, Path):
-        return value.relative_to(root).as_posix() if value.is_relative_to(root) else str(value)
+        return value.as_posix()
     if isinstance(value, datetime):
         return value.isoformat(" ")
     if isinstance(value, (list, tuple)):
-        return [_plain(v, root) for v in value]
+        return [_plain(v) for v in value]
     if isinstance(value, dict):
-        return {str(k): _plain(v, root) for k, v in value.items()}
+        return {str(k): _plain(v) for k, v in value.items()}
     return value if isinstance(value, (str, int, float, bool)) or value is None else str(value)

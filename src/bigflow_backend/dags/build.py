@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +15,10 @@ from bigflow_backend.ground.errors import UserError
 
 if TYPE_CHECKING:
     from bigflow_backend.dags.model import DagBuild
+    from bigflow_backend.ground.files import Outputs
     from bigflow_backend.project.project import Project
     from bigflow_backend.project.settings import DagSettings
     from bigflow_backend.project.workflows import WorkflowDescription
-    from bigflow_backend.version import ProjectVersion
 
 MANIFEST_SCHEMA = 1
 _DAG_ID_LENGTH = 250
@@ -55,8 +56,8 @@ def build_dags(
     workflows: Sequence[WorkflowDescription],
     *,
     image: str,
-    version: ProjectVersion,
     start_time: datetime,
+    outputs: Outputs,
     config: str | None = None,
 ) -> DagFiles:
     """Writes ``.dags/`` anew: a file per workflow, ``image_version.txt`` and ``manifest.json``.
@@ -72,7 +73,6 @@ def build_dags(
     """
     from bigflow_backend.dags.file.template import renderer
     from bigflow_backend.dags.model import DagBuild, dag_model
-    from bigflow_backend.ground.files import replaced_directory
 
     began = time.monotonic()
     if start_time.tzinfo is None:
@@ -81,7 +81,7 @@ def build_dags(
     build = DagBuild(
         package=project.package,
         image=image,
-        version=version,
+        version=project.version,
         start_time=start_time.astimezone(timezone.utc),
         settings=settings,
         config=config,
@@ -90,31 +90,34 @@ def build_dags(
     workflows = checked_workflows(workflows, settings)
     template = renderer(project.root, settings.template)
     files = []
-    with replaced_directory(project.dags) as directory:
-        for workflow in workflows:
-            dag_id = _dag_id(workflow, build)
-            name = f"{dag_id}_dag.py"
-            text = template.render(dag_model(workflow, build))
-            (directory / name).write_bytes(text.encode())
-            files.append(
-                DagFile(
-                    path=project.dags / name,
-                    dag_id=dag_id,
-                    workflow_id=workflow.id,
-                    schedule=schedule_in_words(workflow),
-                    tasks=tuple(job.id for job in workflow.jobs),
-                )
+    directory = outputs.dags
+    # A build may write them again, with the digest of the image that was pushed since.
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    for workflow in workflows:
+        dag_id = _dag_id(workflow, build)
+        name = f"{dag_id}_dag.py"
+        text = template.render(dag_model(workflow, build))
+        (directory / name).write_bytes(text.encode())
+        files.append(
+            DagFile(
+                path=Path(".dags") / name,
+                dag_id=dag_id,
+                workflow_id=workflow.id,
+                schedule=schedule_in_words(workflow),
+                tasks=tuple(job.id for job in workflow.jobs),
             )
-        # BigFlow's `deploy-dags` looks the image up in the registry by this file.
-        (directory / "image_version.txt").write_bytes(f"{image}\n".encode())
-        manifest = _manifest(build, workflows, files)
-        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-        (directory / "manifest.json").write_bytes(text.encode())
+        )
+    # BigFlow's `deploy-dags` looks the image up in the registry by this file.
+    (directory / "image_version.txt").write_bytes(f"{image}\n".encode())
+    manifest = _manifest(build, workflows, files)
+    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    (directory / "manifest.json").write_bytes(text.encode())
     return DagFiles(
-        directory=project.dags,
+        directory=Path(".dags"),
         files=tuple(files),
         image=image,
-        version=str(version),
+        version=str(project.version),
         start_time=build.start_time,
         seconds=time.monotonic() - began,
     )

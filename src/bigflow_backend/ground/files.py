@@ -1,18 +1,18 @@
-"""Outputs are made beside their target and moved into place whole.
+"""Files and directories that are written beside their target and then moved into place.
 
-An interrupted or failed build leaves the artifacts of the last good one as they were.
+A build that is interrupted or fails leaves the results of the last good build as they were.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
@@ -50,32 +50,35 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path}, line {line}: not UTF-8", hint="save the file as UTF-8") from error
 
 
-@contextlib.contextmanager
-def replaced_directory(target: Path) -> Iterator[Path]:
-    """A new directory to fill; when the block ends well, it takes the place of ``target``.
+@dataclass(frozen=True)
+class Outputs:
+    """The directories that a build writes: those of the project, or those of a staging directory.
 
-    When the block raises, ``target`` is untouched and nothing is left beside it.
+    Results of a build hold paths relative to ``root``, so they are valid before and after the move.
     """
-    with _told(target.parent):
-        recover(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-    new = temporary_directory(target.parent, f"{target.name}.new-")
-    try:
-        new.chmod(0o777 & ~_umask())  # mkdtemp makes it private to the user
-        with _room_told(target.parent):
-            yield new
-            _swap(new, target)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+
+    root: Path
+
+    @property
+    def dist(self) -> Path:
+        return self.root / "dist"
+
+    @property
+    def images(self) -> Path:
+        return self.root / ".image"
+
+    @property
+    def dags(self) -> Path:
+        return self.root / ".dags"
 
 
 @contextlib.contextmanager
 def replaced_file(target: Path) -> Iterator[Path]:
-    """The path of a file to write; when the block ends well, it takes the place of ``target``.
+    """Yield the path of a new file, which replaces ``target`` if the block does not raise.
 
-    The file has the mode of one made by ``open``, so a build server's group can read it.
+    The file has the mode that ``open`` would give it, so the group of a build server can read it.
     """
-    with _told(target.parent):
+    with _reported(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     os.close(descriptor)
@@ -89,40 +92,27 @@ def replaced_file(target: Path) -> Iterator[Path]:
 
 
 def temporary_directory(parent: Path, prefix: str) -> Path:
-    """A new directory in ``parent``, private to the user.
+    """Return a new directory in ``parent``, private to the user.
 
-    :raises UserError: when nothing can be written there.
+    :raises UserError: if ``parent`` is not writable.
     """
-    with _told(parent):
+    with _reported(parent):
         return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
 
 
 @contextlib.contextmanager
-def _told(directory: Path) -> Iterator[None]:
+def _reported(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise UserError(
             f"cannot write in {directory}: {error.strerror}",
-            hint="check the directory, its rights, and the space on its file system",
-        ) from error
-
-
-@contextlib.contextmanager
-def _room_told(directory: Path) -> Iterator[None]:
-    """Other places are told by those who write there."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-        raise UserError(
-            f"no room in {directory}: {error.strerror}", hint="make room on its file system"
+            hint="check its permissions and the free space of its file system",
         ) from error
 
 
 def move_into_place(new: Path, target: Path) -> None:
-    """Puts a finished file or directory in the place of ``target``, on the same file system."""
+    """Replace ``target`` with a finished file or directory of the same file system."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if new.is_dir():
         _swap(new, target)
@@ -131,10 +121,10 @@ def move_into_place(new: Path, target: Path) -> None:
 
 
 def _swap(new: Path, target: Path) -> None:
-    # A directory cannot be renamed over one that is not empty, so the old one steps aside under a
-    # name that `recover` knows, should the process be killed between the two renames.
+    # rename() cannot replace a directory that is not empty. The old one gets a name that `recover`
+    # knows, in case the process is killed between the two renames.
     old = _aside(target)
-    with _alone_in(target.parent), _told(target.parent):
+    with _alone_in(target.parent), _reported(target.parent):
         _remove(old)
         if os.path.lexists(target):
             target.rename(old)
@@ -146,14 +136,14 @@ def _swap(new: Path, target: Path) -> None:
             raise
         try:
             _remove(old)
-        except UserError as left:  # what was asked for is done; the next build says it again
+        except UserError as left:  # the build is complete; the next build reports it as an error
             warnings.warn(f"{left.message}; {left.hint}", BigflowWarning, stacklevel=2)
 
 
 def _remove(path: Path) -> None:
-    """Whatever there is; a user may have put a file or a link where a build makes a directory.
+    """Remove a file, a link or a directory.
 
-    :raises UserError: where that is not allowed, as for what another user has made.
+    :raises UserError: if a file in it belongs to another user.
     """
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
@@ -161,15 +151,15 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     if os.path.lexists(path):
         raise UserError(
-            f"{path}, which a build has replaced, cannot be removed: you may not write in it",
-            hint="remove it as the user who owns what is in it",
+            f"cannot remove {path}, which a build has replaced: you have no write permission in it",
+            hint="remove it as the user who owns its files",
         )
 
 
 def recover(target: Path) -> None:
-    """Brings back what stepped aside for something that never came, as its mover was killed.
+    """Restore ``target`` if a killed build had renamed it and not yet replaced it.
 
-    :raises UserError: when ``target`` could not be replaced, as another user's.
+    :raises UserError: if ``target`` cannot be replaced because it belongs to another user.
     """
     old = _aside(target)
     if os.path.lexists(old):
@@ -180,13 +170,13 @@ def recover(target: Path) -> None:
                 old.rename(target)
     if _is_read_only(target):
         raise UserError(
-            f"{target} cannot be replaced: you may not write in it",
+            f"cannot replace {target}: you have no write permission in it",
             hint="build as the user who owns it, or remove it as that user",
         )
 
 
 def _is_read_only(directory: Path) -> bool:
-    """Whether what is in a directory cannot be removed from there."""
+    """Return whether the files of a directory cannot be removed."""
     return (
         directory.is_dir()
         and not directory.is_symlink()
@@ -199,13 +189,13 @@ def _is_read_only(directory: Path) -> bool:
 
 @contextlib.contextmanager
 def _alone_in(directory: Path) -> Iterator[None]:
-    """Two builds of one project may end at once: one after the other moves what it has made.
+    """Lock ``directory``, so that two builds that end at once move their results in turn.
 
-    The lock is the kernel's, so that of a process that was killed is gone with it.
+    The kernel releases the lock of a process that is killed.
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        # A file system without locks (some of networks) has builds take their chance, as before.
+        # Some network file systems have no locks.
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -9,10 +9,19 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.epoch import source_date_epoch
+from bigflow_backend.ground.errors import UserError, did_you_mean
+from bigflow_backend.image.base.read import is_file_name
+from bigflow_backend.image.registry import remote_name
+
+if TYPE_CHECKING:
+    from bigflow_backend.project.project import Project
+    from bigflow_backend.project.settings import ImageSettings
 
 STANDARD = Path(__file__).with_name("templates") / "Dockerfile"
 """The Dockerfile that serves a project without wishes of its own."""
@@ -132,3 +141,57 @@ def _words(text: str) -> list[str]:
         return shlex.split(text)
     except ValueError:  # an open quote: the engine will say so
         return text.split()
+
+
+def build_args(project: Project, settings: ImageSettings, dockerfile: Dockerfile) -> dict[str, str]:
+    """The values of the Dockerfile's ``ARG``: ours where it asks for them, and all of the user's.
+
+    :raises UserError: when the user gives one that the Dockerfile does not declare; the engine
+        would only warn, and build something else than was asked for.
+    """
+    said = dict(settings.build_args)
+    if settings.base_image is not None:
+        said["BASE_IMAGE"] = settings.base_image
+    declared = dockerfile.arguments
+    if settings.base_image is not None and "BASE_IMAGE" not in declared:
+        raise UserError(
+            "the Dockerfile declares no ARG BASE_IMAGE, so base-image (in [tool.bigflow.image], or "
+            "--base-image) has no effect on it",
+            hint="leave base-image out, or write `ARG BASE_IMAGE` and `FROM ${BASE_IMAGE}` there",
+        )
+    for name in said:
+        if name not in declared and name.upper() not in _PREDEFINED:
+            near = did_you_mean(name, declared) if declared else f"write `ARG {name}` there"
+            raise UserError(f"the Dockerfile declares no ARG {name}", hint=near)
+    _check_base(said.get("BASE_IMAGE"))
+    created = datetime.fromtimestamp(source_date_epoch(), timezone.utc)
+    urls = {k.casefold(): v for k, v in _project_urls(project).items()}
+    ours = {
+        "VERSION": project.version.text,
+        "REVISION": project.version.commit or "",
+        "SOURCE": next((urls[k] for k in ("source", "repository", "homepage") if k in urls), ""),
+        "CREATED": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    return {name: value for name, value in ours.items() if name in declared} | said
+
+
+def _check_base(name: str | None) -> None:
+    """Blames who gave the name; an engine would blame the Dockerfile."""
+    if name is None or is_file_name(name):
+        return
+    try:
+        remote_name(name)
+    except UserError as error:
+        raise UserError(
+            f"the base image {error.message}",
+            hint=f"correct --base-image, or base-image in [tool.bigflow.image]; {error.hint}",
+        ) from error
+
+
+# https://docs.docker.com/reference/dockerfile/#predefined-args
+_PREDEFINED = {"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"}
+
+
+def _project_urls(project: Project) -> dict[str, str]:
+    urls = project.pyproject.get("project", {}).get("urls", {})
+    return urls if isinstance(urls, dict) else {}

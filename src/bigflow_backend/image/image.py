@@ -1,108 +1,127 @@
-"""What builds images: the seam between the steps of ``build_image`` and the kinds of builders."""
+"""The values of the chain: what an image is built from, what it is, and where it was published."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from bigflow_backend.image.options import ImageOptions
+    from bigflow_backend.ground.transaction import Transaction
+    from bigflow_backend.image import oci
     from bigflow_backend.image.reference import ImageReference
+    from bigflow_backend.image.session import Session
     from bigflow_backend.project.project import Project
-    from bigflow_backend.version import ProjectVersion
+    from bigflow_backend.project.settings import ImageSettings
+    from bigflow_backend.wheel.wheel import Wheel
 
 
-@dataclass(frozen=True)
-class WheelFile:
-    """The project's wheel, as its file name and content tell."""
-
-    path: Path
-    name: str
-    """The distribution, normalised as PEP 503 says."""
-    version: str
-    sha256: str
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BuildRequest:
-    """Everything that an image is made of."""
+    """Everything that an image is built from."""
 
     project: Project
-    wheel: WheelFile
+    wheel: Wheel
     reference: ImageReference
-    version: ProjectVersion
-    options: ImageOptions
+    """The name that the image gets when it is published."""
+    settings: ImageSettings
+    transaction: Transaction
+    session: Session
     say: Callable[[str], None]
-    """Gets the build's output, line by line, while it runs."""
+    """Receives the output of the build, line by line, while it runs."""
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def wheel_file(self) -> Path:
+        """The path of the wheel in the staging directory."""
+        return self.transaction.outputs.root / self.wheel.path
 
 
 @dataclass(frozen=True)
-class ImageFiles:
-    """Where a builder writes the image to; None where it is not wanted."""
-
-    tar: Path | None
-    layout: Path | None = None
-    """A directory, which is not there yet."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A layer of an image."""
+class LayerInfo:
+    """A layer of an image, as imageinfo.json describes it."""
 
     size: int
     """In bytes, unpacked."""
     created_by: str
     """The instruction that made it."""
     digest: str | None
-    """Of its unpacked content (the OCI specification's ``diff_id``), where it is known."""
+    """Of its unpacked content (``diff_id`` in the OCI specification), if it is known."""
 
 
 @dataclass(frozen=True)
-class BaseImage:
-    """The image that the build started from."""
+class BaseInfo:
+    """The base image, as imageinfo.json describes it."""
 
     name: str
     id: str | None
     digest: str | None
-    """The digest of its manifest, where it came from a registry."""
+    """Of its manifest, if it came from a registry."""
 
 
 @dataclass(frozen=True)
-class BuiltImage:
-    """An image, checked and tagged."""
+class StoredImage:
+    """The content of an image in the store."""
+
+    manifest: oci.Descriptor
+    config: oci.Descriptor
+    layers: tuple[oci.Layer, ...]
+    """From the lowest layer of the base upwards."""
+    base: oci.BaseImage
+
+
+@dataclass(frozen=True)
+class EngineImage:
+    """The content of an image in an engine, under its id; it has no name yet."""
+
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """An image that is built and checked. Nothing points to it yet: it has no tag."""
 
     id: str
     digest: str | None
-    """The digest of its manifest, where it has one already."""
-    layers: tuple[Layer, ...]
-    """From the base's upwards."""
-    base: BaseImage | None
+    """Of its manifest, if it has one before it is pushed."""
+    layers: tuple[LayerInfo, ...]
+    """From the lowest layer of the base upwards."""
+    base: BaseInfo | None
     builder: str
-    """Which builder made it, in words, with its version."""
-    leftovers: tuple[str, ...]
-    """What else the build left in the engine: the ids of untagged images, kept as a cache."""
-    in_engine: bool
-    """Whether it is in the Docker Engine."""
+    """The name of the builder, with its version."""
+    content: StoredImage | EngineImage
     dependencies: tuple[str, ...] | None = None
-    """What of the requirements is installed, as ``name==version``, where the builder knows."""
+    """The installed requirements as ``name==version``, if the builder knows them."""
+    leftovers: tuple[str, ...] = ()
+    """Ids of untagged images that the build left in the engine as a cache."""
+
+    @property
+    def size(self) -> int:
+        """In bytes, unpacked."""
+        return sum(layer.size for layer in self.layers)
 
 
-class Builder(Protocol):
-    """A way to make the image."""
+@dataclass(frozen=True, kw_only=True)
+class PublishedImage:
+    """An image and the places where it is now. Paths are relative to the project."""
 
-    def build(
-        self, request: BuildRequest, *, files: ImageFiles, stale: tuple[str, ...]
-    ) -> AbstractContextManager[BuiltImage]:
-        """Builds, checks and tags the image, and writes its ``files``.
-
-        It is a context manager because the image is not finished before its files are in place:
-        when the block raises, the tag is given back to the image that had it before. When it ends
-        well, the builder may remove ``stale``, which are the leftovers of the build before.
-
-        :raises UserError: for everything that the user can mend.
-        """
-        ...
+    tag: str
+    """The full name, ``repository:tag``, for ``docker run`` and the DAGs."""
+    id: str
+    digest: str | None
+    """Of its manifest, if it is known."""
+    version: str
+    size: int
+    """In bytes, unpacked."""
+    tar: Path | None
+    """``.image/image-<version>.tar``, for ``docker load``."""
+    layout: Path | None
+    """``.image/oci-layout-<version>``, an OCI layout."""
+    in_engine: bool
+    pushed: bool
+    info: Path
+    """``.image/imageinfo-<version>.json``"""
+    builder: str
+    seconds: float

@@ -1,47 +1,70 @@
-"""``imageinfo-<version>.json``: what an image is and how it came about, for people and programs."""
+"""``imageinfo-<version>.json``: what an image is and where it came from."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bigflow_backend.image.image import BuildRequest, BuiltImage
+    from bigflow_backend.image.image import BuildRequest, Image, PublishedImage
 
 _SCHEMA = 1
 
 
-def image_info(request: BuildRequest, built: BuiltImage, *, seconds: float) -> dict[str, Any]:
-    """The document; sizes are in bytes, unpacked, and times in seconds."""
-    wheel = request.wheel
+@dataclass(frozen=True)
+class ImageFiles:
+    """The paths of an image's files, relative to the project."""
+
+    version: str
+
+    @property
+    def tar(self) -> Path:
+        return Path(f".image/image-{self.version}.tar")
+
+    @property
+    def layout(self) -> Path:
+        return Path(f".image/oci-layout-{self.version}")
+
+    @property
+    def info(self) -> Path:
+        return Path(f".image/imageinfo-{self.version}.json")
+
+
+def write_imageinfo(request: BuildRequest, image: Image, published: PublishedImage) -> None:
+    """Write the document into the staging directory; sizes are in bytes, times in seconds."""
+    path = request.transaction.outputs.root / published.info
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = _document(request, image, published)
+    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _document(request: BuildRequest, image: Image, published: PublishedImage) -> dict[str, Any]:
+    project, wheel = request.project, request.wheel
     return {
         "schema": _SCHEMA,
-        "tag": str(request.reference),
-        "id": built.id,
-        "digest": built.digest,
-        "pushed": request.options.push,
-        "project": request.project.name,
-        "version": request.version.text,
-        "commit": request.version.commit,
+        "tag": published.tag,
+        "id": published.id,
+        "digest": published.digest,
+        "pushed": published.pushed,
+        "project": project.name,
+        "version": project.version.text,
+        "commit": project.version.commit,
         "wheel": {"name": wheel.path.name, "sha256": wheel.sha256},
-        "base": None if built.base is None else dataclasses.asdict(built.base),
-        "size": sum(layer.size for layer in built.layers),
-        "layers": [dataclasses.asdict(layer) for layer in built.layers],
-        "dependencies": None if built.dependencies is None else list(built.dependencies),
-        "builder": built.builder,
-        "seconds": round(seconds, 3),
-        "leftovers": list(built.leftovers),
+        "base": None if image.base is None else dataclasses.asdict(image.base),
+        "size": image.size,
+        "layers": [dataclasses.asdict(layer) for layer in image.layers],
+        "dependencies": None if image.dependencies is None else list(image.dependencies),
+        "builder": image.builder,
+        "seconds": round(published.seconds, 3),
+        "leftovers": list(image.leftovers),
     }
 
 
-def write_info(path: Path, info: dict[str, Any]) -> None:
-    path.write_text(json.dumps(info, indent=2, ensure_ascii=False) + "\n", "utf-8")
-
-
 def pushed_digest(path: Path, reference: str) -> str | None:
-    """The digest by which a registry has ``reference``, when the document in ``path`` says so."""
+    """Return the digest of ``reference`` in its registry, if the document in ``path`` has it."""
     try:
         info = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -53,13 +76,13 @@ def pushed_digest(path: Path, reference: str) -> str | None:
 
 
 def leftovers(directory: Path) -> tuple[str, ...]:
-    """What the build before left in the engine, as its document in ``directory`` says."""
+    """Return what the last build left in the engine, from its document in ``directory``."""
     found: list[str] = []
     for path in directory.glob("imageinfo-*.json"):
         try:
             info = json.loads(path.read_bytes())
         except (OSError, ValueError):
-            continue  # not written by us: nothing that we would have to clear away
+            continue  # we did not write it, so there is nothing to remove
         if isinstance(info, dict) and isinstance(info.get("leftovers"), list):
             found += [item for item in info["leftovers"] if isinstance(item, str)]
     return tuple(found)

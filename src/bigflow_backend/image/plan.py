@@ -1,19 +1,18 @@
-"""What a build of the image would do: nothing is built, fetched or written for it."""
+"""The plan of an image: what a build would do. It builds, fetches and writes nothing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bigflow_backend.image.choose import chosen_builder
-from bigflow_backend.image.dockerfile import STANDARD, read_dockerfile
-from bigflow_backend.image.engine.build import build_args
-from bigflow_backend.image.reference import image_reference
+from bigflow_backend.image.build import choose_builder
+from bigflow_backend.image.dockerfile import STANDARD, build_args, read_dockerfile
+from bigflow_backend.image.imageinfo import ImageFiles
 
 if TYPE_CHECKING:
-    from bigflow_backend.image.options import ImageOptions
+    from bigflow_backend.image.reference import ImageReference
     from bigflow_backend.project.project import Project
-    from bigflow_backend.version import ProjectVersion
+    from bigflow_backend.project.settings import ImageSettings
 
 
 @dataclass(frozen=True)
@@ -23,47 +22,46 @@ class ImagePlan:
     tag: str
     """Its full name, ``repository:tag``."""
     builder: str
-    """``embedded`` or ``engine``, as far as the Dockerfile decides: where a requirement must be
-    compiled, or only an engine has the base image, ``auto`` takes the engine after all."""
+    """``layered`` or ``engine``, as far as the Dockerfile decides. With ``auto``, an engine builds
+    it if a requirement must be compiled, or if only an engine has the base image."""
     reason: str
     """Why it is that builder."""
     base: str | None
-    """The name of the image that it would start from."""
+    """The name of the base image."""
     platform: str | None
-    """``linux/amd64`` or ``linux/arm64``; None is this machine's, or the engine's."""
+    """``linux/amd64`` or ``linux/arm64``; None is the platform of this machine or of the engine."""
     files: tuple[str, ...]
-    """What would be written, relative to the project."""
+    """The files that the build would write, relative to the project."""
     load: bool
-    """Whether it would be in the Docker Engine."""
+    """Whether the Docker Engine would get the image."""
     push: bool
-    """Whether it would be pushed to its registry."""
+    """Whether the registry would get the image."""
 
 
-def plan_image(
-    project: Project, *, repository: str, version: ProjectVersion, options: ImageOptions
-) -> ImagePlan:
-    """Finds out what :func:`bigflow_backend.image.build_image` would do with the same arguments.
+def plan_image(project: Project, reference: ImageReference, settings: ImageSettings) -> ImagePlan:
+    """Return what a build with these settings would do.
 
-    :raises UserError: for what a build would stumble over, as far as the project's files tell.
+    :raises UserError: for the errors that the project's files show.
     """
-    reference = image_reference(repository, version.image_tag)
-    builder, reason = chosen_builder(options.builder, project)
+    builder, reason = choose_builder(settings.builder, project)
     own = project.dockerfile
-    dockerfile = read_dockerfile(own if own.exists() or options.builder == "engine" else STANDARD)
-    arguments = build_args(project, version, options, dockerfile)
+    dockerfile = read_dockerfile(own if own.exists() or settings.builder == "engine" else STANDARD)
+    arguments = build_args(project, settings, dockerfile)
+    files = ImageFiles(project.version.text)
+    config = project.deployment_config
     names = {
-        f"image-{version}.tar": options.export_tar,
-        f"oci-layout-{version}/": options.oci_layout,
-        f"imageinfo-{version}.json": True,
-        project.deployment_config.name: project.deployment_config.is_file(),
+        str(files.tar): settings.export_tar,
+        f"{files.layout}/": settings.oci_layout,
+        str(files.info): True,
+        f"{files.info.parent}/{config.name}": config.is_file(),
     }
     return ImagePlan(
         tag=str(reference),
         builder=builder,
         reason=reason,
         base=dockerfile.base_image(arguments),
-        platform=options.platform,
-        files=tuple(f"{project.images.name}/{name}" for name, wanted in names.items() if wanted),
-        load=options.load or builder == "engine",
-        push=options.push,
+        platform=settings.platform,
+        files=tuple(name for name, wanted in names.items() if wanted),
+        load=settings.load or builder == "engine",
+        push=settings.push,
     )

@@ -53,9 +53,6 @@ class Project:
     pyproject: Mapping[str, Any]
     """The parsed pyproject.toml; empty without the file."""
     settings: Settings
-    output: Path
-    """The directory that ``dist/``, ``.image/`` and ``.dags/`` are made in: the root, or one beside
-    it from which a finished build is moved into place."""
 
     @property
     def static_version(self) -> tuple[str, str] | None:
@@ -107,18 +104,6 @@ class Project:
     def deployment_config(self) -> Path:
         return self.root / "deployment_config.py"
 
-    @property
-    def dist(self) -> Path:
-        return self.output / "dist"
-
-    @property
-    def images(self) -> Path:
-        return self.output / ".image"
-
-    @property
-    def dags(self) -> Path:
-        return self.output / ".dags"
-
 
 def find_project(start: Path) -> Project:
     """Return the project in ``start``, or in the nearest directory above it that has one.
@@ -169,7 +154,6 @@ def read_project(root: Path, setup_keywords: Mapping[str, Any] | None = None) ->
         setup_keywords=setup_keywords,
         pyproject=pyproject,
         settings=settings,
-        output=root,
     )
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from bigflow_backend.ground.errors import UserError, did_you_mean
+from bigflow_backend.ground.errors import BigflowWarning, UserError, did_you_mean
 
 T = TypeVar("T")
 
@@ -31,9 +32,9 @@ class VersionSettings:
 class ImageSettings:
     """``[tool.bigflow.image]``"""
 
-    builder: Literal["auto", "engine", "embedded"] = "auto"
-    """What builds the image: ``engine`` hands the Dockerfile to a Docker Engine; ``embedded`` needs
-    none, and serves the standard Dockerfile; ``auto`` takes the embedded one where it can serve."""
+    builder: Literal["auto", "engine", "layered"] = "auto"
+    """The builder of the image. ``engine`` builds the Dockerfile on a Docker Engine. ``layered``
+    needs no engine, and builds the standard Dockerfile. ``auto`` is ``layered`` where it can."""
 
     platform: Literal["linux/amd64", "linux/arm64"] | None = None
     """What the image runs on; by default a machine like this one, or like the engine's."""
@@ -59,17 +60,17 @@ class ImageSettings:
     """Whether the image is written to ``.image/`` as a tar archive, too."""
 
     oci_layout: bool = False
-    """Whether the embedded builder writes the image to ``.image/`` as an OCI layout, too: a
+    """Whether the layered builder writes the image to ``.image/`` as an OCI layout, too: a
     directory."""
 
     push: bool = False
     """Whether the image is pushed to its registry."""
 
     load: bool = False
-    """Whether the embedded builder loads the image into the Docker Engine, too."""
+    """Whether the layered builder loads the image into the Docker Engine, too."""
 
     insecure_registries: tuple[str, ...] = ()
-    """Registries, as ``"host:port"``, that the embedded builder speaks to without TLS; those on
+    """Registries, as ``"host:port"``, that the layered builder speaks to without TLS; those on
     this machine need not be named."""
 
     timeout: int = 3600
@@ -197,6 +198,8 @@ def _convert(wanted: Any, value: object, key: str, source: str) -> Any:
         (inner,) = (a for a in arguments if a is not type(None))
         return _convert(inner, value, key, source)
     if origin is Literal:
+        if key == "tool.bigflow.image.builder":
+            value = current_builder(value)
         if value not in arguments:
             choices = " or ".join(repr(a) for a in arguments)
             raise UserError(
@@ -213,6 +216,15 @@ def _convert(wanted: Any, value: object, key: str, source: str) -> Any:
     if type(value) is not wanted:
         raise _wrong_type(key, _NAMES[wanted], value, source)
     return value
+
+
+def current_builder(name: object) -> object:
+    """Return ``layered`` for its old name ``embedded``, with a warning."""
+    if name != "embedded":
+        return name
+    message = "the builder 'embedded' is now called 'layered': write 'layered'"
+    warnings.warn(message, BigflowWarning, stacklevel=2)
+    return "layered"
 
 
 def _string_table(value: object, key: str, source: str) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import signal
@@ -10,20 +11,22 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import AlreadyReportedError, BigflowWarning, UserError
 from bigflow_backend.project.pyproject import BACKENDS
 
 if TYPE_CHECKING:
+    from bigflow_backend.ground.files import Outputs
     from bigflow_backend.project.project import Project
     from bigflow_backend.wheel.wheel import Wheel
 
 _BACKEND = "bigflow_backend"
 
 
-def build_wheel(project: Project) -> Wheel:
-    """Builds the wheel into ``dist/``, through the hook, in a process of its own.
+def build_wheel(project: Project, outputs: Outputs) -> Wheel:
+    """Builds the wheel into ``dist/`` of ``outputs``, through the hook, in a process of its own.
 
     :raises UserError: when the backend cannot be run; what it says itself is told already.
     """
@@ -31,7 +34,7 @@ def build_wheel(project: Project) -> Wheel:
 
     from bigflow_backend.wheel.wheel import Wheel
 
-    project.dist.mkdir(parents=True, exist_ok=True)
+    outputs.dist.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     caller = BuildBackendHookCaller(
         str(project.root),
@@ -42,7 +45,7 @@ def build_wheel(project: Project) -> Wheel:
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", BuildBackendWarning)
-            name = caller.build_wheel(str(project.dist))
+            name = caller.build_wheel(str(outputs.dist))
     except subprocess.CalledProcessError as error:
         raise AlreadyReportedError from error
     except BackendUnavailable as error:
@@ -52,7 +55,8 @@ def build_wheel(project: Project) -> Wheel:
         ) from error
     for warning in caught:
         warnings.warn(str(warning.message), BigflowWarning, stacklevel=2)
-    return Wheel.read(project.dist / name, seconds=time.perf_counter() - start)
+    wheel = Wheel.read(outputs.dist / name, seconds=time.perf_counter() - start)
+    return dataclasses.replace(wheel, path=Path("dist") / name)
 
 
 def check_build_system(project: Project) -> None:

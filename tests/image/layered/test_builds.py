@@ -1,4 +1,4 @@
-"""The embedded builder on a base of a few files: what is built again, what is refused."""
+"""The layered builder on a base of a few files: what is built again, what is refused."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from support.small_base import small_base, write_docker_archive
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bigflow_backend.image.build import Image
+    from bigflow_backend.image.image import PublishedImage
     from support.layered import LayeredProject
     from support.registry import Registry
 
@@ -42,7 +42,7 @@ def test_a_layer_is_damaged(
 ) -> None:
     """The base's, that with the user, the dependencies, the project."""
 
-    def build() -> Image:
+    def build() -> PublishedImage:
         return layered_project.build(export_tar=kind == "tar", oci_layout=kind == "layout")
 
     image = build()

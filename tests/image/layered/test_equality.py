@@ -1,4 +1,4 @@
-"""The embedded builder and the standard Dockerfile on an engine make the same image."""
+"""The layered builder and the standard Dockerfile on an engine make the same image."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bigflow_backend.image.build import build_image
 from bigflow_backend.image.dockerfile import STANDARD
-from bigflow_backend.image.options import ImageOptions
 from bigflow_backend.project.project import read_project
+from bigflow_backend.project.settings import ImageSettings
 from bigflow_backend.version import ProjectVersion
+from support.builds import build_image
 from support.distribution import make_wheel
 from support.image_files import ImageFiles, read_image
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-    from bigflow_backend.image.build import Image
+    from bigflow_backend.image.image import PublishedImage
     from support.image_files import File
 
 pytestmark = pytest.mark.engine
@@ -50,10 +50,10 @@ class Both:
     """The same project, built twice."""
 
     engine: ImageFiles
-    embedded: ImageFiles
+    layered: ImageFiles
     infos: tuple[dict[str, object], dict[str, object]]
-    image: Image
-    """The embedded builder's, which was loaded into the engine."""
+    image: PublishedImage
+    """The layered builder's, which was loaded into the engine."""
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def both(
             f"{info}/entry_points.txt": "[console_scripts]\ndemo-tool = demo:main\n",
         },
     )
-    options = ImageOptions(network="host", find_links=(bigflow_wheels, wheels))
+    options = ImageSettings(network="host", find_links=(str(bigflow_wheels), str(wheels)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BIGFLOW_CACHE", str(work / "cache"))
         # The interpreter of the base image itself, which compiles to the very same code.
@@ -116,15 +116,18 @@ def both(
         found = []
         for builder, base in (
             ("engine", base_image),
-            ("embedded", f"docker-archive:{base_archive}"),
+            ("layered", f"docker-archive:{base_archive}"),
         ):
             image = build_image(
                 read_project(root),
                 wheel,
                 repository=f"{_REPOSITORY}-{builder}",
                 version=ProjectVersion(text="1.0.0", source="the test", commit="c0ffee"),
-                options=dataclasses.replace(
-                    options, builder=builder, base_image=base, load=builder == "embedded"
+                settings=dataclasses.replace(
+                    options,
+                    builder=builder,  # type: ignore[arg-type]
+                    base_image=base,
+                    load=builder == "layered",
                 ),
             )
             assert image.tar is not None
@@ -180,15 +183,15 @@ def test_the_same_files_in_the_environment(both: Both) -> None:
     what they run is compared; and with it their lines in RECORD. Bytecode: the bits that mark
     objects for later reference depend on what else a process has met, so here it is loaded.
     """
-    engine, embedded = both.engine.below("app"), both.embedded.below("app")
-    assert embedded.keys() == engine.keys()
-    assert f"{_SITE}/demo/resources/query.sql" in embedded
-    assert f"{_SITE}/setuptools" not in embedded
+    engine, layered = both.engine.below("app"), both.layered.below("app")
+    assert layered.keys() == engine.keys()
+    assert f"{_SITE}/demo/resources/query.sql" in layered
+    assert f"{_SITE}/setuptools" not in layered
     scripts = {name for name, file in engine.items() if _script(file)}
     assert {"app/bin/bigflow", "app/bin/demo-tool", "app/bin/library-gui"} <= scripts
     differing = []
     for name, file in engine.items():
-        other = embedded[name]
+        other = layered[name]
         assert dataclasses.replace(file, content=None) == dataclasses.replace(other, content=None)
         if name in scripts:
             assert _script(file) == _script(other), name
@@ -219,11 +222,11 @@ def _without(file: File, scripts: set[str]) -> list[bytes]:
 
 def test_the_same_user_and_the_same_bytecode_of_the_library(both: Both) -> None:
     for name in ("etc/passwd", "etc/group", "home", "home/app"):
-        assert both.embedded.files[name] == both.engine.files[name]
+        assert both.layered.files[name] == both.engine.files[name]
     library = "usr/lib/python3.11"
-    assert both.embedded.below(library).keys() == both.engine.below(library).keys()
+    assert both.layered.below(library).keys() == both.engine.below(library).keys()
     compared = 0
-    for name, file in both.embedded.below(library).items():
+    for name, file in both.layered.below(library).items():
         other = both.engine.files[name]
         # What compileall itself imports has bytecode with a time there: Python writes that, and
         # compileall finds it to be up to date.
@@ -234,23 +237,23 @@ def test_the_same_user_and_the_same_bytecode_of_the_library(both: Both) -> None:
 
 
 def test_the_same_settings(both: Both) -> None:
-    engine, embedded = both.engine.config["config"], both.embedded.config["config"]
+    engine, layered = both.engine.config["config"], both.layered.config["config"]
     # What an engine adds is the state of a container, and what is not set.
     meaningful = {k: v for k, v in engine.items() if v and k not in {"Image", "Hostname"}}
-    assert embedded == meaningful
+    assert layered == meaningful
 
 
 def test_the_same_keys_are_told(both: Both) -> None:
-    engine, embedded = both.infos
-    assert engine.keys() == embedded.keys()
-    assert embedded["digest"] == both.image.digest
-    assert [layer["created_by"] for layer in embedded["layers"]][1:] == [  # type: ignore[attr-defined]
+    engine, layered = both.infos
+    assert engine.keys() == layered.keys()
+    assert layered["digest"] == both.image.digest
+    assert [layer["created_by"] for layer in layered["layers"]][1:] == [  # type: ignore[attr-defined]
         "a user without rights; bytecode of the library",
         "dependencies",
         "resources",
         "project",
     ]
-    assert "requests==2.32.3" in embedded["dependencies"]  # type: ignore[operator]
+    assert "requests==2.32.3" in layered["dependencies"]  # type: ignore[operator]
 
 
 def test_it_runs_in_the_engine_it_was_loaded_into(both: Both, engine: DockerClient) -> None:
@@ -270,11 +273,11 @@ def test_it_runs_in_the_engine_it_was_loaded_into(both: Both, engine: DockerClie
     )
 
 
-@pytest.mark.parametrize("builder", ["engine", "embedded"])
+@pytest.mark.parametrize("builder", ["engine", "layered"])
 def test_a_pod_compiles_nothing_when_it_starts(
     both: Both, engine: DockerClient, builder: str
 ) -> None:
-    tag = both.image.tag.replace("embedded", builder)
+    tag = both.image.tag.replace("layered", builder)
     imports = "import demo, email.message, json, pure, requests, sqlite3, urllib.request"
     told = ""
     for arguments in (["-m", "bigflow", "--version"], ["-c", imports]):

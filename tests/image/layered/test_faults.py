@@ -1,4 +1,4 @@
-"""Registries that fail while the embedded builder pulls its base or pushes its image."""
+"""Registries that fail while the layered builder pulls its base or pushes its image."""
 
 from __future__ import annotations
 

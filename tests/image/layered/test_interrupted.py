@@ -1,4 +1,4 @@
-"""Ctrl-C, an end that is asked for, and kill -9 in each phase of a build by the embedded builder.
+"""Ctrl-C, an end that is asked for, and kill -9 in each phase of a build by the layered builder.
 
 ``.image/`` and the cache are as they were, or whole, and the next build works. (While a dependency
 is being built: test_embedded_builds.py. The registry's side alone: test_registry_interrupted.py.)

@@ -30,8 +30,8 @@ _BOUND = 200 * _MEGABYTE
 _BUILD = """\
 import json, sys
 from pathlib import Path
-from bigflow_backend.image.options import ImageOptions
-from bigflow_backend.image.build import build_image
+from bigflow_backend.project.settings import ImageSettings
+from support.builds import build_image
 from bigflow_backend.project.project import read_project
 from bigflow_backend.version import ProjectVersion
 
@@ -41,8 +41,8 @@ image = build_image(
     Path(given["wheel"]),
     repository=given["repository"],
     version=ProjectVersion(text="1.0.0", source="the test", commit="c0ffee"),
-    options=ImageOptions(
-        builder="embedded", base_image=given["base"], find_links=(Path(given["wheels"]),),
+    settings=ImageSettings(
+        builder="layered", base_image=given["base"], find_links=(given["wheels"],),
         platform="linux/amd64", oci_layout=True, push=True,
     ),
     say=print,

@@ -8,12 +8,14 @@ import json
 import re
 import shutil
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bigflow_backend.cli.report import summary
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import Outputs
 from bigflow_backend.pipeline import Build
 from support.engine import sockets_may_leak
 
@@ -85,14 +87,13 @@ def test_the_summary_tells_where_it_is(layered_project: LayeredProject, registry
     )
     assert image.tar is not None
     assert image.layout is not None
-    # As a build has it: made in a directory that is gone by now, and moved up into the project.
-    made_in = layered_project.root / "made-in"
-    staged = dataclasses.replace(
+    published = dataclasses.replace(
         image,
-        tar=made_in / ".image" / image.tar.name,
-        layout=made_in / ".image" / image.layout.name,
+        tar=Path(".image") / image.tar.name,
+        layout=Path(".image") / image.layout.name,
     )
-    lines = summary(Build(made_in=made_in, image=staged)).splitlines()
+    outputs = Outputs(layered_project.root)
+    lines = summary(Build(outputs=outputs, image=published)).splitlines()
     assert lines[0] == f"image  {registry.address}/summary:1.0.0"
     assert lines[1].startswith("       .image/image-1.0.0.tar  ")
     assert lines[2].startswith("       .image/oci-layout-1.0.0  ")

@@ -1,4 +1,4 @@
-"""The parts of the embedded builder, each by itself."""
+"""The parts of the layered builder, each by itself."""
 
 from __future__ import annotations
 

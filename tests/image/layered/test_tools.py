@@ -19,7 +19,7 @@ from support.registry import installed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bigflow_backend.image.build import Image
+    from bigflow_backend.image.image import PublishedImage
     from support.layered import LayeredProject
     from support.registry import Registry
 
@@ -38,7 +38,7 @@ Layout(layout).push_to_registry(OrasClient(insecure=True), target, tag)
 
 
 @pytest.fixture
-def image(layered_project: LayeredProject) -> Image:
+def image(layered_project: LayeredProject) -> PublishedImage:
     """With both archive and layout, of a project with a script and resources."""
     return layered_project.build(
         files={"demo/resources/query.sql": "select 1\n"}, version="1.2.0", oci_layout=True
@@ -78,7 +78,9 @@ def podman() -> Iterator[tuple[str | Path, ...]]:
         run(*command, "rmi", "--all", "--force")
 
 
-def test_podman_loads_it(image: Image, podman: tuple[str | Path, ...], tmp_path: Path) -> None:
+def test_podman_loads_it(
+    image: PublishedImage, podman: tuple[str | Path, ...], tmp_path: Path
+) -> None:
     assert image.tar is not None
     assert image.tag in run(*podman, "load", "--quiet", "--input", image.tar).decode()
     (found,) = json.loads(run(*podman, "image", "inspect", image.tag))
@@ -95,7 +97,7 @@ def test_podman_loads_it(image: Image, podman: tuple[str | Path, ...], tmp_path:
 
 
 @pytest.mark.parametrize("kind", ["docker-archive", "oci-archive", "oci"])
-def test_skopeo_reads_it(image: Image, kind: str) -> None:
+def test_skopeo_reads_it(image: PublishedImage, kind: str) -> None:
     skopeo = installed("skopeo", package="skopeo")
     assert image.tar is not None
     assert image.layout is not None
@@ -111,7 +113,7 @@ def test_skopeo_reads_it(image: Image, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["oci-archive", "oci"])
-def test_skopeo_copies_it_as_it_is(image: Image, registry: Registry, kind: str) -> None:
+def test_skopeo_copies_it_as_it_is(image: PublishedImage, registry: Registry, kind: str) -> None:
     skopeo = installed("skopeo", package="skopeo")
     place = image.layout if kind == "oci" else image.tar
     run(skopeo, "--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false",
@@ -120,7 +122,9 @@ def test_skopeo_copies_it_as_it_is(image: Image, registry: Registry, kind: str) 
 
 
 @pytest.mark.parametrize("kind", ["layout", "tar"])
-def test_oras_pushes_it(image: Image, registry: Registry, tmp_path: Path, kind: str) -> None:
+def test_oras_pushes_it(
+    image: PublishedImage, registry: Registry, tmp_path: Path, kind: str
+) -> None:
     environment = tmp_path / "oras"
     python = environment / "bin" / "python"
     run(find_uv_bin(), "venv", "--quiet", environment)

@@ -40,14 +40,14 @@ def check_image(api: APIClient, image_id: str, request: BuildRequest) -> None:
     :raises UserError: when it does not.
     """
     platform = _platform(api, image_id)
-    if request.options.platform not in {None, platform}:
+    if request.settings.platform not in {None, platform}:
         raise UserError(
-            f"the engine's image is for {platform}, not for {request.options.platform}",
+            f"the engine's image is for {platform}, not for {request.settings.platform}",
             hint="pull the base image for it: docker pull --platform"
-            f" {request.options.platform} BASE",
+            f" {request.settings.platform} BASE",
         )
     found = _ask(api, image_id, request.wheel.name)
-    tag, name = request.version.text, request.wheel.name
+    tag, name = request.project.version.text, request.wheel.name
     if found["version"] is None:
         raise UserError(
             f"the image does not have {name} {tag} installed",

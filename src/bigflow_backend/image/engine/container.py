@@ -95,7 +95,7 @@ def _container(
         except ImageNotFound as error:
             raise UserError(
                 f"the Docker Engine has no image {image}",
-                hint="build it there: bigflow build-image (the embedded builder needs --load)",
+                hint="build it there: bigflow build-image (the layered builder needs --load)",
             ) from error
     try:
         try:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.text import one_line
 from bigflow_backend.image.engine.client import engine_faults
-from bigflow_backend.image.image import BaseImage, BuiltImage, Layer
+from bigflow_backend.image.image import BaseInfo, EngineImage, Image, LayerInfo
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
+    from bigflow_backend.ground.transaction import Transaction
     from bigflow_backend.image.reference import ImageReference
 
 
@@ -27,40 +28,28 @@ class EngineImages:
     def __init__(self, client: DockerClient) -> None:
         self._client = client
 
-    @contextlib.contextmanager
-    def replacing(self, image_id: str, reference: ImageReference) -> Iterator[None]:
-        """The new image, which goes again when the block raises.
+    def tag(self, image_id: str, reference: ImageReference, transaction: Transaction) -> None:
+        """Give the image its name. If the build fails later, the name goes back.
 
-        When the block ends well, what goes is the image that had the name before.
+        After the build, the image that had the name before is removed.
         """
-        with engine_faults("looking for the last image"):
-            before = self._id(str(reference))
-        try:
-            yield
-        except BaseException:
-            self.discard([image_id])
-            raise
-        if before is not None:
-            self.discard([before])
-
-    @contextlib.contextmanager
-    def tagged(self, image_id: str, reference: ImageReference) -> Iterator[None]:
-        """The image has the name; when the block raises, the one that had it has it again."""
         from docker.errors import DockerException
 
         with engine_faults("tagging the image"):
             before = self._id(str(reference))
             self._client.api.tag(image_id, reference.repository, reference.tag)
-        try:
-            yield
-        except BaseException:
-            # Where the engine is gone, the cause is told, not that this fails, too.
+
+        def restore() -> None:
+            # If the engine has stopped, the user needs the first error, not this one.
             with contextlib.suppress(DockerException, OSError):
                 if before is None:
                     self._client.api.remove_image(str(reference), noprune=True)
                 else:
                     self._client.api.tag(before, reference.repository, reference.tag)
-            raise
+
+        transaction.on_failure(restore)
+        if before is not None:
+            transaction.after_commit(lambda: self.discard([before]))
 
     def save(self, image_id: str, reference: ImageReference, tar: Path) -> None:
         """Writes the image, which has that name, to ``tar``, as ``docker save`` does.
@@ -89,20 +78,20 @@ class EngineImages:
                     hint="build again, one after the other",
                 )
 
-    def described(self, image_id: str, *, base: str | None, step_images: set[str]) -> BuiltImage:
+    def described(self, image_id: str, *, base: str | None, step_images: set[str]) -> Image:
         """What the engine knows of an image; ``base`` is the name of the one it started from."""
         with engine_faults("telling what the image is"):
             image = self._client.images.get(image_id)
             version = self._client.version()
             kind = (version.get("Components") or [{}])[0].get("Name", "Engine")
-            return BuiltImage(
+            return Image(
                 id=str(image.id),
                 digest=_digest(image.attrs),
                 layers=_layers(image.history(), image.attrs["RootFS"].get("Layers") or []),
                 base=None if base is None else self._base(base),
                 builder=f"{'Docker Engine' if kind == 'Engine' else kind} {version['Version']}",
                 leftovers=tuple(sorted(self.dangling(step_images))),
-                in_engine=True,
+                content=EngineImage(str(image.id)),
             )
 
     def dangling(self, short_ids: Iterable[str]) -> set[str]:
@@ -129,17 +118,17 @@ class EngineImages:
         except ImageNotFound:
             return None
 
-    def _base(self, name: str) -> BaseImage:
+    def _base(self, name: str) -> BaseInfo:
         from docker.errors import ImageNotFound
 
         try:
             image = self._client.images.get(name)
         except ImageNotFound:  # `scratch`, or a builder that keeps its base images to itself
-            return BaseImage(name, None, None)
-        return BaseImage(name, image.id, _digest(image.attrs))
+            return BaseInfo(name, None, None)
+        return BaseInfo(name, image.id, _digest(image.attrs))
 
 
-def _layers(history: list[dict[str, Any]], digests: list[str]) -> tuple[Layer, ...]:
+def _layers(history: list[dict[str, Any]], digests: list[str]) -> tuple[LayerInfo, ...]:
     """The layers from the base's upwards, as far as the engine tells.
 
     Its history, newest first, does not say which of its entries made a layer.
@@ -149,7 +138,7 @@ def _layers(history: list[dict[str, Any]], digests: list[str]) -> tuple[Layer, .
     if len(entries) != len(digests):  # there are empty layers, too
         known = [None] * len(entries)
     return tuple(
-        Layer(
+        LayerInfo(
             size=entry["Size"],
             created_by=one_line(entry["CreatedBy"] or entry.get("Comment") or ""),
             digest=digest,

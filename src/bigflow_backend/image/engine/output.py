@@ -203,7 +203,7 @@ _HOST_NETWORK = (
 )
 OTHER_PLATFORM = (
     "the image is for another platform than the engine's machine: install QEMU's handlers there "
-    '(binfmt), or take builder = "embedded"'
+    '(binfmt), or take builder = "layered"'
 )
 _MEND = "mend that line of the Dockerfile"
 

@@ -6,19 +6,15 @@ point; the image follows from the base, the wheel and the versions of the depend
 
 from __future__ import annotations
 
-import contextlib
 import platform
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.directories import reported_full_disk
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.base.read import fetch_layers, is_file_name, read_base
-from bigflow_backend.image.engine.build import build_args
-from bigflow_backend.image.image import BaseImage, BuiltImage, Layer
+from bigflow_backend.image.dockerfile import build_args
+from bigflow_backend.image.image import BaseInfo, BuildRequest, Image, LayerInfo
 from bigflow_backend.image.layered.base_layer import base_system
 from bigflow_backend.image.layered.dependencies import Resolver
 from bigflow_backend.image.layered.layers import dependency_layer, project_layers
@@ -26,18 +22,13 @@ from bigflow_backend.image.layered.manifest import assemble
 from bigflow_backend.image.layered.own_python import OwnPython
 from bigflow_backend.image.layered.standard import standard_dockerfile
 from bigflow_backend.image.layered.support import CannotServeError, NoBaseError
-from bigflow_backend.image.publish.archive import loaded, save, save_layout
 from bigflow_backend.image.reference import without_credentials
-from bigflow_backend.image.registry import Access, Registries, push_image, registry_name
-from bigflow_backend.image.store.blobs import open_store
 
 if TYPE_CHECKING:
     from bigflow_backend.image import oci
-    from bigflow_backend.image.image import BuildRequest, ImageFiles
     from bigflow_backend.image.layered.base_layer import BaseSystem
     from bigflow_backend.image.layered.layers import Dependencies
-    from bigflow_backend.image.layered.manifest import AssembledImage
-    from bigflow_backend.image.layered.tar import StoredLayer
+    from bigflow_backend.image.registry import Registries
     from bigflow_backend.image.store.blobs import BlobStore
 
 _LABEL = "org.opencontainers.image."
@@ -45,67 +36,19 @@ _LABELS = ("VERSION", "REVISION", "SOURCE", "CREATED")
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
-class EmbeddedBuilder:
-    """Builds in this process; everything goes through the user's store of blobs."""
+def build_image(request: BuildRequest) -> Image:
+    """Make the layers that the store does not have yet, and put the image together.
 
-    @contextlib.contextmanager
-    def build(
-        self, request: BuildRequest, *, files: ImageFiles, stale: tuple[str, ...]
-    ) -> Iterator[BuiltImage]:
-        """See :class:`bigflow_backend.image.image.Builder`.
-
-        :raises CannotServeError: when only an engine can build this image.
-        """
-        del stale  # an engine's
-        options, reference = request.options, request.reference
-        access = Access(
-            plain_http=frozenset(map(registry_name, options.insecure_registries)),
-            idle_timeout=min(options.idle_timeout, Access.idle_timeout),
-            deadline=time.monotonic() + options.timeout,
-            say=request.say,
-        )
-        with contextlib.ExitStack() as stack:
-            store = stack.enter_context(open_store())
-            registries = stack.enter_context(Registries(access))
-            with reported_full_disk():
-                made = _make(request, store, registries)
-            if files.tar or files.layout or options.load:
-                fetch_layers(made.base, store=store, registries=registries, say=request.say)
-            if files.tar:
-                save(store, made.image, reference, files.tar)
-            if files.layout:
-                save_layout(store, made.image, reference, files.layout)
-            if options.load:
-                with reported_full_disk():
-                    stack.enter_context(
-                        loaded(store, made.image, reference, timeout=options.idle_timeout)
-                    )
-            yield made.described
-            if options.push:
-                pushed = push_image(
-                    made.image.manifest,
-                    str(reference),
-                    store=store,
-                    registries=registries,
-                    base=made.base,
-                    say=request.say,
-                )
-                request.say(f"pushed {pushed.name}, {pushed.sent} bytes sent")
+    :raises CannotServeError: if only an engine can build this image.
+    :raises UserError: for everything else that the user can fix.
+    """
+    with reported_full_disk():
+        return _make(request, request.session.store, request.session.registries)
 
 
-@dataclass(frozen=True)
-class _Made:
-    """An image in the store."""
-
-    image: AssembledImage
-    base: oci.BaseImage
-    described: BuiltImage
-
-
-def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> _Made:
-    """Makes the layers that the store has not yet, and puts the image together."""
+def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> Image:
     dockerfile = standard_dockerfile(request.project)
-    arguments = build_args(request.project, request.version, request.options, dockerfile)
+    arguments = build_args(request.project, request.settings, dockerfile)
     base = _base(request, dockerfile.base_image(arguments), store, registries)
     system = base_system(
         store,
@@ -114,23 +57,37 @@ def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> _M
             base, store=store, registries=registries, say=request.say
         ),
     )
-    _tell_of_bytecode(system, request)
+    _report_bytecode(system, request)
     dependencies = dependency_layer(store, system, _resolver(request, system))
     _check_bigflow(system, dependencies)
-    own = (
-        system.layer,
-        dependencies.layer,
-        *project_layers(store, system, request.wheel, package=request.project.package),
+    wheel = project_layers(
+        store,
+        system,
+        request.wheel,
+        path=request.wheel_file,
+        package=request.project.package,
     )
-    image = assemble(
+    own = (system.layer, dependencies.layer, *wheel)
+    stored = assemble(
         store,
         base,
         [layer.layer for layer in own],
         labels={f"{_LABEL}{name.lower()}": arguments.get(name, "") for name in _LABELS},
         created=arguments["CREATED"],
     )
-    described = _described(image, base, system, own, dependencies, in_engine=request.options.load)
-    return _Made(image, base, described)
+    sizes = (*system.layer_sizes, *(layer.size for layer in own))
+    return Image(
+        id=stored.config.digest,
+        digest=stored.manifest.digest,
+        layers=tuple(
+            LayerInfo(size=size, created_by=layer.created_by, digest=layer.diff_id)
+            for size, layer in zip(sizes, stored.layers, strict=True)
+        ),
+        base=BaseInfo(base.reference, None, base.digest),
+        builder=f"layered builder of bigflow-backend {version('bigflow-backend')}",
+        content=stored,
+        dependencies=dependencies.versions,
+    )
 
 
 def _base(
@@ -148,7 +105,7 @@ def _base(
     try:
         base = read_base(
             name,
-            architecture=_architecture(request.options.platform),
+            architecture=_architecture(request.settings.platform),
             root=request.project.root,
             store=store,
             registries=registries,
@@ -174,7 +131,7 @@ def _architecture(wanted: str | None) -> str:
     return _ARCHITECTURES.get(machine, machine)
 
 
-def _tell_of_bytecode(system: BaseSystem, request: BuildRequest) -> None:
+def _report_bytecode(system: BaseSystem, request: BuildRequest) -> None:
     minor = system.interpreter.minor
     if system.compiler is None:
         request.say(
@@ -191,7 +148,7 @@ def _tell_of_bytecode(system: BaseSystem, request: BuildRequest) -> None:
 
 def _resolver(request: BuildRequest, system: BaseSystem) -> Resolver:
     root = request.project.root
-    directories = tuple(root / directory for directory in request.options.find_links)
+    directories = tuple(root / directory for directory in request.settings.find_links)
     for directory in directories:
         if not directory.is_dir():
             raise UserError(
@@ -203,7 +160,7 @@ def _resolver(request: BuildRequest, system: BaseSystem) -> Resolver:
         interpreter=system.interpreter,
         find_links=directories,
         project=root,
-        timeout=request.options.timeout,
+        timeout=request.settings.timeout,
         say=request.say,
     )
 
@@ -214,28 +171,3 @@ def _check_bigflow(system: BaseSystem, dependencies: Dependencies) -> None:
             "the image has no bigflow: `python -m bigflow` does not run in it",
             hint="resources/requirements.txt should name bigflow-backend",
         )
-
-
-def _described(
-    image: AssembledImage,
-    base: oci.BaseImage,
-    system: BaseSystem,
-    own: Sequence[StoredLayer],
-    dependencies: Dependencies,
-    *,
-    in_engine: bool,
-) -> BuiltImage:
-    sizes = (*system.layer_sizes, *(layer.size for layer in own))
-    return BuiltImage(
-        id=image.config.digest,
-        digest=image.manifest.digest,
-        layers=tuple(
-            Layer(size=size, created_by=layer.created_by, digest=layer.diff_id)
-            for size, layer in zip(sizes, image.layers, strict=True)
-        ),
-        base=BaseImage(base.reference, None, base.digest),
-        builder=f"embedded builder of bigflow-backend {version('bigflow-backend')}",
-        leftovers=(),
-        in_engine=in_engine,
-        dependencies=dependencies.versions,
-    )

@@ -24,11 +24,11 @@ from bigflow_backend.image.layered.venv import APP, site_packages, skeleton
 from bigflow_backend.image.oci import canonical_json, sha256_digest
 
 if TYPE_CHECKING:
-    from bigflow_backend.image.image import WheelFile
     from bigflow_backend.image.layered.base_layer import BaseSystem
     from bigflow_backend.image.layered.dependencies import Resolver
     from bigflow_backend.image.layered.tar import Entry
     from bigflow_backend.image.store.blobs import BlobStore
+    from bigflow_backend.wheel.wheel import Wheel
 
 # Another one for each change of what this module makes.
 _EDITION = 3
@@ -75,16 +75,19 @@ def dependency_layer(store: BlobStore, system: BaseSystem, resolver: Resolver) -
 
 
 def project_layers(
-    store: BlobStore, system: BaseSystem, wheel: WheelFile, *, package: str
+    store: BlobStore, system: BaseSystem, wheel: Wheel, *, path: Path, package: str
 ) -> tuple[StoredLayer, ...]:
-    """The layers of the wheel: the resources of ``package``, if it has any, and everything else."""
+    """Return the layers of the wheel in the file ``path``.
+
+    They are the resources of ``package``, if there are any, and everything else.
+    """
     key = f"project {_key(system, [wheel.path.name, wheel.sha256, package])}"
     known = [StoredLayer.from_json(value) for value in store.get_record(key) or ()]
     found = tuple(layer for layer in known if layer is not None and layer.is_in(store))
     if found and len(found) == len(known):
         return found
     with _new_prefix(system) as prefix:
-        installed = unpack(wheel.path, prefix)
+        installed = unpack(path, prefix)
         finish(prefix, installed, requested=True)
         _compile(system, prefix)
         resources: list[Entry] = []

@@ -7,16 +7,16 @@ https://github.com/opencontainers/image-spec/blob/main/manifest.md
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bigflow_backend.image.image import StoredImage
 from bigflow_backend.image.layered.base_layer import HOME, USER
 from bigflow_backend.image.layered.interpreter import search_path
 from bigflow_backend.image.layered.venv import APP
 from bigflow_backend.image.oci import CONFIG, MANIFEST, canonical_json
 
 if TYPE_CHECKING:
-    from bigflow_backend.image.oci import BaseImage, Descriptor, Layer
+    from bigflow_backend.image.oci import BaseImage, Layer
     from bigflow_backend.image.store.blobs import BlobStore
 
 # What a base image hands on; Docker's configurations also hold the state of a container.
@@ -27,16 +27,6 @@ _HANDED_ON = (
 _COMMAND = ["python", "-m", "bigflow", "--help"]
 
 
-@dataclass(frozen=True)
-class AssembledImage:
-    """An image in the store."""
-
-    manifest: Descriptor
-    config: Descriptor
-    layers: tuple[Layer, ...]
-    """The base's, then our own."""
-
-
 def assemble(
     store: BlobStore,
     base: BaseImage,
@@ -44,7 +34,7 @@ def assemble(
     *,
     labels: Mapping[str, str],
     created: str,
-) -> AssembledImage:
+) -> StoredImage:
     """Puts ``layers`` over those of the base; ``created`` is a time as RFC 3339 has it."""
     together = (*base.layers, *layers)
     document = {
@@ -67,7 +57,7 @@ def assemble(
         "config": config.as_json(),
         "layers": [layer.descriptor.as_json() for layer in together],
     }
-    return AssembledImage(store.add(canonical_json(manifest), MANIFEST), config, together)
+    return StoredImage(store.add(canonical_json(manifest), MANIFEST), config, together, base)
 
 
 def _config(base: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which projects the embedded builder serves: those whose Dockerfile is the standard one."""
+"""Which projects the layered builder serves: those whose Dockerfile is the standard one."""
 
 from __future__ import annotations
 

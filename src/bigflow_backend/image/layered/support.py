@@ -1,4 +1,4 @@
-"""When the embedded builder cannot make an image that the Docker Engine could."""
+"""When the layered builder cannot make an image that the Docker Engine could."""
 
 from __future__ import annotations
 

@@ -1,0 +1,69 @@
+"""What a build of an image keeps open until it is published."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+    from bigflow_backend.image.registry import Registries
+    from bigflow_backend.image.store.blobs import BlobStore
+    from bigflow_backend.project.settings import ImageSettings
+
+
+class Session:
+    """The store, the registries and the engine of one build.
+
+    Each is opened on first use: a build in an engine needs no store, and a layered build needs no
+    engine. :func:`open_session` closes them.
+    """
+
+    def __init__(
+        self, settings: ImageSettings, say: Callable[[str], None], stack: contextlib.ExitStack
+    ) -> None:
+        self._settings = settings
+        self._say = say
+        self._stack = stack
+
+    @cached_property
+    def store(self) -> BlobStore:
+        """
+        :raises UserError: if the cache directory is not writable.
+        """
+        from bigflow_backend.image.store.blobs import open_store
+
+        return self._stack.enter_context(open_store())
+
+    @cached_property
+    def registries(self) -> Registries:
+        from bigflow_backend.image.registry import Access, Registries, registry_name
+
+        access = Access(
+            plain_http=frozenset(map(registry_name, self._settings.insecure_registries)),
+            idle_timeout=min(self._settings.idle_timeout, Access.idle_timeout),
+            deadline=time.monotonic() + self._settings.timeout,
+            say=self._say,
+        )
+        return self._stack.enter_context(Registries(access))
+
+    @cached_property
+    def engine(self) -> DockerClient:
+        """
+        :raises UserError: if no engine is running.
+        """
+        from bigflow_backend.image.engine.client import reachable_engine
+
+        timeout = self._settings.idle_timeout
+        return self._stack.enter_context(reachable_engine(timeout=timeout))
+
+
+@contextlib.contextmanager
+def open_session(settings: ImageSettings, say: Callable[[str], None]) -> Iterator[Session]:
+    """Yield the session of one build. Until the block ends, the store keeps the image's blobs."""
+    with contextlib.ExitStack() as stack:
+        yield Session(settings, say, stack)
