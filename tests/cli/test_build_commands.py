@@ -81,7 +81,7 @@ CASES = [
         "no Docker Engine",
         ("build-image", "build"),
         {},
-        "is not as in the standard Dockerfile, so it takes an engine; no Docker Engine answers",
+        "is not as in the standard Dockerfile, so it needs an engine; no Docker Engine answers",
         "DOCKER_HOST",
     ),
     Case(
@@ -158,8 +158,8 @@ CASES = [
         "no requirements.txt for the image",
         ("build-image",),
         {"resources/requirements.txt": None, "Dockerfile": "COPY resources/requirements.txt /\n"},
-        "there is no resources/requirements.txt, which the image installs",
-        "bigflow-backend: the runtime of each pod",
+        "the image needs resources/requirements.txt, which does not exist",
+        "`bigflow-backend`, the runtime of each pod",
     ),
     Case(
         "a [build-system] that pip refuses",
@@ -368,7 +368,7 @@ def test_a_build_system_that_pip_could_not_use(project: Project, table: str, tol
     ("arguments", "message", "hint"),
     [
         (["--start-time", "soon"], "--start-time 'soon' is no time", "YYYY-MM-DD"),
-        (["--workflow", "trips"], "there is no workflow 'trips'", "workflows there: rides"),
+        (["--workflow", "trips"], "has no workflow 'trips'", "its workflows are: rides"),
         (["--python", "/nonexistent"], "--python /nonexistent is no interpreter", "path"),
         (["--config", "test"], "test", "dev, prod"),
     ],
@@ -442,7 +442,7 @@ def test_a_termination_ends_the_tests_too(project: Project) -> None:
         (
             ["--builder", "dokcer"],
             "there is no --builder dokcer",
-            "known are: auto, layered",
+            "known are: auto, engine, layered",
         ),
         (
             ["--platform", "linux/amd"],

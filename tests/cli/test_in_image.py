@@ -117,8 +117,8 @@ def test_a_workflow_of_the_image_is_chosen(project: Project) -> None:
     status, said = build_dags(project, "--in-image", "--workflow", "walks")
     assert status == 1
     assert said.splitlines()[-2:] == [
-        "bigflow: error: there is no workflow 'walks' in pipelines",
-        "  workflows there: rides",
+        "bigflow: error: pipelines has no workflow 'walks'",
+        "  its workflows are: rides",
     ]
 
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from datetime import timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,8 +25,6 @@ from support.descriptions import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bigflow_backend.project.workflows import WorkflowDescription
 
 DIAMOND = (
@@ -50,7 +49,7 @@ def test_what_a_build_makes(project: DagProject) -> None:
     assert [file.path for file in made.files] == [project.dags / f"{i}_dag.py" for i in ids]
     assert made.files[0].tasks == ("extract", "left", "right", "report")
     assert made.files[0].schedule == "@daily"
-    assert made.directory == project.dags
+    assert made.directory == Path(".dags")
     assert (made.image, made.version, made.start_time) == (IMAGE, "1.2.0+dirty.x", START_TIME)
     assert made.seconds > 0
     assert {path.name for path in project.dags.iterdir()} == {

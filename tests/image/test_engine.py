@@ -474,14 +474,6 @@ def test_an_old_wheel_in_the_image(demo: Demo, tmp_path: Path) -> None:
     assert error.message == "the image has demo 0.9 installed, not 1.0.0"
 
 
-def test_an_old_wheel_handed_in(demo: Demo) -> None:
-    error = refused(demo, wheel=demo.wheel("0.9"))
-    assert error.message == (
-        "demo-0.9-py3-none-any.whl is of version 0.9, but the image would be 1.0.0"
-    )
-    assert "build-package" in error.hint
-
-
 def test_a_build_that_falls_silent(demo: Demo) -> None:
     demo.dockerfile("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN sleep 600\n")
     with pytest.raises(UserError, match="fell silent while building") as raised:

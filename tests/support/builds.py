@@ -47,7 +47,10 @@ def build_image(
     with started(project, BuildOptions(image=settings, say=say)) as steps:
         request = steps.image_request(value, image_reference(repository, version.image_tag))
         request.wheel_file.parent.mkdir()
-        shutil.copyfile(wheel, request.wheel_file)
+        try:
+            request.wheel_file.hardlink_to(wheel)
+        except OSError:  # on another file system
+            shutil.copyfile(wheel, request.wheel_file)
         image = steps.publish(request, steps.image(request))
     places = {
         name: project.root / path

@@ -25,7 +25,7 @@ SIGNALS = pytest.mark.parametrize(
 )
 
 _TESTS = Path(__file__).parents[1]
-# What the command does around a build: see bigflow_backend.console.
+# The signal handling of the command, around a build: see bigflow_backend.cli.main.
 _CHILD = """\
 import json, pathlib, signal, sys, threading
 from bigflow_backend.ground.report import reported, terminable
@@ -58,8 +58,8 @@ elif where == "tar":
         return stop() if len(reads) == 4 else read(*arguments)
     store.BlobReader.read = counted
 elif where == "info":
-    from bigflow_backend.image import build
-    build.write_info = stop
+    from bigflow_backend.image import imageinfo
+    imageinfo.write_imageinfo = stop
 project = LayeredProject(pathlib.Path(root), base, pathlib.Path(wheels), Said())
 try:
     with reported(), terminable():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import Outputs, move_into_place, recover, temporary_directory
 
 _STAGING = ".bigflow-build-"
@@ -61,13 +63,26 @@ def transaction(root: Path) -> Iterator[Transaction]:
     staging = temporary_directory(root, f"{_STAGING}{os.getpid()}-")
     running = Transaction(Outputs(staging))
     try:
-        yield running
-        running.commit(outputs)
+        with _reported_full_disk(root):
+            yield running
+            running.commit(outputs)
     except BaseException:
         running.roll_back()
         raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _reported_full_disk(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise UserError(
+            f"no space in {root}: {error.strerror}", hint="free space on its file system"
+        ) from error
 
 
 def _remove_leftovers(root: Path) -> None:

@@ -326,7 +326,7 @@ def test_no_reported_full_disk(
     finally:
         subprocess.run(["umount", disk], check=True)
     assert caught.value.message == (
-        f"no room for temporary files in {disk}: No space left on device"
+        f"no space for temporary files in {disk}: No space left on device"
     )
     assert not (layered_project.root / ".image").exists()
 

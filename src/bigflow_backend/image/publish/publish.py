@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from bigflow_backend.ground.files import Outputs
 from bigflow_backend.image.base.read import fetch_layers
 from bigflow_backend.image.engine.images import EngineImages
 from bigflow_backend.image.image import EngineImage, Image, PublishedImage, StoredImage
-from bigflow_backend.image.imageinfo import ImageFiles
+from bigflow_backend.image.imageinfo import ImageFiles, leftovers
 from bigflow_backend.image.publish.archive import save_archive
 from bigflow_backend.image.publish.engine import load_image, push_from_engine
 from bigflow_backend.image.publish.layout import save_layout
@@ -27,9 +28,10 @@ def publish(request: BuildRequest, image: Image) -> PublishedImage:
     files = ImageFiles(request.project.version.text)
     (request.transaction.outputs.root / files.info).parent.mkdir(parents=True, exist_ok=True)
     if isinstance(image.content, StoredImage):
-        digest = _publish_stored(request, image.content, files, image.digest)
+        _publish_stored(request, image.content, files)
+        digest = image.digest
     else:
-        digest = _publish_in_engine(request, image.content, files, image.digest)
+        digest = _publish_in_engine(request, image, image.content, files)
     settings = request.settings
     return PublishedImage(
         tag=str(request.reference),
@@ -47,9 +49,7 @@ def publish(request: BuildRequest, image: Image) -> PublishedImage:
     )
 
 
-def _publish_stored(
-    request: BuildRequest, content: StoredImage, files: ImageFiles, digest: str | None
-) -> str | None:
+def _publish_stored(request: BuildRequest, content: StoredImage, files: ImageFiles) -> None:
     settings, reference, root = (
         request.settings,
         request.reference,
@@ -75,18 +75,19 @@ def _publish_stored(
             say=request.say,
         )
         request.say(f"pushed {pushed.name}, {pushed.sent} bytes sent")
-    return digest
 
 
 def _publish_in_engine(
-    request: BuildRequest, content: EngineImage, files: ImageFiles, digest: str | None
+    request: BuildRequest, image: Image, content: EngineImage, files: ImageFiles
 ) -> str | None:
     images = EngineImages(request.session.engine)
     # `docker save` and `docker push` take an image by its name.
     images.tag(content.id, request.reference, request.transaction)
+    stale = set(leftovers(Outputs(request.project.root).images)) - set(image.leftovers)
+    request.transaction.after_commit(lambda: images.discard(stale))
     if request.settings.export_tar:
         tar = request.transaction.outputs.root / files.tar
         images.save(content.id, request.reference, tar)
     if request.settings.push:
-        return push_from_engine(request) or digest
-    return digest
+        return push_from_engine(request) or image.digest
+    return image.digest
