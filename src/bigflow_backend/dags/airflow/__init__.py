@@ -1,1 +1,6 @@
-"""DAG files in a real Airflow."""
+"""DAG files -> the report of a real Airflow.
+
+- ``check``: load the DAG files in an Airflow, and return what it reports
+- ``releases``: the releases of Airflow, and the ``uv run`` command that starts one
+- ``probe``: the program that runs inside the Airflow
+"""

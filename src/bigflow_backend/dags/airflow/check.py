@@ -1,48 +1,45 @@
-"""The DAG files as a real Airflow reads them, before they are deployed."""
+"""Load the DAG files in a real Airflow, before they are deployed."""
 
 from __future__ import annotations
 
 import inspect
 import json
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bigflow_backend.dags.airflow import probe as airflow_probe
-from bigflow_backend.dags.airflow.environment import airflow_environment
+from bigflow_backend.dags.airflow import probe
+from bigflow_backend.dags.airflow.releases import AirflowRelease, airflow_release
 from bigflow_backend.ground.errors import UserError
-
-if TYPE_CHECKING:
-    from bigflow_backend.dags.airflow.environment import AirflowEnvironment
-
-_SECONDS = 600
+from bigflow_backend.ground.text import one_line
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedFile:
-    """What an Airflow makes of one file."""
+    """A DAG file as an Airflow sees it."""
 
     name: str
     errors: tuple[str, ...]
-    """Why it cannot be imported or kept, each with Airflow's whole message."""
+    """The errors of import and serialization, each with Airflow's whole message."""
     warnings: tuple[str, ...]
-    """What is warned of in the file itself."""
+    """The warnings whose place is in the file itself."""
     dags: Mapping[str, tuple[str, ...]]
-    """The tasks by the DAG's id."""
+    """DAG id -> task ids."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """The files of a directory, read by one Airflow."""
+    """The files of a directory as one Airflow sees them."""
 
     airflow: str
-    """The version, to the patch."""
+    """The full version, such as ``3.3.2``."""
     provider: str
-    """That of apache-airflow-providers-cncf-kubernetes."""
+    """The version of apache-airflow-providers-cncf-kubernetes."""
     python: str
     files: tuple[CheckedFile, ...]
 
@@ -52,34 +49,32 @@ class Check:
 
 
 def check_dag_files(directory: Path, release: str, *, say: Callable[[str], None]) -> Check:
-    """Loads the DAG files of ``directory`` in an Airflow such as ``3.3``.
+    """Load the DAG files of ``directory`` in an Airflow such as ``3.3``.
 
-    ``PYTHONPATH`` is passed on: it may lead to what a failure callback names. Nothing else of the
-    environment is, and no database is needed.
+    The Airflow sees ``PYTHONPATH``, which may lead to a failure callback, and no other variable of
+    the user. It needs no database.
 
-    :raises UserError: when there are no files, or no such Airflow can be had.
+    :raises UserError: if there are no files, or if the Airflow cannot be installed.
     """
+    wanted = airflow_release(release)
     paths = sorted(directory.glob("*.py"))
     if not paths:
-        raise UserError(
-            f"there are no DAG files in {directory}", hint="make them: bigflow build-dags"
-        )
-    environment = airflow_environment(release, say=say)
+        raise UserError(f"{directory} has no DAG files", hint="write them: bigflow build-dags")
     files = "1 DAG file" if len(paths) == 1 else f"{len(paths)} DAG files"
-    say(f"loading {files} in Airflow {environment.airflow}")
-    answer = _ask(environment, directory, paths)
+    say(f"loading {files} in Airflow {release}; the first time, uv installs it")
+    answer = _ask(wanted, directory, paths)
     return Check(
-        airflow=environment.airflow,
-        provider=environment.provider,
-        python=environment.python,
-        files=tuple(_checked(path.name, answer[path.name]) for path in paths),
+        airflow=answer["airflow"],
+        provider=answer["provider"],
+        python=answer["python"],
+        files=tuple(_checked(path.name, answer["files"][path.name]) for path in paths),
     )
 
 
 def _checked(name: str, found: Mapping[str, Any]) -> CheckedFile:
     errors = list(found["errors"])
     if not errors and len(found["dags"]) != 1:
-        errors.append(f"it has {len(found['dags'])} DAGs, not one")
+        errors.append(f"the file must define one DAG: got {len(found['dags'])}")
     return CheckedFile(
         name=name,
         errors=tuple(errors),
@@ -88,36 +83,45 @@ def _checked(name: str, found: Mapping[str, Any]) -> CheckedFile:
     )
 
 
-def _ask(environment: AirflowEnvironment, directory: Path, paths: Sequence[Path]) -> Any:
+def _ask(release: AirflowRelease, directory: Path, paths: Sequence[Path]) -> Any:
     with tempfile.TemporaryDirectory() as home:
-        try:
-            done = subprocess.run(
-                # On standard input: as a file, it would put its directory on the path, where there
-                # is a kubernetes.py.
-                [environment.interpreter, "-B", "-", *paths],
-                cwd=home,
-                env=_variables(home, directory),
-                input=inspect.getsource(airflow_probe),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                timeout=_SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise _no_answer(environment, str(error)) from error
-    for line in done.stdout.splitlines():
-        if line.startswith(airflow_probe.MARK):
-            return json.loads(line.removeprefix(airflow_probe.MARK))
-    raise _no_answer(environment, done.stdout.strip().rpartition("\n")[2] or "it said nothing")
-
-
-def _no_answer(environment: AirflowEnvironment, reason: str) -> UserError:
-    return UserError(
-        f"Airflow {environment.airflow} did not load the files: {' '.join(reason.split())}",
-        hint=f"if it lacks something, remove {environment.interpreter.parents[2]} and try again",
+        variables = json.dumps(_variables(home, directory))
+        # The program comes on standard input. As a file, it would put its directory on sys.path.
+        command = release.command("-", variables, *map(str, paths))
+        output, errors = _run(command, home, inspect.getsource(probe))
+    lines = output.splitlines()
+    if probe.STARTED not in lines:
+        raise release.error(errors)
+    for line in lines:
+        if line.startswith(probe.ANSWER):
+            return json.loads(line.removeprefix(probe.ANSWER))
+    reason = one_line(errors.strip().rpartition("\n")[2]) or "it printed no reason"
+    raise UserError(
+        f"Airflow {release.text} did not load the files: {reason}",
+        hint="empty uv's cache of this Airflow: uv cache clean apache-airflow",
     )
+
+
+def _run(command: Sequence[str], directory: str, program: str) -> tuple[str, str]:
+    """Return the standard output and the standard error of a command."""
+    # Python writes bytecode into uv's cache, so that the next check is faster.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    with subprocess.Popen(
+        command,
+        cwd=directory,  # [tool.uv] of the project does not apply there
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            return process.communicate(program)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)  # uv and the Python that it started
+            raise
 
 
 def _variables(home: str, directory: Path) -> dict[str, str]:

@@ -1,0 +1,111 @@
+"""The releases of Airflow, and the ``uv run`` command that starts one."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.uv import find_uv
+
+_PROVIDER = "apache-airflow-providers-cncf-kubernetes"
+_RELEASE = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?", re.ASCII)
+_OLDEST = (2, 7)
+_TOO_NEW = (4,)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """The limits of a line of releases, such as 2.10."""
+
+    python: str
+    """The newest Python that the line supports."""
+    exclude_newer: str | None = None
+    """A day soon after the last release of the line. Nothing newer is installed, because old
+    releases of Airflow do not run with the libraries of later years."""
+
+
+_LINES = {
+    "2.7": _Line("3.11", "2023-11-20"),
+    "2.8": _Line("3.11", "2024-04-05"),
+    "2.9": _Line("3.12", "2024-08-05"),
+    "2.10": _Line("3.12", "2025-02-25"),
+    "2.11": _Line("3.12"),
+    "3.0": _Line("3.12", "2025-09-15"),
+    "3.1": _Line("3.13", "2026-03-25"),
+    "3.2": _Line("3.14", "2026-06-20"),
+    "3.3": _Line("3.14"),
+}
+
+
+@dataclass(frozen=True)
+class AirflowRelease:
+    """A release such as ``3.3``, which is its newest patch, or ``2.10.5``."""
+
+    text: str
+    python: str
+    """The Python to run it on: ours if the release supports it, else the newest that it does."""
+    exclude_newer: str | None
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the command that runs ``python ARGUMENTS`` with this Airflow.
+
+        uv installs what its cache does not have. https://docs.astral.sh/uv/reference/cli/#uv-run
+
+        :raises UserError: if uv is not installed.
+        """
+        wanted = self.text if self.text.count(".") > 1 else f"{self.text}.*"
+        newest = ["--exclude-newer", self.exclude_newer] if self.exclude_newer else []
+        packages = ["--with", f"apache-airflow=={wanted}", "--with", _PROVIDER]
+        # Without --isolated, the packages of an active virtual environment would be seen too.
+        options = ["--no-project", "--isolated", "--quiet", "--python", self.python, *newest]
+        return [find_uv("installing Airflow"), "run", *options, *packages, "python", *arguments]
+
+    def error(self, output: str) -> UserError:
+        """Return the error for the output of a ``uv`` that could not install the release."""
+        text = " ".join(output.split())
+        if "there is no version of apache-airflow==" in text or "only apache-airflow<" in text:
+            return UserError(
+                f"Airflow {self.text} does not exist for Python {self.python}",
+                hint="use an existing release, such as 3.3 or 2.10.5",
+            )
+        return UserError(
+            f"cannot install Airflow {self.text}: {_reason(output)}",
+            hint="check that the package index answers; UV_OFFLINE=1 uses uv's cache alone",
+        )
+
+
+def airflow_release(text: str) -> AirflowRelease:
+    """Return the release that ``--airflow`` names.
+
+    :raises UserError: if it is not the number of a supported release.
+    """
+    if not _RELEASE.fullmatch(text) or not _OLDEST <= _numbers(text) < _TOO_NEW:
+        raise UserError(
+            f"--airflow must be a release from 2.7 on: got {text!r}",
+            hint="write a release such as 3.3 or 2.10.5",
+        )
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    line = _LINES.get(".".join(text.split(".")[:2]), _Line(own))
+    return AirflowRelease(text, min(own, line.python, key=_numbers), line.exclude_newer)
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in release.split("."))
+
+
+def _reason(output: str) -> str:
+    """Return the first error and the last of the causes that uv lists, in one line."""
+    lines = [line.strip() for line in _FRAME.sub(" ", output).splitlines()]
+    errors = [line.partition(":")[2].strip() for line in lines if line.startswith("error:")]
+    causes = [line.partition(":")[2].strip() for line in lines if _CAUSE.match(line)]
+    reason = ": ".join([*errors[:1], *causes[-1:]]) or " ".join(filter(None, lines))
+    return reason[:_LONGEST] or "uv gave no reason"
+
+
+_FRAME = re.compile("[\u00d7\u2570\u2500\u25b6\u251c\u2502]")
+"""The lines that some releases of uv draw beside their messages."""
+
+_CAUSE = re.compile("(caused by|cause):", re.IGNORECASE)
+_LONGEST = 300
