@@ -216,41 +216,6 @@ def test_the_package_needs_no_deployment_config(project: Project, door: str) -> 
     assert not [p for p in project.root.iterdir() if p.name.startswith(".bigflow")]
 
 
-@pytest.mark.parametrize("framework", ["pytest", "unittest"])
-def test_both_frameworks_run_the_tests(project: Project, framework: str) -> None:
-    project.write(
-        {
-            "test/__init__.py": "",
-            "test/test_rides.py": "import unittest\n\nclass T(unittest.TestCase):\n"
-            "    def test_one(self):\n        from pipelines import workflow\n"
-            "    @unittest.skip('later')\n    def test_two(self):\n        pass\n",
-            "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "bigflow_backend"\n'
-            f'[tool.bigflow]\ntest-framework = "{framework}"\n',
-        }
-    )
-    done = project.run("-m", "bigflow", "build-package")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == "tests  1 passed, 1 skipped"
-
-
-@pytest.mark.parametrize(
-    "test",
-    ["import nowhere\n", "import os\n\n\nclass T:\n    os._exit(0)\n"],
-    ids=["error", "exit"],
-)
-@pytest.mark.parametrize("framework", ["pytest", "unittest"])
-def test_tests_that_cannot_be_collected_fail(project: Project, framework: str, test: str) -> None:
-    project.write(
-        {
-            "test/__init__.py": "",
-            "test/test_rides.py": test,
-            "pyproject.toml": f'[tool.bigflow]\ntest-framework = "{framework}"\n',
-        }
-    )
-    assert project.run("-m", "bigflow", "build-package").returncode == 1
-    assert not (project.root / "dist").exists()
-
-
 def test_no_tests_are_told(project: Project) -> None:
     project.write({"test/test_rides.py": None})
     done = project.run("-m", "bigflow", "build-package")
@@ -330,21 +295,6 @@ def test_a_setup_script_that_is_a_link_builds_where_it_lies(project: Project) ->
     done = project.run("project_setup.py", "build_package")
     assert done.returncode == 0, done.stderr
     assert (project.root / "dist/pipelines-1.2.0-py3-none-any.whl").is_file()
-
-
-def test_tests_that_unittest_would_pass_over_are_told(project: Project) -> None:
-    project.write(
-        {
-            "test/__init__.py": "",
-            "test/jobs/test_load.py": "import unittest",
-            "pyproject.toml": '[tool.bigflow]\ntest-framework = "unittest"\n',
-        }
-    )
-    done = project.run("-m", "bigflow", "build-package")
-    assert done.returncode == 1
-    message, hint = done.stderr.splitlines()[-2:]
-    assert "unittest does not see test/jobs/test_load.py: test/jobs/ has no __init__.py" in message
-    assert hint == "  create test/jobs/__init__.py; it may be empty"
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,8 @@ class Settings:
     """The directory that holds the packages, for a project with a src layout: ``"src"``."""
 
     test_framework: Literal["pytest", "unittest"] = "pytest"
-    """What runs the project's tests; pytest runs those written for unittest, too."""
+    """The files that pytest takes for tests. ``unittest`` means ``test*.py``; ``pytest`` means the
+    files of pytest's own settings, by default ``test_*.py`` and ``*_test.py``."""
 
     version: VersionSettings = field(default_factory=VersionSettings)
     image: ImageSettings = field(default_factory=ImageSettings)

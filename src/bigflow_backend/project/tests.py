@@ -1,9 +1,8 @@
-"""Runs the tests of a project, in a child process."""
+"""Project -> result of its tests, which pytest runs in a child process."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -18,91 +17,62 @@ from bigflow_backend.ground.errors import UserError
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
 
+_NO_TESTS = 5  # https://docs.pytest.org/en/stable/reference/exit-codes.html
+_SECONDS_TO_CLEAN_UP = 2
+
 
 @dataclass(frozen=True)
 class TestRun:
-    """What the tests of a project came to; those that did run passed."""
+    """The numbers of a run in which no test failed."""
 
-    __test__ = False  # pytest takes it for a test otherwise
+    __test__ = False  # otherwise pytest collects this class
 
     tests: int
     skipped: int
 
 
 def run_tests(project: Project, *, python: str = sys.executable) -> TestRun:
-    """Runs the tests in ``test/``; their output goes to standard error.
+    """Run the tests in ``test/``. Their output goes to stderr.
 
-    A run that ends without its report counts as failed: a test may have ended the process.
-
-    :raises UserError: when a test fails, or the run did not come to its end.
+    :raises UserError: if a test fails, or if the run ends without a report: a test may have ended
+        the process.
     """
     if not project.tests.is_dir():
         return TestRun(tests=0, skipped=0)
-    framework = project.settings.test_framework
-    run = _run_pytest if framework == "pytest" else _run_unittest
     with tempfile.TemporaryDirectory(prefix="bigflow-tests-") as temporary:
-        status, counts = run(project, python, Path(temporary))
-    if counts is None:
-        raise UserError(
-            f"the tests ended without a report, with exit status {status}",
-            hint="see their output above; a test may end the process, as os._exit() does",
+        report = Path(temporary) / "report.xml"
+        status = _run(project, [python, "-m", "pytest", *_arguments(project, report)])
+        if not report.exists():
+            raise _without_report(python, status)
+        suites = list(ET.parse(report).getroot().iter("testsuite"))  # noqa: S314  (our child's file)
+
+    def total(*attributes: str) -> int:
+        return sum(int(suite.get(name, 0)) for suite in suites for name in attributes)
+
+    tests, failed = total("tests"), total("failures", "errors")
+    if failed or status not in {0, _NO_TESTS}:
+        reason = f"{failed} of {tests} tests failed" if failed else f"exit status {status}"
+        raise UserError(f"the project's tests failed: {reason}", hint="see their output above")
+    return TestRun(tests=tests, skipped=total("skipped"))
+
+
+def _arguments(project: Project, report: Path) -> list[str]:
+    arguments = [project.tests.name, "-q", "-p", "no:cacheprovider", f"--junit-xml={report}"]
+    if project.settings.test_framework == "unittest":
+        arguments += ["-o", "python_files=test*.py"]  # the files that unittest would find
+    return arguments
+
+
+def _without_report(python: str, status: int) -> UserError:
+    if status == 1 and not _is_importable(python, "pytest"):
+        return UserError(
+            f"{python} has no pytest, which runs the tests",
+            hint="pip install 'bigflow-backend[build]'",
         )
-    tests, failed, skipped = counts
-    if status or failed:
-        what = f"{failed} of {tests} tests failed" if failed else f"exit status {status}"
-        raise UserError(f"the project's tests failed: {what}", hint="see their output above")
-    return TestRun(tests=tests, skipped=skipped)
-
-
-_Counts = tuple[int, int, int]
-"""Tests, failures, skipped ones."""
-
-_NO_TESTS = 5  # https://docs.pytest.org/en/stable/reference/exit-codes.html
-
-
-def _run_pytest(project: Project, python: str, temporary: Path) -> tuple[int, _Counts | None]:
-    report = temporary / "report.xml"
-    options = ["-q", "-p", "no:cacheprovider", f"--junit-xml={report}"]
-    status = _run(project, [python, "-m", "pytest", project.tests.name, *options])
-    if status == 1 and not report.exists() and not _importable(python, "pytest"):
-        raise UserError(
-            f"{python} has no pytest to run the tests with",
-            hint="pip install 'bigflow-backend[build]', or set [tool.bigflow] test-framework",
-        )
-    if not report.exists():
-        return status, None
-    suites = ET.parse(report).getroot().iter("testsuite")  # noqa: S314  (our own child wrote it)
-    tests = failed = skipped = 0
-    for suite in suites:
-        tests += int(suite.get("tests", 0))
-        failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-        skipped += int(suite.get("skipped", 0))
-    return (0 if status == _NO_TESTS else status), (tests, failed, skipped)
-
-
-def _run_unittest(project: Project, python: str, temporary: Path) -> tuple[int, _Counts | None]:
-    _refuse_unseen(project.tests, project.root)
-    report = temporary / "report.json"
-    script = Path(__file__).with_name("unittest_child.py")
-    status = _run(project, [python, os.fspath(script), project.tests.name, os.fspath(report)])
-    if not report.exists():
-        return status, None
-    counts = json.loads(report.read_text("utf-8"))
-    return status, (counts["tests"], counts["failed"], counts["skipped"])
-
-
-def _refuse_unseen(directory: Path, root: Path) -> None:
-    """unittest passes over a directory without ``__init__.py``: its tests would not be missed."""
-    for file in sorted(directory.rglob("test*.py")):
-        for above in (file.parent, *file.parent.parents):
-            if above == root:
-                break
-            if not (above / "__init__.py").is_file():
-                raise UserError(
-                    f"unittest does not see {file.relative_to(root)}: {above.relative_to(root)}/ "
-                    "has no __init__.py",
-                    hint=f"create {(above / '__init__.py').relative_to(root)}; it may be empty",
-                )
+    return UserError(
+        f"the tests ended without a report: exit status {status}",
+        hint="see their output above; a test may end the process, for example with os._exit()",
+    )
 
 
 def _run(project: Project, command: list[str]) -> int:
@@ -112,14 +82,14 @@ def _run(project: Project, command: list[str]) -> int:
         "PYTHONPATH": os.pathsep.join(p for p in path if p),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    # Standard output is kept for the command's own result.
+    # stdout is for the result of the command.
     process = subprocess.Popen(
         command, cwd=project.root, env=environment, stdout=sys.stderr.fileno()
     )
     try:
         return process.wait()
     except BaseException:
-        # A terminal's Ctrl-C reaches the tests, too, and they clean up; a signal to us does not.
+        # Ctrl-C in a terminal reaches the tests, too, which clean up. A signal to us does not.
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_SECONDS_TO_CLEAN_UP)
         process.kill()
@@ -127,10 +97,7 @@ def _run(project: Project, command: list[str]) -> int:
         raise
 
 
-_SECONDS_TO_CLEAN_UP = 2
-
-
-def _importable(python: str, module: str) -> bool:
+def _is_importable(python: str, module: str) -> bool:
     return not subprocess.run(
         [python, "-c", f"import {module}"], capture_output=True, check=False
     ).returncode

@@ -1,0 +1,78 @@
+"""The tests of a project, run by pytest."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.project.project import read_project
+from bigflow_backend.project.tests import TestRun, run_tests
+from support.projects import write_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TWO_TESTS = """\
+import unittest
+
+class RidesTest(unittest.TestCase):
+    def test_one(self):
+        from pipelines import workflow
+
+    @unittest.skip("later")
+    def test_two(self):
+        pass
+"""
+
+
+def run(root: Path, files: dict[str, str], framework: str = "pytest") -> TestRun:
+    settings = f'[tool.bigflow]\ntest-framework = "{framework}"\n'
+    project = write_project(root, {**files, "pyproject.toml": settings})
+    return run_tests(read_project(project.root))
+
+
+@pytest.mark.parametrize(
+    ("file", "framework"),
+    [
+        ("test/test_rides.py", "pytest"),
+        ("test/jobs/test_rides.py", "unittest"),
+        ("test/testrides.py", "unittest"),
+    ],
+)
+def test_unittest_classes_are_run(tmp_path: Path, file: str, framework: str) -> None:
+    assert run(tmp_path, {file: _TWO_TESTS}, framework) == TestRun(tests=2, skipped=1)
+
+
+@pytest.mark.parametrize(
+    "files", [{}, {"test/readme.txt": ""}, {"test/test_rides.py": ""}], ids=["no", "empty", "none"]
+)
+def test_a_project_without_tests(tmp_path: Path, files: dict[str, str]) -> None:
+    assert run(tmp_path, files) == TestRun(tests=0, skipped=0)
+
+
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [
+        ("import nowhere\n", "the project's tests failed: 1 of 1 tests failed"),
+        ("def test_one():\n    assert False\n", "the project's tests failed: 1 of 1 tests failed"),
+        ("import os\n\nos._exit(0)\n", "the tests ended without a report: exit status 0"),
+    ],
+    ids=["error", "failure", "exit"],
+)
+def test_a_run_that_fails(tmp_path: Path, test: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        run(tmp_path, {"test/test_rides.py": test})
+    assert caught.value.message == message
+    assert caught.value.hint.startswith("see their output above")
+
+
+def test_an_interpreter_without_pytest(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", {"test/test_rides.py": ""})
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -S -E "$@"\n')
+    python.chmod(0o755)
+    with pytest.raises(UserError, match="has no pytest, which runs the tests"):
+        run_tests(read_project(project.root), python=str(python))
