@@ -181,8 +181,8 @@ class Steps:
         self,
     ) -> tuple[DeploymentDescription, tuple[WorkflowDescription, ...] | None]:
         """Return the deployment and the workflows; None if only the image knows the workflows."""
-        from bigflow_backend.project.describe import describe_project
         from bigflow_backend.project.requirements import refuse_bigflow
+        from bigflow_backend.project.workflows import describe_project
 
         refuse_bigflow(self._project)
         options = self._options
@@ -252,8 +252,12 @@ class Steps:
     def workflows_in_image(self, image: str) -> tuple[WorkflowDescription, ...]:
         """Return the chosen workflows, as the Python of the image finds them."""
         from bigflow_backend.image.engine.container import run_in_image
-        from bigflow_backend.project.describe import DESCRIBE, workflow_arguments
-        from bigflow_backend.project.workflows import read_description, some_workflows
+        from bigflow_backend.project.workflows import (
+            DESCRIBE,
+            read_description,
+            some_workflows,
+            workflow_arguments,
+        )
 
         self._say(f"finding the workflows in {image}")
         # The container does not inherit the variable, as a child of this process does.
@@ -320,7 +324,7 @@ def _plan(project: Project, options: BuildOptions) -> Build:
 
 
 def _deployment(project: Project, options: BuildOptions) -> DeploymentDescription:
-    from bigflow_backend.project.describe import describe_deployment
+    from bigflow_backend.project.workflows import describe_deployment
 
     return describe_deployment(project, python=options.python, config=options.config)
 

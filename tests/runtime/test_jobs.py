@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import inspect
 from typing import Any
 
 import pytest
@@ -25,31 +24,26 @@ class Recorder(Job):
         self.contexts.append(context)
 
 
-class TestSignatures:
-    """The names, order and defaults that BigFlow's users know."""
+def test_the_defaults_of_a_job() -> None:
+    assert (Job.retry_count, Job.retry_pause_sec, Job.execution_timeout_sec) == (3, 60, 10800)
 
-    def test_of_a_workflow(self) -> None:
-        parameters = inspect.signature(Workflow).parameters
-        positional = {
-            name: parameter.default
-            for name, parameter in parameters.items()
-            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-        }
-        assert positional == {
-            "workflow_id": inspect.Parameter.empty,
-            "definition": inspect.Parameter.empty,
-            "schedule_interval": "@daily",
-            "start_time_factory": bigflow.daily_start_time,
-            "depends_on_past": True,
-            "secrets": (),
-            "env_variable": "env",
-        }
 
-    def test_of_a_job(self) -> None:
-        assert (Job.retry_count, Job.retry_pause_sec, Job.execution_timeout_sec) == (3, 60, 10800)
+def test_the_defaults_of_a_workflow() -> None:
+    workflow = Workflow("w", [])
+    assert workflow.schedule_interval == "@daily"
+    assert workflow.start_time_factory is bigflow.daily_start_time
+    assert (workflow.depends_on_past, workflow.secrets, workflow.env_variable) == (True, (), "env")
 
-    def test_of_a_context(self) -> None:
-        assert JobContext._fields == ("runtime", "runtime_str", "workflow", "workflow_id", "env")
+
+def test_the_fields_of_a_context() -> None:
+    assert JobContext._fields == ("runtime", "runtime_str", "workflow", "workflow_id", "env")
+
+
+def test_an_unknown_keyword_names_the_nearest_one() -> None:
+    with pytest.raises(TypeError, match="'memory_limits'; did you mean 'memory_limit'"):
+        Recorder("a", memory_limits="1Gi")
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'colour'$"):
+        Workflow("w", [], colour="green")  # type: ignore[call-arg]
 
 
 def test_attributes_may_be_given_set_in_the_class_or_on_the_object() -> None:
@@ -119,7 +113,7 @@ def test_an_unknown_job_is_an_error_that_names_the_others() -> None:
 
 @pytest.mark.parametrize("workflow_id", ["", None, 12, b"w"])
 def test_an_id_that_is_no_text(workflow_id: Any) -> None:
-    with pytest.raises(BigflowError, match="a workflow's id cannot be"):
+    with pytest.raises(BigflowError, match="the id of a workflow cannot be"):
         Workflow(workflow_id, [])
 
 
@@ -145,7 +139,7 @@ class TestContext:
         assert JobContext.make(env="dev").env == "dev"
 
     def test_of_two_workflow_ids(self) -> None:
-        with pytest.raises(BigflowError, match="workflow_id is 'v', the workflow's is 'w'"):
+        with pytest.raises(BigflowError, match="workflow_id is 'v' but the workflow has 'w'"):
             JobContext.make(workflow=Workflow("w", []), workflow_id="v")
 
     def test_keeps_what_is_given(self) -> None:
@@ -189,5 +183,5 @@ def test_runtimes(text: str, moment: dt.datetime) -> None:
     ],
 )
 def test_what_is_no_runtime(text: str) -> None:
-    with pytest.raises(BigflowError, match="is no date and time"):
+    with pytest.raises(BigflowError, match="is not a valid date and time"):
         parse_runtime(text)

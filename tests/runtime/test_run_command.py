@@ -157,7 +157,7 @@ class TestStatus:
             (["run", "--job", "a."], "'a.' is not WORKFLOW.JOB"),
             (["run"], "--job"),
             (["run", "--job", "a.b", "--workflow", "a"], "not allowed with"),
-            (["run", "--job", "a.b", "--runtime", "yesterday"], "'yesterday' is no date"),
+            (["run", "--job", "a.b", "--runtime", "yesterday"], "'yesterday' is not a valid date"),
             (["run", "--job", "a.b", "--config", ""], "it is empty"),
             (["run", "--job", "a.b", "--project-package", "../p"], "'../p' is not the name"),
             (["run", "--job", "a.b", "--module", ""], "'' is not the name"),

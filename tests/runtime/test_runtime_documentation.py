@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import bigflow
 from bigflow.cli import _parser
 from support.runtime import write_files
 
@@ -19,11 +17,6 @@ TEXT = (Path(__file__).parents[2] / "docs/runtime.md").read_text("utf-8")
 
 def section(title: str) -> str:
     return re.split(r"\n#+ ", TEXT.partition(f"# {title}\n")[2])[0]
-
-
-def names_in_table(title: str) -> set[str]:
-    rows = [row for row in section(title).splitlines() if row.startswith("| `")]
-    return {name for row in rows for name in re.findall(r"`([\w-]+)`", row.split("|")[1])}
 
 
 def test_the_examples_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,13 +31,6 @@ def test_the_examples_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         "reporting 2026-01-01 in None",
     ]
     assert names["weekly"].start_time_factory is names["a_week_before"]
-
-
-def test_the_tables_are_complete() -> None:
-    parameters = inspect.signature(bigflow.Workflow).parameters
-    assert names_in_table("What a workflow has") == set(parameters)
-    own = bigflow.Job.__annotations__
-    assert names_in_table("What a job has") == set(own)
 
 
 def test_the_options_are_those_of_the_command() -> None:

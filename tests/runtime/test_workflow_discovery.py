@@ -245,8 +245,8 @@ def test_data_that_is_nested_deeply(tmp_path: Path) -> None:
 def test_what_this_package_refuses_is_named_with_its_line(tmp_path: Path) -> None:
     write_files(tmp_path, {"p/__init__.py": "import bigflow\n\nw = bigflow.Workflow('', [])\n"})
     message, hint = fault("p", tmp_path)
-    assert message == "p/__init__.py, line 3: a workflow's id cannot be '' (importing p)"
-    assert hint == "give it a string of letters, digits and _"
+    assert message == "p/__init__.py, line 3: the id of a workflow cannot be '' (importing p)"
+    assert hint == "give a string of letters, digits, _ and -"
 
 
 def test_there_is_no_such_package(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from bigflow_backend.dags.rules.location import Place
 from bigflow_backend.dags.rules.zones import find_zone
 from bigflow_backend.dags.timetable import scheduled_runs
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.project.describe import describe_project, describe_workflows
 from bigflow_backend.project.project import find_project
+from bigflow_backend.project.workflows import describe_project, describe_workflows
 
 if TYPE_CHECKING:
     from bigflow_backend.dags.timetable import Run

@@ -1,101 +1,85 @@
-"""What a project's own code says, as data: read from the JSON of ``python -m bigflow describe``.
+"""Workflows and deployment of a project: asks `python -m bigflow describe`; its dataclasses.
 
-Its form is that of ``bigflow/describe/schema.json``.
+The project's code runs in a child process, never in this one. The form of the JSON is
+``bigflow/describe/schema.json``; its attributes are the table ``bigflow/describe/fields.py``.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass, make_dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from bigflow.describe.fields import DescribedJob, DescribedWorkflow, attributes_of
+from bigflow.describe.values import checked
+from bigflow.errors import BigflowError
 from bigflow_backend.ground.errors import UserError
 
+if TYPE_CHECKING:
+    from bigflow_backend.project.project import Project
+
 SCHEMA = 1
+
+DESCRIBE = ("-B", "-m", "bigflow", "describe", "--progress")
+"""The arguments of Python, before ``workflow_arguments``, that describe a project."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """When a workflow runs."""
+    """The schedule of a workflow."""
 
     kind: Literal["cron", "timedelta", "none", "once", "continuous"]
     value: str | float | None
     """The expression or preset of ``cron``, the seconds of ``timedelta``, else None."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class JobDescription:
-    """A ``bigflow.Job``, whose attributes these are."""
+if TYPE_CHECKING:
 
-    id: str
-    depends_on: tuple[str, ...]
-    """The ids of the jobs that it waits for, in the order of definition."""
-    retry_count: int
-    retry_pause_sec: float
-    execution_timeout_sec: float
-    cpu_request: str | None
-    cpu_limit: str | None
-    memory_request: str | None
-    memory_limit: str | None
-    gpu: int | None
-    pool: str | None
-    priority_weight: int | None
-    environment: Mapping[str, str]
-    secrets: tuple[str, ...]
-    labels: Mapping[str, str]
-    annotations: Mapping[str, str]
-    service_account: str | None
-    node_selector: Mapping[str, str]
-    tolerations: tuple[Mapping[str, Any], ...]
-    operator_arguments: Mapping[str, Any]
+    @dataclass(kw_only=True)
+    class JobDescription(DescribedJob):
+        """A ``bigflow.Job``."""
 
+    @dataclass(kw_only=True)
+    class WorkflowDescription(DescribedWorkflow):
+        """A ``bigflow.Workflow``. The jobs are in a valid order of execution."""
 
-@dataclass(frozen=True, kw_only=True)
-class WorkflowDescription:
-    """A ``bigflow.Workflow``, whose attributes these are."""
+        schedule: Schedule
+        jobs: tuple[JobDescription, ...]
+else:
 
-    id: str
-    module: str
-    """The module whose import makes it, or else the first, in the order of names, that has it."""
-    variable: str
-    """The name there of the workflow, or of the container that holds it."""
-    schedule: Schedule
-    timezone: str
-    start_date: str | None
-    """The first runtime on the clock of ``timezone``, as ISO 8601 with the offset from UTC, which
-    tells the two hours of one name apart when the clocks go back. None without a start time."""
-    catchup: bool
-    depends_on_past: bool
-    max_active_runs: int
-    env_variable: str
-    env_default: str | None
-    secrets: tuple[str, ...]
-    on_failure_callback: str | None
-    tags: tuple[str, ...]
-    owner: str
-    description: str | None
-    doc_md: str | None
-    jobs: tuple[JobDescription, ...]
-    """In topological order; where several could be next, in the order of definition."""
+    def _dataclass(name: str, table: type, **added: object) -> type:
+        fields = [(line.name, line.annotation) for line in attributes_of(table)]
+        return make_dataclass(
+            name, [*fields, *added.items()], namespace={"__module__": __name__},
+            frozen=True, kw_only=True,
+        )  # fmt: skip
+
+    JobDescription = _dataclass("JobDescription", DescribedJob)
+    WorkflowDescription = _dataclass(
+        "WorkflowDescription", DescribedWorkflow, schedule=Schedule, jobs="tuple"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentDescription:
-    """What ``deployment_config.py`` says."""
+    """The content of ``deployment_config.py``."""
 
     config: str
-    """The name of the configuration that was resolved."""
+    """The name of the configuration."""
     properties: Mapping[str, Any]
 
     @property
     def docker_repository(self) -> str:
         """
-        :raises UserError: when the configuration has none.
+        :raises UserError: when the configuration does not have the property.
         """
         repository = self.properties.get("docker_repository")
         if not isinstance(repository, str) or not repository:
@@ -108,113 +92,237 @@ class DeploymentDescription:
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """One answer of ``bigflow describe``."""
+    """The output of one `bigflow describe`."""
 
     bigflow: str
-    """The version of the runtime that gave it."""
+    """The version of the runtime that wrote it."""
     package: str | None
     workflows: tuple[WorkflowDescription, ...]
     """Sorted by id."""
     deployment: DeploymentDescription | None
 
 
-def read_description(answer: bytes, *, source: str, status: int | None = None) -> Description:
-    """Reads the JSON that ``python -m bigflow describe --progress`` printed, of which the last line
-    is the description.
+def describe_project(
+    project: Project,
+    *,
+    python: str = sys.executable,
+    start_time: datetime,
+    config: str | None = None,
+) -> tuple[DeploymentDescription, tuple[WorkflowDescription, ...]]:
+    """Return the deployment and the workflows, from one child process."""
+    arguments = [
+        *_deployment_arguments(project, config),
+        *workflow_arguments(project.package, start_time),
+    ]
+    description = _describe(python, project, arguments)
+    return _deployment(description, python), some_workflows(description, project.package)
 
-    ``source`` says whose answer it is, for the messages: an interpreter, an image. ``status`` is
-    that of its process where it is known, negative for a signal.
 
-    :raises UserError: for the fault that the answer tells of, or an answer of another form.
+def describe_workflows(
+    project: Project,
+    *,
+    python: str = sys.executable,
+    start_time: datetime,
+    config: str | None = None,
+) -> tuple[WorkflowDescription, ...]:
+    """Return the workflows of the source tree, sorted by id.
+
+    :param python: the interpreter that imports the project.
+    :param start_time: the start time of the build, in UTC or with a zone.
+    :param config: the configuration that the modules of the project resolve; None leaves it to
+        ``bf_env`` and the defaults.
+
+    :raises UserError: for a module that cannot be imported, an invalid workflow, or no workflow.
+    """
+    arguments = workflow_arguments(project.package, start_time, config)
+    description = _describe(python, project, arguments)
+    return some_workflows(description, project.package)
+
+
+def describe_deployment(
+    project: Project, *, python: str = sys.executable, config: str | None = None
+) -> DeploymentDescription:
+    """Return the configuration ``config``, or the default one, of deployment_config.py.
+
+    :raises UserError: when the file is missing, raises, or does not have the configuration.
+    """
+    description = _describe(python, project, _deployment_arguments(project, config))
+    return _deployment(description, python)
+
+
+def _deployment_arguments(project: Project, config: str | None) -> list[str]:
+    file = project.deployment_config
+    if not file.is_file():
+        raise UserError(
+            f"{project.root} has no {file.name}",
+            hint='create it: deployment_config = DeploymentConfig("dev", '
+            '{"docker_repository": "..."})',
+        )
+    arguments = ["--deployment-config", str(file)]
+    return arguments if config is None else [*arguments, "--config", config]
+
+
+def _deployment(description: Description, python: str) -> DeploymentDescription:
+    if description.deployment is None:
+        raise no_description(python, "the output has no deployment")
+    return description.deployment
+
+
+def workflow_arguments(package: str, start_time: datetime, config: str | None = None) -> list[str]:
+    """Return the arguments of `python -m bigflow describe` that request the workflows."""
+    if start_time.tzinfo is not None:
+        start_time = start_time.astimezone(timezone.utc)
+    moment = start_time.replace(tzinfo=None).isoformat(" ", "seconds")
+    arguments = ["--project-package", package, "--start-time", moment]
+    return arguments if config is None else [*arguments, "--config", config]
+
+
+def _describe(python: str, project: Project, arguments: Sequence[str]) -> Description:
+    command = [python, *DESCRIBE, *arguments, "--root", str(project.source)]
+    try:
+        # The project's own output goes to stderr, which is the user's.
+        child = subprocess.run(
+            command, cwd=project.root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False
+        )
+    except OSError as error:
+        raise UserError(
+            f"cannot run {python}: {error.strerror}",
+            hint="give the path of a Python interpreter: --python /usr/bin/python3",
+        ) from error
+    if not child.stdout:
+        raise _no_output(python, child.returncode, project.root)
+    return read_description(child.stdout, source=python, status=child.returncode)
+
+
+def _no_output(python: str, status: int, cwd: Path) -> UserError:
+    probe = [python, "-c", "import bigflow.describe.workflows"]
+    if subprocess.run(probe, cwd=cwd, capture_output=True, check=False).returncode:
+        return no_description(python, "bigflow-backend is not installed there")
+    return _process_ended(python, status, "")
+
+
+def read_description(output: bytes, *, source: str, status: int | None = None) -> Description:
+    """Read the output of `python -m bigflow describe --progress`. Its last line is the description.
+
+    :param source: the interpreter or image that wrote it, for messages.
+    :param status: the exit status of the process, negative for a signal; None when unknown.
+
+    :raises UserError: for an error in the project, and for output of another form.
     """
     try:
-        document = json.loads(answer.rpartition(b"\n")[2] or answer.splitlines()[-1])
+        document = json.loads(output.rpartition(b"\n")[2] or output.splitlines()[-1])
         schema = document["schema"]
     except (ValueError, TypeError, LookupError) as error:
-        raise no_answer(source, "it printed no description") from error
+        raise no_description(source, "it printed no description") from error
     if schema != SCHEMA:
-        raise no_answer(source, f"its description has the form {schema!r}, this one reads {SCHEMA}")
+        raise no_description(source, f"its schema is {schema!r}, this version reads {SCHEMA}")
     if "doing" in document:
-        raise ended(source, status, f" while {document['doing']}")
-    if "error" in document:
-        raise UserError(document["error"]["message"], hint=document["error"]["hint"])
+        raise _process_ended(source, status, f" while {document['doing']}")
     try:
+        if "error" in document:
+            raise UserError(document["error"]["message"], hint=document["error"]["hint"])
         return _description(document)
-    except (KeyError, TypeError, ValueError) as error:
-        raise no_answer(source, f"its description lacks or misstates {error}") from error
+    except KeyError as error:
+        raise no_description(source, f"the description lacks {error}") from error
+    except BigflowError as error:
+        raise no_description(source, error.message) from error
+    except (TypeError, AttributeError) as error:
+        raise no_description(source, f"the description has another form: {error}") from error
 
 
-def some_workflows(answer: Description, package: str) -> tuple[WorkflowDescription, ...]:
-    """The workflows that a description tells of.
+def some_workflows(description: Description, package: str) -> tuple[WorkflowDescription, ...]:
+    """Return the workflows of a description.
 
-    :raises UserError: when there are none.
+    :raises UserError: when the description has none.
     """
-    if not answer.workflows:
+    if not description.workflows:
         raise UserError(
-            f"there is no workflow in the package {package!r}",
-            hint="bind one to a name in a module: daily = bigflow.Workflow('daily', [...])",
+            f"the package {package!r} has no workflow",
+            hint="assign one to a variable of a module: daily = bigflow.Workflow('daily', [...])",
         )
-    return answer.workflows
+    return description.workflows
 
 
-# https://docs.python.org/3/library/faulthandler.html: of these the child prints where.
+# https://docs.python.org/3/library/faulthandler.html prints the line for these.
 _CRASHES = {-signal.SIGSEGV, -signal.SIGFPE, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGILL}
 
 
-def ended(source: str, status: int | None, when: str) -> UserError:
-    """The error for a process that gave no answer: how it ended, and what may have done it."""
+def _process_ended(source: str, status: int | None, when: str) -> UserError:
+    """Return the error for a process that ended without a description."""
     if status is None:
-        how, hint = "was ended", "see whether that code, or what it imports, calls os._exit()"
+        how, hint = "ended", "find the call of os._exit() in that module, or in a module it imports"
     elif status in _CRASHES:
-        how, hint = f"crashed by signal {-status}", "the line is shown above"
+        how, hint = f"crashed with signal {-status}", "see the line above"
     elif status < 0:
-        how = f"was ended by signal {-status}"
-        hint = "that code, or what it imports, kills it; or someone else, or a lack of memory, did"
+        how = f"was killed by signal {-status}"
+        hint = "look for a lack of memory, or for code that kills the process"
     else:
-        how = f"was ended with status {status}"
-        hint = "that code, or what it imports, calls os._exit() or breaks what Python itself needs"
+        how = f"ended with status {status}"
+        hint = "find the call of os._exit() in that module, or in a module it imports"
     return UserError(f"{source} did not describe the project: the process {how}{when}", hint=hint)
 
 
-def no_answer(source: str, reason: str) -> UserError:
-    """The error for an interpreter or an image that cannot describe a project."""
+def no_description(source: str, reason: str) -> UserError:
+    """Return the error for an interpreter or an image that cannot describe a project."""
     return UserError(
         f"{source} did not describe the project: {reason}",
-        hint="install this version of bigflow-backend there, and what the project requires",
+        hint="install this version of bigflow-backend and the project's requirements there",
     )
 
 
 def _description(document: Mapping[str, Any]) -> Description:
-    deployment = document["deployment"]
-    return _make(
-        Description,
-        document,
+    return Description(
+        bigflow=document["bigflow"],
+        package=document["package"],
         workflows=tuple(_workflow(workflow) for workflow in document["workflows"]),
-        deployment=deployment and _make(DeploymentDescription, deployment),
+        deployment=_deployment_from(document["deployment"]),
     )
+
+
+def _deployment_from(document: Mapping[str, Any] | None) -> DeploymentDescription | None:
+    if document is None:
+        return None
+    config, properties = document["config"], document["properties"]
+    if not isinstance(config, str) or not isinstance(properties, dict):
+        raise BigflowError(f"deployment cannot be {document!r}")
+    return DeploymentDescription(config=config, properties=properties)
 
 
 def _workflow(document: Mapping[str, Any]) -> WorkflowDescription:
-    return _make(
-        WorkflowDescription,
-        document,
-        schedule=_make(Schedule, document["schedule"]),
-        jobs=tuple(_make(JobDescription, job) for job in document["jobs"]),
+    of = f"workflow {document['id']!r}"
+    return WorkflowDescription(
+        **_attributes(DescribedWorkflow, document, of),
+        schedule=_schedule(document["schedule"], of),
+        jobs=tuple(
+            JobDescription(**_attributes(DescribedJob, job, f"job {job['id']!r} of {of}"))
+            for job in document["jobs"]
+        ),
     )
 
 
-def _make(model: type[T], document: Mapping[str, Any], **read: object) -> T:
-    """``model`` from its JSON; lists become tuples, and what it does not know is left out."""
-    values = {}
-    for name in _FIELDS[model]:
-        value = read[name] if name in read else document[name]
-        values[name] = tuple(value) if isinstance(value, list) else value
-    return model(**values)
+_VALUES: Mapping[str, Any] = {
+    "cron": str,
+    "timedelta": (int, float),
+    "none": type(None),
+    "once": type(None),
+    "continuous": type(None),
+}
 
 
-_FIELDS: Mapping[Any, Sequence[str]] = {
-    model: [field.name for field in dataclasses.fields(model)]
-    for model in (
-        Description, DeploymentDescription, WorkflowDescription, Schedule, JobDescription,
-    )
-}  # fmt: skip
+def _schedule(document: Mapping[str, Any], of: str) -> Schedule:
+    kind, value = document["kind"], document["value"]
+    if not isinstance(value, _VALUES.get(kind, ())):
+        raise BigflowError(f"{of}: schedule cannot be {document!r}")
+    return Schedule(kind=kind, value=value)
+
+
+def _attributes(table: type, document: Mapping[str, Any], of: str) -> dict[str, Any]:
+    """Return the checked attributes, with tuples for lists; other keys are ignored.
+
+    :raises BigflowError: for a value that does not fit the table.
+    """
+    attributes = {}
+    for line in attributes_of(table):
+        value = checked(line, f"{of}: {line.name}", document[line.name])
+        attributes[line.name] = tuple(value) if isinstance(value, list) else value
+    return attributes

@@ -1,4 +1,4 @@
-"""The backend's side of the seam, on real projects and real interpreters."""
+"""Description of projects by the backend, with real projects and interpreters."""
 
 from __future__ import annotations
 
@@ -13,18 +13,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.project.describe import (
-    describe_deployment,
-    describe_workflows,
-    workflow_arguments,
-)
 from bigflow_backend.project.project import Project, read_project
 from bigflow_backend.project.workflows import (
     DeploymentDescription,
     JobDescription,
     Schedule,
     WorkflowDescription,
+    describe_deployment,
+    describe_workflows,
     read_description,
+    workflow_arguments,
 )
 from support.runtime import SAMPLE, describe, write_files
 
@@ -139,7 +137,7 @@ class TestFaults:
         shutil.rmtree(project.root / "runtime_sample/loads")
         (project.root / "runtime_sample/workflow.py").unlink()
         message, hint = self.fault(project)
-        assert message == "there is no workflow in the package 'runtime_sample'"
+        assert message == "the package 'runtime_sample' has no workflow"
         assert "bigflow.Workflow" in hint
 
     def test_a_module_that_raises(self, project: Project) -> None:
@@ -154,7 +152,7 @@ class TestFaults:
     def test_no_deployment_config(self, project: Project) -> None:
         project.deployment_config.unlink()
         message, hint = self.deployment_fault(project)
-        assert message == f"there is no deployment_config.py in {project.root}"
+        assert message == f"{project.root} has no deployment_config.py"
         assert hint.startswith("create it: deployment_config = DeploymentConfig(")
 
     def test_a_deployment_config_that_raises(self, project: Project) -> None:
@@ -194,18 +192,18 @@ class TestFaults:
         python = str(tmp_path / "e/bin/python")
         message, hint = self.fault(project, python=python)
         assert message == (
-            f"{python} did not describe the project: there is no bigflow-backend in it"
+            f"{python} did not describe the project: bigflow-backend is not installed there"
         )
-        assert hint.startswith("install this version of bigflow-backend there")
+        assert hint.startswith("install this version of bigflow-backend and")
 
     @pytest.mark.parametrize(
         ("ends", "how", "what_to_do"),
         [
-            ("os._exit(0)", "was ended with status 0", "calls os._exit()"),
-            ("os._exit(7)", "was ended with status 7", "calls os._exit()"),
-            ("os.kill(os.getpid(), 9)", "was ended by signal 9", "kills it; or"),
-            ("os.kill(os.getpid(), 2)", "was ended by signal 2", "kills it; or"),
-            ("os.abort()", "crashed by signal 6", "the line is shown above"),
+            ("os._exit(0)", "ended with status 0", "call of os._exit()"),
+            ("os._exit(7)", "ended with status 7", "call of os._exit()"),
+            ("os.kill(os.getpid(), 9)", "was killed by signal 9", "kills the process"),
+            ("os.kill(os.getpid(), 2)", "was killed by signal 2", "kills the process"),
+            ("os.abort()", "crashed with signal 6", "see the line above"),
         ],
     )
     def test_code_that_ends_the_process_is_named(
@@ -240,7 +238,7 @@ class TestFaults:
         with pytest.raises(UserError) as caught:
             read_description(answer, source="image r:1")
         assert caught.value.message == (
-            "image r:1 did not describe the project: the process was ended while importing p/a.py"
+            "image r:1 did not describe the project: the process ended while importing p/a.py"
         )
 
     def test_what_a_module_prints_gets_an_end_of_line(
@@ -257,8 +255,8 @@ class TestFaults:
             (b"usage: bigflow", "it printed no description"),
             (b"[]", "it printed no description"),
             (b"{}", "it printed no description"),
-            (b'{"schema": 2}', "its description has the form 2, this one reads 1"),
-            (b'{"schema": 1, "deployment": null}', "lacks or misstates 'workflows'"),
+            (b'{"schema": 2}', "its schema is 2, this version reads 1"),
+            (b'{"schema": 1, "deployment": null}', "the description lacks 'bigflow'"),
         ],
     )
     def test_an_answer_of_another_form(self, answer: bytes, told: str) -> None:
@@ -271,6 +269,13 @@ class TestFaults:
 def answer() -> dict[str, Any]:
     arguments = workflow_arguments("runtime_sample", START)
     return describe(*arguments, "--deployment-config", "deployment_config.py", cwd=SAMPLE)
+
+
+def change(document: Any, path: str, value: object) -> None:
+    *parents, last = path.split("/")
+    for key in parents:
+        document = document[int(key) if key.isdigit() else key]
+    document[last] = value
 
 
 class TestForm:
@@ -297,3 +302,32 @@ class TestForm:
         newer["colour"] = "green"
         plain = read_description(json.dumps(answer).encode(), source="this test")
         assert read_description(json.dumps(newer).encode(), source="this test") == plain
+
+    @pytest.mark.parametrize(
+        ("path", "value", "reported"),
+        [
+            ("workflows", 3, "the description has another form"),
+            ("workflows/1/jobs/0/pool", 3, "job 'extract' of workflow 'daily': pool cannot be 3"),
+            ("workflows/1/jobs/0/retry_count", -1, "retry_count cannot be -1"),
+            ("workflows/1/jobs/0/environment", {"A": 1}, "environment['A'] cannot be 1"),
+            ("workflows/1/jobs/0/depends_on", "a", "depends_on cannot be 'a'"),
+            ("workflows/1/jobs/0/id", "", "id cannot be ''"),
+            ("workflows/1/jobs", None, "the description has another form"),
+            ("workflows/1/schedule", [], "the description has another form"),
+            ("workflows/1/schedule", {"kind": "weekly", "value": None}, "schedule cannot be"),
+            ("workflows/1/schedule", {"kind": "cron", "value": None}, "schedule cannot be"),
+            ("workflows/1/start_date", "2026-13-01", "start_date cannot be '2026-13-01'"),
+            ("workflows/1/start_date", "2026-01-01T00:00:00", "start_date cannot be"),
+            ("workflows/1/catchup", "yes", "workflow 'daily': catchup cannot be 'yes'"),
+            ("workflows/1/module", None, "workflow 'daily': module cannot be None"),
+            ("deployment/properties", 3, "deployment cannot be"),
+            ("deployment/config", 3, "deployment cannot be"),
+        ],
+    )
+    def test_a_value_of_another_type_is_named(
+        self, answer: dict[str, Any], path: str, value: object, reported: str
+    ) -> None:
+        change(answer, path, value)
+        with pytest.raises(UserError, match="image r:1 did not describe") as caught:
+            read_description(json.dumps(answer).encode(), source="image r:1")
+        assert reported in caught.value.message
