@@ -73,7 +73,7 @@ resources_dir = "resources"
 @pytest.mark.parametrize("form", FORMS)
 def test_old_forms_build(tmp_path: Path, form: str) -> None:
     project = write_project(tmp_path / "project", FORMS[form])
-    wheel, told = build(project, tmp_path)
+    wheel, warned = build(project, tmp_path)
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         metadata = archive.read("pipelines-1.2.0.dist-info/METADATA").decode()
@@ -81,13 +81,13 @@ def test_old_forms_build(tmp_path: Path, form: str) -> None:
     assert not any(n.startswith(("test/", "resources/")) or ".data/" in n for n in names)
     assert "\nSummary: Rides\n" in metadata
     if form.startswith("bigflow"):
-        assert f"{form} is BigFlow's form" in told
-        assert "from bigflow_backend import setup" in told
+        assert f"{form} is deprecated and still works" in warned
+        assert "from bigflow_backend import setup" in warned
 
 
 @pytest.mark.parametrize("form", ["bigflow.build.setup", "bigflow.build.project_setup"])
 def test_old_forms_build_without_pyproject(tmp_path: Path, form: str) -> None:
-    """There the frontend takes setuptools' own backend, which runs setup.py with its commands."""
+    """Frontends then use setuptools' own backend, which runs setup.py with its commands."""
     files = {"pyproject.toml": None, **FORMS[form]}
     if "setup.py" not in files:
         files |= {"setup.py": files["project_setup.py"], "project_setup.py": None}
@@ -102,10 +102,10 @@ def test_old_forms_build_without_pyproject(tmp_path: Path, form: str) -> None:
     assert (tmp_path / "pipelines-1.2.0-py311-none-any.whl").is_file()
 
 
-def test_what_left_the_package_is_told(tmp_path: Path) -> None:
+def test_a_warning_names_the_new_place_of_a_keyword(tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", FORMS["bigflow.build.setup"])
-    _, told = build(project, tmp_path)
-    assert "docker_repository takes no part in the package; say it in deployment_config.py" in told
+    _, warned = build(project, tmp_path)
+    assert "setup() does not use docker_repository; write it into deployment_config.py" in warned
 
 
 @pytest.mark.parametrize("form", [f for f in FORMS if f != "the table"])
@@ -128,15 +128,15 @@ def test_the_old_backend_name_has_the_hooks(tmp_path: Path) -> None:
     assert done.stdout.split() == ["pipelines-1.2.0-py3-none-any.whl"], done.stderr
 
 
-def test_a_requirement_of_the_other_distribution_is_told(tmp_path: Path) -> None:
+def test_a_warning_for_the_requirement_bigflow(tmp_path: Path) -> None:
     project = write_project(tmp_path, {"resources/requirements.txt": "bigflow==1.11.3\n"})
-    _, told = build(project, tmp_path)
-    assert "the project requires bigflow, whose files" in told
-    assert "replace it by bigflow-backend" in told
+    _, warned = build(project, tmp_path)
+    assert "the project requires bigflow, whose files" in warned
+    assert "replace it by bigflow-backend" in warned
 
 
 @pytest.mark.parametrize("module", ["bigquery", "bigquery.dataset_manager", "dataflow", "log"])
-def test_modules_that_are_not_here_say_so(tmp_path: Path, module: str) -> None:
+def test_modules_that_bigflow_backend_does_not_have(tmp_path: Path, module: str) -> None:
     done = write_project(tmp_path).run("-c", f"import bigflow.{module}")
     assert done.returncode == 1
     assert re.search(
@@ -146,13 +146,13 @@ def test_modules_that_are_not_here_say_so(tmp_path: Path, module: str) -> None:
     )
 
 
-def test_other_modules_are_not_found_as_ever(tmp_path: Path) -> None:
+def test_unknown_modules(tmp_path: Path) -> None:
     done = write_project(tmp_path).run("-c", "import bigflow.nothing")
     assert "No module named 'bigflow.nothing'" in done.stderr
 
 
 def build(project: Project, directory: Path) -> tuple[Path, str]:
-    """The wheel, and the warnings of its build."""
+    """Build the wheel; return it and the warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", BigflowWarning)
         name: str = project.hook("build_wheel", str(directory))

@@ -1,4 +1,4 @@
-"""Virtual environments, made by uv, to install projects into."""
+"""Virtual environments to install projects into, created by uv."""
 
 from __future__ import annotations
 
@@ -13,23 +13,21 @@ from uv import find_uv_bin
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Environment", "make_environment"]
-
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment with the runtime of bigflow-backend in it."""
+    """A virtual environment with bigflow-backend."""
 
     root: Path
     wheels: Path
-    """The directory with the wheel of bigflow-backend, which is on no index."""
+    """The directory with the wheel of bigflow-backend, which no index has."""
 
     @property
     def python(self) -> Path:
         return self.root / "bin" / "python"
 
     def uv(self, *arguments: str | Path) -> None:
-        """Runs ``uv ARGUMENTS`` on this environment; what uv prints is in the error."""
+        """Run ``uv ARGUMENTS`` for this environment. A failure has the output of uv."""
         done = subprocess.run(
             [find_uv_bin(), *arguments],
             env={
@@ -45,7 +43,7 @@ class Environment:
         assert done.returncode == 0, done.stderr
 
     def run(self, script: str, **environment: str) -> str:
-        """What a script prints that runs in this environment, with no project around it."""
+        """Return the output of a script that runs in this environment, outside the project."""
         done = subprocess.run(
             [self.python, "-c", script],
             cwd=self.root,
@@ -59,8 +57,8 @@ class Environment:
 
 
 def make_environment(root: Path, wheels: Path) -> Environment:
-    """A new environment in ``root`` with the wheel of bigflow-backend from ``wheels``."""
+    """Create an environment with bigflow-backend and the libraries that its hooks need."""
     environment = Environment(root, wheels)
     environment.uv("venv", "--quiet", "--python", sys.executable, root)
-    environment.uv("pip", "install", "--quiet", "bigflow-backend")
+    environment.uv("pip", "install", "--quiet", "bigflow-backend", "setuptools>=77", "packaging")
     return environment

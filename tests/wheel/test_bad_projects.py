@@ -519,7 +519,7 @@ def test_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         f"bigflow: error: cannot write in {out}: Permission denied",
-        "  check the directory, its rights, and the space on its file system",
+        "  check its permissions and the free space of its file system",
     ]
 
 

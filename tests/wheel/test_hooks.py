@@ -1,4 +1,4 @@
-"""The hooks of PEP 517 and PEP 660, called as frontends call them, on every kind of project."""
+"""The hooks of PEP 517 and PEP 660, on every kind of project."""
 
 from __future__ import annotations
 
@@ -64,17 +64,17 @@ def test_a_wheel_from_the_sdist_is_the_wheel_from_the_tree(
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path / "unpacked", filter="data")
     (root,) = (tmp_path / "unpacked").iterdir()
-    # PKG-INFO gives the version there: no variable, no git.
+    # There the version comes from PKG-INFO, without a variable and git.
     unpacked = type(project)(root, {})
     again = build(unpacked, "build_wheel", tmp_path / "again")
     assert again.name == wheel.name
     if "none-any" in wheel.name:
         assert again.read_bytes() == wheel.read_bytes()
-    # A compiler writes the directory it ran in into an extension module.
+    # A compiler writes its directory into an extension module.
     assert pure_members(again) == pure_members(wheel)
 
 
-def test_nothing_is_left_in_the_source_tree(project: Project, tmp_path: Path) -> None:
+def test_the_source_tree_is_unchanged(project: Project, tmp_path: Path) -> None:
     before = project.files()
     for hook in ("build_wheel", "build_sdist", "build_editable"):
         build(project, hook, tmp_path / "out")
@@ -89,21 +89,21 @@ def test_the_wheel_is_well_formed(project: Project, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         assert len(names) == len(set(names))
-        # The dist-info comes last, so that an interrupted download shows.
+        # .dist-info is last, as the specification recommends.
         assert names[-1].endswith(".dist-info/RECORD")
         assert archive.testzip() is None
         modes = {info.external_attr >> 16 & 0o777 for info in archive.infolist()}
     assert modes <= {0o644, 0o755}
 
 
-def test_what_is_required_to_build(tmp_path: Path) -> None:
+def test_requirements_of_the_build(tmp_path: Path) -> None:
     project = write_project(tmp_path)
     for kind in ("wheel", "sdist", "editable"):
         required = project.hook(f"get_requires_for_build_{kind}")
         assert any(r.startswith("setuptools>=77") for r in required)
 
 
-def test_asking_what_is_required_imports_no_setuptools(tmp_path: Path) -> None:
+def test_get_requires_does_not_import_setuptools(tmp_path: Path) -> None:
     project = write_project(tmp_path)
     done = project.run(
         "-c",
@@ -150,7 +150,7 @@ def test_the_metadata_of_a_project_table(tmp_path: Path) -> None:
 
 
 def test_the_metadata_are_setuptools_own(tmp_path: Path) -> None:
-    """The same tables, built by setuptools with the dependencies written out, give the same."""
+    """Setuptools itself gives the same metadata for the same tables."""
     ours = copy_project("pep621", tmp_path / "ours")
     theirs = copy_project("pep621", tmp_path / "theirs")
     text = (theirs.root / "pyproject.toml").read_text("utf-8")
@@ -176,7 +176,7 @@ def test_the_metadata_are_setuptools_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "held"),
+    ("kind", "files"),
     [
         (
             "plain",
@@ -209,15 +209,15 @@ def test_the_metadata_are_setuptools_own(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_the_wheel_holds_packages_and_resources_and_nothing_else(
-    tmp_path: Path, kind: str, held: set[str]
+def test_the_wheel_has_packages_and_resources_only(
+    tmp_path: Path, kind: str, files: set[str]
 ) -> None:
     wheel = build(copy_project(kind, tmp_path / "project"), "build_wheel", tmp_path / "out")
     with zipfile.ZipFile(wheel) as archive:
-        assert {n for n in archive.namelist() if ".dist-info/" not in n} == held
+        assert {n for n in archive.namelist() if ".dist-info/" not in n} == files
 
 
-def test_the_sdist_holds_what_the_wheel_needs(tmp_path: Path) -> None:
+def test_the_sdist_has_the_sources_of_the_wheel(tmp_path: Path) -> None:
     sdist = build(copy_project("plain", tmp_path / "project"), "build_sdist", tmp_path / "out")
     with tarfile.open(sdist) as archive:
         names = {n.partition("/")[2] for n in archive.getnames()}
@@ -234,9 +234,9 @@ def test_the_sdist_holds_what_the_wheel_needs(tmp_path: Path) -> None:
     }
 
 
-def test_extension_modules_take_setuptools_own_path(tmp_path: Path) -> None:
+def test_setuptools_builds_extension_modules(tmp_path: Path) -> None:
     project = copy_project("extension", tmp_path / "project")
-    # As an editable install leaves it; warnings are errors here, so nobody is told to move it.
+    # An editable install leaves this file. Warnings are errors here, so there is no warning of it.
     project.write({"pipelines/_fast.cpython-310-x86_64-linux-gnu.so": "of another Python"})
     wheel = build(project, "build_wheel", tmp_path / "out")
     assert "none-any" not in wheel.name
@@ -249,7 +249,7 @@ def test_extension_modules_take_setuptools_own_path(tmp_path: Path) -> None:
     assert script.external_attr >> 16 & 0o777 == 0o755
 
 
-def test_options_of_setuptools_users_are_honoured(tmp_path: Path) -> None:
+def test_options_of_setuptools(tmp_path: Path) -> None:
     project = write_project(tmp_path / "project")
     directory = tmp_path / "out"
     directory.mkdir()

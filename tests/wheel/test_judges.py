@@ -1,4 +1,4 @@
-"""Other people's tools judge the wheels and sdists of every kind of project."""
+"""Tools of others check the wheels and sdists of every kind of project."""
 
 from __future__ import annotations
 
@@ -28,63 +28,67 @@ if TYPE_CHECKING:
 KINDS = ("plain", "pep621", "both", "extension")
 
 
-@pytest.fixture(params=KINDS)
-def artifacts(request: pytest.FixtureRequest, tmp_path: Path) -> list[Path]:
-    """The wheel and the sdist of a project."""
-    project = copy_project(request.param, tmp_path / "project")
-    out = tmp_path / "out"
-    out.mkdir()
-    return [out / project.hook(hook, str(out)) for hook in ("build_wheel", "build_sdist")]
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
+    """The wheel and the sdist of each kind of project."""
+    work = tmp_path_factory.mktemp("judges")
+    found = {}
+    for kind in KINDS:
+        project = copy_project(kind, work / kind / "project")
+        out = work / kind / "out"
+        out.mkdir()
+        found[kind] = [out / project.hook(f"build_{what}", str(out)) for what in ("wheel", "sdist")]
+    return found
 
 
-def judge(command: list[str | Path]) -> None:
+@pytest.fixture
+def wheels(built: dict[str, list[Path]]) -> list[Path]:
+    return [wheel for wheel, _ in built.values()]
+
+
+def check(command: list[str | Path]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_twine(artifacts: list[Path]) -> None:
-    # Without --strict, a missing long description, which is the project's choice, is no fault.
-    judge([sys.executable, "-m", "twine", "check", *artifacts])
+def test_twine(built: dict[str, list[Path]]) -> None:
+    # Without --strict, as most of the projects have no long description.
+    twine = [sys.executable, "-m", "twine", "check"]
+    check([*twine, *(path for both in built.values() for path in both)])
+    check([*twine, "--strict", *built["pep621"]])
 
 
-def test_twine_strictly(tmp_path: Path) -> None:
-    project = copy_project("pep621", tmp_path / "project")
-    built = [tmp_path / project.hook(h, str(tmp_path)) for h in ("build_wheel", "build_sdist")]
-    judge([sys.executable, "-m", "twine", "check", "--strict", *built])
+def test_check_wheel_contents(wheels: list[Path]) -> None:
+    # W002: two packages have an equal, empty __init__.py. W009: a project has two packages.
+    # It needs older libraries than other tools, so it has an environment of its own.
+    check([find_uv_bin(), "tool", "run", "check-wheel-contents", "--ignore=W002,W009", *wheels])
 
 
-def test_check_wheel_contents(artifacts: list[Path]) -> None:
-    # W002: the empty __init__.py of two packages are equal; W009: two packages, as [tool.bigflow]
-    # asks for. In an environment of its own: it needs older libraries than others here.
-    judge(
-        [find_uv_bin(), "tool", "run", "check-wheel-contents", "--ignore=W002,W009", artifacts[0]]
-    )
+def test_wheel_unpack(wheels: list[Path], tmp_path: Path) -> None:
+    # `wheel unpack` verifies every hash of RECORD.
+    for wheel in wheels:
+        check([sys.executable, "-m", "wheel", "unpack", "--dest", tmp_path, wheel])
 
 
-def test_wheel_unpack(artifacts: list[Path], tmp_path: Path) -> None:
-    # It verifies every hash of RECORD.
-    judge([sys.executable, "-m", "wheel", "unpack", "--dest", tmp_path / "unpacked", artifacts[0]])
-
-
-def test_installer(artifacts: list[Path], tmp_path: Path) -> None:
-    """A second installer beside pip: it validates RECORD, and writes scripts and data."""
+@pytest.mark.parametrize("kind", KINDS)
+def test_installer(built: dict[str, list[Path]], tmp_path: Path, kind: str) -> None:
+    """A second installer beside pip validates RECORD, and writes scripts and data."""
+    wheel = built[kind][0]
     paths = {
-        name: str(tmp_path / "installed" / name)
-        for name in ("purelib", "platlib", "headers", "scripts", "data")
+        name: str(tmp_path / name) for name in ("purelib", "platlib", "headers", "scripts", "data")
     }
     destination = SchemeDictionaryDestination(
         paths, interpreter=sys.executable, script_kind="posix"
     )
-    with WheelFile.open(artifacts[0]) as source:
+    with WheelFile.open(wheel) as source:
         source.validate_record(validate_contents=True)
         install(source=source, destination=destination, additional_metadata={})
-    library = tmp_path / "installed" / ("purelib" if "none-any" in str(artifacts[0]) else "platlib")
+    library = tmp_path / ("purelib" if "none-any" in wheel.name else "platlib")
     assert (library / "pipelines" / "__init__.py").is_file()
 
 
-def test_the_extension_module_works(tmp_path: Path) -> None:
-    project = copy_project("extension", tmp_path / "project")
-    with zipfile.ZipFile(tmp_path / project.hook("build_wheel", str(tmp_path))) as wheel:
+def test_the_extension_module_works(built: dict[str, list[Path]], tmp_path: Path) -> None:
+    with zipfile.ZipFile(built["extension"][0]) as wheel:
         wheel.extractall(tmp_path / "site")
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     assert (tmp_path / "site" / "pipelines" / f"_fast{suffix}").is_file()
@@ -98,7 +102,7 @@ def test_the_extension_module_works(tmp_path: Path) -> None:
     assert done.stdout == "42\n"
 
 
-# What a file may be called: all but "/" and NUL, in UTF-8, and no longer than file systems have it.
+# File names in UTF-8: without "/" and NUL, and not longer than file systems allow.
 names = st.text(
     st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=40
 ).filter(lambda name: name not in {".", ".."} and len(name.encode()) < 200)

@@ -1,4 +1,4 @@
-"""BigFlow's ``build-backend = "bigflow.build.meta"``; today's is ``bigflow_backend``."""
+"""The old name of the build backend ``bigflow_backend``: ``bigflow.build.meta``."""
 
 from bigflow_backend import (
     build_editable,

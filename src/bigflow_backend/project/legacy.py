@@ -1,4 +1,4 @@
-"""Projects of BigFlow: the keywords of its ``setup()`` and its table ``[bigflow-project]``."""
+"""Keywords of BigFlow 1.x's ``setup()`` -> keywords of ``bigflow_backend.setup``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
 
-_FIXED = {
+_PLACES = {
     "resources_dir": "resources",
     "deployment_config_file": "deployment_config.py",
     "project_requirements_file": "resources/requirements.txt",
@@ -23,38 +23,38 @@ _FIXED = {
     "eggs_dir": None,
     "data_files": None,
 }
-"""Where BigFlow let a project choose a place that the layout now fixes; with the one it has."""
+"""Keywords for places that the layout now fixes, and the place; None if there is no such place."""
 
-_ELSEWHERE = {
+_MOVED = {
     "docker_repository": "deployment_config.py",
     "test_framework": "[tool.bigflow] test-framework in pyproject.toml",
     "export_image_tar": "[tool.bigflow.image] export-tar in pyproject.toml",
 }
-"""What has no part in the wheel, and where it is said now."""
+"""Keywords that do not concern the wheel, and their new place."""
 
 
 def modern_keywords(keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """The keywords of ``bigflow_backend.setup`` for those of BigFlow's.
+    """Return the keywords for ``bigflow_backend.setup``.
 
-    What takes no part in the package is left out with a warning that names its new place.
+    A warning names the new place of each keyword that does not concern the wheel.
 
-    :raises UserError: for a place of its own that the layout does not have.
+    :raises UserError: if a keyword names another place than the layout has.
     """
     modern = {}
     for name, value in keywords.items():
-        if name == "requries":  # the spelling is BigFlow's
+        if name == "requries":  # BigFlow 1.x spells it so
             modern["install_requires"] = value
         elif name == "packages":
             _check_packages(value)
-        elif name in _FIXED:
-            if _FIXED[name] is not None and str(value) != _FIXED[name]:
+        elif name in _PLACES:
+            if _PLACES[name] is not None and str(value) != _PLACES[name]:
                 raise UserError(
-                    f"{name} is {value!r}, and a project has it in {_FIXED[name]}",
-                    hint=f"move it to {_FIXED[name]}",
+                    f"{name} must be {_PLACES[name]}: got {value!r}",
+                    hint=f"move it to {_PLACES[name]}",
                 )
-        elif name in _ELSEWHERE:
+        elif name in _MOVED:
             warnings.warn(
-                f"{name} takes no part in the package; say it in {_ELSEWHERE[name]}",
+                f"setup() does not use {name}; write it into {_MOVED[name]}",
                 BigflowWarning,
                 stacklevel=3,
             )
@@ -64,21 +64,21 @@ def modern_keywords(keywords: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_packages(packages: Any) -> None:
-    # BigFlow packed every package beside the main one, tests and notebooks too.
+    # BigFlow 1.x packaged every directory with an __init__.py, also tests and notebooks.
     tops = sorted({str(name).partition(".")[0] for name in packages or ()})
     if len(tops) > 1:
         warnings.warn(
-            f"packages names {', '.join(tops)}; those in the wheel are the main one and what "
-            "[tool.bigflow] packages lists",
+            f"setup() does not use packages ({', '.join(tops)}): the wheel has the main package "
+            "and those of [tool.bigflow] packages",
             BigflowWarning,
             stacklevel=4,
         )
 
 
 class Delegate:
-    """A ``distclass`` for ``setuptools.setup(**project_setup(...))``: our ``setup()`` does it all.
+    """A ``distclass`` for ``setuptools.setup(**project_setup(...))``, which calls our ``setup()``.
 
-    What is left of setuptools' own ``setup()`` then finds nothing to do.
+    Setuptools' own ``setup()`` then has nothing to do.
     """
 
     def __init__(self, keywords: Mapping[str, Any]) -> None:
@@ -89,8 +89,8 @@ class Delegate:
             setup(**modern_keywords(keywords))
 
     def parse_config_files(self) -> None:
-        """Done already."""
+        """Do nothing."""
 
     def parse_command_line(self) -> bool:
-        """Whether there are commands to run: they have been."""
+        """Return False: no commands are left to run."""
         return False
