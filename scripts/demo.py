@@ -67,7 +67,8 @@ def base_image() -> str:
 
     :raises LookupError: where there is neither.
     """
-    from bigflow_backend.image.registry import Access, Registries, fetch_manifest, remote_name
+    from bigflow_backend.image.reference import remote_name
+    from bigflow_backend.image.registry import Access, Registries, fetch_manifest
     from bigflow_backend.image.store.blobs import open_store
     from support.base_image import write_base_archive
     from support.debian import DebianError

@@ -364,11 +364,6 @@ def test_the_range_of_seconds_is_told(project: DagProject, argument: str) -> Non
     assert error.hint == "it must be a whole number of seconds, 1 to 1000000000"
 
 
-def test_a_digest_that_is_none_is_not_blamed_on_the_repository(project: DagProject) -> None:
-    error = refusal(project, workflow("daily"), image="registry.example.com/x:1@sha256:abc")
-    assert error.hint.startswith("build the image again: .image/imageinfo-*.json")
-
-
 def test_a_continuous_workflow_runs_once_at_a_time(project: DagProject) -> None:
     error = refusal(project, workflow("daily", schedule=schedule("continuous"), max_active_runs=2))
     assert "max_active_runs is 2, but its schedule is @continuous" in error.message
@@ -434,23 +429,6 @@ def test_secrets_that_would_be_one_variable(project: DagProject) -> None:
 def test_a_secret_and_a_variable_of_one_name(project: DagProject) -> None:
     error = refusal(project, workflow("daily", job("x", secrets=("db",), environment={"DB": "1"})))
     assert "the pod has another environment variable DB" in error.message
-
-
-@pytest.mark.parametrize(
-    "image",
-    [
-        "registry.example.com/Team/x:1",
-        "registry.example.com/x",
-        "x:1;id",
-        "x:1\n",
-        "{{ x }}:1",
-        "x:1@sha256:abc",
-        "",
-        f"{'x' * 256}:1",
-    ],
-)
-def test_references_of_images(project: DagProject, image: str) -> None:
-    assert " image is " in refusal(project, workflow("daily"), image=image).message
 
 
 @pytest.mark.parametrize("config", ["", "dev\n", " dev"])

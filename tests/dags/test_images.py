@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.imageinfo import pushed_digest
+from support.descriptions import DagProject, workflow
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from support.flows import Flows
     from support.layered import LayeredProject
     from support.registry import Registry
@@ -85,3 +91,16 @@ def test_an_image_that_was_not_pushed_is_named_by_its_tag(
     assert image(built) == f"{registry.address}/rides-dev:1.2.0"
     built.build()
     assert image(built) == f"{registry.address}/rides-dev:1.2.0"
+
+
+def test_an_ipv6_registry(tmp_path: Path) -> None:
+    made = DagProject.make(tmp_path).build(workflow("daily"), image="[::1]:5000/team/rides:1.2.0")
+    assert made.image == "[::1]:5000/team/rides:1.2.0"
+
+
+@pytest.mark.parametrize("digest", ["sha256:abc", 12, "sha256:" + "A" * 64])
+def test_an_invalid_digest_in_imageinfo(tmp_path: Path, digest: object) -> None:
+    info = tmp_path / "imageinfo-1.2.0.json"
+    info.write_text(json.dumps({"tag": "rides:1.2.0", "pushed": True, "digest": digest}))
+    with pytest.raises(UserError, match=r"imageinfo-1\.2\.0\.json: the digest .* is not valid"):
+        pushed_digest(info, "rides:1.2.0")

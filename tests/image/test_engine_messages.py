@@ -31,7 +31,7 @@ def _refused(project: LayeredProject, **options: Any) -> UserError:
 )
 def test_a_base_that_is_no_name(engine_project: LayeredProject, name: str) -> None:
     error = _refused(engine_project, base_image=name)
-    assert error.message == f"the base image {name!r} is no valid name of an image"
+    assert error.message == f"the base image {name!r} is not a valid image name"
     assert "--base-image" in error.hint
     assert "[tool.bigflow.image]" in error.hint
 
@@ -39,7 +39,7 @@ def test_a_base_that_is_no_name(engine_project: LayeredProject, name: str) -> No
 def test_a_base_at_a_port_that_does_not_exist(engine_project: LayeredProject) -> None:
     error = _refused(engine_project, base_image="localhost:99999/x:1")
     assert error.message == (
-        "the base image 'localhost:99999/x:1' is no valid name of an image: its port does not exist"
+        "the base image 'localhost:99999/x:1' is not a valid image name: its port is not valid"
     )
     assert "--base-image" in error.hint
     assert "1 to 65535" in error.hint
@@ -123,10 +123,10 @@ def test_a_user_that_the_image_does_not_have(engine_project: LayeredProject) -> 
     ("repository", "message"),
     [
         ("registry.example.com/Team/demo", "has upper-case letters"),
-        ("https://registry.example.com/demo", "is no valid name of an image"),
+        ("https://registry.example.com/demo", "is not a valid image name"),
         ("registry.example.com/demo:latest", "has a tag"),
-        ("registry.example.com/team demo", "is no valid name of an image"),
-        ("localhost:99999/demo", "names a port that does not exist"),
+        ("registry.example.com/team demo", "is not a valid image name"),
+        ("localhost:99999/demo", "has an invalid port"),
     ],
 )
 def test_a_name_that_no_registry_takes(

@@ -141,7 +141,6 @@ def checked_workflows(
 
 def _check_build(build: DagBuild, workflows: Sequence[WorkflowDescription]) -> None:
     from bigflow_backend.dags.rules.location import Place
-    from bigflow_backend.dags.rules.references import is_image_reference
     from bigflow_backend.dags.rules.values import check_text
 
     if not workflows:
@@ -149,11 +148,6 @@ def _check_build(build: DagBuild, workflows: Sequence[WorkflowDescription]) -> N
             f"there is no workflow in {build.package}",
             hint="bind a bigflow.Workflow to a name in one of its modules",
         )
-    if not is_image_reference(build.image):
-        hint = "check docker_repository in deployment_config.py"
-        if is_image_reference(build.image.partition("@")[0]):
-            hint = "build the image again: .image/imageinfo-*.json has another digest than it wrote"
-        raise Place("the DAGs' pods").fault("image", build.image, "no reference of an image", hint)
     if build.config is not None:
         check_text("config", build.config, Place("the build"), lines=False)
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from bigflow_backend.ground.epoch import source_date_epoch
 from bigflow_backend.ground.errors import UserError, did_you_mean
 from bigflow_backend.image.base.read import is_file_name
-from bigflow_backend.image.registry import remote_name
+from bigflow_backend.image.reference import remote_name
 
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project

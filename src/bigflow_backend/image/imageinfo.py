@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.oci import is_digest
+
 if TYPE_CHECKING:
     from bigflow_backend.image.image import BuildRequest, Image, PublishedImage
 
@@ -64,7 +67,10 @@ def _document(request: BuildRequest, image: Image, published: PublishedImage) ->
 
 
 def pushed_digest(path: Path, reference: str) -> str | None:
-    """Return the digest of ``reference`` in its registry, if the document in ``path`` has it."""
+    """Return the digest of ``reference`` in its registry, if the document in ``path`` has it.
+
+    :raises UserError: if the digest there is not valid.
+    """
     try:
         info = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -72,7 +78,12 @@ def pushed_digest(path: Path, reference: str) -> str | None:
     if not isinstance(info, dict) or info.get("tag") != reference or info.get("pushed") is not True:
         return None
     digest = info.get("digest")
-    return digest if isinstance(digest, str) else None
+    if digest is not None and not is_digest(str(digest)):
+        raise UserError(
+            f"{path.name}: the digest {digest!r} is not valid",
+            hint="build and push the image again: bigflow build-image --push",
+        )
+    return digest
 
 
 def leftovers(directory: Path) -> tuple[str, ...]:

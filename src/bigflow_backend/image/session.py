@@ -41,7 +41,8 @@ class Session:
 
     @cached_property
     def registries(self) -> Registries:
-        from bigflow_backend.image.registry import Access, Registries, registry_name
+        from bigflow_backend.image.reference import registry_name
+        from bigflow_backend.image.registry import Access, Registries
 
         access = Access(
             plain_http=frozenset(map(registry_name, self._settings.insecure_registries)),

@@ -189,10 +189,14 @@ def test_a_push_that_fails(
         ("registry.invalid/base:1", "no registry answers at registry.invalid: ", "name and port"),
         ("{registry}/no/such:1", "the registry {registry} has no image", "name and tag"),
         ("oci:nowhere", "the base image oci:nowhere does not exist", "path after oci:"),
-        ("a b", "the base image 'a b' is no valid name of an image", "--base-image"),
-        ("Team/Base:1", "the base image 'Team/Base:1' is no valid name", "base-image in"),
-        ("python:3.12:1", "the base image 'python:3.12:1' is no valid name", "--base-image"),
-        ("", "the base image '' is no valid name", "--base-image"),
+        ("a b", "the base image 'a b' is not a valid image name", "--base-image"),
+        ("Team/Base:1", "the base image 'Team/Base:1' is not a valid image name", "base-image in"),
+        (
+            "python:3.12:1",
+            "the base image 'python:3.12:1' is not a valid image name",
+            "--base-image",
+        ),
+        ("", "the base image '' is not a valid image name", "--base-image"),
     ],
 )
 def test_a_base_that_cannot_be_had(
@@ -235,9 +239,9 @@ def test_a_base_of_another_architecture(
     ("repository", "version", "message"),
     [
         ("registry.example.com/Team/demo", "1.0", "has upper-case letters"),
-        ("https://registry.example.com/demo", "1.0", "is no valid name of an image"),
+        ("https://registry.example.com/demo", "1.0", "is not a valid image name"),
         ("registry.example.com/demo:latest", "1.0", "has a tag"),
-        ("registry.example.com/team demo", "1.0", "is no valid name of an image"),
+        ("registry.example.com/team demo", "1.0", "is not a valid image name"),
         ("registry.example.com/demo", "1.0" + "0" * 130, "an image's tag at most 128"),
     ],
 )

@@ -69,7 +69,7 @@ def test_plain_http_only_where_it_is_told(
 
 
 def test_an_insecure_registry_that_is_none(layered_project: LayeredProject) -> None:
-    with pytest.raises(UserError, match="'http://r:1' is no name of a registry"):
+    with pytest.raises(UserError, match="'http://r:1' is not a valid registry name"):
         layered_project.build(insecure_registries=("http://r:1",))
 
 

@@ -16,7 +16,7 @@ from bigflow_backend.image.base.archive_files import image_files, read_small
 from bigflow_backend.image.base.manifest import base_image, damaged, json_object, malformed
 from bigflow_backend.image.base.zstd import can_unpack_zstd, unpacked_zstd
 from bigflow_backend.image.oci import LAYER_GZIP, LAYER_ZSTD, BaseImage, Descriptor, sha256_digest
-from bigflow_backend.image.registry.names import remote_name
+from bigflow_backend.image.reference import remote_name
 
 if TYPE_CHECKING:
     from io import BufferedReader

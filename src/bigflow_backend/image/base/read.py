@@ -19,7 +19,8 @@ from bigflow_backend.image.base.docker_archive import read_docker_archive
 from bigflow_backend.image.base.layout import read_oci_layout
 from bigflow_backend.image.base.manifest import base_from_record, base_of_manifest, base_record
 from bigflow_backend.image.oci import MANIFESTS
-from bigflow_backend.image.registry import fetch_blob, fetch_manifest, remote_name
+from bigflow_backend.image.reference import remote_name
+from bigflow_backend.image.registry import fetch_blob, fetch_manifest
 
 if TYPE_CHECKING:
     from bigflow_backend.image.oci import BaseImage, Descriptor

@@ -12,7 +12,8 @@ from bigflow_backend.ground.text import one_line
 from bigflow_backend.image.engine.client import engine_faults
 from bigflow_backend.image.engine.images import EngineImages
 from bigflow_backend.image.publish.archive import write_archive
-from bigflow_backend.image.registry import find_digest, remote_name
+from bigflow_backend.image.reference import remote_name
+from bigflow_backend.image.registry import find_digest
 
 if TYPE_CHECKING:
     from docker import APIClient

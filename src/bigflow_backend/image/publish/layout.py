@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.oci import INDEX, canonical_json
-from bigflow_backend.image.registry import remote_name
+from bigflow_backend.image.reference import remote_name
 
 if TYPE_CHECKING:
     from bigflow_backend.image.image import StoredImage

@@ -4,7 +4,6 @@ Why it is our own client: docs/decisions/0004-our-own-registry-client.md
 """
 
 from bigflow_backend.image.registry.connection import Registries
-from bigflow_backend.image.registry.names import RemoteName, registry_name, remote_name
 from bigflow_backend.image.registry.pull import fetch_blob, fetch_manifest, find_digest
 from bigflow_backend.image.registry.push import Pushed, push_image
 from bigflow_backend.image.registry.retry import Access
@@ -13,11 +12,8 @@ __all__ = [
     "Access",
     "Pushed",
     "Registries",
-    "RemoteName",
     "fetch_blob",
     "fetch_manifest",
     "find_digest",
     "push_image",
-    "registry_name",
-    "remote_name",
 ]

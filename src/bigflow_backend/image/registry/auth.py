@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.reference import is_loopback
 from bigflow_backend.image.registry.credentials import Credentials, docker_credentials
 from bigflow_backend.image.registry.errors import (
     TransientError,
@@ -21,7 +22,6 @@ from bigflow_backend.image.registry.errors import (
     said,
     status_text,
 )
-from bigflow_backend.image.registry.names import is_loopback
 
 if TYPE_CHECKING:
     import requests

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.reference import DOCKER_HUB, is_loopback
 from bigflow_backend.image.registry.auth import Authorization
 from bigflow_backend.image.registry.errors import (
     TransientError,
@@ -19,7 +20,6 @@ from bigflow_backend.image.registry.errors import (
     sends_to,
     status_text,
 )
-from bigflow_backend.image.registry.names import DOCKER_HUB, is_loopback
 from bigflow_backend.image.registry.retry import Access, Patience, retry_after_seconds
 from bigflow_backend.image.registry.tls import ca_bundle, registry_adapter
 

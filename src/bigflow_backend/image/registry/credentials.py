@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.registry.names import DOCKER_HUB
+from bigflow_backend.image.reference import DOCKER_HUB
 
 _HUB_KEY = "https://index.docker.io/v1/"
 _HELPER_SECONDS = 60

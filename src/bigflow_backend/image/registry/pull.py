@@ -23,8 +23,8 @@ from bigflow_backend.image.registry.connection import (
 from bigflow_backend.image.registry.errors import TransientError
 
 if TYPE_CHECKING:
+    from bigflow_backend.image.reference import RemoteName
     from bigflow_backend.image.registry.connection import Connection, Registries
-    from bigflow_backend.image.registry.names import RemoteName
     from bigflow_backend.image.registry.retry import Patience
     from bigflow_backend.image.store.blobs import BlobStore
     from bigflow_backend.image.store.files import BlobWriter

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.oci import Descriptor
+from bigflow_backend.image.reference import RemoteName, remote_name
 from bigflow_backend.image.registry.connection import CREATED, NOT_FOUND, OK
-from bigflow_backend.image.registry.names import RemoteName, remote_name
 from bigflow_backend.image.registry.pull import MANIFEST_TYPES, fetch_blob
 from bigflow_backend.image.registry.upload import Upload
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.reference import is_loopback
 from bigflow_backend.image.registry.errors import TransientError
-from bigflow_backend.image.registry.names import is_loopback
 
 _PROGRESS = 1 << 20
 _LONGEST_PAUSE = 120.0
