@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.ground.files import Outputs
 from bigflow_backend.ground.transaction import Transaction, transaction
-from bigflow_backend.wheel.isolated import build_wheel, check_build_system
+from bigflow_backend.wheel.isolated import Wheel, build_wheel, check_build_system
 
 # A build of the package alone needs neither the builders of images nor the templates of DAGs.
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from bigflow_backend.project.settings import ImageSettings
     from bigflow_backend.project.tests import TestRun
     from bigflow_backend.project.workflows import DeploymentDescription, WorkflowDescription
-    from bigflow_backend.wheel.wheel import Wheel
 
 _SECONDS_TO_DESCRIBE = 600
 

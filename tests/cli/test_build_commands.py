@@ -172,7 +172,7 @@ CASES = [
         "another build backend",
         ("build-package",),
         {"pyproject.toml": "[build-system]\nrequires = []\nbuild-backend = 'setuptools'\n"},
-        "[build-system] build-backend is 'setuptools'",
+        "[build-system] build-backend must be 'bigflow_backend': got 'setuptools'",
         'write build-backend = "bigflow_backend"',
     ),
 ]
@@ -301,8 +301,8 @@ def test_a_setup_script_that_is_a_link_builds_where_it_lies(project: Project) ->
     ("table", "told"),
     [
         ('requires = ["bigflow-backend>>1"]', "[build-system] requires: Expected semicolon"),
-        ('requires = ["no-such-distribution"]', "requires no-such-distribution, not installed"),
-        ("requires = []\n", "[build-system] build-backend is None"),
+        ('requires = ["no-such-distribution"]', "requires no-such-distribution, which "),
+        ("requires = []\n", "[build-system] build-backend must be 'bigflow_backend': got None"),
     ],
 )
 def test_a_build_system_that_pip_could_not_use(project: Project, table: str, told: str) -> None:

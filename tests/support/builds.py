@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.image.reference import image_reference
 from bigflow_backend.pipeline import BuildOptions, started
-from bigflow_backend.wheel.wheel import Wheel
+from bigflow_backend.wheel.isolated import described_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,16 +33,7 @@ def build_image(
 ) -> PublishedImage:
     """Return the image with absolute paths; the wheel is not moved into ``dist/``."""
     vars(project)["version"] = version  # a cached property, which would run git
-    name, number, *_ = wheel.name.split("-")
-    content = wheel.read_bytes()
-    value = Wheel(
-        path=Path("wheel") / wheel.name,
-        name=name,
-        version=number,
-        sha256=hashlib.sha256(content).hexdigest(),
-        size=len(content),
-        seconds=0,
-    )
+    value = described_wheel(wheel, Path("wheel") / wheel.name)
     with started(project, BuildOptions(image=settings, say=say)) as steps:
         request = steps.image_request(value, image_reference(repository, version.image_tag))
         request.wheel_file.parent.mkdir()

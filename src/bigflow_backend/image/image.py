@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bigflow_backend.image.session import Session
     from bigflow_backend.project.project import Project
     from bigflow_backend.project.settings import ImageSettings
-    from bigflow_backend.wheel.wheel import Wheel
+    from bigflow_backend.wheel.isolated import Wheel
 
 
 @dataclass(frozen=True, kw_only=True)

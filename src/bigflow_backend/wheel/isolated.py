@@ -1,16 +1,19 @@
-"""The frontend's side of PEP 517: ``bigflow build`` builds the wheel as ``pip wheel .`` does."""
+"""Project -> :class:`Wheel`, through the PEP 517 hook in a process of its own.
+
+So ``bigflow build`` and ``pip wheel .`` give the same wheel.
+"""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
+import hashlib
 import os
 import signal
 import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,22 +23,33 @@ from bigflow_backend.project.pyproject import BACKENDS
 if TYPE_CHECKING:
     from bigflow_backend.ground.files import Outputs
     from bigflow_backend.project.project import Project
-    from bigflow_backend.wheel.wheel import Wheel
 
 _BACKEND = "bigflow_backend"
 
 
-def build_wheel(project: Project, outputs: Outputs) -> Wheel:
-    """Builds the wheel into ``dist/`` of ``outputs``, through the hook, in a process of its own.
+@dataclass(frozen=True)
+class Wheel:
+    """A finished wheel."""
 
-    :raises UserError: when the backend cannot be run; what it says itself is told already.
+    path: Path
+    """Relative to the project: ``dist/NAME-VERSION-TAGS.whl``."""
+    name: str
+    """The name of the distribution, as in the name of the file."""
+    version: str
+    sha256: str
+    size: int
+    """In bytes."""
+
+
+def build_wheel(project: Project, outputs: Outputs) -> Wheel:
+    """Build the wheel in ``dist/`` of ``outputs``.
+
+    :raises UserError: if the backend cannot be imported.
+    :raises AlreadyReportedError: if the hook fails; its process prints the error.
     """
     from pyproject_hooks import BackendUnavailable, BuildBackendHookCaller, BuildBackendWarning
 
-    from bigflow_backend.wheel.wheel import Wheel
-
     outputs.dist.mkdir(parents=True, exist_ok=True)
-    start = time.perf_counter()
     caller = BuildBackendHookCaller(
         str(project.root),
         _BACKEND,
@@ -55,14 +69,21 @@ def build_wheel(project: Project, outputs: Outputs) -> Wheel:
         ) from error
     for warning in caught:
         warnings.warn(str(warning.message), BigflowWarning, stacklevel=2)
-    wheel = Wheel.read(outputs.dist / name, seconds=time.perf_counter() - start)
-    return dataclasses.replace(wheel, path=Path("dist") / name)
+    return described_wheel(outputs.dist / name, Path("dist") / name)
+
+
+def described_wheel(file: Path, path: Path) -> Wheel:
+    """Return the description of ``file``, whose place in the project is ``path``."""
+    name, version, *_ = file.name.split("-")
+    content = file.read_bytes()
+    return Wheel(path, name, version, hashlib.sha256(content).hexdigest(), len(content))
 
 
 def check_build_system(project: Project) -> None:
-    """``pip wheel .`` must give the same wheel as ``bigflow build``.
+    """Check that ``pip wheel .`` gives the same wheel as ``bigflow build``.
 
-    :raises UserError: when ``[build-system]`` asks for another backend, or for what is not here.
+    :raises UserError: if ``[build-system]`` names another backend, or requires distributions that
+        are not installed.
     """
     from build import check_dependency
 
@@ -72,24 +93,25 @@ def check_build_system(project: Project) -> None:
     if "requires" not in table:
         raise UserError(
             "pyproject.toml: [build-system] has no requires, so pip refuses the project",
-            hint='write requires = ["bigflow-backend"] there',
+            hint='write requires = ["bigflow-backend"] into it',
         )
     backend = table.get("build-backend")
     if backend not in BACKENDS:
         raise UserError(
-            f"pyproject.toml: [build-system] build-backend is {backend!r}",
-            hint=f'write build-backend = "{_BACKEND}", so that pip builds the same wheel',
+            f"pyproject.toml: [build-system] build-backend must be {_BACKEND!r}: got {backend!r}",
+            hint=f'write build-backend = "{_BACKEND}"',
         )
     try:
         missing = [chain[-1] for r in table.get("requires", []) for chain in check_dependency(r)]
     except ValueError as error:  # InvalidRequirement
         raise UserError(
             f"pyproject.toml: [build-system] requires: {str(error).splitlines()[0]}",
-            hint='write it as requires = ["bigflow-backend"]',
+            hint='write requires = ["bigflow-backend"]',
         ) from error
     if missing:
         raise UserError(
-            f"pyproject.toml: [build-system] requires {', '.join(missing)}, not installed here",
+            f"pyproject.toml: [build-system] requires {', '.join(missing)}, which {sys.executable} "
+            "does not have",
             hint=f"{sys.executable} -m pip install " + " ".join(f"'{m}'" for m in missing),
         )
 
@@ -100,9 +122,9 @@ def _run_hook(
     cwd: str | None = None,
     extra_environ: Mapping[str, str] | None = None,
 ) -> None:
-    # The version is told once: wheel, image and DAGs must not differ when a file changes meanwhile.
+    # The wheel, the image and the DAGs have one version, even if a file changes during the build.
     environment = {**os.environ, **(extra_environ or {}), "BIGFLOW_VERSION": version}
-    # In a session of its own: a Ctrl-C is for us, who end it; it would tell it by a traceback.
+    # In its own session the hook does not get Ctrl-C, which would print its traceback.
     process = subprocess.Popen(
         cmd, cwd=cwd, env=environment, stdout=sys.stderr.fileno(), start_new_session=True
     )

@@ -1,14 +1,12 @@
-"""Project -> wheel."""
+"""Project -> wheel file, for the hooks."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import tempfile
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,35 +31,6 @@ if TYPE_CHECKING:
     from bigflow_backend.wheel.distribution import Loaded
 
 _NO_SETTINGS = ConfigSettings()
-
-
-@dataclass(frozen=True)
-class Wheel:
-    """A finished wheel."""
-
-    path: Path
-    name: str
-    """The name of the distribution, as in the name of the file."""
-    version: str
-    sha256: str
-    size: int
-    """In bytes."""
-    seconds: float
-    """The duration of the build."""
-
-    @classmethod
-    def read(cls, path: Path, *, seconds: float) -> Wheel:
-        """Return the description of the file ``path``, which is read once."""
-        name, version, *_ = path.name.split("-")
-        data = path.read_bytes()
-        return cls(
-            path=path,
-            name=name,
-            version=version,
-            sha256=hashlib.sha256(data).hexdigest(),
-            size=len(data),
-            seconds=seconds,
-        )
 
 
 def build_wheel(project: Project, directory: Path, settings: ConfigSettings = _NO_SETTINGS) -> Path:

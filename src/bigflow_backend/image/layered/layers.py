@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bigflow_backend.image.layered.dependencies import Resolver
     from bigflow_backend.image.layered.tar import Entry
     from bigflow_backend.image.store.blobs import BlobStore
-    from bigflow_backend.wheel.wheel import Wheel
+    from bigflow_backend.wheel.isolated import Wheel
 
 # Another one for each change of what this module makes.
 _EDITION = 3
