@@ -36,6 +36,8 @@ lint: $(TEST)/ready
 	$(TEST)/bin/ruff check .
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy
+	$(TEST)/bin/lint-imports --no-logo
+	$(TEST)/bin/codespell src tests docs scripts benchmarks sample_project README.md
 
 format: $(TEST)/ready
 	$(TEST)/bin/ruff check --fix .

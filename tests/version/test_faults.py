@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.project.settings import VersionSettings
 from bigflow_backend.version import project_version
 from support.git_repository import Repository, isolate_git, make_repository, put_git
 
@@ -34,16 +33,14 @@ def tagged(tmp_path: Path) -> Repository:
 def fault(root: Path, revision: str | None = None) -> UserError:
     """The error, which must be two lines: what is wrong and what to do."""
     with pytest.raises(UserError) as caught:
-        project_version(
-            root, distribution="demo", static=None, settings=VersionSettings(), revision=revision
-        )
+        project_version(root, distribution="demo", static=None, tag_prefix="", revision=revision)
     assert len(str(caught.value).splitlines()) == 2
     return caught.value
 
 
 def the_way_out_works(root: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
     monkeypatch.setenv("BIGFLOW_VERSION", "1.2.3")
-    found = project_version(root, distribution="demo", static=None, settings=VersionSettings())
+    found = project_version(root, distribution="demo", static=None, tag_prefix="")
     return found.text == "1.2.3"
 
 
@@ -57,9 +54,7 @@ def test_a_shallow_clone(tagged: Repository, tmp_path: Path) -> None:
     command, _, rest = error.hint.partition(";")
     assert "BIGFLOW_VERSION" in rest
     clone.git(*command.split()[1:])
-    found = project_version(
-        clone.path, distribution="demo", static=None, settings=VersionSettings()
-    )
+    found = project_version(clone.path, distribution="demo", static=None, tag_prefix="")
     assert found.text.startswith("1.2.1.dev3+g")
 
 
@@ -110,9 +105,7 @@ def test_a_foreign_owner(tagged: Repository, monkeypatch: pytest.MonkeyPatch) ->
     with monkeypatch.context() as context:
         assert the_way_out_works(tagged.path, context)
     tagged.git(*command.split()[1:])
-    found = project_version(
-        tagged.path, distribution="demo", static=None, settings=VersionSettings()
-    )
+    found = project_version(tagged.path, distribution="demo", static=None, tag_prefix="")
     assert found.text == "1.2.0"
 
 
@@ -126,9 +119,7 @@ def test_safe_directory_from_the_environment(
     monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
     monkeypatch.setenv("GIT_CONFIG_KEY_0", "safe.directory")
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(tagged.path))
-    found = project_version(
-        tagged.path, distribution="demo", static=None, settings=VersionSettings()
-    )
+    found = project_version(tagged.path, distribution="demo", static=None, tag_prefix="")
     assert found.text == "1.2.0"
 
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bigflow_backend.project.settings import VersionSettings
 from bigflow_backend.version import project_version
 from bigflow_backend.version.scheme import Version
 from support.git_repository import Repository, isolate_git, make_repository
@@ -86,7 +85,7 @@ def test_later_commits_never_sort_before_earlier_ones(
                     repository.path,
                     distribution="demo",
                     static=None,
-                    settings=VersionSettings(),
+                    tag_prefix="",
                     revision=commit,
                 ).text
             )

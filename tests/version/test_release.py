@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.project.settings import VersionSettings
 from bigflow_backend.version import project_version
 from bigflow_backend.version.release import ReleasePlan, carry_out, plan_release
 from support.git_repository import (
@@ -65,7 +64,7 @@ def plan(
         repository.path,
         distribution="demo",
         static=static,
-        settings=VersionSettings(tag_prefix=prefix),
+        tag_prefix=prefix,
         wanted=wanted,
         push=push,
         identity_file=identity_file,
@@ -80,9 +79,7 @@ def refusal(repository: Repository, wanted: str = "minor") -> UserError:
 
 
 def version(repository: Repository) -> str:
-    return project_version(
-        repository.path, distribution="demo", static=None, settings=VersionSettings()
-    ).text
+    return project_version(repository.path, distribution="demo", static=None, tag_prefix="").text
 
 
 def test_a_release_is_tagged_and_pushed(repository: Repository, remote: Repository) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.project.settings import VersionSettings
 from bigflow_backend.version import ProjectVersion, project_version
 from support.git_repository import Repository, isolate_git, make_repository
 
@@ -42,7 +41,7 @@ def version(
         root,
         distribution="Demo-Project",
         static=static,
-        settings=VersionSettings(tag_prefix=prefix),
+        tag_prefix=prefix,
         revision=revision,
     )
 

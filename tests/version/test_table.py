@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bigflow_backend.project.settings import VersionSettings
 from bigflow_backend.version import ProjectVersion, project_version
 from support.git_repository import (
     Repository,
@@ -39,7 +38,7 @@ def version(root: Path, prefix: str = "", revision: str | None = None) -> Projec
         root,
         distribution="demo",
         static=None,
-        settings=VersionSettings(tag_prefix=prefix),
+        tag_prefix=prefix,
         revision=revision,
     )
 
@@ -517,12 +516,10 @@ def test_inside_a_real_hook(tmp_path: Path) -> None:
     hook.write_text(
         f"#!{sys.executable}\n"
         "import os, pathlib\n"
-        "from bigflow_backend.project.settings import VersionSettings\n"
         "from bigflow_backend.version import project_version\n"
         "assert 'GIT_INDEX_FILE' in os.environ\n"
         f"root = pathlib.Path({str(project.path)!r})\n"
-        "found = project_version(root, distribution='demo', static=None,"
-        " settings=VersionSettings())\n"
+        "found = project_version(root, distribution='demo', static=None, tag_prefix='')\n"
         f"pathlib.Path({str(tmp_path / 'found')!r}).write_text(found.text)\n"
     )
     hook.chmod(0o755)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.project.settings import VersionSettings
 from bigflow_backend.version import project_version, untracked
 from support.git_repository import (
     Repository,
@@ -41,7 +40,7 @@ def repository(tmp_path: Path) -> Repository:
 
 
 def version(root: Path) -> str:
-    return project_version(root, distribution="demo", static=None, settings=VersionSettings()).text
+    return project_version(root, distribution="demo", static=None, tag_prefix="").text
 
 
 def clone(repository: Repository, path: Path) -> Repository:

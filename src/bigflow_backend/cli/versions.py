@@ -33,7 +33,7 @@ def print_version(argv: Sequence[str]) -> int:
             project.root,
             distribution=project.name,
             static=project.static_version,
-            settings=project.settings.version,
+            tag_prefix=project.settings.version.tag_prefix,
             revision=values.git_commit,
         )
     )
@@ -83,7 +83,7 @@ def release(argv: Sequence[str]) -> int:
         project.root,
         distribution=project.name,
         static=project.static_version,
-        settings=project.settings.version,
+        tag_prefix=project.settings.version.tag_prefix,
         wanted=values.wanted,
         push=not values.no_push,
         identity_file=values.ssh_identity_file,

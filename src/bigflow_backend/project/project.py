@@ -81,7 +81,7 @@ class Project:
             self.root,
             distribution=self.name,
             static=self.static_version,
-            settings=self.settings.version,
+            tag_prefix=self.settings.version.tag_prefix,
         )
 
     @property

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.version import git
@@ -15,9 +15,6 @@ from bigflow_backend.version.repository import Tags, find_checkout, find_tags, n
 from bigflow_backend.version.scheme import Level, Version, bump, following, is_level, tagged
 from bigflow_backend.version.sources import from_outside_git, refuse_shallow
 from bigflow_backend.version.worktree import read_work_tree
-
-if TYPE_CHECKING:
-    from bigflow_backend.project.settings import VersionSettings
 
 _NAMED = 5
 """How many of the changed files are named."""
@@ -71,7 +68,7 @@ def plan_release(
     *,
     distribution: str,
     static: tuple[str, str] | None,
-    settings: VersionSettings,
+    tag_prefix: str,
     wanted: str = "minor",
     push: bool = True,
     identity_file: Path | None = None,
@@ -96,10 +93,10 @@ def plan_release(
     checkout = find_checkout(root)
     refuse_shallow(checkout)
     _refuse_changes(checkout.top)
-    tags = find_tags(checkout, settings.tag_prefix)
+    tags = find_tags(checkout, tag_prefix)
     refs = _all_refs(checkout.top)
     version = _next_version(wanted, tags)
-    prefix = settings.tag_prefix
+    prefix = tag_prefix
     everywhere = {name: v for name in refs.tags if (v := tagged(name, prefix))}
     taken = sorted(name for name in everywhere if everywhere[name] == version)
     if taken:

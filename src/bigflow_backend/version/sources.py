@@ -23,7 +23,6 @@ from bigflow_backend.version.scheme import Version, following, parse
 from bigflow_backend.version.worktree import read_work_tree, tree_hash
 
 if TYPE_CHECKING:
-    from bigflow_backend.project.settings import VersionSettings
     from bigflow_backend.version.worktree import WorkTree
 
 _NAMED = 5
@@ -35,7 +34,7 @@ def project_version(
     *,
     distribution: str,
     static: tuple[str, str] | None,
-    settings: VersionSettings,
+    tag_prefix: str,
     revision: str | None = None,
 ) -> ProjectVersion:
     """The version of the project in ``root``: the same for wheel, image, DAGs and command line.
@@ -57,14 +56,14 @@ def project_version(
                 f"the version is stated ({static[1]}): git does not know that of {revision!r}",
                 hint="see the file as it was then: git show REVISION:./FILE",
             )
-        return _from_git(root, settings, revision)
+        return _from_git(root, tag_prefix, revision)
     stated = from_outside_git(root, distribution=distribution, static=static)
     if stated is not None:
         return stated
     try:
-        return _from_git(root, settings)
+        return _from_git(root, tag_prefix)
     except OutsideGitError:
-        archived = from_archival(root, settings.tag_prefix)
+        archived = from_archival(root, tag_prefix)
         if archived is None:
             raise
         return archived
@@ -128,9 +127,9 @@ def _stated(text: str, source: str) -> ProjectVersion:
     return ProjectVersion(text=str(version), source=source, commit=None)
 
 
-def _from_git(root: Path, settings: VersionSettings, revision: str | None = None) -> ProjectVersion:
+def _from_git(root: Path, tag_prefix: str, revision: str | None = None) -> ProjectVersion:
     checkout = find_checkout(root, revision)
-    tags = find_tags(checkout, settings.tag_prefix)
+    tags = find_tags(checkout, tag_prefix)
     tree = read_work_tree(checkout.top) if revision is None else None
     changed = tree.changes if tree is not None else ()
     base = tags.highest
@@ -154,7 +153,7 @@ def _from_git(root: Path, settings: VersionSettings, revision: str | None = None
         text=following(base, count, local),
         source=source,
         commit=checkout.commit,
-        notes=() if base else (_no_tag(tags, settings.tag_prefix),),
+        notes=() if base else (_no_tag(tags, tag_prefix),),
         work_tree=tree,
     )
 
