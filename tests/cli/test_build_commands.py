@@ -144,7 +144,7 @@ CASES = [
         "a test that ends the process",
         ("build-package", "build"),
         {"test/test_rides.py": "import os\n\ndef test_ends():\n    os._exit(0)\n"},
-        "the tests ended without a report, with exit status 0",
+        "the tests ended without a report: exit status 0",
         "os._exit()",
     ),
     Case(
@@ -391,12 +391,12 @@ def test_a_termination_ends_the_tests_too(project: Project) -> None:
     [
         (
             ["--builder", "dokcer"],
-            "there is no --builder dokcer",
+            "--builder must be auto, engine or layered: got 'dokcer'",
             "known are: auto, engine, layered",
         ),
         (
             ["--platform", "linux/amd"],
-            "there is no --platform linux/amd",
+            "--platform must be linux/amd64 or linux/arm64: got 'linux/amd'",
             "did you mean 'linux/amd64'",
         ),
         (["--find-links", "nope"], "find-links: there is no directory", "a directory of wheels"),

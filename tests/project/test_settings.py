@@ -1,4 +1,4 @@
-"""``[tool.bigflow]``: read strictly, described by a schema that validate-pyproject applies."""
+"""``[tool.bigflow]`` is read strictly, and has a schema for validate-pyproject."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.project.settings import Settings, read_table
 from bigflow_backend.project.settings_schema import documentation, make_schema, tool_schema
 
@@ -24,8 +24,13 @@ def read(table: object) -> Settings:
     return read_table(Settings, table, key="tool.bigflow", source="pyproject.toml")
 
 
-def test_what_is_not_written_has_its_default() -> None:
+def test_defaults() -> None:
     assert read({}) == Settings()
+
+
+def test_the_old_name_of_the_layered_builder() -> None:
+    with pytest.warns(BigflowWarning, match="builder 'embedded' is now called 'layered'"):
+        assert read({"image": {"builder": "embedded"}}).image.builder == "layered"
 
 
 def test_keys_have_dashes() -> None:
@@ -52,33 +57,33 @@ def test_keys_have_dashes() -> None:
         ),
         (
             {"dags": {"target": "composser"}},
-            "tool.bigflow.dags.target is 'composser'",
-            "write 'composer' or 'kubernetes'",
+            "tool.bigflow.dags.target must be composer or kubernetes: got 'composser'",
+            "did you mean 'composer'?",
         ),
         (
             {"image": {"export-tar": 1}},
-            "tool.bigflow.image.export-tar must be true or false, not 1",
-            "write true or false there",
+            "tool.bigflow.image.export-tar must be true or false: got 1",
+            "write true or false",
         ),
         (
             {"image": {"timeout": True}},
-            "tool.bigflow.image.timeout must be a whole number, not True",
-            "write a whole number there",
+            "tool.bigflow.image.timeout must be a whole number: got True",
+            "write a whole number",
         ),
         (
             {"packages": ["a", 1]},
-            "tool.bigflow.packages[1] must be a string, not 1",
-            "write a string there",
+            "tool.bigflow.packages[1] must be a string: got 1",
+            "write a string",
         ),
         (
             {"image": {"build-args": {"A": 1}}},
-            "tool.bigflow.image.build-args.A must be a string, not 1",
-            "write a string there",
+            "tool.bigflow.image.build-args.A must be a string: got 1",
+            "write a string",
         ),
-        ({"image": "x"}, "tool.bigflow.image must be a table, not 'x'", "write a table there"),
+        ({"image": "x"}, "tool.bigflow.image must be a table: got 'x'", "write a table"),
     ],
 )
-def test_what_is_refused(table: object, message: str, hint: str) -> None:
+def test_invalid_settings(table: object, message: str, hint: str) -> None:
     with pytest.raises(UserError) as caught:
         read(table)
     assert message in caught.value.message
@@ -86,8 +91,8 @@ def test_what_is_refused(table: object, message: str, hint: str) -> None:
     assert caught.value.hint == hint
 
 
-def test_schema_and_documentation_are_those_of_the_source() -> None:
-    again = "python -m bigflow_backend.project.settings_schema . writes it anew"
+def test_schema_and_page_are_up_to_date() -> None:
+    again = "run python -m bigflow_backend.project.settings_schema ."
     assert tool_schema() == make_schema(), again
     assert (ROOT / "docs" / "settings.md").read_text("utf-8") == documentation(), again
 
@@ -114,7 +119,7 @@ def undocumented(schema: dict[str, Any], key: str) -> Iterator[str]:
         ("[tool.bigflow.image]\ntimeout = '1'\n", 1),
     ],
 )
-def test_validate_pyproject_judges_alike(tmp_path: Path, table: str, status: int) -> None:
+def test_validate_pyproject_uses_the_schema(tmp_path: Path, table: str, status: int) -> None:
     file = tmp_path / "pyproject.toml"
     file.write_text(_HEAD + table)
     done = subprocess.run(

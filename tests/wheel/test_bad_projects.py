@@ -220,7 +220,7 @@ CASES = [
     Case(
         "a value of another type",
         {"pyproject.toml": _PYPROJECT + "[tool.bigflow]\npackages = 'pipelines'\n"},
-        "tool.bigflow.packages must be a list of strings, not 'pipelines'",
+        "tool.bigflow.packages must be a list of strings: got 'pipelines'",
         "write a list of strings",
     ),
     Case(

@@ -5,21 +5,21 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bigflow_backend.ground.errors import UserError, did_you_mean
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.pipeline import BuildOptions
-from bigflow_backend.project.settings import current_builder
+from bigflow_backend.project.settings import ImageSettings, checked
 
 if TYPE_CHECKING:
     import argparse
 
     from bigflow_backend.project.project import Project
-    from bigflow_backend.project.settings import ImageSettings
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _image_options(project: Project, values: Mapping[str, Any]) -> ImageSettings
         "network": values.get("network"),
         "export_tar": values.get("export_image_tar"),
         "oci_layout": values.get("oci_layout"),
-        "builder": current_builder(values.get("builder")),
+        "builder": values.get("builder"),
         "platform": values.get("platform"),
         "push": values.get("push"),
         "load": values.get("load"),
@@ -128,10 +128,15 @@ def _image_options(project: Project, values: Mapping[str, Any]) -> ImageSettings
     settings = project.settings.image
     # The command line is relative to the current directory, the settings to the project.
     directories = tuple(str(Path(d).absolute()) for d in values.get("find_links") or ())
+    types = typing.get_type_hints(ImageSettings)
     options = dataclasses.replace(
         settings,
         find_links=(*directories, *settings.find_links),
-        **{name: value for name, value in given.items() if value is not None},
+        **{
+            name: checked(types[name], value, f"--{name.replace('_', '-')}")
+            for name, value in given.items()
+            if value is not None
+        },
     )
     _check_image_options(project, options)
     return options
@@ -139,14 +144,6 @@ def _image_options(project: Project, values: Mapping[str, Any]) -> ImageSettings
 
 def _check_image_options(project: Project, options: ImageSettings) -> None:
     """Finds out now what a build would stumble over after the tests and the wheel."""
-    for name, value, known in (
-        ("builder", options.builder, ("auto", "engine", "layered")),
-        ("platform", options.platform, ("linux/amd64", "linux/arm64", None)),
-    ):
-        if value not in known:
-            words = [word for word in known if word]
-            near = did_you_mean(str(value), words)
-            raise UserError(f"there is no --{name} {value}", hint=near)
     for directory in options.find_links:
         if not (project.root / directory).is_dir():
             raise UserError(

@@ -1,7 +1,7 @@
-"""``[tool.bigflow]``: the one model of settings.
+"""``[tool.bigflow]`` of pyproject.toml -> :class:`Settings`.
 
-Every key is a field of a dataclass below, with ``-`` for ``_``; the text under a field is its
-documentation.
+Every key is a field of a dataclass below, with ``-`` for ``_``. The text below a field is its
+documentation; its first sentence is also the help of the command-line option.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import dataclasses
 import types
 import typing
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -24,7 +23,7 @@ class VersionSettings:
     """``[tool.bigflow.version]``"""
 
     tag_prefix: str = ""
-    """What stands before the version in this project's tags, for a repository that holds several
+    """The text before the version in this project's tags. It is for a repository with several
     projects: with ``"reports-"`` the tag ``reports-v1.2.0`` is the version 1.2.0."""
 
 
@@ -33,51 +32,52 @@ class ImageSettings:
     """``[tool.bigflow.image]``"""
 
     builder: Literal["auto", "engine", "layered"] = "auto"
-    """The builder of the image. ``engine`` builds the Dockerfile on a Docker Engine. ``layered``
-    needs no engine, and builds the standard Dockerfile. ``auto`` is ``layered`` where it can."""
+    """The builder of the image. ``engine`` builds the Dockerfile with Docker or Podman. ``layered``
+    needs no engine, and builds the standard Dockerfile. ``auto`` is ``layered`` if that is
+    possible, else ``engine``."""
 
     platform: Literal["linux/amd64", "linux/arm64"] | None = None
-    """What the image runs on; by default a machine like this one, or like the engine's."""
+    """The platform of the image. The default is the platform of this machine, or of the engine."""
 
     base_image: str | None = None
-    """The value handed to the Dockerfile's ``ARG BASE_IMAGE``; by default the Dockerfile's own."""
+    """The value of the Dockerfile's ``ARG BASE_IMAGE``. The default is in the Dockerfile."""
 
     network: str | None = None
-    """The network of the build's RUN steps, as ``docker build --network`` takes it."""
+    """The network of the RUN steps, as in ``docker build --network``. Example: ``"host"``."""
 
     find_links: tuple[str, ...] = ()
-    """Directories of wheels, relative to the project, for requirements that are on no index. They
-    are in the build context as ``wheels/``."""
+    """Directories of wheels for requirements that no index has, relative to the project. In the
+    build context they are ``wheels/``."""
 
     build_args: dict[str, str] = field(default_factory=dict)
-    """Values of further ``ARG`` of the Dockerfile. They stay in the image's history: no secrets."""
+    """Values of other ``ARG`` of the Dockerfile. The image's history shows them, so they must not
+    be secrets."""
 
     context: tuple[str, ...] = ()
-    """Files and directories of the project that the build context holds besides the Dockerfile,
-    the wheel, ``resources/`` and ``wheels/``; for a Dockerfile of one's own."""
+    """Files and directories to add to the build context, for your own Dockerfile. The context
+    always has the Dockerfile, the wheel, ``resources/`` and ``wheels/``."""
 
     export_tar: bool = True
-    """Whether the image is written to ``.image/`` as a tar archive, too."""
+    """Write the image to ``.image/`` as a tar archive."""
 
     oci_layout: bool = False
-    """Whether the layered builder writes the image to ``.image/`` as an OCI layout, too: a
-    directory."""
+    """Write the image to ``.image/`` as a directory with an OCI layout (layered builder)."""
 
     push: bool = False
-    """Whether the image is pushed to its registry."""
+    """Push the image to its registry."""
 
     load: bool = False
-    """Whether the layered builder loads the image into the Docker Engine, too."""
+    """Load the image into the engine (layered builder)."""
 
     insecure_registries: tuple[str, ...] = ()
-    """Registries, as ``"host:port"``, that the layered builder speaks to without TLS; those on
-    this machine need not be named."""
+    """Registries without TLS, as ``"host:port"`` (layered builder). Registries on this machine
+    need no entry."""
 
     timeout: int = 3600
-    """Seconds that a build may take in all."""
+    """The longest time of a build, in seconds."""
 
     idle_timeout: int = 900
-    """Seconds that a build may go on without a line of output."""
+    """The longest time without a line of output from the build, in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,65 +85,65 @@ class DagSettings:
     """``[tool.bigflow.dags]``"""
 
     target: Literal["composer", "kubernetes"] = "composer"
-    """Where Airflow runs: ``composer`` names the namespace, the config file and the connection of
-    Cloud Composer 2 and 3; with ``kubernetes`` the Airflow connection alone decides."""
+    """The place of Airflow. ``composer`` uses the namespace, the config file and the connection of
+    Cloud Composer 2 and 3. ``kubernetes`` uses the Airflow connection only."""
 
     namespace: str | None = None
-    """The namespace of the pods; by default ``composer-user-workloads`` on Composer, else the
-    connection's."""
+    """The namespace of the pods. The default is ``composer-user-workloads`` on Composer, else the
+    namespace of the connection."""
 
     kubernetes_conn_id: str = "kubernetes_default"
-    """The Airflow connection by which the operators reach the cluster."""
+    """The Airflow connection to the Kubernetes cluster."""
 
     template: str | None = None
-    """A Jinja2 template of the DAG files, relative to the project, that extends
-    ``bigflow/dag.py.j2``."""
+    """A Jinja2 template for the DAG files that extends ``bigflow/dag.py.j2``, relative to the
+    project."""
 
     tags: tuple[str, ...] = ()
-    """Tags of every DAG, before those of its workflow."""
+    """Tags of every DAG. The tags of its workflow follow them."""
 
     image_pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     """When a node pulls the image."""
 
     image_pull_secrets: tuple[str, ...] = ()
-    """The Kubernetes secrets with which a node pulls the image."""
+    """The Kubernetes secrets for pulling the image."""
 
     startup_timeout_seconds: int = 600
-    """How long a pod may take to start, which includes pulling the image and adding a node."""
+    """The longest time until a pod starts, in seconds. It includes pulling the image and adding a
+    node."""
 
     on_finish_action: Literal["delete_pod", "keep_pod", "delete_succeeded_pod"] = "delete_pod"
-    """What becomes of a pod that has ended."""
+    """What Airflow does with a pod that has ended."""
 
     cpu_request: str | None = None
-    """The CPU that each pod requests where its job names none, such as ``"500m"``."""
+    """The CPU request of pods whose job has none. Example: ``"500m"``."""
 
     cpu_limit: str | None = None
-    """The same, for the limit."""
+    """The CPU limit of pods whose job has none."""
 
     memory_request: str | None = None
-    """The memory that each pod requests where its job names none, such as ``"512Mi"``."""
+    """The memory request of pods whose job has none. Example: ``"512Mi"``."""
 
     memory_limit: str | None = None
-    """The same, for the limit."""
+    """The memory limit of pods whose job has none."""
 
     pool: str | None = None
-    """The Airflow pool of each task whose job names none."""
+    """The Airflow pool of tasks whose job has none."""
 
     service_account: str | None = None
-    """The Kubernetes service account of each pod whose job names none."""
+    """The Kubernetes service account of pods whose job has none."""
 
     environment: dict[str, str] = field(default_factory=dict)
-    """Environment variables of every pod; a job's own of the same name wins, as with the next
-    three."""
+    """Environment variables of every pod. Variables of the job have priority."""
 
     labels: dict[str, str] = field(default_factory=dict)
-    """Labels of every pod."""
+    """Labels of every pod. Labels of the job have priority."""
 
     annotations: dict[str, str] = field(default_factory=dict)
-    """Annotations of every pod."""
+    """Annotations of every pod. Annotations of the job have priority."""
 
     node_selector: dict[str, str] = field(default_factory=dict)
-    """The node labels that every pod wants."""
+    """Labels of the nodes for every pod. Those of the job have priority."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,18 +151,18 @@ class Settings:
     """``[tool.bigflow]``"""
 
     package: str | None = None
-    """The main package, where project_setup.py names none in ``PROJECT_NAME``."""
+    """The main package, if project_setup.py has no ``PROJECT_NAME``."""
 
     packages: tuple[str, ...] = ()
-    """All top-level packages of the distribution, when there are several; ``resources/`` goes with
-    the main one, which is the first unless ``package`` or ``PROJECT_NAME`` names another."""
+    """All top-level packages of the distribution, if there are several. ``resources/`` belongs to
+    the main package: ``PROJECT_NAME``, else ``package``, else the first."""
 
     source_directory: str = "."
-    """The directory that holds the packages, for a project with a src layout: ``"src"``."""
+    """The directory with the packages. For a src layout it is ``"src"``."""
 
     test_framework: Literal["pytest", "unittest"] = "pytest"
-    """The files that pytest takes for tests. ``unittest`` means ``test*.py``; ``pytest`` means the
-    files of pytest's own settings, by default ``test_*.py`` and ``*_test.py``."""
+    """The names of test files. pytest runs all tests. ``unittest`` makes it collect ``test*.py``;
+    ``pytest`` keeps its own setting, by default ``test_*.py`` and ``*_test.py``."""
 
     version: VersionSettings = field(default_factory=VersionSettings)
     image: ImageSettings = field(default_factory=ImageSettings)
@@ -170,14 +170,14 @@ class Settings:
 
 
 def read_table(model: type[T], table: object, *, key: str, source: str) -> T:
-    """Reads a table of ``pyproject.toml`` into ``model``, a dataclass of settings.
+    """Return a table of ``pyproject.toml`` as an instance of ``model``, a dataclass of settings.
 
-    ``key`` is the table's dotted name and ``source`` its file, for the messages.
+    ``key`` is the dotted name of the table and ``source`` its file, for messages.
 
-    :raises UserError: for an unknown key or a value of another type; it names the dotted key.
+    :raises UserError: for an unknown key or an invalid value, with the dotted key.
     """
     if not isinstance(table, dict):
-        raise _wrong_type(key, "a table", table, source)
+        raise _invalid(f"{source}: {key}", "a table", table)
     hints = typing.get_type_hints(model)
     fields = {f.name.replace("_", "-"): f.name for f in dataclasses.fields(model)}  # type: ignore[arg-type]
     values: dict[str, Any] = {}
@@ -186,61 +186,57 @@ def read_table(model: type[T], table: object, *, key: str, source: str) -> T:
             raise UserError(
                 f"{source}: unknown key {name!r} in [{key}]", hint=did_you_mean(name, fields)
             )
-        field_name = fields[name]
-        values[field_name] = _convert(hints[field_name], value, f"{key}.{name}", source)
+        wanted = hints[fields[name]]
+        if dataclasses.is_dataclass(wanted):
+            nested = typing.cast("type[Any]", wanted)
+            values[fields[name]] = read_table(nested, value, key=f"{key}.{name}", source=source)
+        else:
+            values[fields[name]] = checked(wanted, value, f"{source}: {key}.{name}")
     return model(**values)
 
 
-def _convert(wanted: Any, value: object, key: str, source: str) -> Any:
+def checked(wanted: Any, value: object, place: str) -> Any:
+    """Return ``value`` as the type ``wanted`` of a field of settings.
+
+    ``place`` names the key or the option in messages, such as ``--builder``.
+
+    :raises UserError: if the value is not valid.
+    """
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
-    if dataclasses.is_dataclass(wanted):
-        return read_table(typing.cast("type[Any]", wanted), value, key=key, source=source)
     if origin in (typing.Union, types.UnionType):
         (inner,) = (a for a in arguments if a is not type(None))
-        return _convert(inner, value, key, source)
+        return checked(inner, value, place)
     if origin is Literal:
-        if key == "tool.bigflow.image.builder":
-            value = current_builder(value)
-        if value not in arguments:
-            choices = " or ".join(repr(a) for a in arguments)
-            raise UserError(
-                f"{source}: {key} is {value!r}, which is not one of its values",
-                hint=f"write {choices}",
-            )
-        return value
+        return _choice(arguments, value, place)
     if origin is tuple:
-        if not isinstance(value, list):
-            raise _wrong_type(key, "a list of strings", value, source)
-        return tuple(_convert(arguments[0], v, f"{key}[{i}]", source) for i, v in enumerate(value))
+        if not isinstance(value, (list, tuple)):
+            raise _invalid(place, "a list of strings", value)
+        return tuple(checked(arguments[0], v, f"{place}[{i}]") for i, v in enumerate(value))
     if origin is dict:
-        return dict(_string_table(value, key, source))
+        if not isinstance(value, dict):
+            raise _invalid(place, "a table of strings", value)
+        return {name: checked(str, item, f"{place}.{name}") for name, item in value.items()}
     if type(value) is not wanted:
-        raise _wrong_type(key, _NAMES[wanted], value, source)
+        raise _invalid(place, _TYPE_NAMES[wanted], value)
     return value
 
 
-def current_builder(name: object) -> object:
-    """Return ``layered`` for its old name ``embedded``, with a warning."""
-    if name != "embedded":
-        return name
-    message = "the builder 'embedded' is now called 'layered': write 'layered'"
-    warnings.warn(message, BigflowWarning, stacklevel=2)
-    return "layered"
-
-
-def _string_table(value: object, key: str, source: str) -> Mapping[str, str]:
-    if not isinstance(value, dict):
-        raise _wrong_type(key, "a table of strings", value, source)
-    for name, item in value.items():
-        if not isinstance(item, str):
-            raise _wrong_type(f"{key}.{name}", "a string", item, source)
+def _choice(choices: tuple[str, ...], value: object, place: str) -> object:
+    if value == "embedded" and "layered" in choices:  # the name in version 0.1
+        message = f"{place} 'embedded' is now called 'layered'; write 'layered'"
+        warnings.warn(message, BigflowWarning, stacklevel=2)
+        return "layered"
+    if value not in choices:
+        *first, last = choices
+        raise UserError(
+            f"{place} must be {', '.join(first)} or {last}: got {value!r}",
+            hint=did_you_mean(str(value), choices),
+        )
     return value
 
 
-_NAMES = {str: "a string", bool: "true or false", int: "a whole number"}
+_TYPE_NAMES = {str: "a string", bool: "true or false", int: "a whole number"}
 
 
-def _wrong_type(key: str, wanted: str, value: object, source: str) -> UserError:
-    return UserError(
-        f"{source}: {key} must be {wanted}, not {value!r}", hint=f"write {wanted} there"
-    )
+def _invalid(place: str, wanted: str, value: object) -> UserError:
+    return UserError(f"{place} must be {wanted}: got {value!r}", hint=f"write {wanted}")

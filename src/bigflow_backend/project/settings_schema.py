@@ -1,7 +1,7 @@
-"""The JSON schema and the documentation of ``[tool.bigflow]``, both from the dataclasses.
+"""Settings -> JSON schema and documentation page.
 
-The schema is checked in as ``settings.schema.json`` and published to validate-pyproject:
-https://validate-pyproject.readthedocs.io/en/stable/dev-guide.html. To write both anew:
+The schema is in ``settings.schema.json``, which validate-pyproject finds by an entry point:
+https://validate-pyproject.readthedocs.io/en/stable/dev-guide.html. To write both files:
 
     python -m bigflow_backend.project.settings_schema REPOSITORY
 """
@@ -27,14 +27,14 @@ _FILE = "settings.schema.json"
 
 
 def tool_schema(tool_name: str = "bigflow") -> dict[str, Any]:
-    """The schema of ``[tool.bigflow]``, as the entry point of validate-pyproject gives it."""
-    del tool_name  # there is one
+    """Return the schema of ``[tool.bigflow]``. This is the entry point for validate-pyproject."""
+    del tool_name  # it is always the same
     schema: dict[str, Any] = json.loads(Path(__file__).with_name(_FILE).read_text("utf-8"))
     return schema
 
 
 def make_schema() -> dict[str, Any]:
-    """The schema, made of the dataclasses: JSON Schema draft 7, as validate-pyproject takes it."""
+    """Return the schema of the dataclasses, in draft 7 of JSON Schema for validate-pyproject."""
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$id": "urn:bigflow-backend:settings",
@@ -43,18 +43,19 @@ def make_schema() -> dict[str, Any]:
 
 
 def documentation() -> str:
-    """``docs/settings.md``: each table with its keys, their types, defaults and meaning."""
+    """Return the text of ``docs/settings.md``."""
     text = (
         "# Settings\n\n"
-        "All settings stand in `pyproject.toml`. This page is made of the source by\n"
-        "`python -m bigflow_backend.project.settings_schema .`; unknown keys are refused.\n"
+        "All settings are in `pyproject.toml`. An unknown key or an invalid value is an error. A\n"
+        "command-line option has priority over its setting. This page is generated from the\n"
+        "source by `python -m bigflow_backend.project.settings_schema .`.\n"
     )
     return text + "".join(_documented(Settings, "tool.bigflow"))
 
 
 def _documented(model: type[Any], table: str) -> typing.Iterator[str]:
-    texts, hints = _attribute_docstrings(model), typing.get_type_hints(model)
-    yield f"\n## `[{table}]`\n\n| key | type | default | |\n|---|---|---|---|\n"
+    texts, hints = field_texts(model), typing.get_type_hints(model)
+    yield f"\n## `[{table}]`\n\n| key | type | default | meaning |\n|---|---|---|---|\n"
     inner = []
     for field in dataclasses.fields(model):
         key, hint = field.name.replace("_", "-"), hints[field.name]
@@ -70,7 +71,7 @@ def _documented(model: type[Any], table: str) -> typing.Iterator[str]:
 
 
 def _table(model: type[Any]) -> dict[str, Any]:
-    texts, hints = _attribute_docstrings(model), typing.get_type_hints(model)
+    texts, hints = field_texts(model), typing.get_type_hints(model)
     properties = {}
     for field in dataclasses.fields(model):
         hint = hints[field.name]
@@ -114,8 +115,8 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     return list(field.default) if isinstance(field.default, tuple) else field.default
 
 
-def _attribute_docstrings(model: type[Any]) -> dict[str, str]:
-    """The string below each field, which Python itself throws away."""
+def field_texts(model: type[Any]) -> dict[str, str]:
+    """Return the text below each field of a dataclass of settings."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(model)))
     body = typing.cast("ast.ClassDef", tree.body[0]).body
     return {
