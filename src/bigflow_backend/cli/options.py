@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.pipeline import BuildOptions
-from bigflow_backend.project.settings import ImageSettings, checked
+from bigflow_backend.project.settings import ImageSettings, read_value
 
 if TYPE_CHECKING:
     import argparse
@@ -128,12 +127,11 @@ def _image_options(project: Project, values: Mapping[str, Any]) -> ImageSettings
     settings = project.settings.image
     # The command line is relative to the current directory, the settings to the project.
     directories = tuple(str(Path(d).absolute()) for d in values.get("find_links") or ())
-    types = typing.get_type_hints(ImageSettings)
     options = dataclasses.replace(
         settings,
         find_links=(*directories, *settings.find_links),
         **{
-            name: checked(types[name], value, f"--{name.replace('_', '-')}")
+            name: read_value(ImageSettings, name, value, place=f"--{name.replace('_', '-')}")
             for name, value in given.items()
             if value is not None
         },

@@ -191,31 +191,35 @@ def read_table(model: type[T], table: object, *, key: str, source: str) -> T:
             nested = typing.cast("type[Any]", wanted)
             values[fields[name]] = read_table(nested, value, key=f"{key}.{name}", source=source)
         else:
-            values[fields[name]] = checked(wanted, value, f"{source}: {key}.{name}")
+            values[fields[name]] = _checked(wanted, value, f"{source}: {key}.{name}")
     return model(**values)
 
 
-def checked(wanted: Any, value: object, place: str) -> Any:
-    """Return ``value`` as the type ``wanted`` of a field of settings.
+def read_value(model: type[Any], field_name: str, value: object, *, place: str) -> Any:
+    """Return ``value`` as the type of a field of ``model``.
 
     ``place`` names the key or the option in messages, such as ``--builder``.
 
     :raises UserError: if the value is not valid.
     """
+    return _checked(typing.get_type_hints(model)[field_name], value, place)
+
+
+def _checked(wanted: Any, value: object, place: str) -> Any:
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (typing.Union, types.UnionType):
         (inner,) = (a for a in arguments if a is not type(None))
-        return checked(inner, value, place)
+        return _checked(inner, value, place)
     if origin is Literal:
         return _choice(arguments, value, place)
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
             raise _invalid(place, "a list of strings", value)
-        return tuple(checked(arguments[0], v, f"{place}[{i}]") for i, v in enumerate(value))
+        return tuple(_checked(arguments[0], v, f"{place}[{i}]") for i, v in enumerate(value))
     if origin is dict:
         if not isinstance(value, dict):
             raise _invalid(place, "a table of strings", value)
-        return {name: checked(str, item, f"{place}.{name}") for name, item in value.items()}
+        return {name: _checked(str, item, f"{place}.{name}") for name, item in value.items()}
     if type(value) is not wanted:
         raise _invalid(place, _TYPE_NAMES[wanted], value)
     return value
