@@ -6,9 +6,9 @@ Makes a virtual environment with the three backends, projects of 30 and of 2,000
 each hook in a process of its own, as a frontend does. The figures are CPU seconds of the hook's
 process less those of a Python that does nothing.
 
-Of ours, the syntax check of every module is told apart: the others have none. Where the rest of the
-time goes: importing setuptools is the floor (it writes the metadata, so that they are its own);
-then zip and SHA-256 of each file in one pass. setuptools copies every file twice before it zips it.
+The syntax check of every module is measured by itself, as the other backends have none. The rest of
+the time is the import of setuptools, which writes the metadata, and then one pass of zip and SHA-256
+over each file. setuptools copies every file twice before it zips it.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ _CALL = (
     "getattr(backend, sys.argv[2])(*sys.argv[3:])"
 )
 _SYNTAX = (
-    "from pathlib import Path; from bigflow_backend.package import content;"
-    "from bigflow_backend.project import read_project;"
+    "from pathlib import Path; from bigflow_backend.wheel import content;"
+    "from bigflow_backend.project.project import read_project;"
     "members = content.project_content(read_project(Path.cwd())).modules;{}"
 )
 # setuptools' egg_info leaves a directory that the next run reads.

@@ -85,11 +85,11 @@ def build_editable(
     metadata_directory: str | None = None,
 ) -> str:
     """https://peps.python.org/pep-0660/#build-editable"""
-    from bigflow_backend.wheel import editable
+    from bigflow_backend.wheel import wheel
 
     del metadata_directory  # it has the same metadata
     with _project(config_settings) as (project, settings):
-        return editable.build_editable(project, Path(wheel_directory), settings)
+        return wheel.build_editable(project, Path(wheel_directory), settings)
 
 
 def setup(**keywords: Any) -> None:

@@ -1,1 +1,12 @@
-"""Files -> Project."""
+"""Files of a project -> :class:`~bigflow_backend.project.project.Project`, and what it states.
+
+- ``project``: the frozen description of a project
+- ``settings``: ``[tool.bigflow]`` as dataclasses
+- ``settings_schema``: their JSON schema and documentation page
+- ``pyproject``: the other tables of pyproject.toml
+- ``setup_script``: ``project_setup.py`` and the keywords of ``setup()``
+- ``legacy``: keywords of BigFlow 1.x
+- ``requirements``: requirements.txt
+- ``workflows``: deployment and workflows, as the project's own Python describes them
+- ``tests``: the project's tests
+"""

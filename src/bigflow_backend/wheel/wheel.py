@@ -1,4 +1,4 @@
-"""Project -> wheel file, for the hooks."""
+"""Project -> wheel, editable wheel and metadata, for the hooks."""
 
 from __future__ import annotations
 
@@ -51,6 +51,30 @@ def build_wheel(project: Project, directory: Path, settings: ConfigSettings = _N
         return _build_in_one_pass(loaded.distribution, content, Path(temporary), directory, epoch)
 
 
+def build_editable(
+    project: Project, directory: Path, settings: ConfigSettings = _NO_SETTINGS
+) -> str:
+    """Build the editable wheel in ``directory`` and return its file name.
+
+    In strict mode Python imports from links in ``build/``, which stay there. Nothing else is
+    written into the project.
+    """
+    loaded = load(project, project_content(project), settings)
+    distribution = loaded.distribution
+    with tempfile.TemporaryDirectory(prefix="bigflow-editable-") as temporary:
+        distribution.get_command_obj("egg_info").egg_base = temporary
+        command: Any = distribution.get_command_obj("editable_wheel")
+        command.dist_dir = temporary
+        command.mode = settings.editable_mode
+        with reported_failures(project, "the editable wheel"):
+            command.ensure_finalized()
+            command.run()
+        (built,) = Path(temporary).glob("*.whl")
+        target = directory / built.name
+        target.write_bytes(built.read_bytes())
+    return target.name
+
+
 def prepare_metadata(
     project: Project, directory: Path, settings: ConfigSettings = _NO_SETTINGS
 ) -> str:
@@ -86,7 +110,7 @@ def load(project: Project, content: Content, settings: ConfigSettings) -> Loaded
     except (BaseError, SystemExit) as error:
         raise UserError(
             f"setuptools refuses the build options: {error}",
-            hint="see `python -m setuptools.launch`; -C--build-option= is for bdist_wheel",
+            hint="pass options of bdist_wheel, such as -C--build-option=--python-tag=py3",
         ) from error
     return loaded
 
