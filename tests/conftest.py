@@ -22,7 +22,6 @@ pytest_plugins = [
     "support.caches",
     "support.containers",
     "support.distribution",
-    "support.layered",
     "support.end_to_end",
     "support.engine_project",
     "support.faulty_registry",
@@ -30,6 +29,7 @@ pytest_plugins = [
     "support.kubernetes.fixtures",
     "support.package_index",
     "support.registry",
+    "support.layered",  # after what it imports
     "support.podman",  # after what it imports
     "support.skips",
     "support.stalling_engine",

@@ -19,6 +19,7 @@ from bigflow_backend.version import ProjectVersion
 from support.builds import build_image
 from support.distribution import make_wheel
 from support.image_files import ImageFiles, read_image
+from support.registry import installed
 from support.small_base import small_base
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from bigflow_backend.image.image import PublishedImage
 
-__all__ = ["LayeredProject", "layered_project", "make_sdist"]
+__all__ = ["LayeredProject", "bubblewrap", "layered_project", "make_sdist"]
 
 _PYPROJECT = """\
 [build-system]
@@ -131,6 +132,12 @@ def layered_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LayeredP
     project.write({"demo/__init__.py": "", "pyproject.toml": _PYPROJECT})
     project.require()
     return project
+
+
+@pytest.fixture(scope="session")
+def bubblewrap() -> str:
+    """The command ``bwrap``, which is installed if it is missing."""
+    return installed("bwrap", package="bubblewrap")
 
 
 def make_sdist(

@@ -10,8 +10,7 @@ from bigflow_backend.image.dockerfile import STANDARD
 from bigflow_backend.image.engine import build as engine
 from bigflow_backend.image.engine.client import reachable_engine
 from bigflow_backend.image.layered import build as layered
-from bigflow_backend.image.layered.standard import standard_dockerfile
-from bigflow_backend.image.layered.support import CannotServeError, NoBaseError
+from bigflow_backend.image.layered.support import CannotServeError, NoBaseError, standard_dockerfile
 
 if TYPE_CHECKING:
     from bigflow_backend.image.image import BuildRequest, Image

@@ -88,8 +88,8 @@ def test_a_damaged_layer_of_the_base_is_not_read(
 
 
 def test_a_base_whose_layer_is_no_archive(layered_project: LayeredProject, tmp_path: Path) -> None:
-    write_docker_archive(tmp_path / "odd.tar", [b"no archive" * 100], {})
-    with pytest.raises(UserError, match="has a layer that is no tar archive"):
+    write_docker_archive(tmp_path / "odd.tar", [b"not an archive" * 100], {})
+    with pytest.raises(UserError, match="not a valid tar archive"):
         layered_project.build(base_image=f"docker-archive:{tmp_path}/odd.tar")
     good = small_base(tmp_path / "good.tar")
     assert layered_project.build(base_image=good).digest

@@ -38,6 +38,7 @@ pytestmark = pytest.mark.engine
 
 _REPOSITORY = "bigflow-test/equal"
 _SITE = "app/lib/python3.11/site-packages"
+_NOTES = (".dist-info/INSTALLER", ".dist-info/REQUESTED")
 _SCRIPT = re.compile(
     rb"#!/app/bin/python\n.*^\s*from (?P<module>[\w.]+) import (?P<name>\w+)\n"
     rb".*sys\.exit\((?P<call>[\w.]+)\(\)\)\n",
@@ -177,13 +178,16 @@ def _hash(text: str) -> str:
 
 
 def test_the_same_files_in_the_environment(both: Both) -> None:
-    """All but two kinds of content are the same, byte for byte.
+    """All that a program can see is equal, byte for byte, but for three kinds of content.
 
-    Scripts: the text around the entry point differs between the versions of pip, so here only
-    what they run is compared; and with it their lines in RECORD. Bytecode: the bits that mark
-    objects for later reference depend on what else a process has met, so here it is loaded.
+    pip and uv write other text around the entry point of a script: the test compares what the
+    script runs. The marks of objects in bytecode depend on what else a process has met: the test
+    loads the bytecode. INSTALLER and REQUESTED, and their rows in RECORD, are notes for installers.
     """
-    engine, layered = both.engine.below("app"), both.layered.below("app")
+    engine, layered = (
+        {n: f for n, f in files.below("app").items() if not n.endswith(_NOTES)}
+        for files in (both.engine, both.layered)
+    )
     assert layered.keys() == engine.keys()
     assert f"{_SITE}/demo/resources/query.sql" in layered
     assert f"{_SITE}/setuptools" not in layered
@@ -198,7 +202,7 @@ def test_the_same_files_in_the_environment(both: Both) -> None:
         elif name.endswith(".pyc"):
             assert _code(file) == _code(other), name
         elif name.endswith(".dist-info/RECORD"):
-            assert _without(file, scripts) == _without(other, scripts), name
+            assert _rows(file, scripts) == _rows(other, scripts), name
         elif file != other:
             differing.append(name)
     assert differing == []
@@ -214,10 +218,11 @@ def _code(file: File) -> tuple[bytes, object]:
     return file.content[:16], marshal.loads(file.content[16:])
 
 
-def _without(file: File, scripts: set[str]) -> list[bytes]:
+def _rows(file: File, scripts: set[str]) -> list[list[str]]:
     assert file.content is not None
-    left_out = {f"../../../{name.removeprefix('app/')}".encode() for name in scripts}
-    return [row for row in file.content.splitlines() if row.split(b",")[0] not in left_out]
+    left_out = {f"../../../{name.removeprefix('app/')}" for name in scripts}
+    rows = [row.split(",") for row in file.content.decode().splitlines()]
+    return sorted(row for row in rows if row[0] not in left_out and not row[0].endswith(_NOTES))
 
 
 def test_the_same_user_and_the_same_bytecode_of_the_library(both: Both) -> None:

@@ -1,11 +1,11 @@
-"""What the standard Dockerfile does to its base image: a user, and the standard library's bytecode.
+"""The lowest of our layers: a user, and the bytecode of the base's standard library.
 
-It depends on the base image and the compiler alone, so it is the lowest of our layers: one that
-every project of the user's shares.
+It depends only on the base image and on what compiles, so all projects of a user share it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 import re
 from collections.abc import Callable, Iterator
@@ -14,17 +14,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.directories import scratch_directory
-from bigflow_backend.image.layered import interpreter as interpreters
-from bigflow_backend.image.layered import own_python
-from bigflow_backend.image.layered.bytecode import Source, cache_tag, find_local_compiler
-from bigflow_backend.image.layered.interpreter import Interpreter, find_interpreter, search_path
-from bigflow_backend.image.layered.own_python import OwnPython, find_own_python
+from bigflow_backend.image.layered.python import base_python, interpreter
+from bigflow_backend.image.layered.python.base_python import (
+    PythonFiles,
+    find_base_python,
+    store_files,
+)
+from bigflow_backend.image.layered.python.bytecode import (
+    Source,
+    cache_tag,
+    compile_modules,
+    find_local_compiler,
+)
+from bigflow_backend.image.layered.python.interpreter import (
+    Interpreter,
+    find_interpreter,
+    search_path,
+)
+from bigflow_backend.image.layered.python.sandbox import SandboxError
 from bigflow_backend.image.layered.rootfs import read_file_system
 from bigflow_backend.image.layered.tar import StoredLayer, directory, file, write_layer
 from bigflow_backend.image.oci import canonical_json, sha256_digest
 
 if TYPE_CHECKING:
-    from bigflow_backend.image.layered.bytecode import Compiler
+    from bigflow_backend.image.layered.python.bytecode import Compiler
     from bigflow_backend.image.layered.rootfs import FileSystem
     from bigflow_backend.image.layered.tar import Entry
     from bigflow_backend.image.oci import BaseImage
@@ -40,66 +53,89 @@ _MODULES = re.compile(r"(?:.*/)?lib/python3\.\d+/.*\.py|etc/python3[^/]*/.*\.py"
 _LEFT_OUT = re.compile(
     r"/(test|tests|idlelib|lib2to3|turtledemo|ensurepip|site-packages|dist-packages)/"
 )
-# Another one for each change of what this module makes.
-_EDITION = 2
+# Raise it with each change of what this module writes.
+_EDITION = 3
 
 
 @dataclass(frozen=True)
 class BaseSystem:
-    """What is known of the base image, and the layer over it."""
+    """Facts about the base image, and the layer over it."""
 
     interpreter: Interpreter
     compiler: Compiler | None
-    """What compiles for it: its own Python, else one of this machine, of the same minor version;
-    None when there is neither."""
+    """The base's own Python, else one of this machine of the same minor version, else None."""
+    compiler_note: str
+    """A sentence about the compiler, for the user."""
     layer: StoredLayer
     layer_sizes: tuple[int, ...]
-    """Of the base's own layers: the bytes of their files, unpacked."""
+    """Unpacked bytes of the files in each of the base's own layers."""
+    deadline: float
+    """The time of :func:`time.monotonic` at which all compiling ends."""
 
 
 def base_system(
-    store: BlobStore, base: BaseImage, *, fetch_layers: Callable[[], None]
+    store: BlobStore, base: BaseImage, *, fetch_layers: Callable[[], None], deadline: float
 ) -> BaseSystem:
-    """Reads the base image and writes the layer, unless the store knows both already.
+    """Read the base image and write the layer, unless the store has both.
 
-    ``fetch_layers`` brings the layers of the base into the store; it is called only when they have
+    ``fetch_layers`` brings the layers of the base into the store; it is called only if they have
     to be read.
 
-    :raises UserError: when there is no Python in the base that can be served.
+    :raises UserError: if the base has no Python that the builder supports.
     """
     identity = sha256_digest(
         canonical_json([_EDITION, search_path(base.config), [x.diff_id for x in base.layers]])
     )
-    known = _known(store, store.get_record(f"base {identity}"))
+    known = _from_record(store, store.get_record(f"base {identity}"))
     if known is not None:
-        interpreter, compiler, sizes = known
+        found, files, sizes = known
+        compiler, note = _find_compiler(store, found, files)
         layer = StoredLayer.from_json(store.get_record(_layer_key(identity, compiler)))
         if layer is not None and layer.is_in(store):
-            return BaseSystem(interpreter, compiler, layer, sizes)
+            return BaseSystem(found, compiler, note, layer, sizes, deadline)
     fetch_layers()
     with scratch_directory() as scratch:
         contents, compiled = scratch / "contents", scratch / "compiled"
         contents.mkdir()
         system = read_file_system(store, base, wanted=_is_wanted, directory=contents)
-        interpreter = find_interpreter(
+        found = find_interpreter(
             system, path=search_path(base.config), architecture=base.architecture
         )
-        own = find_own_python(store, system, interpreter)
-        compiler = own or find_local_compiler(interpreter.version)
+        files = store_files(store, system, found)
+        compiler, note = _find_compiler(store, found, files)
         entries = list(_user(system))
         if compiler is not None:
-            entries += _bytecode(system, interpreter, compiler, compiled)
+            entries += _bytecode(system, found, compiler, compiled, deadline)
         layer = write_layer(store, entries, created_by=_created_by(compiler))
-    store.put_record(
-        f"base {identity}",
-        {
-            "interpreter": interpreter.as_json(),
-            "sizes": system.layer_sizes,
-            "python": own and own.as_json(),
-        },
-    )
+    record = {
+        "interpreter": found.as_json(),
+        "sizes": system.layer_sizes,
+        "python": dataclasses.asdict(files),
+    }
+    store.put_record(f"base {identity}", record)
     store.put_record(_layer_key(identity, compiler), layer.as_json())
-    return BaseSystem(interpreter, compiler, layer, system.layer_sizes)
+    return BaseSystem(found, compiler, note, layer, system.layer_sizes, deadline)
+
+
+def _find_compiler(
+    store: BlobStore, found: Interpreter, files: PythonFiles
+) -> tuple[Compiler | None, str]:
+    """Return the compiler, and the sentence about it."""
+    try:
+        own = find_base_python(store, files, found)
+    except SandboxError as error:
+        reason = f"the base's own Python {found.minor} cannot run in a sandbox here: {error}"
+    else:
+        return own, f"{own.description} compiles, in a sandbox"
+    local = find_local_compiler(found.version)
+    if local is not None:
+        return local, (
+            f"{local.description} compiles, so the digest may differ on another machine; {reason}"
+        )
+    return None, (
+        "the image has no bytecode, and each start compiles what it imports; this machine has no "
+        f"Python {found.minor} (to get one: `uv python install {found.minor}`); {reason}"
+    )
 
 
 def _created_by(compiler: Compiler | None) -> str:
@@ -107,24 +143,21 @@ def _created_by(compiler: Compiler | None) -> str:
 
 
 def _layer_key(identity: str, compiler: Compiler | None) -> str:
-    return f"system {identity} {compiler and compiler.version}"
+    return f"system {identity} {compiler and compiler.identity}"
 
 
-def _known(
+def _from_record(
     store: BlobStore, record: object
-) -> tuple[Interpreter, Compiler | None, tuple[int, ...]] | None:
+) -> tuple[Interpreter, PythonFiles, tuple[int, ...]] | None:
     match record:
         case {"interpreter": dict(found), "sizes": list(sizes), "python": python}:
-            interpreter = Interpreter(**found)
-            if python is None:
-                return interpreter, find_local_compiler(interpreter.version), tuple(sizes)
-            if own := OwnPython.from_json(python, store):
-                return interpreter, own, tuple(sizes)
+            if files := PythonFiles.from_json(python, store):
+                return Interpreter(**found), files, tuple(sizes)
     return None
 
 
 def _is_wanted(path: str) -> bool:
-    if path in _USER_LINES or interpreters.is_wanted(path) or own_python.is_wanted(path):
+    if path in _USER_LINES or interpreter.is_wanted(path) or base_python.is_wanted(path):
         return True
     return _MODULES.fullmatch(path) is not None and not _LEFT_OUT.search(f"/{path}")
 
@@ -142,19 +175,18 @@ def _user(system: FileSystem) -> Iterator[Entry]:
 
 
 def _bytecode(
-    system: FileSystem, interpreter: Interpreter, compiler: Compiler, scratch: Path
+    system: FileSystem, found: Interpreter, compiler: Compiler, scratch: Path, deadline: float
 ) -> Iterator[Entry]:
     sources: dict[str, Source] = {}
-    for name in system.below(interpreter.standard_library):
-        if not name.endswith(".py") or _LEFT_OUT.search(f"/{name}"):
-            continue
+    for name in system.below(found.standard_library):
         content = system.content(name)
-        if content is not None:
-            above, module = posixpath.split(name)
-            target = f"{above}/__pycache__/{module[: -len('.py')]}.{cache_tag(compiler)}.pyc"
-            sources[target] = Source(content, f"/{name}", scratch / str(len(sources)))
+        if content is None or not name.endswith(".py") or _LEFT_OUT.search(f"/{name}"):
+            continue
+        above, module = posixpath.split(name)
+        target = f"{above}/__pycache__/{module[: -len('.py')]}.{cache_tag(found.minor)}.pyc"
+        sources[target] = Source(content, f"/{name}", scratch / str(len(sources)))
     scratch.mkdir()
-    compiler.compile(list(sources.values()))
+    compile_modules(compiler, list(sources.values()), deadline=deadline)
     made = {target: s.target for target, s in sources.items() if s.target.is_file()}
     for above in sorted({posixpath.dirname(target) for target in made}):
         if above not in system.nodes:

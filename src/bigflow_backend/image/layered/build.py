@@ -1,12 +1,13 @@
-"""The builder that needs no engine, no rights and no daemon: layers laid over a base image.
+"""Wheel -> Image, by layers over a base image: without an engine, a daemon or special rights.
 
-It serves the standard Dockerfile, and comes to the same files, environment, user, labels and entry
-point; the image follows from the base, the wheel and the versions of the dependencies alone.
+The result has the files, environment, user, labels and command of the standard Dockerfile. Its
+digest depends on the base, the wheel, the versions of the dependencies, uv and the compiler.
 """
 
 from __future__ import annotations
 
 import platform
+import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,14 @@ from bigflow_backend.image.base.read import fetch_layers, is_file_name, read_bas
 from bigflow_backend.image.dockerfile import build_args
 from bigflow_backend.image.image import BaseInfo, BuildRequest, Image, LayerInfo
 from bigflow_backend.image.layered.base_layer import base_system
-from bigflow_backend.image.layered.dependencies import Resolver
+from bigflow_backend.image.layered.dependencies.resolver import Resolver
 from bigflow_backend.image.layered.layers import dependency_layer, project_layers
 from bigflow_backend.image.layered.manifest import assemble
-from bigflow_backend.image.layered.own_python import OwnPython
-from bigflow_backend.image.layered.standard import standard_dockerfile
-from bigflow_backend.image.layered.support import CannotServeError, NoBaseError
+from bigflow_backend.image.layered.support import (
+    CannotServeError,
+    NoBaseError,
+    standard_dockerfile,
+)
 from bigflow_backend.image.reference import without_credentials
 
 if TYPE_CHECKING:
@@ -56,8 +59,9 @@ def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> Im
         fetch_layers=lambda: fetch_layers(
             base, store=store, registries=registries, say=request.say
         ),
+        deadline=time.monotonic() + request.settings.timeout,
     )
-    _report_bytecode(system, request)
+    request.say(system.compiler_note)
     dependencies = dependency_layer(store, system, _resolver(request, system))
     _check_bigflow(system, dependencies)
     wheel = project_layers(
@@ -93,14 +97,15 @@ def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> Im
 def _base(
     request: BuildRequest, name: str | None, store: BlobStore, registries: Registries
 ) -> oci.BaseImage:
-    """
-    :raises NoBaseError: when it cannot be had from its registry, so an engine may have it.
-    :raises CannotServeError: when it cannot be built on.
+    """Return the base image, whose layers need not be in the store yet.
+
+    :raises NoBaseError: if its registry does not give it; an engine may have it.
+    :raises CannotServeError: if only an engine can build on it.
     """
     if not name:
         raise UserError(
-            "there is no base image: ARG BASE_IMAGE in the Dockerfile has no value",
-            hint="write one there, or name one: --base-image python:3.12-slim-bookworm",
+            "no base image is set: ARG BASE_IMAGE in the Dockerfile has no value",
+            hint="write a value there, or use the option: --base-image python:3.12-slim-bookworm",
         )
     try:
         base = read_base(
@@ -113,10 +118,10 @@ def _base(
     except UserError as error:
         if is_file_name(name):
             raise
-        # The registry speaks of itself; the user knows the image by the name it was given.
+        # The user knows the image by the given name; the registry's message may have another.
         message = error.message
         if name not in message:
-            message = f"the base image {without_credentials(name)} cannot be had: {message}"
+            message = f"cannot get the base image {without_credentials(name)}: {message}"
         raise NoBaseError(message, hint=error.hint) from error
     if (base.config.get("config") or {}).get("OnBuild"):
         raise CannotServeError(f"the base image {base.reference} has ONBUILD instructions")
@@ -124,26 +129,11 @@ def _base(
 
 
 def _architecture(wanted: str | None) -> str:
-    """The image's, which is this machine's unless another is wanted."""
+    """Return the image's architecture, which is this machine's if none is given."""
     if wanted is not None:
         return wanted.removeprefix("linux/")
     machine = platform.machine().lower()
     return _ARCHITECTURES.get(machine, machine)
-
-
-def _report_bytecode(system: BaseSystem, request: BuildRequest) -> None:
-    minor = system.interpreter.minor
-    if system.compiler is None:
-        request.say(
-            f"the base's Python {minor} does not run here, and there is no other to compile "
-            "with: the image comes without bytecode, and each start compiles what it imports; "
-            f"install Python {minor} to mend that"
-        )
-    elif not isinstance(system.compiler, OwnPython):
-        request.say(
-            f"the base's Python {minor} does not run here; one of this machine compiles for it, "
-            "and the digest may be another elsewhere"
-        )
 
 
 def _resolver(request: BuildRequest, system: BaseSystem) -> Resolver:
@@ -152,8 +142,8 @@ def _resolver(request: BuildRequest, system: BaseSystem) -> Resolver:
     for directory in directories:
         if not directory.is_dir():
             raise UserError(
-                f"find-links names {directory}, which is no directory",
-                hint="name a directory that holds wheels",
+                f"find-links: {directory} is not a directory",
+                hint="write the path of a directory with wheels",
             )
     return Resolver(
         requirements=request.project.requirements,
@@ -169,5 +159,5 @@ def _check_bigflow(system: BaseSystem, dependencies: Dependencies) -> None:
     if not dependencies.has_bigflow and "bigflow-backend" not in system.interpreter.installed:
         raise UserError(
             "the image has no bigflow: `python -m bigflow` does not run in it",
-            hint="resources/requirements.txt should name bigflow-backend",
+            hint="add a line to resources/requirements.txt: bigflow-backend",
         )

@@ -16,22 +16,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.directories import scratch_directory
-from bigflow_backend.image.layered.bytecode import Source, cache_tag
-from bigflow_backend.image.layered.indexes import configured_indexes, uv_settings
-from bigflow_backend.image.layered.install import Prefix, finish, unpack
+from bigflow_backend.image.layered.dependencies.indexes import configured_indexes, uv_settings
+from bigflow_backend.image.layered.dependencies.install import Prefix, install_wheel
+from bigflow_backend.image.layered.python.bytecode import Source, cache_tag, compile_modules
 from bigflow_backend.image.layered.tar import StoredLayer, directory, tree, write_layer
 from bigflow_backend.image.layered.venv import APP, site_packages, skeleton
 from bigflow_backend.image.oci import canonical_json, sha256_digest
 
 if TYPE_CHECKING:
     from bigflow_backend.image.layered.base_layer import BaseSystem
-    from bigflow_backend.image.layered.dependencies import Resolver
+    from bigflow_backend.image.layered.dependencies.resolver import Resolver
     from bigflow_backend.image.layered.tar import Entry
     from bigflow_backend.image.store.blobs import BlobStore
     from bigflow_backend.wheel.isolated import Wheel
 
 # Another one for each change of what this module makes.
-_EDITION = 3
+_EDITION = 4
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,7 @@ def project_layers(
     if found and len(found) == len(known):
         return found
     with _new_prefix(system) as prefix:
-        installed = unpack(path, prefix)
-        finish(prefix, installed, requested=True)
+        install_wheel(path, prefix)
         _compile(system, prefix)
         resources: list[Entry] = []
         code: list[Entry] = []
@@ -146,14 +145,14 @@ def _compile(system: BaseSystem, prefix: Prefix) -> None:
     sources = []
     for path in (prefix.root / "lib").rglob("*.py"):
         if path.is_file() and path.parent.name != "__pycache__":
-            name = f"{path.stem}.{cache_tag(system.compiler)}.pyc"
+            name = f"{path.stem}.{cache_tag(system.interpreter.minor)}.pyc"
             shown = f"/{APP}/{path.relative_to(prefix.root).as_posix()}"
             sources.append(Source(path, shown, path.parent / "__pycache__" / name))
-    system.compiler.compile(sources)
+    compile_modules(system.compiler, sources, deadline=system.deadline)
 
 
 def _key(system: BaseSystem, inputs: object) -> str:
-    compiler = system.compiler and system.compiler.version
+    compiler = system.compiler and system.compiler.identity
     interpreter = system.interpreter.as_json()
     return sha256_digest(canonical_json([_EDITION, interpreter, compiler, inputs]))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.image.image import StoredImage
 from bigflow_backend.image.layered.base_layer import HOME, USER
-from bigflow_backend.image.layered.interpreter import search_path
+from bigflow_backend.image.layered.python.interpreter import search_path
 from bigflow_backend.image.layered.venv import APP
 from bigflow_backend.image.oci import CONFIG, MANIFEST, canonical_json
 

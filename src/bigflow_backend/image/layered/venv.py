@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bigflow_backend.image.layered.tar import Entry, directory, file, link
 
 if TYPE_CHECKING:
-    from bigflow_backend.image.layered.interpreter import Interpreter
+    from bigflow_backend.image.layered.python.interpreter import Interpreter
 
 APP = "app"
 """Where the environment lies in the image, without the first slash."""

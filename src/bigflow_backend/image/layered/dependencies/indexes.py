@@ -1,7 +1,7 @@
-"""Where dependencies come from: the indexes of pip's configuration, told to uv in its own words.
+"""Package indexes: those of pip's configuration, as variables for uv; and a check of credentials.
 
-uv does not read pip's configuration, https://docs.astral.sh/uv/pip/compatibility/ , but whoever
-has a private index has often told pip alone.
+uv does not read pip's configuration, https://docs.astral.sh/uv/pip/compatibility/ , but many users
+have their private index only there.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import configparser
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
 
@@ -22,35 +22,46 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+if TYPE_CHECKING:
+    from bigflow_backend.project.requirements import OptionLine
+
 _UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
 _UV_KEYS = {"index", "index-url", "extra-index-url", "no-index", "find-links"}
+_WITHOUT_EFFECT = {"UV_CACHE_DIR", "UV_CONCURRENT_DOWNLOADS", "UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES"}
+_NAMED = re.compile(r"\A[\w.-]+=(?=https?://)")
 _SECTIONS = ("global", "install")
+
+_CHECK_SECONDS = 15
+_REFUSED = {401, 403}
+_INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url")
+# https://pip.pypa.io/en/stable/reference/requirements-file-format/#using-environment-variables
+_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 
 
 @dataclass(frozen=True)
 class Indexes:
-    """What uv is told beside its own configuration."""
+    """Settings for uv, besides those that it reads itself."""
 
     environment: Mapping[str, str]
-    """Its variables; they may hold credentials, so they are for that process only."""
+    """Variables for uv's process only: they may contain credentials."""
     find_links: tuple[str, ...]
-    """Directories and pages of distributions."""
+    """Directories and pages with distributions."""
     no_index: bool
-    """Whether only those count."""
+    """True if only ``find_links`` count."""
 
 
 def configured_indexes(project: Path) -> Indexes:
-    """What lets uv find what pip would find.
+    """Return the settings with which uv finds what pip would find.
 
-    When uv has been told of indexes itself, by a variable or a file, that counts and pip's
-    configuration does not.
+    If a variable or a file names an index for uv, pip's configuration does not count.
 
-    :raises UserError: for a file of pip's that cannot be read.
+    :raises UserError: if a file of pip's configuration cannot be read.
     """
     own = tuple(filter(None, os.environ.get("UV_FIND_LINKS", "").split(",")))
     trust = {}
     if bundle := os.environ.get("REQUESTS_CA_BUNDLE"):
-        trust = {"SSL_CERT_FILE": bundle}  # pip reads the one, uv the other
+        trust = {"SSL_CERT_FILE": bundle}  # pip reads the first, uv the second
     if any(os.environ.get(name) for name in _UV_INDEXES) or _uv_files_name_an_index(project):
         return Indexes(_unless_set(trust), own, no_index=False)
     pip = _pip_configuration()
@@ -59,7 +70,7 @@ def configured_indexes(project: Path) -> Indexes:
         found["UV_DEFAULT_INDEX"] = url.strip()
     if urls := pip.get("extra-index-url"):
         found["UV_INDEX"] = " ".join(urls.split())
-        # pip takes the best version of all indexes; uv by itself that of the first that has any.
+        # pip takes the best version of all indexes; uv's default is the first index with any.
         found["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     if hosts := pip.get("trusted-host"):
         found["UV_INSECURE_HOST"] = " ".join(hosts.split())
@@ -72,21 +83,58 @@ def configured_indexes(project: Path) -> Indexes:
     )
 
 
-def uv_settings(project: Path) -> list[object]:
-    """All that uv is told by variables and files: what is installed may depend on it.
+def check_index_access(
+    name: str, *, options: Iterable[OptionLine], environment: Mapping[str, str], project: Path
+) -> None:
+    """Ask each index for the distribution ``name``, to see that it accepts the credentials.
 
-    It may hold credentials.
+    uv treats an index that answers 401 or 403 as one without the package. Another index may have
+    a package of that name, and uv would install this stranger's package without a warning. All
+    other errors are left to uv.
+
+    ``options`` are those of requirements.txt, ``environment`` is uv's.
+
+    :raises UserError: if an index refuses the credentials of its URL or of the netrc file.
     """
-    told = {
+    import requests
+
+    in_file = (
+        _VARIABLE.sub(lambda variable: environment.get(variable[1], variable[0]), option.value)
+        for option in options
+        if option.name in _INDEX_OPTIONS
+    )
+    for url in dict.fromkeys([*_uv_index_urls(environment, project), *in_file]):
+        if not url.startswith(("http://", "https://")):
+            continue
+        try:
+            answer = requests.get(f"{url.rstrip('/')}/{name}/", timeout=_CHECK_SECONDS, stream=True)
+        except requests.RequestException:
+            continue
+        with answer:
+            if answer.status_code in _REFUSED and "Authorization" in answer.request.headers:
+                shown = _CREDENTIALS.sub("", url)
+                raise UserError(
+                    f"the index {shown} answered {answer.status_code}: it refuses the configured "
+                    "user name and password",
+                    hint="correct them in the URL or in the netrc file",
+                )
+
+
+def uv_settings(project: Path) -> list[object]:
+    """Return uv's settings from variables and files: the installed versions may depend on them.
+
+    They may contain credentials.
+    """
+    variables = {
         name: value
         for name, value in os.environ.items()
         if name.startswith("UV_") and name not in _WITHOUT_EFFECT
     }
-    return [told, *_uv_tables(project)]
+    return [variables, *_uv_tables(project)]
 
 
-def uv_index_urls(environment: Mapping[str, str], project: Path) -> list[str]:
-    """The indexes that uv asks with that environment, by variables and files; with credentials.
+def _uv_index_urls(environment: Mapping[str, str], project: Path) -> list[str]:
+    """Return the indexes that uv asks with that environment; they may contain credentials.
 
     https://docs.astral.sh/uv/concepts/indexes/
     """
@@ -101,10 +149,6 @@ def uv_index_urls(environment: Mapping[str, str], project: Path) -> list[str]:
     return [url for url in found if isinstance(url, str)]
 
 
-_NAMED = re.compile(r"\A[\w.-]+=(?=https?://)")
-_WITHOUT_EFFECT = {"UV_CACHE_DIR", "UV_CONCURRENT_DOWNLOADS", "UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES"}
-
-
 def _unless_set(variables: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in variables.items() if name not in os.environ}
 
@@ -115,7 +159,7 @@ def _uv_files_name_an_index(project: Path) -> bool:
 
 
 def _uv_tables(project: Path) -> list[dict[str, Any]]:
-    """uv's settings in files, the strongest first.
+    """Return uv's settings in files, the strongest first.
 
     https://docs.astral.sh/uv/concepts/configuration-files/
     """
@@ -124,11 +168,11 @@ def _uv_tables(project: Path) -> list[dict[str, Any]]:
     if own := os.environ.get("UV_CONFIG_FILE"):
         return [_toml(project / own)]
     home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    nearest = next(filter(None, map(_of_project, (project, *project.parents))), {})
+    nearest = next(filter(None, map(_of_directory, (project, *project.parents))), {})
     return [nearest, *map(_toml, (home / "uv" / "uv.toml", Path("/etc/uv/uv.toml")))]
 
 
-def _of_project(directory: Path) -> dict[str, Any]:
+def _of_directory(directory: Path) -> dict[str, Any]:
     own = _toml(directory / "uv.toml")
     return own or _toml(directory / "pyproject.toml").get("tool", {}).get("uv") or {}
 
@@ -137,13 +181,13 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
-        return {}  # uv itself says what is wrong with it
+        return {}  # uv reports the error itself
 
 
 def _pip_configuration() -> Mapping[str, str]:
-    """pip's settings for ``install``: its files, and the environment over them.
+    """Return pip's settings for ``install``: those of its files, and the environment over them.
 
-    They are read here, not asked of pip: it need not be there, and takes half a second to answer.
+    pip itself would take half a second to print them, and need not be installed.
     """
     found: dict[str, dict[str, str]] = {section: {} for section in _SECTIONS}
     for path in _pip_files():
@@ -154,7 +198,8 @@ def _pip_configuration() -> Mapping[str, str]:
             continue
         except (configparser.Error, UnicodeDecodeError) as error:
             raise UserError(
-                f"pip's configuration {path} cannot be read", hint="mend that file"
+                f"pip's configuration {path} cannot be read: {str(error).splitlines()[0]}",
+                hint="correct that file; `pip config debug` shows which files pip reads",
             ) from error
         for section in _SECTIONS:
             if parser.has_section(section):
@@ -168,7 +213,7 @@ def _pip_configuration() -> Mapping[str, str]:
 
 
 def _pip_files() -> list[Path]:
-    """The files that may be there, the strongest last.
+    """Return the files of pip's configuration, the strongest last; they need not exist.
 
     https://pip.pypa.io/en/stable/topics/configuration/#location
     """

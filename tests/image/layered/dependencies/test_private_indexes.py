@@ -143,8 +143,8 @@ def test_a_wrong_password(
     with pytest.raises(UserError) as caught:
         own.build()
     assert caught.value.message == (
-        f"the index {package_index.bare} answered 401: it refuses the user name and password that "
-        "are configured for it"
+        f"the index {package_index.bare} answered 401: it refuses the configured user name and "
+        "password"
     )
     assert places_of(wrong, tmp_path / "cache", text=[str(caught.value), *own.said]) == []
     assert not (own.root / ".image").exists()
@@ -156,11 +156,11 @@ def test_an_index_that_is_not_there(own: LayeredProject, monkeypatch: pytest.Mon
     with pytest.raises(UserError) as caught:
         own.build()
     assert re.fullmatch(
-        r"the dependencies cannot be had: http://localhost:1/simple/[a-z-]+/ cannot be fetched: "
+        r"cannot install the dependencies: http://localhost:1/simple/[a-z-]+/ cannot be fetched: "
         r"Connection refused \(os error 111\)",
         caught.value.message,
     )
-    assert "the way to that index" in caught.value.hint
+    assert "check the network" in caught.value.hint
     assert "s3cret" not in str(caught.value)
 
 

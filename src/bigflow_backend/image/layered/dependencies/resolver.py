@@ -1,0 +1,220 @@
+"""A project's requirements -> distributions in an environment for an image."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.layered.dependencies.indexes import (
+    check_index_access,
+    configured_indexes,
+)
+from bigflow_backend.image.layered.dependencies.install import (
+    Prefix,
+    adopt_distributions,
+    changed_distributions,
+)
+from bigflow_backend.image.layered.dependencies.uv import (
+    OPTION_FLAGS,
+    Uv,
+    must_be_compiled,
+    redacted,
+    uv_environment,
+)
+from bigflow_backend.project.requirements import OptionLine, Requirements, read_requirements
+
+if TYPE_CHECKING:
+    from bigflow_backend.image.layered.python.interpreter import Interpreter
+
+_SOURCE_OPTIONS = (
+    "-i", "-f", "--index-url", "--extra-index-url", "--find-links", "--no-index", "--no-binary",
+    "--only-binary",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Resolver:
+    """Resolves and installs the requirements of a project."""
+
+    requirements: Path
+    interpreter: Interpreter
+    find_links: tuple[Path, ...]
+    project: Path
+    """The directory whose uv.toml or pyproject.toml uv reads."""
+    timeout: int
+    """Seconds for each run of uv."""
+    say: Callable[[str], None]
+
+    @functools.cached_property
+    def _content(self) -> Requirements:
+        """The content of the requirements file.
+
+        :raises UserError: for a requirement that is a file of this machine.
+        """
+        content = read_requirements(self.requirements)
+        for line in content.lines:
+            if line.is_local:
+                raise UserError(
+                    f"{line.where}: {line.text} is a file of this machine",
+                    hint="build its wheel, and add the directory of the wheel to find-links",
+                )
+        return content
+
+    def requested(self) -> set[str]:
+        """Return the normalised names of the distributions in the requirements file.
+
+        :raises UserError: for an invalid requirement, or one that is a file of this machine.
+        """
+        return {line.name for line in self._content.lines}
+
+    def resolve(self, pins: Path) -> tuple[str, ...]:
+        """Write the versions to install to the file ``pins``; return them as ``name==version``.
+
+        As with pip, a distribution of the base image is kept if its version will do.
+
+        :raises CannotServeError: if an sdist must be built for that, and cannot be built here.
+        :raises UserError: if there is no solution.
+        """
+        installed = self.interpreter.installed
+        self._check_indexes()
+        # uv prefers the versions that its output file has already.
+        pins.write_text("".join(f"{n}=={v}\n" for n, v in installed.items()), "utf-8")
+        self._uv.pip(
+            "compile", str(self.requirements), "--output-file", str(pins), "--generate-hashes",
+            "--no-header", "--no-annotate", "--no-strip-extras",
+        )  # fmt: skip
+        found = {}
+        for block in re.split(r"\n(?=\S)", pins.read_text("utf-8").strip()):
+            line = block.split("\\")[0].strip()
+            name, _, version = line.partition("==")
+            if line and installed.get(name.partition("[")[0]) != version:
+                found[line] = block
+        lines = [*(option.text for option in self._source_options()), *self._with_hashes(found)]
+        pins.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+        return tuple(redacted(line) for line in found)
+
+    def install(self, pins: Path, prefix: Prefix) -> None:
+        """Install the distributions of the file ``pins`` into ``prefix``.
+
+        :raises CannotServeError: if one of them must be compiled.
+        """
+        self._install(pins, prefix)
+        if changed := changed_distributions(prefix):
+            self.say(
+                f"uv's cache has changed files of {', '.join(changed)}: installing without the "
+                "cache"
+            )
+            shutil.rmtree(prefix.root)
+            prefix.site_packages.mkdir(parents=True)
+            # As with pip, a wheel whose own RECORD is wrong is accepted now.
+            self._install(pins, prefix, "--no-cache")
+        adopt_distributions(prefix)
+        (prefix.root / ".lock").unlink(missing_ok=True)
+
+    @functools.cached_property
+    def _uv(self) -> Uv:
+        flags = (
+            f"{flag}={option.value}" if option.value else flag
+            for option in self._content.options
+            if (flag := OPTION_FLAGS.get(option.name))
+        )
+        return Uv(
+            interpreter=self.interpreter,
+            project=self.project,
+            find_links=self.find_links,
+            flags=tuple(flags),
+            timeout=self.timeout,
+            say=self.say,
+        )
+
+    def _source_options(self) -> list[OptionLine]:
+        return [option for option in self._content.options if option.name in _SOURCE_OPTIONS]
+
+    def _check_indexes(self) -> None:
+        indexes, names = configured_indexes(self.project), sorted(self.requested())
+        if names and not indexes.no_index:
+            check_index_access(
+                names[0],
+                options=self._source_options(),
+                environment=uv_environment(indexes),
+                project=self.project,
+            )
+
+    def _with_hashes(self, found: Mapping[str, str]) -> list[str]:
+        """Return the pins with the hashes of the requirements file, else with the index's.
+
+        As in pip, one hash in the file means that each requirement needs a hash:
+        https://pip.pypa.io/en/stable/topics/secure-installs/
+        """
+        own: dict[str, list[str]] = {}
+        for line in self._content.lines:
+            own.setdefault(line.name, []).append(line.text)
+        if not any("--hash" in line for lines in own.values() for line in lines):
+            return list(found.values())
+        chosen = []
+        for pin in found:
+            lines = own.get(_canonical_name(pin), [])
+            if not any("--hash" in line for line in lines):
+                raise UserError(
+                    f"{self.requirements.name} has hashes, but none for {pin}",
+                    hint="list all versions with their hashes: pip-compile --generate-hashes",
+                )
+            chosen += lines
+        return chosen
+
+    def _install(self, pins: Path, prefix: Prefix, *options: str) -> None:
+        arguments = ["install", "--no-deps", "--requirement", str(pins), "--link-mode", "copy"]
+        arguments += ["--prefix", str(prefix.root), *options]
+        try:
+            self._uv.pip(*arguments, "--no-build", report_failure=False)
+        except UserError:
+            # A distribution without a wheel is built; the image must be able to use the result.
+            self._uv.pip(*arguments)
+            self._move(prefix)
+            self._refuse_compiled(prefix)
+        else:
+            self._move(prefix)
+
+    def _move(self, prefix: Prefix) -> None:
+        """Rename the directories that have the version of the Python that runs uv."""
+        for site in (prefix.root / "lib").glob("python3.*/site-packages"):
+            if site != prefix.site_packages:
+                prefix.site_packages.parent.mkdir(parents=True, exist_ok=True)
+                site.rename(prefix.site_packages)
+                site.parent.rmdir()
+        for headers in (prefix.root / "include" / "site").glob("python3.*"):
+            headers.rename(headers.with_name(f"python{self.interpreter.minor}"))
+
+    def _refuse_compiled(self, prefix: Prefix) -> None:
+        for info in sorted(prefix.site_packages.glob("*.dist-info")):
+            tags = re.findall(r"^Tag:\s*(\S+)", (info / "WHEEL").read_text("utf-8"), re.MULTILINE)
+            if not any(self._suits(tag) for tag in tags) and not self._is_from_find_links(info):
+                name, version = info.name.removesuffix(".dist-info").rsplit("-", 1)
+                raise must_be_compiled(name, version)
+
+    def _suits(self, tag: str) -> bool:
+        """Return True if a wheel with the tag runs in the image; one compiled here may not."""
+        python, _abi, platform = tag.rsplit("-", 2)
+        if platform.startswith(("manylinux", "musllinux")):
+            return True  # uv chose it for the image's platform
+        pure = re.fullmatch(r"(?:py|cp)3(?P<minor>\d*)", python)
+        if platform != "any" or pure is None:
+            return False
+        return int(pure["minor"] or 0) <= int(self.interpreter.minor.partition(".")[2])
+
+    def _is_from_find_links(self, info: Path) -> bool:
+        stem = info.name.removesuffix(".dist-info")
+        return any(any(d.glob(f"{stem}-*.whl")) for d in self.find_links)
+
+
+def _canonical_name(pin: str) -> str:
+    """Return the normalised name in ``NAME==VERSION`` or ``NAME[EXTRA]==VERSION``."""
+    from packaging.utils import canonicalize_name
+
+    return str(canonicalize_name(re.split(r"[\[= ]", pin, maxsplit=1)[0]))

@@ -1,0 +1,189 @@
+"""uv, run for the platform of a base image.
+
+uv resolves and installs for another Python and another machine than the running ones. It uses its
+own caches, credentials and indexes: https://docs.astral.sh/uv/pip/
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.uv import find_uv
+from bigflow_backend.image.layered.dependencies.indexes import configured_indexes
+from bigflow_backend.image.layered.support import CannotServeError
+
+if TYPE_CHECKING:
+    from bigflow_backend.image.layered.dependencies.indexes import Indexes
+    from bigflow_backend.image.layered.python.interpreter import Interpreter
+
+OPTION_FLAGS = {"--pre": "--prerelease=allow", "--trusted-host": "--allow-insecure-host"}
+"""Options that pip takes in requirements.txt, and uv only on its command line."""
+
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+# The platforms in `uv pip install --help`.
+_GLIBC_MINORS = (17, 28, *range(31, 41))
+# Variables that would change what is installed, or for which Python.
+_NOT_FOR_UV = {
+    "VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_COMPILE_BYTECODE", "UV_REQUIRE_HASHES",
+    "UV_FIND_LINKS",
+}  # fmt: skip
+# Up to the last @: some passwords have one, though a URL should not.
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+(?=@)")
+_HASH_MISMATCH = re.compile(
+    r"Hash mismatch for `?(?P<file>[^`\s]+)`? Expected: sha256:(?P<expected>\w+)"
+    r"(?: sha\d+:\w+)* Computed: (?:sha\d+:\w+ )*?sha256:(?P<computed>\w+)"
+)
+_BUILD_FAILED = re.compile(r"Failed to (?:build|download and build) `?(?P<sdist>[^`\s]+)`?")
+_FETCH_FAILED = re.compile(r"Failed to fetch: `?(?P<url>[^\s`]+)")
+_INDEX_REFUSED = re.compile(r"\bindex(?: URL)? \((?P<url>\S+)\) .*?\b(?P<status>40[13])\b")
+_ANOTHER_BUILDER = (
+    'add a directory with its wheel to find-links, or set builder = "engine" in'
+    " [tool.bigflow.image]"
+)
+
+
+@dataclass(frozen=True)
+class Uv:
+    """``uv pip`` with the settings of one build."""
+
+    interpreter: Interpreter
+    project: Path
+    """The directory whose uv.toml or pyproject.toml uv reads."""
+    find_links: tuple[Path, ...]
+    flags: tuple[str, ...]
+    timeout: int
+    """Seconds for each run."""
+    say: Callable[[str], None]
+
+    def pip(self, *arguments: str, report_failure: bool = True) -> None:
+        """Run ``uv pip ARGUMENTS`` for the image's platform, and report its progress.
+
+        With ``report_failure=False`` the output of a failed run is not reported.
+
+        :raises UserError: with the reason that uv gives.
+        """
+        indexes = configured_indexes(self.project)
+        command = [
+            find_uv("building an image without an engine"), "pip", *arguments,
+            "--python", sys.executable,
+            "--python-version", self.interpreter.version,
+            "--python-platform", _platform(self.interpreter),
+            *(["--no-index"] if indexes.no_index else []),
+            *(f"--find-links={place}" for place in (*self.find_links, *indexes.find_links)),
+            *self.flags,
+        ]  # fmt: skip
+        try:
+            done = subprocess.run(
+                command,
+                cwd=self.project,
+                env=uv_environment(indexes),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                timeout=self.timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise UserError(
+                f"installing the dependencies took longer than {self.timeout} seconds",
+                hint="raise timeout in [tool.bigflow.image]",
+            ) from error
+        lines = redacted(done.stderr).splitlines()
+        if report_failure or not done.returncode:
+            for line in _without_warnings_of_flags(lines):
+                self.say(line)
+        if done.returncode:
+            raise _error(lines)
+
+
+def redacted(text: str) -> str:
+    """Return the text without the credentials in its URLs."""
+    return _CREDENTIALS.sub("***", text)
+
+
+def uv_environment(indexes: Indexes) -> dict[str, str]:
+    """Return uv's environment variables; they may contain credentials."""
+    return {
+        **{k: v for k, v in os.environ.items() if k not in _NOT_FOR_UV},
+        **indexes.environment,
+        "NO_COLOR": "1",
+        "UV_NO_PROGRESS": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
+
+
+def _platform(interpreter: Interpreter) -> str:
+    """Return uv's name of the image's platform.
+
+    :raises CannotServeError: if uv has no name for it.
+    """
+    machine = _MACHINES.get(interpreter.architecture)
+    if machine is None:
+        raise CannotServeError(f"the base image is for {interpreter.architecture}")
+    if interpreter.libc == "musl":
+        return f"{machine}-unknown-linux-musl"
+    minor = int(interpreter.libc_version.partition(".")[2])
+    known = [m for m in _GLIBC_MINORS if m <= minor]
+    if not known:
+        raise CannotServeError(f"the base image has the GNU C library {interpreter.libc_version}")
+    return f"{machine}-manylinux_2_{known[-1]}"
+
+
+def _without_warnings_of_flags(lines: Iterable[str]) -> list[str]:
+    """Leave out warnings of options in requirements.txt that uv gets on its command line."""
+    return [
+        line
+        for line in lines
+        if "unsupported option in" not in line or not any(f"`{f}`" in line for f in OPTION_FLAGS)
+    ]
+
+
+def _error(lines: Sequence[str]) -> UserError:
+    """Return one line for the tree of lines that uv prints."""
+    text = " ".join(re.sub(r"^[^\w`]+", "", line).strip() for line in lines if line.strip())
+    if match := _HASH_MISMATCH.search(text):
+        return UserError(
+            f"{match['file']} has a wrong hash: got SHA-256 {match['computed']}, expected"
+            f" {match['expected']}",
+            hint="find out who changed the file before you change the hash in "
+            "resources/requirements.txt",
+        )
+    if match := _BUILD_FAILED.search(text):
+        return CannotServeError(
+            f"{match['sdist']} has no wheel for the image, and cannot be built here",
+            hint=_ANOTHER_BUILDER,
+        )
+    if match := _FETCH_FAILED.search(text):
+        # uv's text ends with the URL again: ... for url (https://...)
+        cause = re.sub(r" for url \(\S+\)", "", text.rpartition("cause: ")[2])
+        return UserError(
+            f"cannot install the dependencies: {match['url']} cannot be fetched: {cause}",
+            hint="check the network, and the indexes in the configuration of pip and uv",
+        )
+    start = text.find("Because ")
+    problem = text[start:] if start >= 0 else re.sub(r"^.*?\berror: ", "", text)
+    problem, _, more = problem.partition(" hint:")
+    hint = "correct resources/requirements.txt, or add the missing wheels to find-links"
+    if match := _INDEX_REFUSED.search(more):
+        hint = (
+            f"the index {match['url']} answered {match['status']}: correct its credentials in its"
+            " URL, in the netrc file or in uv's configuration"
+        )
+    return UserError(f"cannot install the dependencies: {problem}", hint=hint)
+
+
+def must_be_compiled(name: str, version: str) -> CannotServeError:
+    """Return the error for a distribution that has no wheel for the image."""
+    return CannotServeError(
+        f"{name} {version} has no wheel for the image and must be compiled", hint=_ANOTHER_BUILDER
+    )

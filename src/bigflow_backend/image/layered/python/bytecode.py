@@ -1,0 +1,298 @@
+"""Bytecode for an image, compiled here by the base's Python or a Python of this machine.
+
+A ``.pyc`` contains the hash of its source, and Python never compares the two (PEP 552): the file
+stays valid whatever becomes of the files' times.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+from bigflow_backend.ground.directories import temporary_file
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.text import one_line
+from bigflow_backend.ground.uv import find_uv
+
+# The compiler's output depends on the strings that its process has met before. So each process
+# starts empty and gets a fixed share of the files.
+_FILES_PER_PROCESS = 200
+_QUESTION_SECONDS = 20
+_LAST_BYTES = 4096
+
+# Runs without site and imports only built-in modules: a process with more in memory writes other
+# bytecode. A file that does not compile gets no bytecode, as with pip and compileall.
+# https://github.com/python/cpython/blob/main/Lib/py_compile.py
+_COMPILING = """\
+import _frozen_importlib_external, _imp, marshal, sys
+jobs, results = sys.stdin.buffer, sys.stdout.buffer
+magic = _frozen_importlib_external.MAGIC_NUMBER
+raw_magic, unchecked = int.from_bytes(magic, "little"), (1).to_bytes(4, "little")
+def read():
+    size = jobs.read(8)
+    return jobs.read(int.from_bytes(size, "little")) if size else None
+while (shown := read()) is not None:
+    source = read()
+    try:
+        code = compile(source, shown.decode(), "exec", dont_inherit=True, optimize=-1)
+        made = magic + unchecked + _imp.source_hash(raw_magic, source) + marshal.dumps(code)
+    except Exception:
+        made = b""
+    results.write(len(made).to_bytes(8, "little") + made)
+results.flush()
+"""
+_VERSION = "import sys; print(sys.version)"
+OPTIONS = ("-S", "-s", "-B")
+"""Options that keep the machine's and the user's modules out of the process."""
+# Before Python 3.11, sets of constants are in the order of their hashes.
+ENVIRONMENT = {"PYTHONHASHSEED": "0"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A module to compile."""
+
+    path: Path
+    """Its file on this machine."""
+    shown: str
+    """Its path in the image, which tracebacks show."""
+    target: Path
+    """The ``.pyc`` to write."""
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Files for the standard streams of a process, which never has to wait for their reader."""
+
+    input: IO[bytes]
+    output: IO[bytes]
+    errors: IO[bytes]
+
+    @staticmethod
+    @contextlib.contextmanager
+    def opened() -> Iterator[Streams]:
+        with temporary_file() as one, temporary_file() as two, temporary_file() as three:
+            yield Streams(one, two, three)
+
+
+Start = Callable[[Streams], "subprocess.Popen[bytes]"]
+"""Starts a Python program with these streams."""
+
+
+class Compiler(Protocol):
+    """A Python whose bytecode the image's Python can load."""
+
+    @property
+    def identity(self) -> str:
+        """What the bytecode depends on, besides the sources: a part of cache keys."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """A noun for messages."""
+        ...
+
+    def prepared(self, program: str) -> contextlib.AbstractContextManager[Start]:
+        """Return what starts the Python program ``program``."""
+        ...
+
+
+def cache_tag(minor: str) -> str:
+    """Return the tag in the names of a Python's ``.pyc`` files (PEP 3147): 3.12 -> cpython-312."""
+    return f"cpython-{minor.replace('.', '')}"
+
+
+def compile_modules(compiler: Compiler, sources: Sequence[Source], *, deadline: float) -> None:
+    """Write the ``.pyc`` files of all modules that compile.
+
+    ``deadline`` is a time of :func:`time.monotonic`.
+
+    :raises UserError: if the compiler fails, or has not ended at the deadline.
+    """
+    ordered = sorted(sources, key=lambda source: source.shown)
+    waiting: deque[Sequence[Source]] = deque(
+        ordered[start : start + _FILES_PER_PROCESS]
+        for start in range(0, len(ordered), _FILES_PER_PROCESS)
+    )
+    with compiler.prepared(_COMPILING) as start, contextlib.ExitStack() as stack:
+        running: deque[tuple[_Run, Sequence[Source]]] = deque()
+        while waiting or running:
+            if waiting and len(running) < (os.cpu_count() or 1):
+                part = waiting.popleft()
+                jobs = ((source.shown.encode(), source.path.read_bytes()) for source in part)
+                content = (piece for job in jobs for piece in job)
+                running.append((stack.enter_context(_run(start, content, deadline)), part))
+            else:
+                run, part = running.popleft()
+                _write_bytecode(run, part)
+
+
+def ask_version(compiler: Compiler) -> str | None:
+    """Return ``sys.version`` of the compiler; None if it does not run."""
+    deadline = time.monotonic() + _QUESTION_SECONDS
+    try:
+        with compiler.prepared(_VERSION) as start, _run(start, (), deadline) as run:
+            run.wait()
+            run.streams.output.seek(0)
+            return run.streams.output.read(_LAST_BYTES).decode("utf-8", "replace").strip()
+    except (OSError, UserError):
+        return None
+
+
+def last_line(file: IO[bytes]) -> str:
+    """Return the last line of a process's output, without control characters."""
+    file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES))
+    lines = file.read().decode("utf-8", "replace").strip().splitlines()
+    return one_line("".join(c for c in lines[-1] if c.isprintable())) if lines else ""
+
+
+@dataclass(frozen=True)
+class _Run:
+    process: subprocess.Popen[bytes]
+    streams: Streams
+    deadline: float
+
+    def wait(self) -> None:
+        status = self.process.wait()
+        if status and time.monotonic() >= self.deadline:
+            raise UserError(
+                "compiling the image's modules has not ended in time",
+                hint="raise timeout in [tool.bigflow.image]",
+            )
+        if status:
+            reason = last_line(self.streams.errors) or "no output"
+            raise _compile_error(f"{reason} (exit status {status})")
+
+
+@contextlib.contextmanager
+def _run(start: Start, frames: Iterator[bytes] | tuple[()], deadline: float) -> Iterator[_Run]:
+    """Yield a running program with these frames as its input; end it with the block."""
+    with Streams.opened() as streams:
+        for frame in frames:
+            streams.input.write(len(frame).to_bytes(8, "little") + frame)
+        streams.input.seek(0)
+        process = start(streams)
+        timer = threading.Timer(max(0.0, deadline - time.monotonic()), process.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield _Run(process, streams, deadline)
+        finally:
+            timer.cancel()
+            process.kill()
+            process.wait()
+
+
+def _write_bytecode(run: _Run, sources: Sequence[Source]) -> None:
+    """Write what the process has compiled.
+
+    The output may come from a program of the base image. It is split by its sizes, and never
+    unmarshalled: a wrong code object crashes the interpreter that loads it.
+    """
+    run.wait()
+    output = run.streams.output
+    left = output.seek(0, os.SEEK_END)
+    output.seek(0)
+    for source in sources:
+        size = int.from_bytes(output.read(8), "little")
+        left -= 8 + size
+        if left < 0:
+            raise _compile_error("its output is cut short")
+        if size:
+            source.target.parent.mkdir(parents=True, exist_ok=True)
+            source.target.write_bytes(output.read(size))
+    if left:
+        raise _compile_error("its output is too long")
+
+
+def _compile_error(reason: str) -> UserError:
+    return UserError(
+        f"the image's modules cannot be compiled: {reason}",
+        hint="check that there is space for temporary files; if a file of the interpreter is "
+        "damaged, run `bigflow cache --clear`",
+    )
+
+
+@dataclass(frozen=True)
+class LocalCompiler:
+    """A Python of this machine."""
+
+    python: str
+    version: str = ""
+    """``sys.version``"""
+
+    @property
+    def identity(self) -> str:
+        return self.version
+
+    @property
+    def description(self) -> str:
+        return f"Python {self.version.split()[0]} of this machine"
+
+    @contextlib.contextmanager
+    def prepared(self, program: str) -> Iterator[Start]:
+        """See :class:`Compiler`."""
+        with tempfile.TemporaryDirectory() as directory:
+            script = Path(directory, "program.py")
+            script.write_text(program, "ascii")
+            yield lambda streams: subprocess.Popen(
+                [self.python, *OPTIONS, script],
+                stdin=streams.input,
+                stdout=streams.output,
+                stderr=streams.errors,
+                cwd=directory,
+                env={**ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath)},
+            )
+
+
+def find_local_compiler(version: str) -> LocalCompiler | None:
+    """Return a Python of this machine that writes the bytecode of Python ``version``, else None.
+
+    Every release of a minor version writes bytecode that the others can load. The same release is
+    preferred, then the running Python, then the one on ``PATH``, then one that uv knows.
+    """
+    minor = ".".join(version.split(".")[:2])
+    own = LocalCompiler(sys.executable, sys.version) if _is_cpython(sys.version) else None
+    if own and own.version.split()[0] == version:
+        return own  # asking another one takes longer than a build without changes
+    found = []
+    for compiler in (own, *_installed_pythons(minor)):
+        if compiler and compiler.version.startswith(f"{minor}."):
+            if compiler.version.split()[0] == version:
+                return compiler
+            found.append(compiler)
+    return next(iter(found), None)
+
+
+def _installed_pythons(minor: str) -> Iterator[LocalCompiler]:
+    for find in (shutil.which, _find_by_uv):
+        python = find(f"python{minor}")
+        version = ask_version(LocalCompiler(python)) if python else None
+        if python and version and _is_cpython(version):
+            yield LocalCompiler(python, version)
+
+
+def _find_by_uv(name: str) -> str | None:
+    """Return the interpreter that ``uv python find`` prints.
+
+    https://docs.astral.sh/uv/reference/cli/#uv-python-find
+    """
+    command = [find_uv("building an image without an engine"), "python", "find", "--no-project"]
+    command += ["--no-python-downloads", "--system", name.removeprefix("python")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+    return done.stdout.strip() or None
+
+
+def _is_cpython(version: str) -> bool:
+    return not any(name in version for name in ("PyPy", "GraalVM"))

@@ -1,0 +1,223 @@
+"""Compilers: the base's own Python in a sandbox, else a Python of this machine, else none."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.layered.python.bytecode import (
+    LocalCompiler,
+    Source,
+    cache_tag,
+    compile_modules,
+    find_local_compiler,
+)
+from support.small_base import small_base
+
+if TYPE_CHECKING:
+    from bigflow_backend.image.layered.python.base_python import BasePython
+    from bigflow_backend.image.layered.python.bytecode import Compiler
+    from support.layered import LayeredProject
+
+_DEBIAN_PYTHON = "/usr/bin/python3"
+_MINOR = ".".join(platform.python_version_tuple()[:2])
+
+
+def _compile(compiler: Compiler, *sources: Source, seconds: float = 60) -> None:
+    compile_modules(compiler, sources, deadline=time.monotonic() + seconds)
+
+
+def _compiled(compiler: Compiler, work: Path, *, reverse: bool = False) -> dict[str, bytes]:
+    work.mkdir(parents=True)
+    sources = []
+    for index in range(250):  # more than one process gets
+        path = work / f"m{index}.py"
+        path.write_text(
+            f"NAMES = {{'a', 'b', 'c{index}'}}\ndef f(self, x):\n    return x in NAMES\n"
+        )
+        sources.append(Source(path, f"/app/m{index}.py", work / "out" / f"{index}.pyc"))
+    (work / "bad.py").write_text("def\n")
+    sources.append(Source(work / "bad.py", "/app/bad.py", work / "out" / "bad.pyc"))
+    _compile(compiler, *(sources[::-1] if reverse else sources))
+    return {p.name: p.read_bytes() for p in (work / "out").iterdir()}
+
+
+@pytest.mark.parametrize("kind", ["local", "base"])
+def test_bytecode_depends_only_on_the_sources(
+    kind: str, tmp_path: Path, base_python: BasePython
+) -> None:
+    compiler = base_python if kind == "base" else find_local_compiler(platform.python_version())
+    assert compiler is not None
+    made = _compiled(compiler, tmp_path / "one")
+    assert made == _compiled(compiler, tmp_path / "another" / "xxx", reverse=True)
+    assert len(made) == 250
+    assert made["0.pyc"][4:8] == b"\1\0\0\0"  # PEP 552: by hash, unchecked
+    assert b"/app/m0.py" in made["0.pyc"]
+
+
+def test_bytecode_of_the_base_runs_in_the_base(tmp_path: Path, base_python: BasePython) -> None:
+    """The base image is made of the files of this machine's Debian Python."""
+    source, target = tmp_path / "m.py", tmp_path / "m.pyc"
+    source.write_text("import os\n\n\ndef answer() -> int:\n    return len(os.sep) + 41\n")
+    _compile(base_python, Source(source, "/app/m.py", target))
+    program = (
+        "import py_compile, sys; py_compile.compile(*sys.argv[1:], doraise=True,"
+        " invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)"
+    )
+    other = tmp_path / "other.pyc"
+    subprocess.run([_DEBIAN_PYTHON, "-c", program, source, other, "/app/m.py"], check=True)
+    assert target.read_bytes()[:16] == other.read_bytes()[:16]
+    runs = (
+        "import marshal, sys\nwith open(sys.argv[1], 'rb') as f:\n    f.seek(16)\n"
+        "    exec(marshal.load(f))\nprint(answer())"
+    )
+    assert subprocess.check_output([_DEBIAN_PYTHON, "-c", runs, target]) == b"42\n"
+
+
+def _interpreter(path: Path, script: str) -> LocalCompiler:
+    """Return an "interpreter" that is a shell script."""
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return LocalCompiler(str(path))
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("exit 3", "exit status 3"),
+        ("echo '\033[31mit broke' >&2; exit 1", "it broke"),
+        ("true", "its output is cut short"),
+        ("printf '\\003\\0\\0\\0\\0\\0\\0\\0ab'", "its output is cut short"),
+        ("printf '\\377\\377\\377\\377\\377\\377\\377\\377ab'", "its output is cut short"),
+        ("printf '\\0\\0\\0\\0\\0\\0\\0\\0ab'", "its output is too long"),
+        ("kill -9 $$", "exit status -9"),
+    ],
+)
+def test_output_that_is_not_that_of_a_compiler(tmp_path: Path, script: str, message: str) -> None:
+    source = Source(tmp_path / "m.py", "/app/m.py", tmp_path / "m.pyc")
+    source.path.write_text("pass\n")
+    with pytest.raises(UserError) as caught:
+        _compile(_interpreter(tmp_path / "python", script), source)
+    assert caught.value.message.startswith("the image's modules cannot be compiled: ")
+    assert message in caught.value.message
+    assert caught.value.message.isprintable()
+    assert "bigflow cache --clear" in caught.value.hint
+
+
+def test_a_compiler_that_does_not_end(tmp_path: Path) -> None:
+    source = Source(tmp_path / "m.py", "/app/m.py", tmp_path / "m.pyc")
+    source.path.write_text("pass\n")
+    with pytest.raises(UserError, match="has not ended in time") as caught:
+        _compile(_interpreter(tmp_path / "python", "exec sleep 1000"), source, seconds=0.1)
+    assert "timeout" in caught.value.hint
+
+
+def test_a_local_compiler_of_the_same_release_is_preferred(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin")
+    command = [_DEBIAN_PYTHON, "-c", "import platform; print(platform.python_version())"]
+    debian = subprocess.check_output(command, text=True).strip()
+    for version in (debian, platform.python_version()):
+        found = find_local_compiler(version)
+        assert found is not None
+        assert found.version.split()[0] == version
+    assert find_local_compiler("3.99.0") is None
+
+
+def test_uv_finds_a_python_that_is_not_on_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one that ``uv python install`` has installed."""
+    others = Path.home().glob(".pyenv/versions/3.1[0-9]*/bin/python3.1[0-9]")
+    other = next((path for path in sorted(others) if path.name != f"python{_MINOR}"), None)
+    if other is None:
+        pytest.skip("there is no second Python in ~/.pyenv")
+    programs = tmp_path / f"cpython-{other.parents[1].name}-linux-x86_64-gnu" / "bin"
+    programs.mkdir(parents=True)
+    (programs / other.name).symlink_to(other)
+    monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    minor = other.name.removeprefix("python")
+    found = find_local_compiler(f"{minor}.99")
+    assert found is not None
+    assert found.version.startswith(f"{minor}.")
+
+
+def test_the_tag_of_pyc_files() -> None:
+    assert cache_tag("3.9") == "cpython-39"
+    assert cache_tag("3.14") == "cpython-314"
+
+
+def _note(project: LayeredProject) -> str:
+    (note,) = [line for line in project.said if "cannot run in a sandbox" in line]
+    return note
+
+
+def test_a_base_whose_python_does_not_start(
+    layered_project: LayeredProject, bubblewrap: str
+) -> None:
+    """Its Python is a file that only looks like a program; a Python of this machine compiles."""
+    image = layered_project.build()
+    assert _note(layered_project) == (
+        f"Python {platform.python_version()} of this machine compiles, so the digest may differ on"
+        f" another machine; the base's own Python {_MINOR} cannot run in a sandbox here: "
+        "it does not start"
+    )
+    assert any(name.endswith(".pyc") for name in layered_project.files(image).files)
+
+
+def test_without_bubblewrap(
+    layered_project: LayeredProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    layered_project.build()
+    assert _note(layered_project).endswith("the command prlimit is not installed")
+
+
+def test_a_bubblewrap_that_refuses(
+    layered_project: LayeredProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:  # pytest's are closed to other users
+        fake = Path(directory, "bwrap")
+        fake.write_text("#!/bin/sh\necho 'bwrap: No permissions' >&2\nexit 1\n")
+        for path in (fake, fake.parent):
+            path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
+        layered_project.build()
+    assert _note(layered_project).endswith("sandbox here: bwrap: No permissions")
+
+
+def test_without_any_python(layered_project: LayeredProject, tmp_path: Path) -> None:
+    base = small_base(tmp_path / "future.tar", version="3.99.0")
+    image = layered_project.build(base_image=base)
+    assert "the image has no bytecode" in _note(layered_project)
+    assert "uv python install 3.99" in _note(layered_project)
+    assert not any(name.endswith(".pyc") for name in layered_project.files(image).files)
+
+
+def test_bubblewrap_that_comes_later(
+    *,
+    layered_project: LayeredProject,
+    base_archive: str,
+    bigflow_wheels: Path,
+    bubblewrap: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The base's Python compiles then; the cache keeps the layers of each compiler apart."""
+    options: dict[str, Any] = {"base_image": base_archive, "find_links": (bigflow_wheels,)}
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path / "empty"))
+        without = layered_project.build(**options)
+    image = layered_project.build(**options)
+    assert any(line.endswith("compiles, in a sandbox") for line in layered_project.said)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path / "empty"))
+        assert layered_project.build(**options).digest == without.digest
+    assert layered_project.build(**options).digest == image.digest
