@@ -81,7 +81,7 @@ CASES = [
         "no Docker Engine",
         ("build-image", "build"),
         {},
-        "is not as in the standard Dockerfile, so it needs an engine; no Docker Engine answers",
+        "differs from the standard Dockerfile, so it needs an engine; no Docker Engine answers",
         "DOCKER_HOST",
     ),
     Case(
@@ -440,7 +440,7 @@ def test_a_dry_run_for_machines(project: Project) -> None:
     assert plan == {
         "tag": "example.org/rides-dev:1.2.0",
         "builder": "engine",
-        "reason": "Dockerfile, line 1, is not as in the standard Dockerfile",
+        "reason": "Dockerfile, line 1, differs from the standard Dockerfile",
         "base": "scratch",
         "platform": None,
         "files": [".image/imageinfo-1.2.0.json", ".image/deployment_config.py"],
@@ -452,7 +452,7 @@ def test_a_dry_run_for_machines(project: Project) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--builder", "layered"], "Dockerfile, line 1, is not as in the standard Dockerfile"),
+        (["--builder", "layered"], "Dockerfile, line 1, differs from the standard Dockerfile"),
         (["--config", "prodd"], "prodd"),
     ],
 )

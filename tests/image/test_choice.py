@@ -84,7 +84,7 @@ def test_a_dockerfile_of_ones_own_without_an_engine(layered_project: LayeredProj
     with pytest.raises(UserError) as caught:
         layered_project.build(builder="auto", base_image=None)
     assert caught.value.message.startswith(
-        "Dockerfile, line 1, is not as in the standard Dockerfile, so it needs an engine; "
+        "Dockerfile, line 1, differs from the standard Dockerfile, so it needs an engine; "
         "no Docker Engine answers at unix:///nowhere/docker.sock: "
     )
     assert "start Docker" in caught.value.hint
@@ -138,7 +138,7 @@ def test_auto_takes_the_engine_for_a_dockerfile_of_ones_own(
     layered_project.write({"Dockerfile": _OWN.format(base=base_image)})
     image = layered_project.build(builder="auto", base_image=None, repository=_REPOSITORY)
     assert image.builder.startswith("Docker Engine")
-    reason = "Dockerfile, line 1, is not as in the standard Dockerfile"
+    reason = "Dockerfile, line 1, differs from the standard Dockerfile"
     assert layered_project.said[1] == f"with the Docker Engine: {reason}"
     assert clean_engine.images.get(image.tag).id == image.id
 
