@@ -1,4 +1,4 @@
-"""``python -m bigflow``"""
+"""`python -m bigflow`."""
 
 import sys
 

@@ -1,7 +1,7 @@
-"""The ``bigflow`` command.
+"""The command `bigflow`.
 
-``run`` and ``describe`` are the runtime's. The build commands are named here, so that ``--help``
-lists them, and are ``bigflow_backend``'s: it is loaded when one of them is used.
+``run`` and ``describe`` are here. ``--help`` also lists the build commands; they load
+``bigflow_backend``.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-__all__ = ["main"]
-
 _BUILD_COMMANDS = {
     "build": "run the tests, then build the package, the image and the DAGs",
     "build-package": "run the tests, then build the wheel into dist/",
@@ -35,8 +33,7 @@ _BUILD_COMMANDS = {
     "release": "tag the current commit with the next version, and push the tag",
 }
 
-# argparse asks `shutil` for the width of the terminal with each argument that is added, and formats
-# a usage message for the name of the sub-commands, unless it is told: 5 ms of imports for each pod.
+# Without a width argparse imports `shutil`: 5 ms in each pod.
 _PARSER: dict[str, Any] = {
     "allow_abbrev": False,
     "formatter_class": partial(argparse.HelpFormatter, width=96),
@@ -44,10 +41,10 @@ _PARSER: dict[str, Any] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit status: 0, or 1 for a fault that the user can mend.
+    """Run one command and return its exit status: 0, or 1 for an error that the user can fix.
 
-    :raises SystemExit: with status 2 for wrong usage; with its own status when a job exits.
-    :raises BaseException: whatever a job raises.
+    :raises SystemExit: with status 2 for wrong usage, or with the status of a job that exits.
+    :raises BaseException: any error of a job.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in _BUILD_COMMANDS:
@@ -90,7 +87,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _package_of_source_tree() -> str:
-    """The main package of the project that the current directory lies in, as the build reads it."""
+    """Return the main package of the project in or above the current directory."""
     from pathlib import Path
 
     try:
@@ -98,7 +95,7 @@ def _package_of_source_tree() -> str:
         from bigflow_backend.project.project import find_project
     except ModuleNotFoundError as error:  # Python 3.10 reads TOML with a library
         raise BigflowError(
-            f"without {error.name} the project's files cannot be read",
+            f"cannot read the project's files: {error.name} is not installed",
             hint="give --project-package, or install bigflow-backend[build]",
         ) from error
     try:
@@ -112,7 +109,7 @@ def _package_of_source_tree() -> str:
 
 
 def _make_importable(directory: str, package: str) -> None:
-    """``python -m`` looks in the current directory; so does the console script with this."""
+    """Add the current directory to the path, as ``python -m`` does, for the console script."""
     path = os.path.join(directory, package.partition(".")[0])  # noqa: PTH118
     if directory not in sys.path and (os.path.isdir(path) or os.path.isfile(f"{path}.py")):  # noqa: PTH112, PTH113
         sys.path.insert(0, directory)
@@ -144,7 +141,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = commands.add_parser(
         "run",
         help="run a job or a workflow in this process",
-        description="Runs a job, or all jobs of a workflow one after another, in this process.",
+        description="Run a job, or all jobs of a workflow one after another, in this process.",
         **_PARSER,
     )
     what = parser.add_mutually_exclusive_group(required=True)
@@ -155,7 +152,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--runtime",
         metavar="'Y-m-d[ H:M[:S]]'",
         type=_runtime,
-        help="the start of the period to process, in UTC; by default the present time",
+        help="the start of the period to process, in UTC; by default the current time",
     )
     parser.add_argument(
         "-c",
@@ -168,13 +165,13 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--project-package",
         metavar="PACKAGE",
         type=_module,
-        help="the project's main package; in a project's directory it is known",
+        help="the main package; by default that of the project in this directory",
     )
     parser.add_argument(
         "--module",
         metavar="MODULE",
         type=_module,
-        help="the module that holds the workflow; by default it is looked for",
+        help="the module that has the workflow; by default all modules are searched",
     )
 
 
@@ -185,13 +182,13 @@ def _add_describe(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         **_PARSER,
     )
     parser.add_argument(
-        "--project-package", metavar="PACKAGE", type=_module, help="whose workflows"
+        "--project-package", metavar="PACKAGE", type=_module, help="describe its workflows"
     )
     parser.add_argument(
         "--root",
         metavar="DIR",
         default=".",
-        help="the directory that holds the package, by default this one",
+        help="the directory of the package, by default this one",
     )
     parser.add_argument(
         "--start-time",
@@ -200,9 +197,7 @@ def _add_describe(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="the start time of the build, in UTC",
     )
     parser.add_argument("--deployment-config", metavar="FILE")
-    parser.add_argument(
-        "--progress", action="store_true", help="say on lines before the answer what is being done"
-    )
+    parser.add_argument("--progress", action="store_true", help="print a line before each step")
     parser.add_argument("-c", "--config", metavar="NAME", type=_not_empty)
 
 
@@ -215,13 +210,13 @@ def _job(text: str) -> tuple[str, str]:
 
 def _module(text: str) -> str:
     if not all(part.isidentifier() for part in text.split(".")):
-        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a package or module")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid name of a package or module")
     return text
 
 
 def _not_empty(text: str) -> str:
     if not text:
-        raise argparse.ArgumentTypeError("it is empty")
+        raise argparse.ArgumentTypeError("cannot be empty")
     return text
 
 

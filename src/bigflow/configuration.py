@@ -1,4 +1,4 @@
-"""Configuration as code: named sets of properties, one for each environment."""
+"""Configuration as code: one named set of properties for each environment."""
 
 from __future__ import annotations
 
@@ -11,37 +11,34 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-__all__ = ["Config", "DeploymentConfig", "current_env", "set_current_env"]
-
 _PREFIX = "bf_"
 
 
 def current_env() -> str | None:
-    """The name of the configuration that this process runs with: the variable ``bf_env``."""
+    """Return the name of this process's configuration: the variable ``bf_env``."""
     return os.environ.get(f"{_PREFIX}env") or None
 
 
 def set_current_env(name: str) -> None:
-    """Makes ``name`` the configuration of this process and of those that it starts."""
+    """Set the configuration of this process and of its child processes."""
     os.environ[f"{_PREFIX}env"] = name
 
 
 class Config:
-    """Named sets of properties, one for each environment::
+    """One named set of properties for each environment::
 
         config = Config("dev", {"bucket": "{env}-data"}).add_configuration("prod", {"days": 7})
         config.resolve("prod")  # {"env": "prod", "bucket": "prod-data", "days": 7}
 
-    ``{name}`` in a string stands for the property of that name, where it is a string, too;
-    ``{env}``, which each configuration has, is its name. Braces around anything else are left
-    alone. A property that is None, or that is not written down at all, is taken from the variable
-    ``bf_<name>`` of the operating system's environment: a secret, say.
+    ``{name}`` in a string is replaced by the property of that name if it is a string too; ``{env}``
+    is the name of the configuration. Other braces stay. A property that is None or missing comes
+    from the environment variable ``bf_<name>``, for example a secret.
 
     :param name: the name of the first configuration.
     :param properties: its properties.
     :param is_master: the other configurations inherit its properties.
-    :param is_default: it is taken where no name is given and ``bf_env`` is not set.
-    :param environment_variables_prefix: in place of ``bf_``.
+    :param is_default: it is used when no name is given and ``bf_env`` is not set.
+    :param environment_variables_prefix: replaces ``bf_``.
     """
 
     def __init__(
@@ -60,30 +57,30 @@ class Config:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the configurations, in the order in which they were added."""
+        """The names of the configurations, in the order of their addition."""
         return tuple(self._configurations)
 
     def property_names(self, name: str) -> tuple[str, ...]:
-        """The names of the properties that are written down for one configuration."""
+        """Return the names of the properties in the code of one configuration."""
         return tuple(self._configurations[name])
 
     def add_configuration(
         self, name: str, properties: Mapping[str, Any], is_default: bool = False
     ) -> Config:
-        """Adds one more, which inherits from the master; returns this object.
+        """Add a configuration that inherits from the master; return this object.
 
-        :raises BigflowError: for a name that is taken, or a second default.
+        :raises BigflowError: for a name that exists, or a second default.
         """
         self._add(name, {**self._master, **properties}, is_default=is_default)
         return self
 
     def resolve(self, env_name: str | None = None) -> dict[str, Any]:
-        """The properties of one configuration, with those of the environment, interpolated.
+        """Return the properties of one configuration and of the environment, interpolated.
 
-        ``env_name`` is by default the variable ``bf_env``, else the default configuration.
+        The default of ``env_name`` is the variable ``bf_env``, else the default configuration.
 
-        :raises BigflowError: when there is no such configuration, or a property that is None is
-            not in the environment.
+        :raises BigflowError: for an unknown configuration, or when a property is None and its
+            environment variable is not set.
         """
         written = self._configurations[self.resolve_name(env_name)]
         properties = {**self._from_environment(), **written}
@@ -93,9 +90,9 @@ class Config:
         return _interpolate(properties)
 
     def resolve_property(self, property_name: str, env_name: str | None = None) -> Any:
-        """One property of one configuration.
+        """Return one property of one configuration.
 
-        :raises BigflowError: when it is neither in the configuration nor in the environment.
+        :raises BigflowError: when neither the configuration nor the environment has it.
         """
         properties = self.resolve(env_name)
         if property_name in properties:
@@ -103,25 +100,25 @@ class Config:
         return self._environment_variable(property_name)
 
     def resolve_name(self, env_name: str | None = None) -> str:
-        """The name of the configuration that ``resolve(env_name)`` takes.
+        """Return the name of the configuration that ``resolve(env_name)`` uses.
 
-        :raises BigflowError: when there is none of that name, or none is the default.
+        :raises BigflowError: for an unknown name, and when no configuration is the default.
         """
         variable = self._variable("env")
         name = env_name or os.environ.get(variable) or current_env() or self.default_env_name
         if name is None:
             raise BigflowError(
-                "no configuration is named, and none is the default",
-                hint=f"give --config or set {variable}; there are: {', '.join(self.names)}",
+                "no configuration given, and no default configuration",
+                hint=f"give --config or set {variable} to one of: {', '.join(self.names)}",
             )
         if name not in self._configurations:
             raise BigflowError(
-                f"there is no configuration {name!r}", hint=f"there are: {', '.join(self.names)}"
+                f"unknown configuration {name!r}", hint=f"give one of: {', '.join(self.names)}"
             )
         return name
 
     def pretty_print(self, env_name: str | None = None) -> str:
-        """The properties of one configuration, to read."""
+        """Return the properties of one configuration as text for people."""
         from pprint import pformat
 
         name = self.resolve_name(env_name)
@@ -133,17 +130,17 @@ class Config:
     def _add(self, name: str, properties: Mapping[str, Any], *, is_default: bool) -> None:
         if name in self._configurations:
             raise BigflowError(
-                f"there are two configurations {name!r}", hint="give each a name of its own"
+                f"two configurations have the name {name!r}", hint="give each its own name"
             )
         if is_default and self.default_env_name is not None:
             raise BigflowError(
                 f"both {self.default_env_name!r} and {name!r} are the default configuration",
-                hint="set is_default for one of them only",
+                hint="set is_default=True for one only",
             )
         if properties.get("env", name) != name:
             raise BigflowError(
                 f"the configuration {name!r} has a property env = {properties['env']!r}",
-                hint="leave it out: env is the configuration's name",
+                hint="remove it: env is always the name of the configuration",
             )
         self._configurations[name] = {**properties, "env": name}
         if is_default:
@@ -162,7 +159,7 @@ class Config:
         if not value:
             raise BigflowError(
                 f"the property {key!r} is not set",
-                hint=f"add it to the configuration, or set the variable {self._variable(key)}",
+                hint=f"add it to the configuration, or set {self._variable(key)}",
             )
         return value
 
@@ -171,7 +168,7 @@ class Config:
 
 
 class DeploymentConfig(Config):
-    """Where a project is deployed to: what ``deployment_config.py`` holds."""
+    """The deployment of a project: the object in ``deployment_config.py``."""
 
 
 def _interpolate(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,15 +178,15 @@ def _interpolate(properties: Mapping[str, Any]) -> dict[str, Any]:
 
     def expand(key: str, above: tuple[str, ...]) -> str:
         if key in above:
-            circle = " -> ".join((*above[above.index(key) :], key))
+            cycle = " -> ".join((*above[above.index(key) :], key))
             raise BigflowError(
-                f"properties stand for each other in a circle: {circle}",
-                hint="write one of them out",
+                f"properties reference each other in a cycle: {cycle}",
+                hint="replace one reference by its value",
             )
 
         def text_of(placeholder: re.Match[str]) -> str:
             name = placeholder[1]
-            if name == key or name not in texts:  # BigFlow leaves these alone
+            if name == key or name not in texts:  # unchanged, as in BigFlow
                 return placeholder[0]
             return expand(name, (*above, key))
 

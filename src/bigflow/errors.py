@@ -1,15 +1,13 @@
-"""What a user of the runtime can mend: one message, one hint."""
+"""Errors that a user of the runtime can fix: one message, one hint."""
 
 from __future__ import annotations
 
-__all__ = ["BigflowError", "shown"]
-
 
 class BigflowError(ValueError):
-    """A fault in the project or in how it is used, not in this package.
+    """An error in the project or in its use, not in this package.
 
-    ``message`` is one line that says what is wrong, ``hint`` one line that says what to do. It is
-    a ``ValueError``, because that is what BigFlow raises and its users' code catches.
+    ``message`` is one line with the problem, ``hint`` one line with the fix. It is a ``ValueError``
+    because BigFlow raises that and code of its users catches it.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -22,7 +20,7 @@ class BigflowError(ValueError):
 
 
 def shown(value: object) -> str:
-    """``value`` for a message: its ``repr()`` on one line, without the addresses of objects."""
+    """Return ``repr(value)`` on one line, without addresses of objects."""
     import re
 
     return " ".join(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value)).split())

@@ -15,29 +15,26 @@ if TYPE_CHECKING:
 
     Jobs = Mapping[Any, Sequence[AnyJob]] | Sequence[AnyJob]
 
-__all__ = ["Definition", "InvalidJobGraph"]
-
 
 class InvalidJobGraph(BigflowError):  # noqa: N818 - BigFlow's name
-    """The jobs do not form a graph that can be run."""
+    """The jobs do not form a valid graph."""
 
 
 class Definition:
-    """The jobs of a workflow and which of them wait for which.
+    """The jobs of a workflow and their order.
 
-    ``jobs`` maps a job to those that follow it, or is a list of jobs that run one after another::
+    ``jobs`` maps a job to the next jobs, or is a list of jobs that run one after another::
 
         Definition({extract: [clean, count], clean: [report], count: [report]})
         Definition([extract, clean, report])
 
-    :raises InvalidJobGraph: when something in it is not a job, two jobs have one id, or jobs wait
-        for each other in a circle.
+    :raises InvalidJobGraph: for an object that is not a job, two jobs with the same id, or a cycle.
     """
 
     jobs: tuple[AnyJob, ...]
-    """In an order that can be run; where several could be next, that of the definition."""
+    """In a valid order of execution; else in the order of the definition."""
     dependencies: Mapping[str, tuple[str, ...]]
-    """The id of each job -> the ids of the jobs that it waits for, in the order of definition."""
+    """The id of each job -> the ids of the jobs that it waits for, in order of definition."""
 
     def __init__(self, jobs: Jobs) -> None:
         by_id: dict[str, AnyJob] = {}
@@ -56,17 +53,18 @@ class Definition:
         }
 
     def sequential_order(self) -> list[AnyJob]:
-        """The jobs in an order that can be run."""
+        """Return the jobs in a valid order of execution."""
         return list(self.jobs)
 
 
 def _edges(jobs: Jobs) -> Iterator[tuple[AnyJob, Sequence[AnyJob]]]:
-    """Each job with those that follow it."""
+    """Return each job with the next jobs."""
     if isinstance(jobs, dict):
         for job, followers in jobs.items():
             if not isinstance(followers, (list, tuple)):
                 raise InvalidJobGraph(
-                    f"what follows {_name(job)} is {shown(followers)}", hint="write a list of jobs"
+                    f"the next jobs of {_name(job)} cannot be {shown(followers)}",
+                    hint="write a list of jobs",
                 )
             yield job, followers
     elif isinstance(jobs, (list, tuple)):
@@ -85,7 +83,7 @@ def _add(job: AnyJob, by_id: dict[str, AnyJob], upstream: dict[str, list[str]]) 
     if known is not job:
         raise InvalidJobGraph(
             f"two jobs have the id {job.id!r}: {_kind(known)} and {_kind(job)}",
-            hint="give each job an id of its own",
+            hint="give each job its own id",
         )
     upstream.setdefault(job.id, [])
     return job.id
@@ -103,8 +101,8 @@ def _check_job(job: object) -> None:
     job_id = getattr(job, "id", None)
     if not isinstance(job_id, str) or not job_id:
         raise InvalidJobGraph(
-            f"the id of {_kind(job)} is {shown(job_id)}",
-            hint="give it a string of letters, digits and _",
+            f"the id of {_kind(job)} cannot be {shown(job_id)}",
+            hint="give a string of letters, digits, _ and -",
         )
 
 
@@ -115,10 +113,10 @@ def _runnable_order(
     try:
         sorter.prepare()
     except CycleError as error:
-        # The nodes of the circle, each after one that it waits for.
-        circle = " -> ".join(error.args[1])
+        # Each job comes after one that it waits for.
+        cycle = " -> ".join(error.args[1])
         raise InvalidJobGraph(
-            f"jobs wait for each other in a circle: {circle}", hint="take one of these arrows out"
+            f"the jobs form a cycle: {cycle}", hint="remove one of these arrows"
         ) from None
     ready: list[str] = []
     while sorter.is_active():
@@ -133,5 +131,5 @@ def _name(job: object) -> str:
 
 
 def _kind(job: object) -> str:
-    """A job that its id does not tell apart, by its class."""
+    """Return the class of a job, for jobs without a usable id."""
     return f"a {type(job).__module__}.{type(job).__qualname__}"

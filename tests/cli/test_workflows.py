@@ -113,10 +113,10 @@ sync = Workflow("sync", [Step("copy")], config.resolve_property("at"))
     assert "sync: @hourly UTC, 1 job, pipelines.workflow" in listed
     assert bigflow(project, "graph", "sync", "-c", "test", status=1) == [
         (
-            "bigflow: error: pipelines/workflow.py, line 18: there is no configuration 'test'"
+            "bigflow: error: pipelines/workflow.py, line 18: unknown configuration 'test'"
             " (importing pipelines.workflow)"
         ),
-        "  there are: dev, prod",
+        "  give one of: dev, prod",
     ]
 
 
@@ -131,7 +131,7 @@ def test_a_configuration_that_there_is_not(project: Project) -> None:
     bigflow(project, "workflows", "--config", "dev")
     for command in (["workflows"], ["graph", "latest"]):
         refused = bigflow(project, *command, "--config", "nope", status=1)
-        assert "there is no configuration 'nope'" in refused[0]
+        assert "unknown configuration 'nope'" in refused[0]
 
 
 @pytest.mark.parametrize("number", ["x", "-1", "1001"])

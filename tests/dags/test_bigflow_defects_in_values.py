@@ -51,7 +51,7 @@ def test_d11_two_jobs_of_one_id_are_refused(flows: Flows) -> None:
 
 def test_d12_a_job_id_that_is_no_text_is_told(flows: Flows) -> None:
     flows.write('numbered = bigflow.Workflow("numbered", [Step(12)])')
-    assert "the id of a pipelines.workflow.Step is 12" in flows.refusal()
+    assert "the id of a pipelines.workflow.Step cannot be 12" in flows.refusal()
 
 
 @pytest.mark.parametrize("workflow_id", ["it's", 'say "x"', "two words", "back\\slash", "a\tb"])
@@ -142,7 +142,7 @@ def test_d19_an_id_that_is_too_long_for_a_file_is_told(flows: Flows) -> None:
 def test_d20_an_id_that_is_empty_or_no_text_is_refused(flows: Flows, workflow_id: object) -> None:
     flows.write(f"\nodd = bigflow.Workflow({workflow_id!r}, [Step('load')])")
     assert flows.refusal() == (
-        f"pipelines/workflow.py, line 10: a workflow's id cannot be {workflow_id!r}"
+        f"pipelines/workflow.py, line 10: the id of a workflow cannot be {workflow_id!r}"
         " (importing pipelines.workflow)"
     )
 
@@ -214,5 +214,5 @@ def test_d23_jobs_that_wait_for_each_other_are_named_without_a_traceback(
         f"a, b, c = Step('a'), Step('b'), Step('c')\nodd = bigflow.Workflow('odd', {definition})"
     )
     told = flows.refusal()
-    assert told.startswith("pipelines/workflow.py, line 10: jobs wait for each other in a circle: ")
-    assert told.partition("circle: ")[2].removesuffix(" (importing pipelines.workflow)") in circle
+    assert told.startswith("pipelines/workflow.py, line 10: the jobs form a cycle: ")
+    assert told.partition("cycle: ")[2].removesuffix(" (importing pipelines.workflow)") in circle

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 import zipfile
 from typing import TYPE_CHECKING
@@ -133,22 +132,6 @@ def test_a_warning_for_the_requirement_bigflow(tmp_path: Path) -> None:
     _, warned = build(project, tmp_path)
     assert "the project requires bigflow, whose files" in warned
     assert "replace it by bigflow-backend" in warned
-
-
-@pytest.mark.parametrize("module", ["bigquery", "bigquery.dataset_manager", "dataflow", "log"])
-def test_modules_that_bigflow_backend_does_not_have(tmp_path: Path, module: str) -> None:
-    done = write_project(tmp_path).run("-c", f"import bigflow.{module}")
-    assert done.returncode == 1
-    assert re.search(
-        r"ModuleNotFoundError: bigflow\.\w+ is a module of the distribution bigflow, which "
-        "bigflow-backend replaces without it",
-        done.stderr,
-    )
-
-
-def test_unknown_modules(tmp_path: Path) -> None:
-    done = write_project(tmp_path).run("-c", "import bigflow.nothing")
-    assert "No module named 'bigflow.nothing'" in done.stderr
 
 
 def build(project: Project, directory: Path) -> tuple[Path, str]:

@@ -147,7 +147,7 @@ class TestFaults:
             "runtime_sample/jobs.py, line 3: ModuleNotFoundError: No module named "
             "'not_installed_here' (importing runtime_sample.jobs)"
         )
-        assert hint == f"install not_installed_here for {sys.executable}, or mend that line"
+        assert hint == f"install not_installed_here for {sys.executable}, or fix that line"
 
     def test_no_deployment_config(self, project: Project) -> None:
         project.deployment_config.unlink()
@@ -176,8 +176,8 @@ class TestFaults:
 
     def test_no_such_configuration(self, project: Project) -> None:
         assert self.deployment_fault(project, config="test") == (
-            "there is no configuration 'test'",
-            "there are: dev, prod",
+            "unknown configuration 'test'",
+            "give one of: dev, prod",
         )
 
     def test_no_such_interpreter(self, project: Project) -> None:
@@ -199,8 +199,6 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("ends", "how", "what_to_do"),
         [
-            ("os._exit(0)", "ended with status 0", "call of os._exit()"),
-            ("os._exit(7)", "ended with status 7", "call of os._exit()"),
             ("os.kill(os.getpid(), 9)", "was killed by signal 9", "kills the process"),
             ("os.kill(os.getpid(), 2)", "was killed by signal 2", "kills the process"),
             ("os.abort()", "crashed with signal 6", "see the line above"),
@@ -232,6 +230,25 @@ class TestFaults:
         for file in ("workflow.py", "loads/hourly.py"):
             (project.root / "runtime_sample" / file).unlink()
         assert self.fault(project)[0] == f"{said}reading workflow 'w' (runtime_sample.jobs)"
+
+    def test_os_exit_during_the_import_is_named_with_its_line(self, project: Project) -> None:
+        (project.root / "runtime_sample/jobs.py").write_text("import os\nos._exit(0)")
+        assert self.fault(project)[0] == (
+            "runtime_sample/jobs.py, line 2: SystemExit: os._exit(0) called during the import"
+            " (importing runtime_sample.jobs)"
+        )
+
+    def test_os_exit_after_the_import_is_named(self, project: Project) -> None:
+        (project.root / "runtime_sample/another.py").write_text(
+            "import bigflow, os\n"
+            "w = bigflow.Workflow('a', [], start_time_factory=lambda s: os._exit(7))"
+        )
+        message, hint = self.fault(project)
+        assert message == (
+            f"{sys.executable} did not describe the project: the process ended with status 7 while"
+            " reading workflow 'a' (runtime_sample.another)"
+        )
+        assert "call of os._exit()" in hint
 
     def test_an_image_of_which_no_status_is_known(self) -> None:
         answer = b'{"schema": 1, "doing": "importing p/a.py"}\n'

@@ -47,32 +47,32 @@ class TestInterpolation:
         assert config.resolve("dev")["all"] == "fake_in_dev"
         assert config.resolve("prod")["all"] == "real_in_prod"
 
-    def test_goes_on_through_several_properties_in_any_order(self) -> None:
+    def test_follows_several_properties_in_any_order(self) -> None:
         config = Config("dev", {"c": "<{b}>", "b": "({a})", "a": "{env}"})
         assert config.resolve()["c"] == "<(dev)>"
 
     @pytest.mark.parametrize("text", ["{unknown}", "{}", "{{env", '{"json": 1}', "{self}", "{n}"])
-    def test_leaves_other_braces_alone(self, text: str) -> None:
+    def test_leaves_other_braces_unchanged(self, text: str) -> None:
         assert Config("dev", {"self": text, "n": 3}).resolve()["self"] == text
 
-    def test_in_a_circle(self) -> None:
+    def test_refuses_a_cycle(self) -> None:
         with pytest.raises(BigflowError, match="a -> b -> a"):
             Config("dev", {"a": "{b}", "b": "{a}"}).resolve()
 
-    def test_leaves_what_is_no_text_as_it_is(self) -> None:
+    def test_leaves_other_types_unchanged(self) -> None:
         value: dict[str, Any] = {"list": ["{env}"]}
         assert Config("dev", value).resolve()["list"] == ["{env}"]
 
 
 class TestEnvironment:
-    def test_gives_what_is_not_written_down(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_provides_missing_properties(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("bf_secret", "s3cret")
         config = Config("dev", {"url": "https://{secret}@host", "secret_too": "x"})
         assert config.resolve()["secret"] == "s3cret"
         assert config.resolve()["url"] == "https://s3cret@host"
         assert config.resolve_property("secret") == "s3cret"
 
-    def test_gives_what_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_provides_properties_that_are_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
         config = Config("dev", {"password": None})
         with pytest.raises(BigflowError, match="'password' is not set") as caught:
             config.resolve()
@@ -93,32 +93,32 @@ class TestEnvironment:
         assert config.resolve()["repository"] == "host/p"
         assert config.resolve_name() == "prod"
 
-    def test_bf_env_counts_under_any_prefix(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_bf_env_works_with_any_prefix(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("bf_env", "prod")
         config = DeploymentConfig("dev", {}, environment_variables_prefix="x_")
         assert config.add_configuration("prod", {}).resolve_name() == "prod"
 
 
-class TestFaults:
+class TestErrors:
     def test_unknown_configuration(self) -> None:
         with pytest.raises(BigflowError) as caught:
             Config("dev", {}).add_configuration("prod", {}).resolve("test")
-        assert caught.value.message == "there is no configuration 'test'"
-        assert caught.value.hint == "there are: dev, prod"
+        assert caught.value.message == "unknown configuration 'test'"
+        assert caught.value.hint == "give one of: dev, prod"
 
     def test_no_default(self) -> None:
-        with pytest.raises(BigflowError, match="none is the default"):
+        with pytest.raises(BigflowError, match="no default configuration"):
             Config("dev", {}, is_default=False).resolve()
 
     def test_two_defaults(self) -> None:
         with pytest.raises(BigflowError, match="both 'dev' and 'prod'"):
             Config("dev", {}).add_configuration("prod", {}, is_default=True)
 
-    def test_two_of_one_name(self) -> None:
-        with pytest.raises(BigflowError, match="two configurations 'dev'"):
+    def test_two_with_the_same_name(self) -> None:
+        with pytest.raises(BigflowError, match="two configurations have the name 'dev'"):
             Config("dev", {}).add_configuration("dev", {})
 
-    def test_an_env_that_is_another(self) -> None:
+    def test_an_env_property_with_another_value(self) -> None:
         with pytest.raises(BigflowError, match="property env = 'prod'"):
             Config("dev", {"env": "prod"})
 
@@ -127,7 +127,7 @@ class TestFaults:
             Config("dev", {}).resolve_property("nothing")
 
 
-def test_the_properties_given_stay_the_callers() -> None:
+def test_the_dict_of_the_caller_does_not_change() -> None:
     properties = {"a": "{env}"}
     config = Config("dev", properties).add_configuration("prod", {})
     config.resolve("prod")["a"] = "changed"

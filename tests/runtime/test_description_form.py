@@ -249,10 +249,10 @@ def test_what_a_job_cannot_have(attribute: str, value: Any, told: str) -> None:
 @pytest.mark.parametrize(
     ("attribute", "value", "told"),
     [
-        ("timezone", "Europe/Warszawa", "there is no time zone 'Europe/Warszawa'"),
-        ("timezone", "../Europe/Warsaw", "there is no time zone '../Europe/Warsaw'"),
-        ("timezone", "Europe", "there is no time zone 'Europe'"),
-        ("timezone", "", "there is no time zone ''"),
+        ("timezone", "Europe/Warszawa", "unknown time zone 'Europe/Warszawa'"),
+        ("timezone", "../Europe/Warsaw", "unknown time zone '../Europe/Warsaw'"),
+        ("timezone", "Europe", "unknown time zone 'Europe'"),
+        ("timezone", "", "unknown time zone ''"),
         ("timezone", None, "timezone cannot be None"),
         ("catchup", 1, "catchup cannot be 1"),
         ("depends_on_past", "no", "depends_on_past cannot be 'no'"),
@@ -374,14 +374,14 @@ class TestDeployment:
     @pytest.mark.parametrize(
         ("text", "told"),
         [
-            (None, "there is no d.py"),
-            ("", "d.py holds no DeploymentConfig"),
+            (None, "d.py not found"),
+            ("", "d.py has no DeploymentConfig"),
             ("\n1 / 0", "d.py, line 2: ZeroDivisionError: division by zero (reading d.py)"),
             ("x = (", "d.py, line 1: SyntaxError"),
             ("raise SystemExit", "d.py, line 1: SystemExit (reading d.py)"),
             (
                 "import bigflow as b\nx, y = b.Config('dev', {}), b.Config('dev', {})",
-                "d.py holds 2 DeploymentConfigs, none named deployment_config",
+                "d.py has 2 DeploymentConfigs, and none has the name deployment_config",
             ),
             (
                 "import bigflow\nx = bigflow.Config('dev', {'a': None})",

@@ -68,17 +68,17 @@ def test_a_workflow_takes_a_definition_a_dict_or_a_list() -> None:
         (
             [Step("a"), SimpleNamespace(id="a", execute=print)],
             f"two jobs have the id 'a': a {Step.__module__}.Step and a types.SimpleNamespace",
-            "an id of its own",
+            "each job its own id",
         ),
         ([object()], "<object object> is not a job", "`id` and a method `execute(context)`"),
-        ({Step("a"): object()}, "what follows 'a' is <object object>", "a list of jobs"),
+        ({Step("a"): object()}, "the next jobs of 'a' cannot be <object object>", "a list of jobs"),
         ([Step("a"), "b"], "'b' is not a job", "`id` and a method `execute(context)`"),
         ([Step], "Step is a class, not a job", "write Step(...)"),
-        ([Step()], "is None", "string of letters"),
-        ([Step("")], "is ''", "string of letters"),
-        ([SimpleNamespace(id=12, execute=print)], "is 12", "string of letters"),
+        ([Step()], "cannot be None", "string of letters"),
+        ([Step("")], "cannot be ''", "string of letters"),
+        ([SimpleNamespace(id=12, execute=print)], "cannot be 12", "string of letters"),
         ([SimpleNamespace(id="a")], "is not a job", "execute(context)"),
-        ({Step("a"): Step("b")}, "what follows 'a' is", "a list of jobs"),
+        ({Step("a"): Step("b")}, "the next jobs of 'a' cannot be", "a list of jobs"),
         ("a", "a definition cannot be 'a'", "{job: [next jobs]}"),
     ],
 )
@@ -89,7 +89,7 @@ def test_what_cannot_be_a_graph(jobs: Any, message: str, hint: str) -> None:
     assert hint in caught.value.hint
 
 
-def test_a_circle_is_named() -> None:
+def test_a_cycle_is_named() -> None:
     a, b, c = Step("a"), Step("b"), Step("c")
     with pytest.raises(InvalidJobGraph) as caught:
         Definition({a: [b], b: [c], c: [a]})
@@ -98,7 +98,7 @@ def test_a_circle_is_named() -> None:
 
 def test_a_job_cannot_wait_for_itself() -> None:
     a = Step("a")
-    with pytest.raises(InvalidJobGraph, match="in a circle: a -> a"):
+    with pytest.raises(InvalidJobGraph, match="form a cycle: a -> a"):
         Definition([a, a])
 
 

@@ -89,15 +89,6 @@ class TestFirstLine:
             "bigflow: job w.j, runtime 2026-01-01, p 1.2.0+g1a2b, commit 1a2b, image r:1"
         )
 
-    def test_of_a_distribution_that_has_another_name(self, tmp_path: Path) -> None:
-        site = project(tmp_path / "site", "pass")
-        (site / "project_setup.py").unlink()
-        write_files(site, {"other-9.dist-info/RECORD": "q/__init__.py,,\n"})
-        write_files(site, {"weather_reports-2.0.dist-info/RECORD": "p/__init__.py,sha256=x,1\n"})
-        env = {"PYTHONPATH": f"{site}:{RUNTIME}"}
-        line = self.first_line(tmp_path, env, "--project-package", "p")
-        assert line == "bigflow: job w.j, runtime 2026-01-01, p 2.0"
-
     def test_leaves_out_what_is_not_known(self, tmp_path: Path) -> None:
         line = self.first_line(project(tmp_path, "pass"), {})
         assert line == "bigflow: job w.j, runtime 2026-01-01, p"
@@ -123,7 +114,7 @@ class TestStatus:
         done = run_bigflow("run", "--job", "w.j", cwd=tmp_path)
         assert done.returncode == 1
         assert "Traceback" in done.stderr
-        assert "there is no resource 'none'" in done.stderr
+        assert "resource 'none' not found" in done.stderr
 
     @pytest.mark.parametrize("status", [0, 3])
     def test_a_job_that_exits_decides(self, tmp_path: Path, status: int) -> None:
@@ -134,8 +125,8 @@ class TestStatus:
         done = run_bigflow("run", "--job", "nothing.load", cwd=SAMPLE)
         assert done.returncode == 1
         assert done.stderr == (
-            "bigflow: error: there is no workflow 'nothing' in runtime_sample\n"
-            "  there are: archive, daily, failing, load_gdansk, load_oslo\n"
+            "bigflow: error: runtime_sample has no workflow 'nothing'\n"
+            "  its workflows: archive, daily, failing, load_gdansk, load_oslo\n"
         )
 
     def test_an_unknown_job(self) -> None:
@@ -158,9 +149,9 @@ class TestStatus:
             (["run"], "--job"),
             (["run", "--job", "a.b", "--workflow", "a"], "not allowed with"),
             (["run", "--job", "a.b", "--runtime", "yesterday"], "'yesterday' is not a valid date"),
-            (["run", "--job", "a.b", "--config", ""], "it is empty"),
-            (["run", "--job", "a.b", "--project-package", "../p"], "'../p' is not the name"),
-            (["run", "--job", "a.b", "--module", ""], "'' is not the name"),
+            (["run", "--job", "a.b", "--config", ""], "cannot be empty"),
+            (["run", "--job", "a.b", "--project-package", "../p"], "'../p' is not a valid name"),
+            (["run", "--job", "a.b", "--module", ""], "'' is not a valid name"),
             (["nothing"], "invalid choice: 'nothing'"),
             ([], "give a command"),
         ],

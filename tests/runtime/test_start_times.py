@@ -88,34 +88,34 @@ def test_a_factory_that_returns_an_aware_time() -> None:
     assert start.isoformat() == "2026-01-01T02:00:00+01:00"
 
 
-def test_a_time_that_the_clocks_skipped_is_moved_on() -> None:
+def test_a_time_that_the_clocks_skipped_moves_forward() -> None:
     start = start_date(
         dt.datetime(2026, 1, 1), "Europe/Warsaw", lambda _: dt.datetime(2026, 3, 29, 2, 30)
     )
     assert start.isoformat() == "2026-03-29T03:30:00+02:00"
 
 
-def test_a_factory_that_returns_something_else() -> None:
+def test_a_factory_that_returns_another_type() -> None:
     with pytest.raises(BigflowError, match="start_time_factory returned None"):
         start_date(dt.datetime(2026, 1, 1), "UTC", lambda _: None)
 
 
 @pytest.mark.parametrize("factory", ["2026-01-01", lambda: None])
-def test_what_is_no_factory(factory: Any) -> None:
+def test_an_invalid_factory(factory: Any) -> None:
     with pytest.raises(BigflowError, match="factory cannot be called with the start") as caught:
         start_date(dt.datetime(2026, 1, 1), "UTC", factory)
     assert caught.value.hint.startswith("give a function of one argument")
 
 
 @pytest.mark.parametrize("made", [dt.datetime.min, dt.datetime.max])
-def test_a_factory_that_leaves_the_calendar(made: dt.datetime) -> None:
+def test_a_factory_result_out_of_range(made: dt.datetime) -> None:
     zone = "Europe/Warsaw" if made == dt.datetime.min else "America/New_York"
-    with pytest.raises(BigflowError, match=f"no calendar has its start date, {made.year:04}-"):
+    with pytest.raises(BigflowError, match=f"start date is out of range: {made.year:04}-"):
         start_date(dt.datetime(2026, 1, 1), zone, lambda _: made)
 
 
-def test_a_start_time_that_leaves_the_calendar() -> None:
-    with pytest.raises(BigflowError, match="no calendar has its start date, 9999-"):
+def test_a_start_time_out_of_range() -> None:
+    with pytest.raises(BigflowError, match="start date is out of range: 9999-"):
         start_date(dt.datetime.max, "Asia/Tokyo", daily_start_time)
 
 

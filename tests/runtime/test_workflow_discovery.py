@@ -87,29 +87,14 @@ def test_workflows_in_sets(tmp_path: Path) -> None:
     assert found("p", tmp_path) == [("w", "p", "w")]
 
 
-def test_a_workflow_that_no_variable_holds_is_passed_over_aloud(tmp_path: Path) -> None:
-    text = """
-import bigflow
-from types import SimpleNamespace
-class Daily(bigflow.Workflow): pass
-class Flows: inside = Daily("in_a_class", [])
-space = SimpleNamespace(flow=bigflow.Workflow("in_a_namespace", []))
-"""
-    write_files(tmp_path, {"p/__init__.py": workflow("w"), "p/a.py": text})
-    answer = run_bigflow("describe", "--project-package", "p", cwd=tmp_path)
-    assert answer.returncode == 0
-    assert [line.partition(" is passed over: ")[0] for line in answer.stderr.splitlines()] == [
-        "bigflow: the workflow 'in_a_class', made in p.a,",
-        "bigflow: the workflow 'in_a_namespace', made in p.a,",
-    ]
-
-
 def test_modules_that_no_wheel_would_hold(tmp_path: Path) -> None:
     files = {"p/__init__.py": "", "p/q/__init__.py": "", "p/q/flows/daily.py": workflow("w")}
     write_files(tmp_path, {**files, "p/.hidden/x.py": "", "p/queries/a.sql": ""})
     message, hint = fault("p", tmp_path)
-    assert message == "p/q/flows/daily.py would be left out: its directory has no __init__.py"
-    assert hint == "create p/q/flows/__init__.py; it may be empty"
+    assert (
+        message == "the wheel would not have p/q/flows/daily.py: its directory has no __init__.py"
+    )
+    assert hint == "create p/q/flows/__init__.py; it can be empty"
     (tmp_path / "p/q/flows/__init__.py").touch()
     assert found("p", tmp_path) == [("w", "p.q.flows.daily", "w")]
 
@@ -131,7 +116,7 @@ def test_a_file_that_no_import_could_name_is_passed_over_aloud(tmp_path: Path) -
     write_files(tmp_path, {"p/__init__.py": workflow("w"), "p/my-script.py": "raise SystemExit"})
     answer = run_bigflow("describe", "--project-package", "p", cwd=tmp_path)
     assert answer.returncode == 0
-    assert "'my-script' in p is passed over" in answer.stderr
+    assert "warning: skipped 'my-script' in p: `import` cannot name it" in answer.stderr
 
 
 def test_objects_that_answer_any_question_with_an_exception(tmp_path: Path) -> None:
@@ -171,7 +156,7 @@ def test_two_workflows_of_one_id_name_both_modules(tmp_path: Path) -> None:
     write_files(tmp_path, {"p/b.py": workflow("y", "w")})
     message, hint = fault("p", tmp_path)
     assert message == "two workflows have the id 'w': p.a.x and p.b.y"
-    assert hint == "give each an id of its own"
+    assert hint == "give each workflow its own id"
 
 
 @pytest.mark.parametrize(
@@ -199,7 +184,15 @@ def test_a_module_that_cannot_be_imported_is_named_with_its_line(
     assert message.startswith(("p/a.py", "p/b.py"))
     assert message.endswith("(importing p.a)")
     assert "\n" not in message + hint
-    assert hint.endswith("mend that line" if ", line " in message else "mend that module")
+    assert hint.endswith("fix that line" if ", line " in message else "fix that module")
+
+
+@pytest.mark.parametrize("text", ["import bigflow.bigquery", "from bigflow import dataflow"])
+def test_a_module_of_bigflow_that_does_not_exist_here(tmp_path: Path, text: str) -> None:
+    write_files(tmp_path, {"p/__init__.py": text})
+    message, hint = fault("p", tmp_path)
+    assert message.startswith("p/__init__.py, line 1: ")
+    assert hint.startswith("bigflow-backend does not have all modules of BigFlow")
 
 
 JOB = """
@@ -220,7 +213,10 @@ w = bigflow.Workflow("w", [step])
         ("w = bigflow.Workflow('w', [Raising('r')])", "p/__init__.py, line 7: KeyError: 'no pool'"),
         ("w.definition = [step]", "p/__init__.py: AttributeError: 'list' object has no attribute"),
         ("w.workflow_id = ['w']", "p.w: the id of a workflow cannot be ['w']"),
-        ("step.id = 'other'", "workflow 'w' (p): a job has the id 'other', and had another when"),
+        (
+            "step.id = 'other'",
+            "workflow 'w' (p): the id of a job changed after",
+        ),
         (
             "step.operator_arguments = {}\nstep.operator_arguments['x'] = step.operator_arguments",
             "p",
@@ -252,7 +248,7 @@ def test_what_this_package_refuses_is_named_with_its_line(tmp_path: Path) -> Non
 def test_there_is_no_such_package(tmp_path: Path) -> None:
     for name in ("nothing_of_that_name", "nothing.of.that.name"):
         message, hint = fault(name, tmp_path)
-        assert message == f"there is no package {name!r}"
+        assert message == f"package {name!r} not found"
         assert str(tmp_path) in hint
 
 
@@ -280,6 +276,37 @@ class TestLoadingOne:
         assert (status, error) == (0, "")
         assert out.endswith("ran p.b\n")
 
+    @pytest.mark.parametrize("exit_process", ["import os\nos._exit(0)", "raise SystemExit(0)"])
+    def test_a_module_that_ends_the_process_does_not_keep_others_from_running(
+        self, project: Path, exit_process: str
+    ) -> None:
+        (project / "p/a.py").write_text(exit_process)
+        status, out, error = self.run(project, "--job", "w.j", "--project-package", "p")
+        assert (status, error) == (0, "")
+        assert out.endswith("ran p.b\n")
+
+    @pytest.mark.parametrize("argument", [["--module", "p.a"], []])
+    def test_the_status_is_never_0_without_a_run(self, project: Path, argument: list[str]) -> None:
+        (project / "p/d.py").unlink()
+        (project / "p/a.py").write_text("import os\nos._exit(0)")
+        arguments = ("--job", "x.j", "--project-package", "p", *argument)
+        status, _, error = self.run(project, *arguments)
+        assert status == 1
+        assert "p/a.py, line 2: SystemExit: os._exit(0) called during the import" in error
+
+    def test_a_forked_child_can_exit_during_the_import(self, project: Path) -> None:
+        module = project / "p/b.py"
+        fork = "import os\nchild = os.fork()\nif not child: os._exit(0)\nos.waitpid(child, 0)\n"
+        module.write_text(fork + module.read_text())
+        status, out, _ = self.run(project, "--job", "w.j", "--project-package", "p")
+        assert (status, out.count("ran p.b")) == (0, 1)
+
+    def test_a_job_can_exit(self, project: Path) -> None:
+        module = project / "p/b.py"
+        text = module.read_text().replace("print('ran', __name__)", "_exit(3)")
+        module.write_text(f"from os import _exit\n{text}")
+        assert self.run(project, "--job", "w.j", "--project-package", "p")[0] == 3
+
     def test_nothing_but_the_named_module_is_imported(self, project: Path) -> None:
         arguments = ("--job", "v.j", "--project-package", "p", "--module", "p.c")
         status, out, error = self.run(project, *arguments)
@@ -290,19 +317,19 @@ class TestLoadingOne:
         (project / "p/d.py").unlink()
         status, _, error = self.run(project, "--job", "x.j", "--project-package", "p")
         assert status == 1
-        assert "no workflow 'x' in p; modules that cannot be imported: p/a.py, line 1: " in error
-        assert error.endswith("  there are: v, w\n")
+        assert "p has no workflow 'x'; modules that cannot be imported: p/a.py, line 1: " in error
+        assert error.endswith("  its workflows: v, w\n")
 
     def test_not_in_the_named_module(self, project: Path) -> None:
         arguments = ("--job", "v.j", "--project-package", "p", "--module", "p.b")
         status, _, error = self.run(project, *arguments)
         assert (status, error) == (
             1,
-            "bigflow: error: there is no workflow 'v' in p.b\n  there are: w\n",
+            "bigflow: error: p.b has no workflow 'v'\n  its workflows: w\n",
         )
 
     def test_the_named_module_is_broken_or_missing(self, project: Path) -> None:
         arguments = ("--job", "w.j", "--project-package", "p", "--module")
         assert "p/a.py, line 1: ValueError: broken" in self.run(project, *arguments, "p.a")[2]
-        assert "there is no module 'p.e'" in self.run(project, *arguments, "p.e")[2]
-        assert "there is no module 'q.e'" in self.run(project, *arguments, "q.e")[2]
+        assert "module 'p.e' not found" in self.run(project, *arguments, "p.e")[2]
+        assert "module 'q.e' not found" in self.run(project, *arguments, "q.e")[2]

@@ -1,1 +1,10 @@
-"""Objects -> JSON: `python -m bigflow describe`."""
+"""Objects -> JSON: `python -m bigflow describe`.
+
+- ``command``: the command; it prints the JSON and ends the process
+- ``workflows``: workflows and jobs as plain data
+- ``deployment``: deployment_config.py as plain data
+- ``discovery``: finds the workflows of a package, or loads one of them
+- ``fields``: the table of job and workflow attributes
+- ``values``: how each kind of value is checked
+- ``schema.json``: the form of the JSON, made by scripts/attributes.py
+"""

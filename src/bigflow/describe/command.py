@@ -1,4 +1,4 @@
-"""``bigflow describe``: what a build asks of a project, in a process of its own."""
+"""`bigflow describe`: print workflows and deployment as JSON, in a process of its own."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-__all__ = ["describe"]
-
 
 class _Output(TextIOWrapper):
-    """What the project's code prints to; it remembers whether the last line has an end."""
+    """The stream for output of the project; it knows if the last line is complete."""
 
     ends_line = True
 
@@ -31,48 +29,47 @@ class _Output(TextIOWrapper):
 
 
 def describe(options: argparse.Namespace) -> NoReturn:
-    """Prints one JSON document and ends the process, with status 1 for a fault.
+    """Print one JSON document and end the process, with status 1 for an error.
 
-    Whatever the project's code prints goes to stderr. With ``--progress`` there are lines of JSON
-    before, each of which says what comes next: of a process that a module ends it is known which.
+    Output of the project's code goes to stderr. With ``--progress`` a line of JSON names each step
+    before it starts: if a module kills the process, the reader knows which one.
     """
     import faulthandler
 
     from bigflow.describe.workflows import SCHEMA
 
-    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    document_file = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     output = _Output(
         os.fdopen(2, "wb", closefd=False), errors="backslashreplace", line_buffering=True
     )
     sys.stdout = sys.stderr = output
-    faulthandler.enable()  # a crash of a compiled library, too, is told with its line
+    faulthandler.enable()  # prints the line of a crash in a compiled library
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Ctrl-C ends this process at once. So a KeyboardInterrupt is one that a module raised.
+        # Ctrl-C ends this process at once: a KeyboardInterrupt is always from a module.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    def tell(doing: str) -> None:
+    def report(step: str) -> None:
         if options.progress:
-            answer.write(json.dumps({"schema": SCHEMA, "doing": doing}) + "\n")
-            answer.flush()
+            document_file.write(json.dumps({"schema": SCHEMA, "doing": step}) + "\n")
+            document_file.flush()
 
     try:
-        document = _description(options, tell)
+        document = _description(options, report)
     except BigflowError as error:
-        fault = {"message": error.message, "hint": error.hint}
-        document = {"schema": SCHEMA, "error": fault}
-    # Not json.dump(), which has no encoder in C and writes each token by itself.
-    answer.write(json.dumps(document, allow_nan=False))
-    answer.close()
+        document = {"schema": SCHEMA, "error": {"message": error.message, "hint": error.hint}}
+    # Not json.dump(): it does not use the encoder in C.
+    document_file.write(json.dumps(document, allow_nan=False))
+    document_file.close()
     if not output.ends_line:
         output.write("\n")
     for stream in filter(None, (sys.stdout, sys.__stdout__, output)):
         stream.flush()
-    # At once: a thread that a project's module has started must not hold up the build.
+    # Do not wait for threads that the project started.
     os._exit(1 if "error" in document else 0)
 
 
-def _description(options: argparse.Namespace, tell: Callable[[str], None]) -> dict[str, Any]:
+def _description(options: argparse.Namespace, report: Callable[[str], None]) -> dict[str, Any]:
     from pathlib import Path
 
     import bigflow
@@ -82,14 +79,14 @@ def _description(options: argparse.Namespace, tell: Callable[[str], None]) -> di
 
     sys.path.insert(0, os.path.abspath(options.root))  # noqa: PTH100
     if options.config is not None:
-        set_current_env(options.config)  # what the workflows themselves resolve is of one mind
+        set_current_env(options.config)  # for what the modules resolve
     package, file = options.project_package, options.deployment_config
     deployment, workflows = None, []
-    if file:  # first: a fault in it is found without importing the package
-        tell(f"reading {Path(file).name}")
+    if file:  # first: its errors appear without importing the package
+        report(f"reading {Path(file).name}")
         deployment = describe_deployment(Path(file), options.config)
     if package:
-        workflows = describe_workflows(package, options.start_time, tell)
+        workflows = describe_workflows(package, options.start_time, report)
     return {
         "schema": SCHEMA,
         "bigflow": bigflow.__version__,

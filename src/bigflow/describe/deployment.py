@@ -1,4 +1,4 @@
-"""Reading ``deployment_config.py``."""
+"""Describe ``deployment_config.py``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from importlib.util import module_from_spec, spec_from_file_location
 
 from bigflow.configuration import Config
-from bigflow.describe.discovery import fault_of_user_code
+from bigflow.describe.discovery import error_of_user_code
 from bigflow.errors import BigflowError
 
 TYPE_CHECKING = False
@@ -16,19 +16,16 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-__all__ = ["describe_deployment"]
-
 _MODULE = "deployment_config"
 
 
 def describe_deployment(file: Path, env_name: str | None = None) -> dict[str, Any]:
-    """The configuration that ``file`` holds, resolved, as plain data.
+    """Return one configuration of ``file``, resolved, as plain data.
 
-    ``env_name`` is by default the variable ``bf_env``, else the default configuration. Of the
-    operating system's environment only the properties that the file names are handed on, and
-    ``docker_repository``.
+    The default of ``env_name`` is the variable ``bf_env``, else the default configuration. From the
+    environment come only the properties that the file names, and ``docker_repository``.
 
-    :raises BigflowError: for a file that is missing, raises, or holds no configuration.
+    :raises BigflowError: for a file that is missing, raises, or has no configuration.
     """
     config = _find_config(_run(file), file)
     name = config.resolve_name(env_name)
@@ -43,17 +40,19 @@ def describe_deployment(file: Path, env_name: str | None = None) -> dict[str, An
 def _run(file: Path) -> ModuleType:
     if not file.is_file():
         raise BigflowError(
-            f"there is no {file}", hint="create it: deployment_config = DeploymentConfig(...)"
+            f"{file} not found",
+            hint='create it: deployment_config = DeploymentConfig("dev", '
+            '{"docker_repository": "..."})',
         )
     spec = spec_from_file_location(_MODULE, file)
     if spec is None or spec.loader is None:
-        raise BigflowError(f"{file} is no Python file", hint="give a file that ends with .py")
+        raise BigflowError(f"{file} is not a Python file", hint="give a file that ends with .py")
     module = module_from_spec(spec)
     sys.modules[_MODULE] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException as error:  # whatever a user's file raises: SystemExit, too
-        raise fault_of_user_code(error, _MODULE, f"reading {file.name}") from error
+    except BaseException as error:  # the file can raise anything, also SystemExit
+        raise error_of_user_code(error, _MODULE, f"reading {file.name}") from error
     return module
 
 
@@ -64,15 +63,15 @@ def _find_config(module: ModuleType, file: Path) -> Config:
     found = {id(value): value for value in vars(module).values() if isinstance(value, Config)}
     if len(found) != 1:
         raise BigflowError(
-            f"{file.name} holds {len(found) or 'no'} DeploymentConfig"
-            + ("s, none named deployment_config" if found else ""),
+            f"{file.name} has {len(found) or 'no'} DeploymentConfig"
+            + ("s, and none has the name deployment_config" if found else ""),
             hint="write: deployment_config = DeploymentConfig(name=..., properties={...})",
         )
     return found.popitem()[1]
 
 
 def _plain(value: object) -> object:
-    """Data that JSON can carry; of anything else its text."""
+    """Return the value if JSON can store it, else its text."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):

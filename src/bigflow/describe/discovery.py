@@ -1,4 +1,4 @@
-"""Which modules of a package hold workflows, and loading one without loading all."""
+"""Find the workflows of a package, or load one of them."""
 
 from __future__ import annotations
 
@@ -14,31 +14,30 @@ from bigflow.workflow import Workflow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import ModuleType
-    from typing import Any
+    from typing import Any, NoReturn
 
-__all__ = ["FoundWorkflow", "fault_of_user_code", "find_workflows", "load_workflow", "module_names"]
+_CONTAINERS = (list, tuple, dict, set, frozenset)
 
 
 class FoundWorkflow(namedtuple("_Found", ["workflow", "module", "variable"])):  # noqa: PYI024
-    """A workflow, and what is imported to have it."""
+    """A workflow, the module to import for it, and the variable that holds it or its container."""
 
     __slots__ = ()
 
     workflow: Workflow
     module: str
     variable: str
-    """The name of the workflow, or of the container that holds it."""
 
 
 def module_names(package: str) -> list[str]:
-    """The names of the package and of all modules in it, sorted; none is imported.
+    """Return the names of the package and of all its modules, sorted, without importing them.
 
-    ``__main__`` is left out, because to import it is to run it. So is a file whose name is no
-    identifier; stderr says so.
+    ``__main__`` is left out: importing it runs it. A file that ``import`` cannot name is left out
+    with a warning.
 
-    :raises BigflowError: when there is no such package.
+    :raises BigflowError: when the package does not exist.
     """
     try:
         spec = find_spec(package)
@@ -46,128 +45,111 @@ def module_names(package: str) -> list[str]:
         spec = None
     if spec is None:
         raise BigflowError(
-            f"there is no package {package!r}",
-            hint=f"change to the project, or install it; the search was in {_search_path()}",
+            f"package {package!r} not found",
+            hint="change to the project's directory, or install the project;"
+            f" searched in {_search_path()}",
         )
     return sorted({package, *_names_below(package, spec.submodule_search_locations or ())})
 
 
 def find_workflows(
-    package: str, tell: Callable[[str], object] = lambda _doing: None
+    package: str, report: Callable[[str], object] = lambda _step: None
 ) -> list[FoundWorkflow]:
-    """All workflows of the package, sorted by id; each object once.
+    """Return all workflows of the package, sorted by id, each object once.
 
-    A workflow is found as an attribute of a module, or in lists, tuples, sets and dicts that are.
-    ``tell`` is called before each import, with words for it that name the file.
+    A workflow is found as an attribute of a module, or in a list, tuple, set or dict that is one.
+    ``report`` is called before each import, with the file.
 
-    :raises BigflowError: for a module that cannot be imported, with file and line; for one that
-        lies where nothing looks for modules; and for two workflows of one id, with both modules.
+    :raises BigflowError: for a module that cannot be imported, for a module in a directory without
+        ``__init__.py``, and for two workflows with the same id.
     """
     modules: dict[str, ModuleType] = {}
     for name in module_names(package):
-        tell(f"importing {_file_of(name) or name}")
+        report(f"importing {_file_of(name) or name}")
         modules[name] = _import(name)
     own: dict[int, FoundWorkflow] = {}
     elsewhere: dict[int, FoundWorkflow] = {}
     for module, loaded in modules.items():
-        _refuse_hidden_modules(loaded)
+        _refuse_modules_without_package(loaded)
         for variable, workflow in _workflows_in(loaded):
-            # The module that makes it: one that gathers workflows would have the pod import all of
-            # them, and one that is given them has none before the others are imported.
+            # A pod imports the module that creates the workflow. A module that collects workflows
+            # would import all of them; one that others fill has none until they are imported.
             made_in = workflow.made_in if workflow.made_in in modules else module
             one = FoundWorkflow(workflow, made_in, variable)
             (own if module == made_in else elsewhere).setdefault(id(workflow), one)
     found = {**elsewhere, **own}
-    _tell_of_others(found, modules)
     by_id: dict[str, FoundWorkflow] = {}
     for one in sorted(found.values(), key=lambda one: (one.module, one.variable)):
-        if not isinstance(one.workflow.workflow_id, str):
+        workflow_id = one.workflow.workflow_id
+        if not isinstance(workflow_id, str):
             raise BigflowError(
-                f"{one.module}.{one.variable}: the id of a workflow cannot be "
-                f"{shown(one.workflow.workflow_id)}",
-                hint="give it a string of letters, digits and _",
+                f"{one.module}.{one.variable}: the id of a workflow cannot be {shown(workflow_id)}",
+                hint="give a string of letters, digits, _ and -",
             )
-        other = by_id.setdefault(one.workflow.workflow_id, one)
+        other = by_id.setdefault(workflow_id, one)
         if other is not one:
             raise BigflowError(
-                f"two workflows have the id {one.workflow.workflow_id!r}: "
+                f"two workflows have the id {workflow_id!r}: "
                 f"{other.module}.{other.variable} and {one.module}.{one.variable}",
-                hint="give each an id of its own",
+                hint="give each workflow its own id",
             )
-    return sorted(by_id.values(), key=lambda one: one.workflow.workflow_id)
-
-
-def _tell_of_others(found: Container[int], modules: Container[str]) -> None:
-    """Says which workflows of the modules are there and were not found, in a class perhaps."""
-    import gc
-
-    kinds: list[type] = [Workflow]
-    for kind in kinds:
-        kinds += kind.__subclasses__()
-    others = {
-        f"{getattr(one, 'workflow_id', None)!r}, made in {one.made_in},"
-        for one in gc.get_referrers(*kinds)
-        if issubclass(type(one), Workflow) and id(one) not in found and one.made_in in modules
-    }
-    for other in sorted(others):
-        print(
-            f"bigflow: the workflow {other} is passed over: "
-            "no variable, list, tuple, set or dict of a module holds it",
-            file=sys.stderr,
-        )
+    return [by_id[workflow_id] for workflow_id in sorted(by_id)]
 
 
 def load_workflow(package: str, workflow_id: str, module: str | None = None) -> Workflow:
-    """One workflow, from ``module`` if it is given, else from the first module that has it.
+    """Return one workflow, from ``module`` or from the first module that has it.
 
-    Without ``module``, the modules are imported in the order of their names until it is found; one
-    that cannot be imported is passed over, and named when the workflow is not found.
+    Without ``module``, the modules are imported in the order of their names until one has the
+    workflow. A module that cannot be imported is skipped; the error names it.
 
-    :raises BigflowError: when it is not found; it says which there are.
+    :raises BigflowError: when no module has the workflow.
     """
-    known: set[str] = set()
-    faults: list[BigflowError] = []
+    known: dict[str, Workflow] = {}
+    errors: list[BigflowError] = []
     for name in [module] if module else module_names(package):
         try:
             loaded = _import(name)
-        except BigflowError as fault:
+        except BigflowError as error:
             if module:
                 raise
-            faults.append(fault)
+            errors.append(error)
             continue
-        for _, workflow in _workflows_in(loaded):
-            if workflow.workflow_id == workflow_id:
-                return workflow
-            known.add(workflow.workflow_id)
-    for _, workflow in _workflows_of_loaded(package):  # which the module gave to another
-        if workflow.workflow_id == workflow_id:
-            return workflow
-    message = f"there is no workflow {workflow_id!r} in {module or package}"
-    if faults:
-        message += "; modules that cannot be imported: " + "; ".join(f.message for f in faults)
-    raise BigflowError(message, hint=f"there are: {', '.join(sorted(known)) or 'none'}")
+        known.update((workflow.workflow_id, workflow) for _, workflow in _workflows_in(loaded))
+        if workflow_id in known:
+            return known[workflow_id]
+    for name, loaded in sorted(sys.modules.items()):
+        if f"{name}.".startswith(f"{package}."):  # the module gave the workflow to this one
+            known.update((workflow.workflow_id, workflow) for _, workflow in _workflows_in(loaded))
+    if workflow_id in known:
+        return known[workflow_id]
+    message = f"{module or package} has no workflow {workflow_id!r}"
+    if errors:
+        message += "; modules that cannot be imported: " + "; ".join(e.message for e in errors)
+    raise BigflowError(message, hint=f"its workflows: {', '.join(sorted(known)) or 'none'}")
 
 
-def fault_of_user_code(error: BaseException, module: str, doing: str) -> BigflowError:
-    """One line for what the project's code raised: file, line, type and message.
+def error_of_user_code(error: BaseException, module: str, step: str) -> BigflowError:
+    """Return an error of the project's code as one line: file, line, type and message.
 
-    ``module`` is the name of the module that was run, and ``doing`` says for what, such as
-    ``importing P.workflow``.
+    :param module: the module that was executed.
+    :param step: the work in progress, such as ``importing P.workflow``.
 
-    :raises KeyboardInterrupt: when the user has pressed Ctrl-C.
+    :raises KeyboardInterrupt: after Ctrl-C.
     """
     if isinstance(error, KeyboardInterrupt) and getsignal(SIGINT) is default_int_handler:
         raise error  # by Ctrl-C
     place, file = _place_of(error, module.partition(".")[0]), _file_of(module)
     where = place or (file and f"{file}: ")
     if isinstance(error, BigflowError):
-        return BigflowError(f"{where}{error.message} ({doing})", hint=error.hint)
+        return BigflowError(f"{where}{error.message} ({step})", hint=error.hint)
     text = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
     what = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    hint = "mend that line" if place else "mend that module"
-    if isinstance(error, ModuleNotFoundError):
+    hint = "fix that line" if place else "fix that module"
+    if isinstance(error, ImportError) and str(error.name).partition(".")[0] == "bigflow":
+        hint = "bigflow-backend does not have all modules of BigFlow: use the library they wrap"
+    elif isinstance(error, ModuleNotFoundError):
         hint = f"install {error.name} for {sys.executable}, or {hint}"
-    return BigflowError(f"{where}{what} ({doing})", hint=hint)
+    return BigflowError(f"{where}{what} ({step})", hint=hint)
 
 
 def _names_below(
@@ -177,15 +159,15 @@ def _names_below(
 
     for directory in directories:
         real = os.path.realpath(directory)
-        if real in above:  # a link to a directory that it lies in
+        if real in above:  # a symbolic link to a parent directory
             continue
-        for entry in iter_modules([directory]):  # of a directory or of a zip archive
+        for entry in iter_modules([directory]):
             if entry.name == "__main__":
                 continue
             if not entry.name.isidentifier():
                 print(
-                    f"bigflow: {entry.name!r} in {_shown(directory)} is passed over: "
-                    "no `import` could name it",
+                    f"bigflow: warning: skipped {entry.name!r} in {_shown(directory)}: "
+                    "`import` cannot name it",
                     file=sys.stderr,
                 )
                 continue
@@ -196,42 +178,56 @@ def _names_below(
                 yield from _names_below(name, [below], above | {real})
 
 
-def _refuse_hidden_modules(package: ModuleType) -> None:
-    """The wheel's rule: modules in a directory without ``__init__.py`` would be lost, unsaid."""
+def _refuse_modules_without_package(package: ModuleType) -> None:
+    """Refuse modules in a directory without ``__init__.py``: the wheel would lack them."""
     for directory in getattr(package, "__path__", ()):
-        if not os.path.isdir(directory):  # noqa: PTH112 - within a zip archive
-            continue
         for below, directories, files in os.walk(directory):
             directories[:] = sorted(d for d in directories if d[0] != "." and d != "__pycache__")
             if "__init__.py" in files:
-                if below != directory:  # a package of its own, with its own turn
+                if below != directory:  # a package: checked when its own turn comes
                     directories.clear()
                 continue
             for file in sorted(files):
                 if file.endswith(".py"):
+                    init = _shown(os.path.join(below, "__init__.py"))  # noqa: PTH118
                     raise BigflowError(
-                        f"{_shown(os.path.join(below, file))} would be left out: "  # noqa: PTH118
+                        f"the wheel would not have {_shown(os.path.join(below, file))}: "  # noqa: PTH118
                         "its directory has no __init__.py",
-                        hint=f"create {_shown(os.path.join(below, '__init__.py'))}; "  # noqa: PTH118
-                        "it may be empty",
+                        hint=f"create {init}; it can be empty",
                     )
 
 
 def _import(name: str) -> ModuleType:
     try:
-        return import_module(name)
-    except BaseException as error:  # whatever a project's module raises: SystemExit, too
+        return _import_without_exit(name)
+    except BaseException as error:  # a module can raise anything, also SystemExit
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and f"{name}.".startswith(f"{missing}."):
-            fault = BigflowError(
-                f"there is no module {name!r}", hint=f"the search was in {_search_path()}"
-            )
-        else:
-            fault = fault_of_user_code(error, name, f"importing {name}")
-        raise fault from error
+            raise BigflowError(
+                f"module {name!r} not found", hint=f"searched in {_search_path()}"
+            ) from error
+        raise error_of_user_code(error, name, f"importing {name}") from error
 
 
-_CONTAINERS = (list, tuple, dict, set, frozenset)
+def _import_without_exit(name: str) -> ModuleType:
+    """Import a module; raise ``SystemExit`` when it calls ``os._exit()``.
+
+    Else `bigflow run` could end with status 0 without running the job.
+    """
+    exit_process, process = os._exit, os.getpid()
+    importing = True
+
+    def refuse(status: int) -> NoReturn:
+        if importing and os.getpid() == process:  # not a forked child
+            raise SystemExit(f"os._exit({status}) called during the import")
+        exit_process(status)
+
+    os._exit = refuse
+    try:
+        return import_module(name)
+    finally:
+        importing = False
+        os._exit = exit_process
 
 
 def _workflows_in(module: ModuleType) -> Iterator[tuple[str, Workflow]]:
@@ -240,18 +236,12 @@ def _workflows_in(module: ModuleType) -> Iterator[tuple[str, Workflow]]:
             yield variable, workflow
 
 
-def _workflows_of_loaded(package: str) -> Iterator[tuple[str, Workflow]]:
-    for name, module in sorted(sys.modules.items()):
-        if f"{name}.".startswith(f"{package}."):
-            yield from _workflows_in(module)
-
-
 def _workflows_of(value: Any) -> Iterator[Workflow]:
     seen: set[int] = set()
     ahead = [value]
     while ahead:
         value = ahead.pop()
-        # By type(): isinstance() would ask a lazy proxy for its __class__, which may run anything.
+        # type(), because isinstance() reads __class__, and that can run code of a lazy proxy.
         if issubclass(type(value), Workflow):
             yield value
         elif issubclass(type(value), _CONTAINERS) and id(value) not in seen:
@@ -260,7 +250,7 @@ def _workflows_of(value: Any) -> Iterator[Workflow]:
 
 
 def _place_of(error: BaseException, root: str) -> str:
-    """``file, line n: `` of the fault: the innermost line that is the project's own, if any."""
+    """Return ``file, line n: `` for the innermost line in the project, or nothing."""
     if isinstance(error, SyntaxError) and error.filename and not error.filename.startswith("<"):
         return f"{_shown(error.filename)}, line {error.lineno}: "
     place = ""
@@ -274,7 +264,7 @@ def _place_of(error: BaseException, root: str) -> str:
 
 
 def _file_of(module: str) -> str:
-    """The file of a module, for faults that have no line, such as a null byte in it."""
+    """Return the file of a module, for errors without a line, such as a null byte in it."""
     try:
         spec = find_spec(module)
     except (ImportError, ValueError):

@@ -1,15 +1,11 @@
-"""The seam to the build: workflows and deployment as plain data, then JSON.
-
-``python -m bigflow describe`` prints what ``describe()`` returns. ``schema.json`` says
-what that is; ``SCHEMA`` is its version.
-"""
+"""Describe workflows as plain data for JSON: ``schema.json`` is the form."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
-from bigflow.describe.discovery import fault_of_user_code, find_workflows
+from bigflow.describe.discovery import error_of_user_code, find_workflows
 from bigflow.describe.fields import JobAttributes, WorkflowAttributes, attributes_of
 from bigflow.describe.values import checked
 from bigflow.errors import BigflowError, shown
@@ -21,41 +17,36 @@ if TYPE_CHECKING:
 
     from bigflow.describe.discovery import FoundWorkflow
     from bigflow.job import AnyJob
-    from bigflow.workflow import Workflow
 
 SCHEMA = 1
-"""The version of the form; it changes when a reader of the old form would misread the new one."""
+"""The version of the form. It changes when an old reader would misread a new description."""
 
 
 def describe_workflows(
     package: str,
     start_time: datetime | None = None,
-    tell: Callable[[str], object] = lambda _doing: None,
+    report: Callable[[str], object] = lambda _step: None,
 ) -> list[dict[str, Any]]:
-    """The workflows of ``package`` as plain data, sorted by id.
+    """Return the workflows of ``package`` as plain data, sorted by id.
 
-    ``start_time``, naive and UTC, is what the start-time factories are given; without it the
-    workflows have no start date. ``tell`` is called with words for what is done next, before code
-    of the project runs.
+    :param start_time: the argument of the start-time factories, naive and in UTC; without it the
+        workflows have no start date.
+    :param report: called with the next step, before code of the project runs.
 
     :raises BigflowError: for a module that cannot be imported, and for a value that no DAG can
         have; it names the workflow and the job.
     """
     described = []
-    for found in find_workflows(package, tell):
-        tell(f"reading workflow {found.workflow.workflow_id!r} ({found.module})")
-        described.append(_describe(found, start_time))
+    for found in find_workflows(package, report):
+        step = f"reading workflow {found.workflow.workflow_id!r}"
+        report(f"{step} ({found.module})")
+        try:
+            described.append(_describe_workflow(found, start_time))
+        except BigflowError:
+            raise
+        except BaseException as error:  # a property can raise anything
+            raise error_of_user_code(error, found.module, step) from error
     return described
-
-
-def _describe(found: FoundWorkflow, start_time: datetime | None) -> dict[str, Any]:
-    try:
-        return _describe_workflow(found, start_time)
-    except BigflowError:
-        raise
-    except BaseException as error:  # what a property raises, or an attribute that is not there
-        doing = f"reading workflow {found.workflow.workflow_id!r}"
-        raise fault_of_user_code(error, found.module, doing) from error
 
 
 def _describe_workflow(found: FoundWorkflow, start_time: datetime | None) -> dict[str, Any]:
@@ -71,16 +62,15 @@ def _describe_workflow(found: FoundWorkflow, start_time: datetime | None) -> dic
         value = getattr(workflow, line.name)
         described[line.name] = checked(line, f"{of}: {line.name}", value)
     dependencies = workflow.definition.dependencies
-    for job in workflow.definition.jobs:
-        if job.id not in dependencies:
-            raise BigflowError(
-                f"{of}: a job has the id {shown(job.id)}, and had another when the workflow was"
-                " made",
-                hint="set it before",
-            )
+    jobs = {job.id: job for job in workflow.definition.jobs}
+    if jobs.keys() != dependencies.keys():
+        changed = ", ".join(map(shown, jobs.keys() ^ dependencies.keys()))
+        raise BigflowError(
+            f"{of}: the id of a job changed after the workflow was created: {changed}",
+            hint="set the id first: Workflow(..., [Load(id='load')])",
+        )
     described["jobs"] = [
-        _describe_job(job, dependencies[job.id], f"job {job.id!r} of {of}")
-        for job in workflow.definition.jobs
+        _describe_job(job, dependencies[job.id], f"job {job.id!r} of {of}") for job in jobs.values()
     ]
     zone = _zone(of, workflow.timezone)
     start = start_time and _start_date(found, start_time, zone)
@@ -106,44 +96,44 @@ def _schedule(of: str, interval: object) -> dict[str, Any]:
     if isinstance(interval, timedelta) and interval > timedelta(0):
         seconds = interval.total_seconds()
         return {"kind": "timedelta", "value": int(seconds) if seconds.is_integer() else seconds}
-    hint = "give a cron expression or preset, a timedelta or None"
-    if isinstance(interval, timedelta):
-        hint = "give a timedelta of a second or more"
-    raise BigflowError(f"{of}: schedule_interval cannot be {shown(interval)}", hint=hint)
+    raise BigflowError(
+        f"{of}: schedule_interval cannot be {shown(interval)}",
+        hint="give a cron expression or preset, a timedelta of a second or more, or None",
+    )
 
 
 def _zone(of: str, name: object) -> tzinfo:
-    if name == "UTC":  # needs no database, and a slim image may lack one
+    if name == "UTC":  # a slim image can lack the database of time zones
         return timezone.utc
     try:
         return ZoneInfo(str(name))
-    except (KeyError, ValueError, OSError) as error:  # unknown; no name of a file; a directory
+    except (KeyError, ValueError, OSError) as error:  # unknown; not a file name; a directory
         raise BigflowError(
-            f"{of}: there is no time zone {name!r}",
-            hint="give an IANA name, such as Europe/Warsaw (a machine without any needs `tzdata`)",
+            f"{of}: unknown time zone {name!r}",
+            hint="give an IANA name, such as Europe/Warsaw; or install `tzdata` on this machine",
         ) from error
 
 
 def _start_date(found: FoundWorkflow, start_time: datetime, zone: tzinfo) -> datetime:
-    """The workflow's first runtime, on the clock of its own time zone."""
-    workflow: Workflow = found.workflow
+    """Return the workflow's first runtime in its own time zone."""
+    workflow = found.workflow
     local = _in_zone(found, start_time.replace(tzinfo=timezone.utc), zone).replace(tzinfo=None)
     try:
         start = workflow.start_time_factory(local)
-    except BaseException as error:  # whatever a project's function raises
-        if error.__traceback__ and error.__traceback__.tb_next is None:  # it was not even entered
+    except BaseException as error:  # the project's function can raise anything
+        if error.__traceback__ and error.__traceback__.tb_next is None:  # the call itself failed
             raise BigflowError(
                 f"workflow {workflow.workflow_id!r} ({found.module}): start_time_factory cannot be"
                 f" called with the start time of the build: {error}",
                 hint="give a function of one argument, a datetime, that returns a datetime",
             ) from error
-        doing = f"start_time_factory of workflow {workflow.workflow_id!r}"
-        raise fault_of_user_code(error, found.module, doing) from error
+        step = f"start_time_factory of workflow {workflow.workflow_id!r}"
+        raise error_of_user_code(error, found.module, step) from error
     if not isinstance(start, datetime):
         raise BigflowError(
             f"workflow {workflow.workflow_id!r} ({found.module}): start_time_factory returned "
             f"{shown(start)}",
-            hint="it must return a datetime",
+            hint="return a datetime",
         )
     if start.tzinfo is None:
         start = start.replace(tzinfo=zone)
@@ -151,13 +141,12 @@ def _start_date(found: FoundWorkflow, start_time: datetime, zone: tzinfo) -> dat
 
 
 def _in_zone(found: FoundWorkflow, moment: datetime, zone: tzinfo) -> datetime:
-    """``moment`` on the clock of a zone; by way of UTC, so that a time which the clocks skipped
-    becomes the one they showed instead."""
+    """Convert through UTC: a time that the clocks skipped becomes the time they showed instead."""
     try:
         return moment.astimezone(timezone.utc).astimezone(zone)
     except OverflowError as error:
         raise BigflowError(
-            f"workflow {found.workflow.workflow_id!r} ({found.module}): no calendar has its start"
-            f" date, {moment.isoformat(' ')}",
-            hint="see --start-time and the workflow's start_time_factory",
+            f"workflow {found.workflow.workflow_id!r} ({found.module}): the start date is out of"
+            f" range: {moment.isoformat(' ')}",
+            hint="check --start-time and the workflow's start_time_factory",
         ) from error
