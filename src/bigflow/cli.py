@@ -1,13 +1,14 @@
 """The command `bigflow`.
 
-``run`` and ``describe`` are here. ``--help`` also lists the build commands; they load
-``bigflow_backend``.
+``run`` and ``describe`` are here. All other commands are those of ``bigflow_backend``, which a pod
+does not load.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from functools import partial
 
@@ -18,20 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
     from typing import Any
-
-_BUILD_COMMANDS = {
-    "build": "run the tests, then build the package, the image and the DAGs",
-    "build-package": "run the tests, then build the wheel into dist/",
-    "build-image": "build the wheel and the image that it is installed in, into .image/",
-    "build-dags": "write an Airflow DAG for each workflow into .dags/",
-    "cache": "show the cache of base images and layers, or empty it",
-    "workflows": "list the workflows: when each runs, and its next runs",
-    "graph": "draw the jobs of a workflow, in the terminal or as Mermaid",
-    "check": "load the DAG files of .dags/ in a real Airflow, and report",
-    "project-version": "print the version that wheel, image and DAGs carry",
-    "pv": "the same as project-version",
-    "release": "tag the current commit with the next version, and push the tag",
-}
 
 # Without a width argparse imports `shutil`: 5 ms in each pod.
 _PARSER: dict[str, Any] = {
@@ -47,11 +34,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     :raises BaseException: any error of a job.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments and arguments[0] in _BUILD_COMMANDS:
-        from bigflow_backend.cli.main import main as build
+    build_commands: dict[str, str] = {}
+    if arguments[:1] not in (["run"], ["describe"]):
+        from bigflow_backend.cli.commands import COMMANDS
 
-        return build(arguments)
-    parser = _parser()
+        if arguments and arguments[0] in COMMANDS:
+            from bigflow_backend.cli.main import main as build
+
+            return build(arguments)
+        build_commands = {name: command.help for name, command in COMMANDS.items()}
+    parser = _parser(build_commands)
     options = parser.parse_args(arguments)
     if options.version:
         import bigflow
@@ -63,7 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         describe(options)
     if options.command == "run":
-        return _run(options)
+        try:
+            return _run(options)
+        except KeyboardInterrupt:
+            print("bigflow: interrupted", file=sys.stderr)
+            return 128 + signal.SIGINT
     parser.print_usage(sys.stderr)
     print("bigflow: error: give a command; `bigflow --help` lists them", file=sys.stderr)
     return 2
@@ -122,7 +118,7 @@ def _report(error: BigflowError) -> int:
     return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(build_commands: dict[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bigflow",
         description="Data pipelines as a Python package, an image and Airflow DAGs.",
@@ -132,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", prog="bigflow")
     _add_run(commands)
     _add_describe(commands)
-    for name, text in _BUILD_COMMANDS.items():
+    for name, text in build_commands.items():
         commands.add_parser(name, help=text, add_help=False)
     return parser
 

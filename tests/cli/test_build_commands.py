@@ -1,4 +1,4 @@
-"""Both doors to the build: ``bigflow COMMAND`` and ``python project_setup.py COMMAND``."""
+"""``bigflow COMMAND`` and ``python project_setup.py COMMAND`` build, and report errors alike."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bigflow_backend.cli.report import summary
+from bigflow_backend.cli.report import build_lines
 from bigflow_backend.ground.files import Outputs
 from bigflow_backend.image.dockerfile import STANDARD
 from bigflow_backend.image.image import PublishedImage
 from bigflow_backend.pipeline import Build
-from support.projects import write_project
+from support.commands import bigflow, python
+from support.projects import Project, write_project
 
 if TYPE_CHECKING:
-    from support.projects import Project
+    from pathlib import Path
 
 _WORKFLOW = """\
 from bigflow import Job, Workflow
@@ -39,24 +39,19 @@ deployment_config = DeploymentConfig(
     name="dev", properties={"docker_repository": "example.org/rides-dev"}
 ).add_configuration("prod", {"docker_repository": "example.org/rides"})
 """
-_TEST = """\
-def test_passes():
-    assert True
-"""
 _FILES = {
     "pipelines/workflow.py": _WORKFLOW,
     "deployment_config.py": _DEPLOYMENT,
-    "test/test_rides.py": _TEST,
+    "test/test_rides.py": "def test_passes():\n    assert True\n",
     "Dockerfile": "FROM scratch\n",
 }
-NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
-DOORS = {
-    "bigflow": lambda command: ["-m", "bigflow", command],
-    "setup": lambda command: [
-        "project_setup.py",
-        {"build": "build_project"}.get(command, command.replace("-", "_")),
-    ],
+_LAST_BUILD = {
+    "dist/pipelines-1.0-py3-none-any.whl": "the last good one",
+    ".image/imageinfo-1.0.json": "the last good one",
+    ".dags/rides_dag.py": "the last good one",
 }
+WHEEL = "dist/pipelines-1.2.0-py3-none-any.whl"
+NO_ENGINE = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
 
 
 @pytest.fixture
@@ -66,14 +61,13 @@ def project(tmp_path: Path) -> Project:
 
 @dataclass(frozen=True)
 class Case:
-    """A fault, the commands that meet it, and what their user reads."""
+    """An error, the commands that report it, and its text."""
 
     name: str
     commands: tuple[str, ...]
     files: dict[str, str | None]
     message: str
     hint: str
-    environment: dict[str, str] = field(default_factory=dict)
 
 
 CASES = [
@@ -81,14 +75,14 @@ CASES = [
         "no Docker Engine",
         ("build-image", "build"),
         {},
-        "differs from the standard Dockerfile, so it needs an engine; no Docker Engine answers",
+        "no Docker Engine answers",
         "DOCKER_HOST",
     ),
     Case(
         "no Dockerfile for the engine",
-        ("build-image", "build"),
+        ("build-image",),
         {"Dockerfile": None, "pyproject.toml": '[tool.bigflow.image]\nbuilder = "engine"\n'},
-        "there is no Dockerfile in ",
+        "Dockerfile",
         "start with the standard one",
     ),
     Case(
@@ -100,23 +94,23 @@ CASES = [
     ),
     Case(
         "a deployment_config.py that raises",
-        ("build-image", "build-dags", "build"),
+        ("build-dags",),
         {"deployment_config.py": "\nimport nowhere\n"},
         "deployment_config.py, line 2: ModuleNotFoundError: No module named 'nowhere'",
         "",
     ),
     Case(
         "no docker_repository",
-        ("build-image", "build-dags", "build"),
+        ("build-image",),
         {"deployment_config.py": _DEPLOYMENT.replace("docker_repository", "repository")},
         "docker_repository",
         "",
     ),
     Case(
         "an upper-case repository",
-        ("build-image", "build-dags", "build"),
+        ("build-image", "build-dags"),
         {"deployment_config.py": _DEPLOYMENT.replace("rides-dev", "Rides")},
-        "docker_repository 'example.org/Rides' has upper-case letters",
+        "example.org/Rides",
         "write 'example.org/rides'",
     ),
     Case(
@@ -128,7 +122,7 @@ CASES = [
     ),
     Case(
         "a module that cannot be imported",
-        ("build-dags", "build"),
+        ("build-dags",),
         {"pipelines/broken.py": "\n\nimport nowhere\n"},
         "pipelines/broken.py, line 3",
         "",
@@ -142,7 +136,7 @@ CASES = [
     ),
     Case(
         "a test that ends the process",
-        ("build-package", "build"),
+        ("build-package",),
         {"test/test_rides.py": "import os\n\ndef test_ends():\n    os._exit(0)\n"},
         "the tests ended without a report: exit status 0",
         "os._exit()",
@@ -159,7 +153,7 @@ CASES = [
         ("build-image",),
         {"resources/requirements.txt": None, "Dockerfile": "COPY resources/requirements.txt /\n"},
         "the image needs resources/requirements.txt, which does not exist",
-        "`bigflow-backend`, the runtime of each pod",
+        "bigflow-backend",
     ),
     Case(
         "a [build-system] that pip refuses",
@@ -167,6 +161,26 @@ CASES = [
         {"pyproject.toml": "[build-system]\nbuild-backend = 'bigflow_backend'\n"},
         "[build-system] has no requires",
         'requires = ["bigflow-backend"]',
+    ),
+    Case(
+        "a requirement that is not valid",
+        ("build-package",),
+        {
+            "pyproject.toml": '[build-system]\nrequires = ["bigflow-backend>>1"]\n'
+            'build-backend = "bigflow_backend"\n'
+        },
+        "[build-system] requires: Expected semicolon",
+        "",
+    ),
+    Case(
+        "a requirement that is not installed",
+        ("build-package",),
+        {
+            "pyproject.toml": '[build-system]\nrequires = ["no-such-distribution"]\n'
+            'build-backend = "bigflow_backend"\n'
+        },
+        "[build-system] requires no-such-distribution, which ",
+        "",
     ),
     Case(
         "another build backend",
@@ -178,217 +192,41 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize(
     ("case", "command"),
     [(case, command) for case in CASES for command in case.commands],
     ids=lambda value: value if isinstance(value, str) else value.name,
 )
-def test_a_fault_is_told_and_the_last_build_left_alone(
-    project: Project, case: Case, command: str, door: str
+def test_an_error_is_reported_and_the_last_build_stays(
+    project: Project, case: Case, command: str
 ) -> None:
-    project.write(
-        {
-            "dist/pipelines-1.0-py3-none-any.whl": "the last good one",
-            ".image/imageinfo-1.0.json": "the last good one",
-            ".dags/rides_dag.py": "the last good one",
-            **case.files,
-        }
-    )
+    project.write({**_LAST_BUILD, **case.files})
     before = project.files()
-    done = project.run(*DOORS[door](command), **NO_ENGINE, **case.environment)
-    assert done.returncode == 1, done.stderr
-    assert "Traceback" not in done.stderr
-    told = done.stderr[done.stderr.index("bigflow: error: ") :].splitlines()
-    assert case.message in told[0], told
-    assert len(told) == 2, told
-    assert case.hint in told[1], told
+    message, hint = bigflow(project, command, **NO_ENGINE).error
+    assert case.message in message
+    assert case.hint in hint
     assert project.files() == before
-
-
-@pytest.mark.parametrize("door", DOORS)
-def test_the_package_needs_no_deployment_config(project: Project, door: str) -> None:
-    project.write({"deployment_config.py": None, "Dockerfile": None})
-    done = project.run(*DOORS[door]("build-package"), **NO_ENGINE)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[0] == "tests  1 passed"
-    assert (project.root / "dist" / "pipelines-1.2.0-py3-none-any.whl").is_file()
-    assert not [p for p in project.root.iterdir() if p.name.startswith(".bigflow")]
-
-
-def test_no_tests_are_told(project: Project) -> None:
-    project.write({"test/test_rides.py": None})
-    done = project.run("-m", "bigflow", "build-package")
-    assert done.returncode == 0, done.stderr
-    assert "nothing was tested" in done.stderr
-
-
-@pytest.mark.parametrize("door", DOORS)
-def test_dags_are_written_for_an_environment_and_a_start(project: Project, door: str) -> None:
-    options = ("--config", "prod", "--start-time", "2026-01-01 00:00:00")
-    done = project.run(*DOORS[door]("build-dags"), *options)
-    assert done.returncode == 0, done.stderr
-    name = "rides__v1_2_0__2026_01_01_00_00_00_dag.py"
-    assert done.stdout == f"DAG    .dags/{name}\n"
-    assert "example.org/rides:1.2.0" in (project.root / ".dags" / name).read_text("utf-8")
-
-
-def test_the_result_as_json(project: Project) -> None:
-    done = project.run("-m", "bigflow", "build-package", "--json")
-    result = json.loads(done.stdout)
-    assert result["tests"] == {"tests": 1, "skipped": 0}
-    assert result["wheel"]["path"] == "dist/pipelines-1.2.0-py3-none-any.whl"
-    assert result["wheel"]["version"] == "1.2.0"
-
-
-@pytest.mark.parametrize("directory", ["pipelines", "test"])
-def test_commands_work_from_below_the_project(project: Project, directory: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "bigflow", "build-package"],
-        cwd=project.root / directory,
-        env={**os.environ, **project.environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert (project.root / "dist").is_dir()
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["build", "--bogus"],
-        ["build-dags", "--start-tim", "2026-01-01"],
-        ["no-such-command"],
-        ["build", "x"],
-    ],
-)
-def test_wrong_usage_ends_with_2(project: Project, arguments: list[str]) -> None:
-    done = project.run("-m", "bigflow", *arguments)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        ([], "no commands supplied"),
-        (["no_such_command"], "invalid command 'no_such_command'"),
-        (["build_package", "--bogus"], "option --bogus not recognized"),
-    ],
-)
-def test_wrong_usage_of_the_setup_script_ends_with_2(
-    project: Project, arguments: list[str], told: str
-) -> None:
-    done = project.run("project_setup.py", *arguments)
-    assert done.returncode == 2
-    typed = " ".join(["python", "project_setup.py", *arguments])
-    assert done.stderr.splitlines()[0] == f"bigflow: error: {typed}: {told}"
-
-
-def test_a_setup_script_that_is_a_link_builds_where_it_lies(project: Project) -> None:
-    (project.root / "tools").mkdir()
-    script = project.root / "project_setup.py"
-    script.rename(project.root / "tools/setup_of_ours.py")
-    script.symlink_to("tools/setup_of_ours.py")
-    done = project.run("project_setup.py", "build_package")
-    assert done.returncode == 0, done.stderr
-    assert (project.root / "dist/pipelines-1.2.0-py3-none-any.whl").is_file()
-
-
-@pytest.mark.parametrize(
-    ("table", "told"),
-    [
-        ('requires = ["bigflow-backend>>1"]', "[build-system] requires: Expected semicolon"),
-        ('requires = ["no-such-distribution"]', "requires no-such-distribution, which "),
-        ("requires = []\n", "[build-system] build-backend must be 'bigflow_backend': got None"),
-    ],
-)
-def test_a_build_system_that_pip_could_not_use(project: Project, table: str, told: str) -> None:
-    backend = "" if table.endswith("\n") else 'build-backend = "bigflow_backend"'
-    project.write({"pyproject.toml": f"[build-system]\n{table}\n{backend}\n"})
-    done = project.run("-m", "bigflow", "build-package")
-    assert done.returncode == 1
-    assert told in done.stderr.splitlines()[0]  # before the tests are run
-    assert len(done.stderr.splitlines()) == 2
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message", "hint"),
-    [
-        (["--start-time", "soon"], "--start-time 'soon' is no time", "YYYY-MM-DD"),
-        (["--workflow", "trips"], "has no workflow 'trips'", "its workflows are: rides"),
-        (["--python", "/nonexistent"], "--python /nonexistent is no interpreter", "path"),
-        (["--config", "test"], "test", "dev, prod"),
-    ],
-)
-def test_values_of_options_are_checked(
-    project: Project, arguments: list[str], message: str, hint: str
-) -> None:
-    done = project.run("-m", "bigflow", "build-dags", *arguments)
-    assert done.returncode == 1
-    told = done.stderr[done.stderr.index("bigflow: error: ") :].splitlines()
-    assert message in told[0]
-    assert hint in told[1]
-    assert not (project.root / ".dags").exists()
-
-
-def test_no_project_here(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "bigflow", "build"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("bigflow: error: no project found: ")
-
-
-def test_an_interrupt_leaves_the_last_build_and_no_child(project: Project) -> None:
-    project.write(
-        {
-            "dist/pipelines-1.0-py3-none-any.whl": "the last good one",
-            "test/test_rides.py": "import os, pathlib, signal\n\n"
-            "def test_waits():\n"
-            "    pathlib.Path(os.environ['PID_FILE']).write_text(str(os.getpid()))\n"
-            "    os.kill(os.getppid(), signal.SIGINT)\n"
-            "    signal.pause()\n",
-        }
-    )
-    before = project.files()
-    pid_file = project.root.parent / "pid"
-    done = project.run("-m", "bigflow", "build-package", PID_FILE=str(pid_file))
-    assert done.returncode == 128 + signal.SIGINT
-    assert "interrupted; nothing in the project was changed" in done.stderr
-    assert project.files() == before
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(pid_file.read_text()), 0)
-
-
-def test_a_termination_ends_the_tests_too(project: Project) -> None:
-    project.write(
-        {
-            "test/test_rides.py": "import os, pathlib, signal\n\n"
-            "def test_waits():\n"
-            "    pathlib.Path(os.environ['PID_FILE']).write_text(str(os.getpid()))\n"
-            "    os.kill(os.getppid(), signal.SIGTERM)\n"
-            "    signal.pause()\n",
-        }
-    )
-    before = project.files()
-    pid_file = project.root.parent / "pid"
-    done = project.run("-m", "bigflow", "build-package", PID_FILE=str(pid_file))
-    assert done.returncode == 128 + signal.SIGTERM
-    assert project.files() == before
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(pid_file.read_text()), 0)
 
 
 @pytest.mark.parametrize(
     ("options", "message", "hint"),
     [
+        (
+            ["--start-time", "soon"],
+            "--start-time must be a date and time: got 'soon'",
+            "write it in UTC, such as --start-time '2026-01-31 06:00:00'",
+        ),
+        (
+            ["--workflow", "trips"],
+            "pipelines has no workflow 'trips'",
+            "its workflows are: rides",
+        ),
+        (
+            ["--python", "/nonexistent"],
+            "--python must be an interpreter: got '/nonexistent'",
+            "write its path, such as --python .venv/bin/python",
+        ),
+        (["--config", "test"], "test", "dev, prod"),
         (
             ["--builder", "dokcer"],
             "--builder must be auto, engine or layered: got 'dokcer'",
@@ -397,27 +235,128 @@ def test_a_termination_ends_the_tests_too(project: Project) -> None:
         (
             ["--platform", "linux/amd"],
             "--platform must be linux/amd64 or linux/arm64: got 'linux/amd'",
-            "did you mean 'linux/amd64'",
+            "did you mean 'linux/amd64'?",
         ),
-        (["--find-links", "nope"], "find-links: there is no directory", "a directory of wheels"),
+        (
+            ["--find-links", "nope"],
+            "find-links must be directories of wheels: got ",
+            "create the directory, or fix the path",
+        ),
     ],
 )
-def test_image_options_are_checked_first(
+def test_values_of_options_are_checked_first(
     project: Project, options: list[str], message: str, hint: str
 ) -> None:
-    done = project.run("-m", "bigflow", "build", *options)
-    assert done.returncode == 1
-    message_line, hint_line = done.stderr.splitlines()
-    assert message in message_line
-    assert hint in hint_line
+    before = project.files()
+    done = bigflow(project, "build", *options)
+    assert done.error[0].startswith("bigflow: error: ")
+    assert message in done.error[0]
+    assert hint in done.error[1]
+    assert "testing" not in done.stderr
+    assert project.files() == before
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_a_dry_run_tells_and_builds_nothing(project: Project, door: str) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (
+            ["build", "--verbose"],
+            "bigflow build: unknown argument '--verbose'",
+            "bigflow build --help",
+        ),
+        (["build", "x"], "bigflow build: unknown argument 'x'", "bigflow build --help"),
+        (
+            ["build-dags", "--start-tim=2026-01-01"],
+            "bigflow build-dags: unknown argument '--start-tim=2026-01-01'",
+            "did you mean '--start-time'?",
+        ),
+        (
+            ["build-dags", "--start-time"],
+            "bigflow build-dags: argument --start-time/-t: expected one argument",
+            "bigflow build-dags --help",
+        ),
+        (
+            ["graph"],
+            "bigflow graph: the following arguments are required: WORKFLOW",
+            "bigflow graph --help",
+        ),
+    ],
+)
+def test_wrong_usage_ends_with_2(
+    project: Project, arguments: list[str], message: str, hint: str
+) -> None:
+    done = bigflow(project, *arguments)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [f"bigflow: error: {message}", f"  {hint}"]
+
+
+def test_the_help_of_a_command_lists_the_settings(project: Project) -> None:
+    done = bigflow(project, "build-image", "--help", COLUMNS="200")
+    assert done.returncode == 0
+    assert "--builder auto|engine|layered" in done.stdout
+    assert "--oci-layout, --no-oci-layout" in done.stdout
+
+
+def test_the_package_needs_no_deployment_config(project: Project) -> None:
+    project.write({"deployment_config.py": None, "Dockerfile": None})
+    done = bigflow(project, "build-package", "--json", **NO_ENGINE)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["tests"] == {"tests": 1, "skipped": 0}
+    assert result["wheel"]["path"] == WHEEL
+    assert result["wheel"]["version"] == "1.2.0"
+    assert (project.root / WHEEL).is_file()
+    assert not [p for p in project.root.iterdir() if p.name.startswith(".bigflow")]
+
+
+def test_tests_of_unittest_run(project: Project) -> None:
+    project.write(
+        {
+            "test/__init__.py": "",
+            "test/test_rides.py": "import unittest\n\nclass T(unittest.TestCase):\n"
+            "    def test_one(self):\n        from pipelines import workflow\n"
+            "    @unittest.skip('later')\n    def test_two(self):\n        pass\n",
+        }
+    )
+    done = bigflow(project, "build-package")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "tests  1 passed, 1 skipped"
+
+
+@pytest.mark.parametrize(
+    "test",
+    ["import nowhere\n", "import os\n\n\nclass T:\n    os._exit(0)\n"],
+    ids=["error", "exit"],
+)
+def test_tests_that_cannot_be_collected_fail(project: Project, test: str) -> None:
+    project.write({"test/test_rides.py": test})
+    assert bigflow(project, "build-package").returncode == 1
+    assert not (project.root / "dist").exists()
+
+
+def test_a_project_without_tests_gets_a_warning(project: Project) -> None:
+    project.write({"test/test_rides.py": None})
+    done = bigflow(project, "build-package")
+    assert done.returncode == 0, done.stderr
+    assert "nothing was tested" in done.stderr
+
+
+def test_commands_work_below_the_project(project: Project) -> None:
+    below = Project(project.root / "pipelines", project.environment)
+    assert bigflow(below, "build-dags").returncode == 0
+    assert (project.root / ".dags").is_dir()
+
+
+def test_no_project_here(tmp_path: Path) -> None:
+    message, _ = bigflow(Project(tmp_path, {}), "build").error
+    assert message.startswith(f"bigflow: error: no project found: neither {tmp_path} nor ")
+
+
+def test_a_dry_run_builds_nothing(project: Project) -> None:
     project.write({"Dockerfile": STANDARD.read_text("utf-8")})
     before = project.files()
     options = ["--dry-run", "--base-image=base:1", "--platform=linux/arm64", "--push"]
-    done = project.run(*DOORS[door]("build-image"), *options, **NO_ENGINE)
+    done = bigflow(project, "build-image", *options, **NO_ENGINE)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "image     example.org/rides-dev:1.2.0",
@@ -433,11 +372,10 @@ def test_a_dry_run_tells_and_builds_nothing(project: Project, door: str) -> None
     assert project.files() == before
 
 
-def test_a_dry_run_for_machines(project: Project) -> None:
+def test_a_dry_run_as_json(project: Project) -> None:
     options = ["--dry-run", "--json", "--no-export-image-tar"]
-    done = project.run("-m", "bigflow", "build-image", *options, **NO_ENGINE)
-    plan = json.loads(done.stdout)["plan"]
-    assert plan == {
+    done = bigflow(project, "build-image", *options, **NO_ENGINE)
+    assert json.loads(done.stdout)["plan"] == {
         "tag": "example.org/rides-dev:1.2.0",
         "builder": "engine",
         "reason": "Dockerfile, line 1, differs from the standard Dockerfile",
@@ -456,34 +394,177 @@ def test_a_dry_run_for_machines(project: Project) -> None:
         (["--config", "prodd"], "prodd"),
     ],
 )
-def test_a_dry_run_finds_faults(project: Project, options: list[str], message: str) -> None:
-    done = project.run("-m", "bigflow", "build-image", "--dry-run", *options, **NO_ENGINE)
-    assert done.returncode == 1
-    error, _hint = done.stderr[done.stderr.index("bigflow: error: ") :].splitlines()
-    assert message in error
+def test_a_dry_run_finds_errors(project: Project, options: list[str], message: str) -> None:
+    done = bigflow(project, "build-image", "--dry-run", *options, **NO_ENGINE)
+    assert message in done.error[0]
 
 
-def test_the_summary_tells_the_size_of_what_lies_in_its_place(tmp_path: Path) -> None:
-    (tmp_path / ".image").mkdir()
-    (tmp_path / ".image" / "image-1.2.0.tar").write_bytes(b"x" * 1500)
+def test_the_summary_has_the_size_of_each_file(tmp_path: Path) -> None:
+    project = Outputs(tmp_path)
+    project.images.mkdir()
+    tar = project.images / "image-1.2.0.tar"
+    tar.write_bytes(b"x" * 1500)
     image = PublishedImage(
         tag="rides:1.2.0", id="", digest=None, version="1.2.0", size=1, layout=None, pushed=False,
-        tar=Path(".image/image-1.2.0.tar"), info=Path(".image/info.json"),
+        tar=tar.relative_to(tmp_path), info=(project.images / "info.json").relative_to(tmp_path),
         builder="engine", in_engine=True, seconds=1.0,
     )  # fmt: skip
-    told = summary(Build(outputs=Outputs(tmp_path), image=image))
-    assert told.splitlines()[1] == "       .image/image-1.2.0.tar  1.5 kB"
+    lines = list(build_lines(Build(outputs=project, image=image)))
+    assert lines[1] == "       .image/image-1.2.0.tar  1.5 kB"
 
 
-def test_what_a_killed_build_left_is_removed(project: Project) -> None:
-    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
-                          capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
+def test_staging_of_a_killed_build_is_removed(project: Project) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
     project.write(
         {
-            f".bigflow-build-{dead}-x/dist/half.whl": "",
-            f".bigflow-build-{os.getpid()}-y/dist/half.whl": "",
+            f".bigflow-build-{dead.pid}-x/dist/half.whl": "",
+            f".bigflow-build-{os.getppid()}-y/dist/half.whl": "",
         }
     )
-    assert project.run("-m", "bigflow", "build-package").returncode == 0
+    assert bigflow(project, "build-dags").returncode == 0
     left = [p.name for p in project.root.iterdir() if p.name.startswith(".bigflow-build-")]
-    assert left == [f".bigflow-build-{os.getpid()}-y"]
+    assert left == [f".bigflow-build-{os.getppid()}-y"]
+
+
+class TestSetupScript:
+    """``python project_setup.py``"""
+
+    def test_several_commands_in_one_call(self, project: Project) -> None:
+        options = ("--config", "prod", "--start-time", "2026-01-01 00:00:00")
+        done = python(project, "project_setup.py", "build_package", "build_dags", *options)
+        assert done.returncode == 0, done.stderr
+        name = "rides__v1_2_0__2026_01_01_00_00_00_dag.py"
+        tests, wheel, dag = done.stdout.splitlines()
+        assert tests == "tests  1 passed"
+        assert wheel.startswith(f"wheel  {WHEEL}  ")
+        assert dag == f"DAG    .dags/{name}"
+        assert "example.org/rides:1.2.0" in (project.root / ".dags" / name).read_text("utf-8")
+
+    def test_a_command_of_setuptools_and_one_of_ours(self, project: Project) -> None:
+        done = python(project, "project_setup.py", "-q", "clean", "build_dags")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("DAG    .dags/rides__v1_2_0__")
+
+    def test_setuptools_lists_the_commands(self, project: Project) -> None:
+        done = python(project, "project_setup.py", "--help-commands")
+        lines = [line.split(maxsplit=1)[0] for line in done.stdout.splitlines() if line]
+        assert {"build_project", "build_package", "build_image", "build_dags"} < set(lines)
+
+    @pytest.mark.parametrize("arguments", [["build_image", "--help"], ["--help", "build_image"]])
+    def test_the_help_of_a_command(self, project: Project, arguments: list[str]) -> None:
+        done = python(project, "project_setup.py", *arguments)
+        assert done.returncode == 0
+        assert done.stdout.startswith("usage: python project_setup.py build_image [-h]")
+        assert "--dry-run" in done.stdout
+
+    @pytest.mark.parametrize(
+        ("arguments", "message", "hint"),
+        [
+            (
+                [],
+                "python project_setup.py: no commands supplied",
+                "python project_setup.py --help",
+            ),
+            (
+                ["no_such_command"],
+                "python project_setup.py no_such_command: invalid command 'no_such_command'",
+                "python project_setup.py --help",
+            ),
+            (
+                ["build_package", "build_dags", "--bogus"],
+                "python project_setup.py build_dags: unknown argument '--bogus'",
+                "python project_setup.py build_dags --help",
+            ),
+        ],
+    )
+    def test_wrong_usage_ends_with_2(
+        self, project: Project, arguments: list[str], message: str, hint: str
+    ) -> None:
+        done = python(project, "project_setup.py", *arguments)
+        assert done.returncode == 2
+        assert done.stderr.splitlines() == [f"bigflow: error: {message}", f"  {hint}"]
+
+    def test_an_error_has_two_lines(self, project: Project) -> None:
+        project.write({"deployment_config.py": None})
+        message, hint = python(project, "project_setup.py", "build_image").error
+        assert "deployment_config.py" in message
+        assert "docker_repository" in hint
+
+    def test_options_of_our_commands_in_setup_cfg_are_refused(self, project: Project) -> None:
+        project.write({"setup.cfg": "[build_image]\npush = 1\n"})
+        assert python(project, "project_setup.py", "build_image").error == [
+            "bigflow: error: setup.cfg: [build_image] has no effect",
+            "  remove it, and write its options behind build_image on the command line",
+        ]
+
+    def test_a_script_that_is_a_link_builds_where_the_link_is(self, project: Project) -> None:
+        (project.root / "tools").mkdir()
+        script = project.root / "project_setup.py"
+        script.rename(project.root / "tools/setup_of_ours.py")
+        script.symlink_to("tools/setup_of_ours.py")
+        done = python(project, "project_setup.py", "build_package")
+        assert done.returncode == 0, done.stderr
+        assert (project.root / WHEEL).is_file()
+
+
+_SIGNALS_PARENT = """\
+import os, pathlib, signal
+
+def test_waits():
+    pathlib.Path(os.environ["PID_FILE"]).write_text(str(os.getpid()))
+    os.kill(os.getppid(), signal.{signal})
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("command", ["-m bigflow build-package", "project_setup.py build_package"])
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [(signal.SIGINT, "bigflow: interrupted"), (signal.SIGTERM, "bigflow: ended by SIGTERM")],
+    ids=["SIGINT", "SIGTERM"],
+)
+def test_a_signal_leaves_the_last_build_no_child_and_no_traceback(
+    project: Project, command: str, number: signal.Signals, message: str
+) -> None:
+    test = _SIGNALS_PARENT.format(signal=number.name)
+    project.write({**_LAST_BUILD, "test/test_rides.py": test})
+    before = project.files()
+    pid_file = project.root.parent / "pid"
+    done = python(project, *command.split(), PID_FILE=str(pid_file))
+    assert done.returncode == 128 + number
+    assert done.stderr.splitlines()[-1] == f"{message}; nothing in the project was changed"
+    assert "Traceback" not in done.stderr
+    assert project.files() == before
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid_file.read_text()), 0)
+
+
+def test_an_interrupted_hook_prints_no_traceback(project: Project) -> None:
+    interrupts = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nsignal.pause()\n"
+    project.write({"project_setup.py": interrupts})
+    hook = "import bigflow_backend; bigflow_backend.build_wheel('.')"
+    done = python(project, "-c", hook)
+    assert done.returncode == 128 + signal.SIGINT
+    assert done.stderr == "bigflow: interrupted; nothing in the project was changed\n"
+
+
+@pytest.mark.parametrize("command", ["-m bigflow build-dags", "project_setup.py build_dags"])
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_pipe_without_a_reader(project: Project, command: str, stream: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: writer}
+        done = subprocess.run(
+            [sys.executable, *command.split()],
+            cwd=project.root,
+            env={**os.environ, **project.environment},
+            text=True,
+            check=False,
+            **streams,  # type: ignore[call-overload]
+        )
+    finally:
+        os.close(writer)
+    assert done.returncode == 128 + signal.SIGPIPE
+    assert "Traceback" not in (done.stderr or "")

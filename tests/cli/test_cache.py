@@ -1,17 +1,16 @@
-"""``bigflow cache``: what it shows, and what it removes."""
+"""``bigflow cache`` shows the cache, and empties it."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bigflow import cli
 from bigflow_backend.image.store.blobs import open_store
+from support.commands import bigflow
+from support.projects import Project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,16 +22,10 @@ def place(tmp_path: Path) -> Path:
 
 
 def bigflow_cache(place: Path, *arguments: str, status: int = 0, **environment: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "bigflow", "cache", *arguments],
-        env={**os.environ, "BIGFLOW_CACHE": str(place), **environment},
-        cwd=place.parent,  # it is not of a project
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    # The current directory is not in a project.
+    project = Project(place.parent, {"BIGFLOW_CACHE": str(place)})
+    done = bigflow(project, "cache", *arguments, **environment)
     assert done.returncode == status, done.stderr
-    assert "Traceback" not in done.stderr
     return done.stdout if status == 0 else done.stderr
 
 
@@ -49,14 +42,14 @@ def shown(place: Path, *arguments: str) -> dict[str, Any]:
     return found
 
 
-def test_a_cache_that_nothing_has_used_yet(place: Path) -> None:
+def test_an_unused_cache(place: Path) -> None:
     empty = {"path": str(place / "blobs"), "size": 0, "limit": 3 * 10**9}
     assert shown(place) == empty
     assert shown(place, "--clear") == {**empty, "freed": 0}
     assert not place.exists()
 
 
-def test_looking_at_it_removes_nothing(place: Path) -> None:
+def test_a_look_removes_nothing(place: Path) -> None:
     fill(place)
     lines = bigflow_cache(place, BIGFLOW_CACHE_LIMIT_GB="0").splitlines()
     assert lines[0] == f"path   {place / 'blobs'}"
@@ -66,7 +59,7 @@ def test_looking_at_it_removes_nothing(place: Path) -> None:
     assert shown(place)["size"] >= 100_000
 
 
-def test_clearing_it(place: Path) -> None:
+def test_clear(place: Path) -> None:
     fill(place)
     before = shown(place)["size"]
     cleared = shown(place, "--clear")
@@ -75,29 +68,25 @@ def test_clearing_it(place: Path) -> None:
     assert "freed  1" in bigflow_cache(place, "--clear")
 
 
-def test_what_a_running_build_holds_stays(place: Path) -> None:
+def test_blobs_of_a_running_build_stay(place: Path) -> None:
     fill(place)
     with open_store(place / "blobs") as build:
         blob = build.add(b"held", "text/plain")
         last = bigflow_cache(place, "--clear").splitlines()[-1]
-        assert "; running builds hold 4.1 kB" in last
+        assert "; running builds use 4.1 kB" in last
         assert build.read(blob.digest) == b"held"
 
 
 @pytest.mark.parametrize("arguments", [[], ["--clear"]])
-def test_a_cache_that_is_none(place: Path, arguments: list[str]) -> None:
+def test_a_cache_that_is_not_a_directory(place: Path, arguments: list[str]) -> None:
     place.write_text("a file")
-    told = bigflow_cache(place, *arguments, status=1).splitlines()
-    assert told[0].startswith("bigflow: error: cannot ")
-    assert str(place) in told[0]
-    assert "BIGFLOW_CACHE" in told[1]
-    assert len(told) == 2
+    lines = bigflow_cache(place, *arguments, status=1).splitlines()
+    assert lines[0].startswith("bigflow: error: cannot ")
+    assert str(place) in lines[0]
+    assert "BIGFLOW_CACHE" in lines[1]
+    assert len(lines) == 2
 
 
-def test_a_limit_that_is_no_number(place: Path) -> None:
-    told = bigflow_cache(place, status=1, BIGFLOW_CACHE_LIMIT_GB="much")
-    assert told.startswith("bigflow: error: BIGFLOW_CACHE_LIMIT_GB is 'much'")
-
-
-def test_both_helps_say_the_same(place: Path) -> None:
-    assert cli._BUILD_COMMANDS["cache"] in bigflow_cache(place, "--help")
+def test_a_limit_that_is_not_a_number(place: Path) -> None:
+    output = bigflow_cache(place, status=1, BIGFLOW_CACHE_LIMIT_GB="much")
+    assert output.startswith("bigflow: error: BIGFLOW_CACHE_LIMIT_GB is 'much'")

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 import bigflow
-from bigflow import cli
-from bigflow_backend.cli.commands import BUILD_COMMANDS
 from support.runtime import SAMPLE, clean_environment, run_bigflow, write_files
 
 RUNTIME = str(Path(bigflow.__file__).parent.parent)
@@ -230,8 +228,7 @@ def test_version() -> None:
     assert done.stdout == f"bigflow-backend {bigflow.__version__}\n"
 
 
-def test_help_lists_the_build_commands_without_loading_them(tmp_path: Path) -> None:
-    write_files(tmp_path, {"bigflow_backend/__init__.py": "raise AssertionError"})
+def test_help_lists_the_build_commands(tmp_path: Path) -> None:
     done = run_bigflow("--help", cwd=tmp_path)
     assert done.returncode == 0
     for command in ("run", "build", "build-package", "build-image", "build-dags", "release"):
@@ -246,6 +243,7 @@ def test_build_commands_are_handed_on_as_they_are(tmp_path: Path, command: str) 
         {
             "bigflow_backend/__init__.py": "",
             "bigflow_backend/cli/__init__.py": "",
+            "bigflow_backend/cli/commands.py": f"COMMANDS = {{{command!r}: None}}\n",
             "bigflow_backend/cli/main.py": text,
         },
     )
@@ -254,11 +252,8 @@ def test_build_commands_are_handed_on_as_they_are(tmp_path: Path, command: str) 
     assert done.stdout == f"{[command, '--anything', '-x']}\n"
 
 
-def test_the_build_commands_are_those_of_the_backend() -> None:
-    assert {c.name: c.help for c in BUILD_COMMANDS}.items() <= cli._BUILD_COMMANDS.items()
-
-
-def test_an_interrupt_ends_a_job_as_python_does(tmp_path: Path) -> None:
+def test_an_interrupt_ends_a_job_without_a_traceback(tmp_path: Path) -> None:
     body = "import signal", "os.kill(os.getpid(), signal.SIGINT)", "time.sleep(60)"
     done = run_bigflow("run", "--job", "w.j", cwd=project(tmp_path, *body))
-    assert done.returncode == -signal.SIGINT
+    assert done.returncode == 128 + signal.SIGINT
+    assert done.stderr == "bigflow: interrupted\n"

@@ -1,14 +1,18 @@
-"""Run ``bigflow ARGUMENTS`` in this process, which saves the start of a Python."""
+"""Run commands in a project: ``bigflow`` in this process, Python in a child process.
+
+This process saves the start of a Python, and the imports.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from bigflow.cli import main
@@ -44,7 +48,10 @@ def bigflow(project: Project, *arguments: str, **environment: str) -> Result:
         mock.patch.dict(os.environ, {**project.environment, **environment}),
         warnings.catch_warnings(),
     ):
-        warnings.simplefilter("default")
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("default", UserWarning)
+        # pytest's own function would only record the warning.
+        warnings.showwarning = _print_warning  # type: ignore[assignment]
         os.chdir(project.root)
         try:
             status = main(arguments)
@@ -55,3 +62,13 @@ def bigflow(project: Project, *arguments: str, **environment: str) -> Result:
         for file in (stdout, stderr):
             file.seek(0)
         return Result(status, stdout.read(), stderr.read())
+
+
+def _print_warning(message: Any, category: Any, *place: Any) -> None:
+    print(warnings.formatwarning(message, category, *place[:2]), end="", file=sys.stderr)
+
+
+def python(project: Project, *arguments: str, **environment: str) -> Result:
+    """Run ``python ARGUMENTS`` in the project's directory, in a process of its own."""
+    done = project.run(*arguments, **environment)
+    return Result(done.returncode, done.stdout, done.stderr)

@@ -1,1 +1,10 @@
-"""The command line."""
+"""Command line -> calls of the pipeline, and printed results.
+
+- ``commands``: the table of all commands, and the function that runs one
+- ``options``: the options of the commands, and the parser
+- ``main``: the ``bigflow`` command
+- ``setup_commands``: the commands of ``project_setup.py``
+- ``build``: the build commands
+- ``report``: results as lines and as JSON
+- ``workflows``, ``check``, ``versions``, ``cache``: the other commands
+"""

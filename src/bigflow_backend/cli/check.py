@@ -1,46 +1,25 @@
-"""``bigflow check``: the DAG files of ``.dags/`` as a real Airflow reads them."""
+"""``bigflow check``"""
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
-import json
-import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bigflow_backend.dags.airflow.check import check_dag_files
+from bigflow_backend.cli.report import print_result
+from bigflow_backend.dags.airflow.check import Check, check_dag_files
 from bigflow_backend.ground.files import Outputs
-from bigflow_backend.project.project import find_project
+from bigflow_backend.ground.report import print_progress
+from bigflow_backend.ground.text import one_line
 
 if TYPE_CHECKING:
-    from bigflow_backend.dags.airflow.check import Check
-
-_NEWEST = "3.3"
+    from bigflow_backend.cli.commands import Call
 
 
-def check(argv: Sequence[str]) -> int:
-    """Loads the DAG files in an Airflow; 1 when one of them has an error there."""
-    parser = argparse.ArgumentParser(
-        prog="bigflow check",
-        description="Load the DAG files of .dags/ in a real Airflow, and report errors, warnings"
-        " and tasks. The Airflow is installed by uv, into the user's cache directory, once.",
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--airflow",
-        metavar="RELEASE",
-        default=_NEWEST,
-        help=f"the Airflow, such as 2.11 or 3.0.6 (default: {_NEWEST})",
-    )
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    values = parser.parse_args(argv)
-    found = check_dag_files(Outputs(find_project(Path.cwd()).root).dags, values.airflow, say=_say)
-    if values.json:
-        print(json.dumps(dataclasses.asdict(found), indent=2))
-    else:
-        print("\n".join(_lines(found)))
+def check(call: Call) -> int:
+    """Load the DAG files in an Airflow, and print what it reports. An error gives the status 1."""
+    directory = Outputs(call.project().root).dags
+    found = check_dag_files(directory, call.values.airflow, say=print_progress)
+    print_result(call.values, found, _lines(found))
     return 0 if found.passed else 1
 
 
@@ -53,14 +32,10 @@ def _lines(found: Check) -> Iterator[str]:
             if not file.errors:
                 yield f"ok     {dag_id}: {', '.join(tasks)}"
         for warning in file.warnings:
-            yield f"warns  {file.name}: {' '.join(warning.split())}"
+            yield f"warns  {file.name}: {one_line(warning)}"
         for error in file.errors:
-            # Airflow's message is a traceback: its last line says what it is.
+            # Airflow's message is a traceback, and the error is its last line.
             yield f"fails  {file.name}: {error.strip().splitlines()[-1]}"
     failed = sum(bool(file.errors) for file in found.files)
     files = f"{len(found.files)} files" if len(found.files) > 1 else "1 file"
     yield f"{files}, {failed} with errors"
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -1,58 +1,188 @@
-"""The build commands: a name, options, and the function of ``build`` that each one calls."""
+"""The table of all commands of ``bigflow`` and ``project_setup.py``, and the one way to run them.
+
+``bigflow run`` and ``bigflow describe`` belong to the runtime, in ``bigflow.cli``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from bigflow_backend import pipeline as build
-from bigflow_backend.cli.options import DAG_OPTIONS, DRY_RUN, ENVIRONMENT_OPTIONS, IMAGE_OPTIONS
+from bigflow_backend.cli.options import (
+    DAG_OPTIONS,
+    DRY_RUN,
+    ENVIRONMENT_OPTIONS,
+    IMAGE_OPTIONS,
+    JSON,
+    PYTHON,
+    START_TIME,
+    Option,
+    Parser,
+    flag,
+    option,
+)
 
 if TYPE_CHECKING:
-    from bigflow_backend.cli.options import Option
-    from bigflow_backend.pipeline import Build, BuildOptions
     from bigflow_backend.project.project import Project
+
+_NEWEST_AIRFLOW = "3.3"
 
 
 @dataclass(frozen=True)
-class BuildCommand:
-    """One command behind two doors: ``bigflow NAME`` and ``project_setup.py SETUP_NAME``."""
+class Command:
+    """A command."""
 
-    name: str
-    setup_name: str
     help: str
-    options: tuple[Option, ...]
-    run: Callable[[Project, BuildOptions], Build]
+    """One line for the list of commands."""
+    function: str
+    """``module:function`` of this package, imported when the command runs. The function takes a
+    :class:`Call` and returns the exit status."""
+    options: tuple[Option, ...] = ()
+    description: str = ""
+    """The text of ``--help``; empty if it is ``help``."""
 
 
-BUILD_COMMANDS = (
-    BuildCommand(
-        name="build",
-        setup_name="build_project",
-        help="run the tests, then build the package, the image and the DAGs",
-        options=(*ENVIRONMENT_OPTIONS, *IMAGE_OPTIONS, *DAG_OPTIONS),
-        run=build.build_project,
+@dataclass(frozen=True)
+class Call:
+    """A command with its command line."""
+
+    command: Command
+    values: argparse.Namespace
+    """The values of the options."""
+    project: Callable[[], Project]
+    """Returns the project that the command is for."""
+
+    def run(self) -> int:
+        """Run the command, and return its exit status."""
+        module, _, function = self.command.function.partition(":")
+        run = getattr(import_module(f"bigflow_backend.cli.{module}"), function)
+        status: int = run(self)
+        return status
+
+
+BUILD_COMMANDS = {
+    "build": Command(
+        "run the tests, then build the package, the image and the DAGs",
+        "build:build_project",
+        (*ENVIRONMENT_OPTIONS, *IMAGE_OPTIONS, *DAG_OPTIONS, JSON),
     ),
-    BuildCommand(
-        name="build-package",
-        setup_name="build_package",
-        help="run the tests, then build the wheel into dist/",
-        options=tuple(o for o in ENVIRONMENT_OPTIONS if o.name == "python"),
-        run=build.build_package,
+    "build-package": Command(
+        "run the tests, then build the wheel into dist/",
+        "build:build_package",
+        (PYTHON, JSON),
     ),
-    BuildCommand(
-        name="build-image",
-        setup_name="build_image",
-        help="build the wheel and the image that it is installed in, into .image/",
-        options=(*ENVIRONMENT_OPTIONS, *IMAGE_OPTIONS, DRY_RUN),
-        run=build.build_image,
+    "build-image": Command(
+        "build the wheel, and the image with it, into dist/ and .image/",
+        "build:build_image",
+        (*ENVIRONMENT_OPTIONS, *IMAGE_OPTIONS, DRY_RUN, JSON),
     ),
-    BuildCommand(
-        name="build-dags",
-        setup_name="build_dags",
-        help="write an Airflow DAG for each workflow into .dags/",
-        options=(*ENVIRONMENT_OPTIONS, *DAG_OPTIONS),
-        run=build.build_dags,
+    "build-dags": Command(
+        "write an Airflow DAG for each workflow into .dags/",
+        "build:build_dags",
+        (*ENVIRONMENT_OPTIONS, *DAG_OPTIONS, JSON),
+    ),
+}
+"""The commands of ``bigflow`` that ``project_setup.py`` has, too."""
+
+SETUP_NAMES = {
+    "build_project": "build",
+    "build_package": "build-package",
+    "build_image": "build-image",
+    "build_dags": "build-dags",
+}
+"""The name of a build command in ``project_setup.py`` -> its name in ``bigflow``."""
+
+_PROJECT_VERSION = Command(
+    "print the version of wheel, image and DAGs",
+    "versions:project_version",
+    (
+        option("--git-commit", metavar="REV", help="the version of this commit"),
+        flag("--json", help="print the version and its source as JSON"),
     ),
 )
+COMMANDS = {
+    **BUILD_COMMANDS,
+    "workflows": Command(
+        "list the workflows: when each runs, and its next runs",
+        "workflows:workflows",
+        (
+            option("--next", metavar="N", default="3", help="the number of runs (default: 3)"),
+            START_TIME,
+            *ENVIRONMENT_OPTIONS,
+            JSON,
+        ),
+        "List the workflows: when each runs, and the first runs of a deployment. A run processes"
+        " the data interval that ends when it starts. Its jobs get the beginning as `--runtime`.",
+    ),
+    "graph": Command(
+        "list the jobs of a workflow, or draw them with Mermaid",
+        "workflows:graph",
+        (
+            option("workflow", metavar="WORKFLOW", help="the id of the workflow"),
+            flag("--mermaid", help="print a Mermaid flowchart, for Markdown"),
+            *ENVIRONMENT_OPTIONS,
+        ),
+        "List the jobs of a workflow and what each one waits for.",
+    ),
+    "check": Command(
+        "load the DAG files of .dags/ in a real Airflow, and report",
+        "check:check",
+        (
+            option(
+                "--airflow",
+                metavar="RELEASE",
+                default=_NEWEST_AIRFLOW,
+                help=f"the Airflow, such as 2.11 or 3.0.6 (default: {_NEWEST_AIRFLOW})",
+            ),
+            JSON,
+        ),
+        "Load the DAG files of .dags/ in a real Airflow, and report errors, warnings and tasks."
+        " uv installs that Airflow into its cache.",
+    ),
+    "cache": Command(
+        "show the cache of base images and layers, or empty it",
+        "cache:cache",
+        (flag("--clear", help="remove everything that no running build needs"), JSON),
+    ),
+    "project-version": _PROJECT_VERSION,
+    "pv": Command(
+        "the same as project-version", _PROJECT_VERSION.function, _PROJECT_VERSION.options
+    ),
+    "release": Command(
+        "tag the current commit with the next version, and push the tag",
+        "versions:release",
+        (
+            option(
+                "wanted",
+                nargs="?",
+                default="minor",
+                metavar="major|minor|patch|VERSION",
+                help="the number to raise, or the version itself (default: minor)",
+            ),
+            option(
+                "--ssh-identity-file",
+                "--ssh_identity_file",
+                "-i",
+                metavar="FILE",
+                help="the private key to push with",
+            ),
+            flag("--dry-run", help="only print what would be done"),
+            flag("--no-push", help="do not push the tag"),
+        ),
+    ),
+}
+"""All commands of ``bigflow`` that need this package, by their names."""
+
+
+def read_call(
+    command: Command, arguments: Sequence[str], *, prog: str, project: Callable[[], Project]
+) -> Call:
+    """Return the call for the arguments behind ``prog``, which is what the user typed before them.
+
+    Wrong usage ends the process with status 2.
+    """
+    parser = Parser(prog, command.description or command.help, command.options)
+    return Call(command, parser.parse(arguments), project)

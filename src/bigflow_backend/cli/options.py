@@ -1,172 +1,156 @@
-"""The options of the build commands, said once for both doors: argparse and setuptools."""
+"""The options of the commands, and the parser. An option that is a setting is made from it."""
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
-import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn
 
-from bigflow_backend.ground.errors import UserError
-from bigflow_backend.pipeline import BuildOptions
+from bigflow_backend.ground.errors import UserError, did_you_mean
+from bigflow_backend.ground.report import print_error
 from bigflow_backend.project.settings import ImageSettings, read_value
+from bigflow_backend.project.settings_schema import tool_schema
 
-if TYPE_CHECKING:
-    import argparse
-
-    from bigflow_backend.project.project import Project
+WRONG_USAGE = 2
+"""The exit status of a command line that is not valid."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """An option of a command."""
+    """The arguments of ``add_argument()`` for an option of a command."""
 
-    name: str
-    """As it is typed, without the dashes."""
-    help: str
-    short: str = ""
-    metavar: str | None = None
-    """The name of its value; a flag has none, and is also there as ``--no-<name>``."""
-    repeated: bool = False
-
-    @property
-    def key(self) -> str:
-        return self.name.replace("-", "_")
+    names: tuple[str, ...]
+    keywords: dict[str, Any]
 
 
+def option(*names: str, **keywords: Any) -> Option:
+    """Return an option. Without a value on the command line it is None."""
+    return Option(names, {"default": None, **keywords})
+
+
+def flag(*names: str, help: str, **keywords: Any) -> Option:  # noqa: A002 - argparse's name
+    """Return an option without a value, which is False unless it is given."""
+    return Option(names, {"action": "store_true", "help": help, **keywords})
+
+
+def switch(*names: str, help: str, **keywords: Any) -> Option:  # noqa: A002 - argparse's name
+    """Return an option without a value, and the option ``--no-...``."""
+    return option(*names, action=argparse.BooleanOptionalAction, help=help, **keywords)
+
+
+def image_setting(
+    key: str,
+    name: str = "",
+    *,
+    metavar: str | None = None,
+    help: str | None = None,  # noqa: A002 - argparse's name
+) -> Option:
+    """Return the option for a key of ``[tool.bigflow.image]``.
+
+    Without ``help``, its text is the first sentence of the key's documentation.
+    """
+    schema = _IMAGE_SCHEMA[key]
+    sentence = schema["description"].replace("``", "").partition(". ")[0].rstrip(".")
+    keywords: dict[str, Any] = {
+        "dest": key.replace("-", "_"),
+        "help": help or f"{sentence[:1].lower()}{sentence[1:]}".replace("%", "%%"),
+    }
+    name = name or f"--{key}"
+    if schema.get("type") == "boolean":
+        return switch(name, **keywords)
+    keywords["metavar"] = metavar or "|".join(schema.get("enum", ["VALUE"]))
+    if schema.get("type") == "array":
+        keywords["action"] = "append"
+    return option(name, **keywords)
+
+
+_IMAGE_SCHEMA: dict[str, Any] = tool_schema()["properties"]["image"]["properties"]
+
+JSON = flag("--json", help="print the result as JSON")
+DRY_RUN = flag("--dry-run", help="print what the image would be, and build nothing")
+PYTHON = option("--python", metavar="PATH", help="the interpreter with the project's dependencies")
 ENVIRONMENT_OPTIONS = (
-    Option("config", "the environment in deployment_config.py", short="c", metavar="NAME"),
-    Option("python", "the interpreter that has the project's dependencies", metavar="PATH"),
+    option("--config", "-c", metavar="NAME", help="the environment in deployment_config.py"),
+    PYTHON,
 )
 IMAGE_OPTIONS = (
-    Option("base-image", "the value of the Dockerfile's ARG BASE_IMAGE", metavar="IMAGE"),
-    Option("network", "the network of the build's RUN steps, such as host", metavar="NETWORK"),
-    Option(
+    image_setting("builder"),
+    image_setting("platform"),
+    image_setting("base-image", metavar="IMAGE"),
+    image_setting("network", metavar="NETWORK"),
+    image_setting(
         "find-links",
-        "a directory of wheels for requirements that are on no index",
         metavar="DIRECTORY",
-        repeated=True,
+        help="a directory of wheels for requirements that no index has; may be repeated",
     ),
-    Option("export-image-tar", "write the image to .image/ as a tar file (default)"),
-    Option("oci-layout", "write the image to .image/ as an OCI layout, too (layered builder)"),
-    Option("builder", "what builds the image: auto, engine or layered", metavar="NAME"),
-    Option("platform", "linux/amd64 or linux/arm64; by default this machine's", metavar="NAME"),
-    Option("push", "push the image to its registry"),
-    Option("load", "load an image that was built without an engine into the engine"),
+    image_setting("export-tar", "--export-image-tar"),
+    image_setting("oci-layout"),
+    image_setting("push"),
+    image_setting("load"),
 )
-DRY_RUN = Option("dry-run", "tell what image it would be, and build nothing")
+START_TIME = option(
+    "--start-time",
+    "-t",
+    metavar="TIME",
+    help="the start of the DAGs in UTC, as 'YYYY-MM-DD HH:MM:SS' (default: the current hour)",
+)
 DAG_OPTIONS = (
-    Option("in-image", "find the workflows inside the built image, not with --python"),
-    Option("workflow", "build the DAG of this workflow only", short="w", metavar="ID"),
-    Option(
-        "start-time",
-        "the <start> of the DAGs, UTC, as 'YYYY-MM-DD HH:MM:SS'; by default the current hour",
-        short="t",
-        metavar="TIME",
-    ),
+    switch("--in-image", help="find the workflows in the built image, not with --python"),
+    option("--workflow", "-w", metavar="ID", help="build the DAG of this workflow only"),
+    START_TIME,
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser, options: Sequence[Option]) -> None:
-    """Adds the options to a parser of the command line; those not given are None."""
-    import argparse
+class Parser(argparse.ArgumentParser):
+    """A parser that reports wrong usage as every error is reported: the problem and the fix."""
 
-    for option in options:
-        names = [f"--{option.name}", *([f"-{option.short}"] if option.short else [])]
-        if option.metavar is None:
-            parser.add_argument(
-                *names, action=argparse.BooleanOptionalAction, default=None, help=option.help
-            )
-        else:
-            parser.add_argument(
-                *names,
-                metavar=option.metavar,
-                action="append" if option.repeated else "store",
-                default=None,
-                help=option.help,
-            )
+    def __init__(self, prog: str, description: str, options: Sequence[Option]) -> None:
+        super().__init__(prog=prog, description=description, allow_abbrev=False)
+        for item in options:
+            self.add_argument(*item.names, **item.keywords)
+
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """Return the values of the options. Wrong usage ends the process with status 2."""
+        values, unknown = self.parse_known_args(arguments)
+        if unknown:
+            name = unknown[0].partition("=")[0]
+            near = did_you_mean(name, self._option_string_actions) if name[:1] == "-" else ""
+            self._fail(f"unknown argument {unknown[0]!r}", near if near[:3] == "did" else "")
+        return values
+
+    def error(self, message: str) -> NoReturn:
+        self._fail(message)
+
+    def _fail(self, message: str, near: str = "") -> NoReturn:
+        print_error(UserError(f"{self.prog}: {message}", hint=near or f"{self.prog} --help"))
+        sys.exit(WRONG_USAGE)
 
 
-def build_options(
-    project: Project, values: Mapping[str, Any], *, say: Callable[[str], None]
-) -> BuildOptions:
-    """The values of the options, by their keys, as the build takes them.
+def image_settings(
+    settings: ImageSettings, root: Path, values: argparse.Namespace
+) -> ImageSettings:
+    """Return the settings of the project in ``root`` with those of the command line over them.
 
-    :raises UserError: for a value that cannot be one.
+    :raises UserError: for a value that pyproject.toml may not have either.
     """
-    python = values.get("python") or sys.executable
-    if not os.access(python, os.X_OK):
-        raise UserError(f"--python {python} is no interpreter", hint="name its path")
-    return BuildOptions(
-        image=_image_options(project, values),
-        config=values.get("config"),
-        start_time=read_start_time(values.get("start_time")),
-        workflow=_workflow(values.get("workflow")),
-        dry_run=bool(values.get("dry_run")),
-        in_image=bool(values.get("in_image")),
-        python=str(python),
-        say=say,
-    )
-
-
-def _image_options(project: Project, values: Mapping[str, Any]) -> ImageSettings:
-    given: dict[str, Any] = {
-        "base_image": values.get("base_image"),
-        "network": values.get("network"),
-        "export_tar": values.get("export_image_tar"),
-        "oci_layout": values.get("oci_layout"),
-        "builder": values.get("builder"),
-        "platform": values.get("platform"),
-        "push": values.get("push"),
-        "load": values.get("load"),
-    }
-    settings = project.settings.image
+    given: dict[str, Any] = {}
+    for item in IMAGE_OPTIONS:
+        field = item.keywords["dest"]
+        value = getattr(values, field, None)
+        if value is not None:
+            given[field] = read_value(ImageSettings, field, value, place=item.names[0])
     # The command line is relative to the current directory, the settings to the project.
-    directories = tuple(str(Path(d).absolute()) for d in values.get("find_links") or ())
-    options = dataclasses.replace(
-        settings,
-        find_links=(*directories, *settings.find_links),
-        **{
-            name: read_value(ImageSettings, name, value, place=f"--{name.replace('_', '-')}")
-            for name, value in given.items()
-            if value is not None
-        },
-    )
-    _check_image_options(project, options)
-    return options
-
-
-def _check_image_options(project: Project, options: ImageSettings) -> None:
-    """Finds out now what a build would stumble over after the tests and the wheel."""
-    for directory in options.find_links:
-        if not (project.root / directory).is_dir():
+    links = [str(Path(directory).absolute()) for directory in given.pop("find_links", ())]
+    found = dataclasses.replace(settings, find_links=(*links, *settings.find_links), **given)
+    for directory in found.find_links:
+        if not (root / directory).is_dir():
             raise UserError(
-                f"find-links: there is no directory {directory}",
-                hint="name a directory of wheels, by --find-links or in [tool.bigflow.image]",
+                f"find-links must be directories of wheels: got {directory}",
+                hint="create the directory, or fix the path after --find-links or in find-links"
+                " of [tool.bigflow.image]",
             )
-
-
-_FORMATS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S")
-
-
-def read_start_time(text: str | None) -> datetime:
-    """The start time in UTC; the one place where a build reads the clock."""
-    if text is None or text.upper() == "NOW":
-        return datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
-    for form in _FORMATS:
-        try:
-            return datetime.strptime(text, form).replace(tzinfo=timezone.utc)
-        except ValueError:  # noqa: PERF203  (the next form may fit)
-            continue
-    raise UserError(
-        f"--start-time {text!r} is no time", hint="write it as 'YYYY-MM-DD HH:MM:SS', in UTC"
-    )
-
-
-def _workflow(text: str | None) -> str | None:
-    # BigFlow's word for every workflow.
-    return None if text is None or text.upper() == "ALL" else text
+    return found

@@ -1,10 +1,11 @@
-"""What a build has made, for a person and for a machine."""
+"""Results as lines for people and as JSON for machines."""
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,17 +16,16 @@ if TYPE_CHECKING:
     from bigflow_backend.pipeline import Build
 
 
-def summary(build: Build) -> str:
-    """A line for each artifact: what it is, where it lies, how large it is."""
-    return "\n".join(_lines(build))
+def print_result(values: argparse.Namespace, result: object, lines: Iterable[str]) -> None:
+    """Print the result as JSON if ``--json`` was given, and otherwise the lines."""
+    if values.json:
+        print(json.dumps(_plain(result), indent=2))
+    else:
+        print("\n".join(lines))
 
 
-def as_json(build: Build) -> str:
-    """The whole result as one JSON object; paths are relative to the project."""
-    return json.dumps(_plain(build), indent=2, sort_keys=True)
-
-
-def _lines(build: Build) -> Iterator[str]:
+def build_lines(build: Build) -> Iterator[str]:
+    """Yield a line for each artifact: its kind, its path and its size."""
     if build.tests is not None:
         skipped = f", {build.tests.skipped} skipped" if build.tests.skipped else ""
         passed = build.tests.tests - build.tests.skipped
@@ -53,14 +53,14 @@ def _image_lines(build: Build, image: PublishedImage) -> Iterator[str]:
     elif image.tar is not None:
         yield f"       to run it here: docker load --input {image.tar}"
     elif image.layout is None and not image.pushed:
-        yield "       nowhere but in the cache: --export-image-tar, --load or --push take it on"
+        yield "       only in the cache: add --export-image-tar, --load or --push"
 
 
 def _plan_lines(plan: ImagePlan) -> Iterator[str]:
     yield f"image     {plan.tag}"
     yield f"builder   {plan.builder}: {plan.reason}"
-    yield f"base      {plan.base or 'told by no FROM'}"
-    yield f"platform  {plan.platform or 'that of the machine that builds'}"
+    yield f"base      {plan.base or 'named by no FROM'}"
+    yield f"platform  {plan.platform or 'the platform of the building machine'}"
     for path in plan.files:
         yield f"file      {path}"
     if plan.load:
@@ -76,7 +76,7 @@ def _size(path: Path) -> int:
 
 
 def size(count: float) -> str:
-    """Bytes in decimal units: ``47.8 kB``."""
+    """Return a number of bytes in decimal units, such as ``47.8 kB``."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:  # noqa: PLR2004
             return f"{count:.1f} {unit}" if unit != "B" else f"{count:.0f} B"

@@ -1,62 +1,97 @@
-"""``python project_setup.py COMMAND``: the build commands as commands of setuptools."""
+"""``python project_setup.py COMMAND``: the build commands, and the commands of setuptools."""
 
 from __future__ import annotations
 
+import argparse
+import configparser
+import dataclasses
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bigflow_backend.cli.commands import BUILD_COMMANDS
-from bigflow_backend.cli.options import build_options
-from bigflow_backend.cli.report import summary
+from bigflow_backend.cli.commands import COMMANDS, SETUP_NAMES, Call, read_call
+from bigflow_backend.cli.options import WRONG_USAGE, option
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.report import print_error
+from bigflow_backend.project.project import Project, read_project
 
 if TYPE_CHECKING:
     from setuptools import Command
 
-    from bigflow_backend.cli.commands import BuildCommand
-    from bigflow_backend.project.project import Project
-
-_WRONG_USAGE = 2
+_FURTHER = option("further", nargs=argparse.REMAINDER, default=[], help=argparse.SUPPRESS)
+"""The commands behind a command, as in ``project_setup.py build_package build_dags``."""
 
 
 def run_setup(keywords: Mapping[str, Any]) -> None:
-    """Carries out the command line of a ``project_setup.py`` that called ``setup(**keywords)``.
+    """Run the command line of a ``project_setup.py`` that has called ``setup(**keywords)``.
 
-    :raises UserError: for everything that the user can mend.
+    :raises UserError: for everything that the user can fix.
     """
+    script = Path(sys.argv[0]).absolute()  # of a link: the project is where the link is
+    os.chdir(script.parent)
+    project = read_project(script.parent, keywords)
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["--help"] and arguments[1:2] and arguments[1] in SETUP_NAMES:
+        arguments = [arguments[1], "--help"]
+    calls, rest = _build_calls(arguments, script.name, project)
+    for call in calls:
+        call.run()
+    if rest or not calls:
+        _run_setuptools(rest, script.name, project)
+
+
+def _build_calls(
+    arguments: Sequence[str], script: str, project: Project
+) -> tuple[list[Call], Sequence[str]]:
+    """Return the build commands that begin the line, and the rest of the line."""
+    calls = []
+    while arguments and arguments[0] in SETUP_NAMES:
+        _refuse_section(project, arguments[0])
+        command = COMMANDS[SETUP_NAMES[arguments[0]]]
+        call = read_call(
+            dataclasses.replace(command, options=(*command.options, _FURTHER)),
+            arguments[1:],
+            prog=f"python {script} {arguments[0]}",
+            project=lambda: project,
+        )
+        calls.append(call)
+        arguments = call.values.further
+    return calls, arguments
+
+
+def _refuse_section(project: Project, name: str) -> None:
+    """Refuse the options of a build command in setup.cfg, which setuptools would read."""
+    configuration = configparser.RawConfigParser(strict=False)
+    configuration.read(project.root / "setup.cfg", "utf-8")
+    if configuration.has_section(name):
+        raise UserError(
+            f"setup.cfg: [{name}] has no effect",
+            hint=f"remove it, and write its options behind {name} on the command line",
+        )
+
+
+def _run_setuptools(arguments: Sequence[str], script: str, project: Project) -> None:
     try:
-        import setuptools  # noqa: F401
+        from setuptools.errors import BaseError, CCompilerError
     except ImportError as error:
         raise UserError(
             f"{sys.executable} has no setuptools", hint="pip install 'bigflow-backend[build]'"
         ) from error
-    from bigflow_backend.project.project import read_project
     from bigflow_backend.wheel.content import project_content
     from bigflow_backend.wheel.distribution import load_distribution
 
-    script = Path(sys.argv[0]).absolute()  # not where a link leads: the project is where it lies
-    os.chdir(script.parent)
-    project = read_project(script.parent, keywords)
     distribution: Any = load_distribution(project, project_content(project)).distribution
-    distribution.cmdclass.update(_commands(project))
-    distribution.script_name = script.name
-    distribution.script_args = sys.argv[1:]
-    _run(distribution, script.name)
-
-
-def _run(distribution: Any, script: str) -> None:
-    from setuptools.errors import BaseError, CCompilerError
-
-    typed = " ".join(["python", script, *sys.argv[1:]])
+    distribution.cmdclass.update(_commands(project, script))
+    distribution.script_name = script
+    distribution.script_args = list(arguments)
+    typed = " ".join(["python", script, *arguments])
     try:
         wanted = distribution.parse_command_line()
     except BaseError as error:
         print_error(UserError(f"{typed}: {error}", hint=f"python {script} --help"))
-        raise SystemExit(_WRONG_USAGE) from error
+        raise SystemExit(WRONG_USAGE) from error
     try:
         if wanted:
             distribution.run_commands()
@@ -66,49 +101,37 @@ def _run(distribution: Any, script: str) -> None:
         ) from error
 
 
-def _commands(project: Project) -> dict[str, type[Command]]:
+def _commands(project: Project, script: str) -> dict[str, type[Command]]:
     return {
-        **{c.setup_name: _build_command(project, c) for c in BUILD_COMMANDS},
+        **{name: _build_command(name, project, script) for name in SETUP_NAMES},
         "bdist_wheel": _wheel_command(project),
         "sdist": _sdist_command(project),
     }
 
 
-def _build_command(project: Project, command: BuildCommand) -> type[Command]:
+def _build_command(name: str, project: Project, script: str) -> type[Command]:
+    """Return the command for ``--help-commands``, and for a place behind another command."""
     from setuptools import Command
 
     class Build(Command):
-        description = command.help
-        user_options: ClassVar[list[tuple[str, str | None, str]]] = [
-            (f"{o.name}=" if o.metavar else o.name, o.short or None, o.help)
-            for o in command.options
-        ] + [(f"no-{o.name}", None, "the opposite") for o in command.options if not o.metavar]
-        boolean_options: ClassVar[list[str]] = [o.name for o in command.options if not o.metavar]
-        negative_opt: ClassVar[dict[str, str]] = {
-            f"no-{o.name}": o.name for o in command.options if not o.metavar
-        }
+        description = COMMANDS[SETUP_NAMES[name]].help
+        user_options: ClassVar[list[tuple[str, str | None, str]]] = []
 
         def initialize_options(self) -> None:
-            for option in command.options:
-                setattr(self, option.key, None)
+            pass
 
         def finalize_options(self) -> None:
-            for option in command.options:
-                value = getattr(self, option.key)
-                if option.repeated and value is not None:
-                    setattr(self, option.key, value.split(os.pathsep))
-                elif option.metavar is None and value is not None:
-                    setattr(self, option.key, bool(value))
+            pass
 
         def run(self) -> None:
-            values = {o.key: getattr(self, o.key) for o in command.options}
-            print(summary(command.run(project, build_options(project, values, say=_say))))
+            calls, _ = _build_calls([name], script, project)
+            calls[0].run()
 
     return Build
 
 
 def _wheel_command(project: Project) -> type[Any]:
-    """setuptools' ``bdist_wheel`` and its options, without the in-tree ``build/``."""
+    """Return setuptools' ``bdist_wheel`` with its options, but without ``build/`` in the tree."""
     from setuptools.command.bdist_wheel import bdist_wheel
 
     from bigflow_backend.wheel.config_settings import ConfigSettings
@@ -125,13 +148,13 @@ def _wheel_command(project: Project) -> type[Any]:
                 if source == "command line" and name not in {"dist_dir", "dist_info_dir"}
             ]
             settings = ConfigSettings(build_options=tuple(options))
-            print(build_wheel(project, _made(self.dist_dir), settings))
+            print(build_wheel(project, _directory(self.dist_dir), settings))
 
     return Wheel
 
 
 def _sdist_command(project: Project) -> type[Any]:
-    """setuptools' ``sdist``, without the files that it packs besides."""
+    """Return setuptools' ``sdist``, without the further files that it would pack."""
     from setuptools.command.sdist import sdist
 
     from bigflow_backend.wheel.sdist import build_sdist
@@ -142,19 +165,15 @@ def _sdist_command(project: Project) -> type[Any]:
         def run(self) -> None:
             if self.formats != ["gztar"]:
                 raise UserError(
-                    f"--formats is {','.join(self.formats or ())}, and an sdist is a gztar",
-                    hint="leave it out: PEP 625 knows no other",
+                    f"--formats must be gztar, as PEP 625 says: got {','.join(self.formats or ())}",
+                    hint="leave --formats out",
                 )
-            print(build_sdist(project, _made(self.dist_dir)))
+            print(build_sdist(project, _directory(self.dist_dir)))
 
     return Sdist
 
 
-def _made(directory: str | None) -> Path:
-    path = Path(directory or "dist")
+def _directory(dist_dir: str | None) -> Path:
+    path = Path(dist_dir or "dist")
     path.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr)

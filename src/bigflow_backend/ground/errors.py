@@ -1,4 +1,4 @@
-"""What a user can mend: one message, one hint, no traceback."""
+"""Errors that the user can fix: a message and a hint, without a traceback."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A fault that the user can mend.
+    """An error that the user can fix.
 
-    ``message`` is one line that says what is wrong and names the culprit (file, key, line);
-    ``hint`` is one line that says what to do. The doors (hooks, commands, command line)
-    print both and exit with status 1; every other exception is our own fault and keeps its
-    traceback.
+    ``message`` is one line: the problem with its file, key or line, and the value.
+    ``hint`` is one line: a command, a line to write, or an example. Each entry point prints both
+    and exits with status 1. Every other exception is a defect of this package and has a traceback.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -25,17 +24,17 @@ class UserError(Exception):
 
 
 class AlreadyReportedError(Exception):
-    """A fault of the user's that a child process has told already; only the exit status is left."""
+    """An error that a child process has printed. Only the exit status is left."""
 
 
 class BigflowWarning(UserWarning):
-    """Advice to the user; frontends show it as the backend's warning."""
+    """Advice to the user. Frontends show it as a warning of the backend."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The nearest of the known words as the end of a sentence, or all of them."""
+    """Return a hint that names the known word nearest to ``word``, or else all known words."""
     candidates = sorted(known)
     near = difflib.get_close_matches(word, candidates, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
-    return "known are: " + ", ".join(candidates) if candidates else "there are none"
+    return "known are: " + ", ".join(candidates) if candidates else "none is known"

@@ -1,34 +1,46 @@
-"""How a fault of the user's is told, at every door: two lines, no traceback, exit status 1."""
+"""Lines on stderr: errors, warnings and progress. Every entry point prints them in the same way."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import select
 import signal
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TextIO
 
 from bigflow_backend.ground.errors import AlreadyReportedError, BigflowWarning, UserError
 
+_SIGNALLED = 128
+"""Shells add the number of the signal to it for the exit status."""
+_UNCHANGED = "nothing in the project was changed"
+
 
 def print_error(error: UserError) -> None:
-    """Tells what is wrong and what to do, on standard error."""
+    """Print the message and the hint."""
     print(f"bigflow: error: {error.message}", file=sys.stderr)
     if error.hint:
         print(f"  {error.hint}", file=sys.stderr)
 
 
 def print_warning(text: str) -> None:
-    """Gives advice, on standard error."""
+    """Print a line of advice."""
     print(f"bigflow: warning: {text}", file=sys.stderr)
+
+
+def print_progress(line: str) -> None:
+    """Print a line of progress. stdout is only for results."""
+    print(line, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
 def reported() -> Iterator[None]:
-    """A ``UserError`` in the block is told, and ends the process with status 1.
+    """Report errors of the user in the block without a traceback, and exit.
 
-    Our own warnings are told in one line, without the place in our code that gave them.
+    The status is 1 for a ``UserError``, and 128 and the signal's number for Ctrl-C and for a pipe
+    without a reader. A ``BigflowWarning`` is printed in one line, without its place in our code.
     """
     plain = warnings.formatwarning
 
@@ -40,23 +52,37 @@ def reported() -> Iterator[None]:
     warnings.formatwarning = formatted
     try:
         yield
-    except UserError as error:
-        print_error(error)
-        raise SystemExit(1) from error
-    except AlreadyReportedError as error:
-        raise SystemExit(1) from error
-    except ModuleNotFoundError as error:
-        top = (error.name or "").partition(".")[0]
-        if top not in _LIBRARIES:
+        sys.stdout.flush()
+    except (KeyboardInterrupt, Exception) as error:
+        status = _report(error)
+        if status is None:
             raise
-        needs = f"this command needs {_LIBRARIES[top]}, which {sys.executable} does not have"
-        print_error(UserError(needs, hint="pip install 'bigflow-backend[build]'"))
-        raise SystemExit(1) from error
-    except Warning as warning:  # `python -W error`: the user wants it to be one
-        print_error(UserError(_first_sentence(warning), hint="it is a warning without -W error"))
-        raise SystemExit(1) from warning
+        raise SystemExit(status) from error
     finally:
         warnings.formatwarning = plain
+
+
+def _report(error: BaseException) -> int | None:
+    """Print an error of the user and return the exit status. Return None for a defect of ours."""
+    status: int | None = 1
+    if isinstance(error, UserError):
+        print_error(error)
+    elif isinstance(error, Warning):  # `python -W error` makes errors of warnings
+        print_error(UserError(_first_sentence(error), hint="it is a warning without -W error"))
+    elif isinstance(error, KeyboardInterrupt):
+        print(f"bigflow: interrupted; {_UNCHANGED}", file=sys.stderr)
+        status = _SIGNALLED + signal.SIGINT
+    elif isinstance(error, BrokenPipeError):
+        status = _SIGNALLED + signal.SIGPIPE if _close_streams_without_reader() else None
+    elif isinstance(error, ModuleNotFoundError):
+        top = (error.name or "").partition(".")[0]
+        if top not in _LIBRARIES:
+            return None
+        needs = f"this command needs {_LIBRARIES[top]}, which {sys.executable} does not have"
+        print_error(UserError(needs, hint="pip install 'bigflow-backend[build]'"))
+    elif not isinstance(error, AlreadyReportedError):
+        status = None
+    return status
 
 
 _LIBRARIES = {
@@ -75,11 +101,11 @@ _LIBRARIES = {
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """A SIGTERM, as CI cancels with, unwinds the block: children end, nothing is left half-made."""
+    """Unwind the block on SIGTERM, with which CI cancels: children end, and staging is removed."""
 
     def unwind(number: int, _frame: object) -> None:
-        print("bigflow: ended by SIGTERM; nothing in the project was changed", file=sys.stderr)
-        raise SystemExit(128 + number)
+        print(f"bigflow: ended by SIGTERM; {_UNCHANGED}", file=sys.stderr)
+        raise SystemExit(_SIGNALLED + number)
 
     before = signal.signal(signal.SIGTERM, unwind)
     try:
@@ -88,7 +114,24 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def _close_streams_without_reader() -> bool:
+    """Redirect stdout and stderr to nowhere if their reader, such as `head`, has gone.
+
+    Python flushes both at its end, which would fail. Return False if both have a reader.
+    """
+    closed = [stream for stream in (sys.stdout, sys.stderr) if _has_no_reader(stream)]
+    for stream in closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return bool(closed)
+
+
+def _has_no_reader(stream: TextIO) -> bool:
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
 def _first_sentence(warning: Warning) -> str:
-    """The first line of a warning that says something: setuptools draws frames around its own."""
+    """Return the first line with words: setuptools draws frames around its warnings."""
     lines = (line.strip(" !*") for line in str(warning).splitlines())
     return next((line for line in lines if line), type(warning).__name__)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bigflow_backend.cli.report import summary
+from bigflow_backend.cli.report import build_lines
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import Outputs
 from bigflow_backend.pipeline import Build
@@ -93,7 +93,7 @@ def test_the_summary_tells_where_it_is(layered_project: LayeredProject, registry
         layout=Path(".image") / image.layout.name,
     )
     outputs = Outputs(layered_project.root)
-    lines = summary(Build(outputs=outputs, image=published)).splitlines()
+    lines = list(build_lines(Build(outputs=outputs, image=published)))
     assert lines[0] == f"image  {registry.address}/summary:1.0.0"
     assert lines[1].startswith("       .image/image-1.0.0.tar  ")
     assert lines[2].startswith("       .image/oci-layout-1.0.0  ")

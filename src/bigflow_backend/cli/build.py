@@ -1,0 +1,99 @@
+"""The build commands."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bigflow_backend import pipeline
+from bigflow_backend.cli.options import image_settings
+from bigflow_backend.cli.report import build_lines, print_result
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.report import print_progress, print_warning
+from bigflow_backend.pipeline import Build, BuildOptions
+
+if TYPE_CHECKING:
+    from bigflow_backend.cli.commands import Call
+    from bigflow_backend.project.project import Project
+
+_TIME_FORMATS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S")
+
+
+def build_project(call: Call) -> int:
+    return _build(pipeline.build_project, call)
+
+
+def build_package(call: Call) -> int:
+    return _build(pipeline.build_package, call)
+
+
+def build_image(call: Call) -> int:
+    return _build(pipeline.build_image, call)
+
+
+def build_dags(call: Call) -> int:
+    return _build(pipeline.build_dags, call)
+
+
+def _build(step: Callable[[Project, BuildOptions], Build], call: Call) -> int:
+    project = call.project()
+    for note in project.version.notes:
+        print_warning(note)
+    build = step(project, _build_options(project, call.values))
+    print_result(call.values, build, build_lines(build))
+    return 0
+
+
+def _build_options(project: Project, values: argparse.Namespace) -> BuildOptions:
+    given = vars(values)
+    workflow = given.get("workflow")
+    return BuildOptions(
+        image=image_settings(project.settings.image, project.root, values),
+        config=given.get("config"),
+        start_time=start_time(given.get("start_time")),
+        # BigFlow's word for all workflows is ALL.
+        workflow=None if workflow is None or workflow.upper() == "ALL" else workflow,
+        dry_run=bool(given.get("dry_run")),
+        in_image=bool(given.get("in_image")),
+        python=interpreter(values.python),
+        say=print_progress,
+    )
+
+
+def interpreter(text: str | None) -> str:
+    """Return the path of the interpreter that ``--python`` names.
+
+    :raises UserError: if it is not a program.
+    """
+    if text is None:
+        return sys.executable
+    found = shutil.which(text)
+    if found is None:
+        raise UserError(
+            f"--python must be an interpreter: got {text!r}",
+            hint="write its path, such as --python .venv/bin/python",
+        )
+    return str(Path(found).absolute())
+
+
+def start_time(text: str | None) -> datetime:
+    """Return the start time in UTC. Only here does a build read the clock.
+
+    :raises UserError: if the text is not a date and time.
+    """
+    if text is None or text.upper() == "NOW":
+        return datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
+    for form in _TIME_FORMATS:
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=timezone.utc)
+        except ValueError:  # noqa: PERF203  (the next form may fit)
+            continue
+    raise UserError(
+        f"--start-time must be a date and time: got {text!r}",
+        hint="write it in UTC, such as --start-time '2026-01-31 06:00:00'",
+    )
