@@ -6,9 +6,9 @@ Makes a virtual environment with the three backends, projects of 30 and of 2,000
 each hook in a process of its own, as a frontend does. The figures are CPU seconds of the hook's
 process less those of a Python that does nothing.
 
-The syntax check of every module is measured by itself, as the other backends have none. The rest of
-the time is the import of setuptools, which writes the metadata, and then one pass of zip and SHA-256
-over each file. setuptools copies every file twice before it zips it.
+The syntax check of every module is measured by itself, as the other backends have none. The rest
+of the time is the import of setuptools, which writes the metadata, and then one pass of zip and
+SHA-256 over each file. setuptools copies every file twice before it zips it.
 """
 
 from __future__ import annotations
