@@ -113,7 +113,7 @@ class DagSettings:
     node."""
 
     on_finish_action: Literal["delete_pod", "keep_pod", "delete_succeeded_pod"] = "delete_pod"
-    """What Airflow does with a pod that has ended."""
+    """The pods that Airflow deletes when they end."""
 
     cpu_request: str | None = None
     """The CPU request of pods whose job has none. Example: ``"500m"``."""

@@ -53,7 +53,7 @@ class SetupScript:
 
 
 def read_setup_script(root: Path) -> SetupScript | None:
-    """Return the setup script of the project in ``root``, or None if there is none.
+    """Return the setup script of the project in ``root``, or None if it has no script.
 
     :raises UserError: if it cannot be read or is not valid Python.
     """
