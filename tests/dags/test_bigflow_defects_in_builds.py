@@ -122,7 +122,7 @@ def test_d07_the_configuration_of_the_command_line_is_honoured(flows: Flows) -> 
         (): ("registry.example.com/rides-dev:1.2.0", resources % "1Gi"),
         ("-c", "prod"): ("registry.example.com/rides:1.2.0", resources % "8Gi"),
     }
-    assert "no configuration 'test'" in flows.refusal("--config", "test")
+    assert "unknown configuration 'test'" in flows.refusal("--config", "test")
 
 
 @pytest.mark.parametrize("option", ["--bogus-option", "--start-tim=2026-01-01"])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from bigflow.describe.fields import JobAttributes, WorkflowAttributes, attributes_of
 from bigflow_backend.dags.build import build_dags
 from bigflow_backend.ground.transaction import transaction
 from bigflow_backend.project.project import read_project
@@ -41,29 +43,19 @@ def schedule(kind: Any, value: Any = None) -> Schedule:
     return Schedule(kind=kind, value=value)
 
 
+def _defaults(table: type) -> dict[str, Any]:
+    return {
+        line.name: dict(line.default) if isinstance(line.default, Mapping) else line.default
+        for line in attributes_of(table)
+    }
+
+
 def job(job_id: str, *depends_on: str, **values: Any) -> JobDescription:
     """A job as the runtime describes one that sets nothing but ``values``."""
     described: dict[str, Any] = {
+        **_defaults(JobAttributes),
         "id": job_id,
         "depends_on": depends_on,
-        "retry_count": 3,
-        "retry_pause_sec": 60,
-        "execution_timeout_sec": 10800,
-        "cpu_request": None,
-        "cpu_limit": None,
-        "memory_request": None,
-        "memory_limit": None,
-        "gpu": None,
-        "pool": None,
-        "priority_weight": None,
-        "environment": {},
-        "secrets": (),
-        "labels": {},
-        "annotations": {},
-        "service_account": None,
-        "node_selector": {},
-        "tolerations": (),
-        "operator_arguments": {},
     }
     return JobDescription(**(described | values))
 
@@ -72,23 +64,12 @@ def workflow(workflow_id: str, *jobs: JobDescription, **values: Any) -> Workflow
     """A workflow as the runtime describes one that sets nothing but ``values``; by default it has
     one job."""
     described: dict[str, Any] = {
+        **_defaults(WorkflowAttributes),
         "id": workflow_id,
         "module": f"pipelines.{workflow_id}",
         "variable": workflow_id,
         "schedule": schedule("cron", "@daily"),
-        "timezone": "UTC",
         "start_date": "2026-01-01T00:00:00+00:00",
-        "catchup": True,
-        "depends_on_past": True,
-        "max_active_runs": 1,
-        "env_variable": "env",
-        "env_default": None,
-        "secrets": (),
-        "on_failure_callback": None,
-        "tags": (),
-        "owner": "airflow",
-        "description": None,
-        "doc_md": None,
         "jobs": jobs or (job("load"),),
     }
     return WorkflowDescription(**(described | values))
