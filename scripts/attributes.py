@@ -117,11 +117,22 @@ def _property(line: Attribute) -> dict[str, Any]:
     return form
 
 
-def rows(table: type) -> str:
-    """Return the rows of a table in Markdown: name, default, meaning."""
-    return "".join(
+_WORKFLOW_ROWS = """\
+| `workflow_id` | | letters, digits, `_` and `-`; unique in the project |
+| `definition` | | a list, a dict or a `Definition` |
+| `schedule_interval` | `"@daily"` | a cron expression or preset, a `timedelta`, `"@once"`, \
+`"@continuous"`, or `None` for manual runs only |
+| `start_time_factory` | `daily_start_time` | a function from the start time of the build to the \
+first runtime: [see below](#first-runtime) |
+"""
+_JOB_ROWS = "| `id` | | letters, digits, `_` and `-`; unique in the workflow |\n"
+
+
+def _markdown(first_rows: str, table: type) -> str:
+    rows = (
         f"| `{line.name}` | `{_default(line)}` | {line.text} |\n" for line in attributes_of(table)
     )
+    return f"| attribute | default | meaning |\n|---|---|---|\n{first_rows}{''.join(rows)}"
 
 
 def _default(line: Attribute) -> str:
@@ -136,10 +147,13 @@ def main() -> int:
     target = ROOT / "src/bigflow/describe/schema.json"
     page = ROOT / "docs/runtime.md"
     text = page.read_text("utf-8")
-    for name, table in (("workflow", WorkflowAttributes), ("job", JobAttributes)):
-        start, end = f"<!-- attributes of a {name} -->\n", "<!-- end -->"
+    for name, first_rows, table in (
+        ("workflow", _WORKFLOW_ROWS, WorkflowAttributes),
+        ("job", _JOB_ROWS, JobAttributes),
+    ):
+        start, end = f"<!-- attributes of a {name}: scripts/attributes.py -->\n", "<!-- end -->"
         before, after = text.split(start)
-        text = before + start + rows(table) + end + after.partition(end)[2]
+        text = before + start + _markdown(first_rows, table) + end + after.partition(end)[2]
     outdated = []
     for file, content in ((target, json.dumps(schema(), indent=2) + "\n"), (page, text)):
         if file.read_text("utf-8") != content:
