@@ -37,6 +37,8 @@ import dataclasses, json
 from bigflow import Job, Workflow
 from bigflow.describe.discovery import FoundWorkflow
 from bigflow.describe.workflows import _describe_workflow
+from bigflow_backend.dags.model import _unchanged
+from bigflow.describe.fields import JobAttributes
 from bigflow_backend.project.workflows import read_description
 
 class Load(Job):
@@ -49,7 +51,7 @@ document = {
     "schema": 1, "bigflow": "1", "package": "p", "workflows": [described], "deployment": None
 }
 read = read_description(json.dumps(document).encode(), source="test").workflows[0]
-print(read.jobs[0].queue, Load.queue)
+print(read.jobs[0].queue, Load.queue, _unchanged(read.jobs[0], JobAttributes))
 """
 
 
@@ -68,7 +70,7 @@ def test_a_new_attribute_is_one_line(tmp_path: Path) -> None:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         return done.stdout
 
-    assert run("-c", _USE) == "fast None\n"
+    assert run("-c", _USE) == "fast None {'retries': 3, 'queue': 'fast'}\n"
     run(str(tmp_path / "scripts/attributes.py"))
     schema = json.loads(table.with_name("schema.json").read_text("utf-8"))
     assert schema["$defs"]["job"]["properties"]["queue"]["type"] == ["string", "null"]

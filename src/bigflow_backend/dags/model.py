@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from bigflow.describe.fields import JobAttributes, WorkflowAttributes, attributes_of
 from bigflow_backend.dags.file.literals import (
     Call,
     Name,
@@ -173,17 +174,23 @@ def _dag_arguments(workflow: WorkflowDescription, build: DagBuild) -> dict[str, 
     }
     if workflow.on_failure_callback:
         default_args["on_failure_callback"] = Name("on_failure_callback")
-    arguments: dict[str, Value] = {"dag_id": build.dag_id(workflow.id)}
-    if workflow.description is not None:
-        arguments["description"] = workflow.description
-    arguments |= {
+    return {
+        "dag_id": build.dag_id(workflow.id),
         "schedule": _schedule(workflow),
         "start_date": moment_call(start.astimezone(zone), workflow.timezone),
-        "catchup": workflow.catchup,
-        "max_active_runs": workflow.max_active_runs,
+        **_unchanged(workflow, WorkflowAttributes),
         "tags": list(dict.fromkeys(workflow.tags)),
         "default_args": default_args,
     }
+
+
+def _unchanged(described: object, table: type) -> dict[str, Value]:
+    """Return the attributes that are arguments of the same value, as the table says."""
+    arguments: dict[str, Value] = {}
+    for line in attributes_of(table):
+        value = getattr(described, line.name)
+        if line.argument and value not in (None, (), {}):
+            arguments[line.argument] = list(value) if isinstance(value, tuple) else value
     return arguments
 
 
@@ -223,7 +230,6 @@ def _operator(
             *("--config", Name("CONFIG")),
         ],
         "arguments": ["--job", f"{workflow.id}.{job.id}"],
-        "retries": job.retry_count,
         "retry_delay": _seconds(job.retry_pause_sec),
         "env_vars": _environment(job, build),
         "labels": {
@@ -237,20 +243,15 @@ def _operator(
         "log_events_on_failure": True,
         "get_logs": True,
         "do_xcom_push": False,
+        **_unchanged(job, JobAttributes),
     }
     optional: dict[str, Value] = {
         "execution_timeout": _seconds(job.execution_timeout_sec or None),
-        "pool": job.pool,
         "secrets": _secrets([*workflow.secrets, *job.secrets]),
         "annotations": {key: airflow_text(text) for key, text in job.annotations.items()},
-        "service_account_name": job.service_account,
-        "node_selector": dict(job.node_selector),
-        "tolerations": [dict(toleration) for toleration in job.tolerations],
         "container_resources": _resources(job),
     }
     arguments |= {name: value for name, value in optional.items() if value}
-    if job.priority_weight is not None:
-        arguments["priority_weight"] = job.priority_weight
     return arguments | operator_arguments(job.operator_arguments)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from bigflow.describe.fields import JobAttributes, attributes_of
 from bigflow_backend.dags.file.literals import Call
 from bigflow_backend.dags.rules.kubernetes import is_dns_label, is_dns_subdomain
 from bigflow_backend.dags.rules.pod_objects import OBJECTS, check_mounts, object_argument
@@ -116,6 +117,11 @@ _NOT_EVERYWHERE = "not every Airflow from 2.7 to 3.3 takes it"
 _CONNECTION = "the Airflow connection decides; see `target` in [tool.bigflow.dags]"
 _TEMPLATE = "a template of your own can state it; see `template` in [tool.bigflow.dags]"
 _ELSEWHERE: Mapping[str, str] = {
+    **{
+        line.argument: f"set the job's `{line.name}`"
+        for line in attributes_of(JobAttributes)
+        if line.argument
+    },
     "annotations": "set the job's `annotations`",
     "arguments": "the pod's command is made from the job's id",
     "automount_service_account_token": _NOT_EVERYWHERE,
@@ -143,26 +149,20 @@ _ELSEWHERE: Mapping[str, str] = {
     "logging_interval": _NOT_EVERYWHERE,
     "name": "the pod's name is made from the ids",
     "namespace": "set `namespace` in [tool.bigflow.dags]",
-    "node_selector": "set the job's `node_selector`",
     "on_failure_callback": "set the workflow's `on_failure_callback`",
     "on_kill_action": _NOT_EVERYWHERE,
     "owner": "set the workflow's `owner`",
     "pod_template_dict": _TEMPLATE,
     "pod_template_file": _TEMPLATE,
-    "pool": "set the job's `pool`",
     "ports": _TEMPLATE,
-    "priority_weight": "set the job's `priority_weight`",
     "random_name_suffix": "each try of a task needs a pod of its own name",
     "reattach_on_restart": "newer providers warn of it",
     "resources": "set the job's `cpu_request`, `memory_limit`, ...",
-    "retries": "set the job's `retry_count`",
     "retry_delay": "set the job's `retry_pause_sec`",
     "schedule_timeout_seconds": _NOT_EVERYWHERE,
     "secrets": "set the job's `secrets`",
-    "service_account_name": "set the job's `service_account`",
     "sla": "Airflow 3 has none",
     "task_id": "the task's id is the job's id",
-    "tolerations": "set the job's `tolerations`",
 }
 
 
