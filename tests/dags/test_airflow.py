@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.airflow import AIRFLOW_2, AIRFLOW_3, Release, installed_airflow
+from bigflow_backend.dags.airflow.releases import AirflowRelease, airflow_release
+from support.airflow import AIRFLOW_2, AIRFLOW_3, installed_airflow
 from support.descriptions import IMAGE, DagProject, job, schedule, workflow
 
 if TYPE_CHECKING:
@@ -16,15 +17,9 @@ if TYPE_CHECKING:
 
     from support.airflow import Airflow
 
-# The dates stand in for constraint files.
-OLDER = (
-    Release("2.7.3", ("3.11",), "2023-11-20"),
-    Release("2.8.4", ("3.11",), "2024-04-05"),
-    Release("2.9.3", ("3.11", "3.12"), "2024-08-05"),
-    Release("2.10.5", ("3.11", "3.12"), "2025-02-25"),
-    Release("3.0.6", ("3.11", "3.12"), "2025-09-15"),
-    Release("3.1.8", ("3.11", "3.12"), "2026-03-25"),
-    Release("3.2.2", ("3.11", "3.12"), "2026-06-20"),
+OLDER = tuple(
+    airflow_release(text)
+    for text in ("2.7.3", "2.8.4", "2.9.3", "2.10.5", "3.0.6", "3.1.8", "3.2.2")
 )
 
 pytestmark = pytest.mark.airflow
@@ -159,15 +154,15 @@ WORKFLOWS = {
 @pytest.fixture(
     scope="session",
     params=[AIRFLOW_2, AIRFLOW_3, *(pytest.param(r, marks=pytest.mark.slow) for r in OLDER)],
-    ids=lambda release: release.version,
+    ids=lambda release: release.text,
 )
 def any_airflow(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Airflow]:
     """Each release in turn; of those that are not kept, one at a time takes up space."""
-    release: Release = request.param
+    release: AirflowRelease = request.param
     if release in {AIRFLOW_2, AIRFLOW_3}:
-        yield request.getfixturevalue(f"airflow_{release.major}")
+        yield request.getfixturevalue("airflow_2" if release is AIRFLOW_2 else "airflow_3")
         return
     place = tmp_path_factory.mktemp("airflow")
     with pytest.MonkeyPatch.context() as patch:

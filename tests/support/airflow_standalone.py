@@ -67,7 +67,7 @@ def airflow_standalone(airflow: Airflow, *, timeout: float) -> Iterator[Standalo
     reader = threading.Thread(target=_read, args=(process.stdout, standalone.lines))
     reader.start()
     try:
-        ready = _READY[airflow.release.major]
+        ready = _READY[airflow.major]
         standalone.wait_for(lambda: any(ready in line for line in tuple(standalone.lines)))
         yield standalone
     finally:

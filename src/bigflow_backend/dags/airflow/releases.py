@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.uv import find_uv
 
-_PROVIDER = "apache-airflow-providers-cncf-kubernetes"
+PROVIDER = "apache-airflow-providers-cncf-kubernetes"
 _RELEASE = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?", re.ASCII)
 _OLDEST = (2, 7)
 _TOO_NEW = (4,)
@@ -57,7 +57,7 @@ class AirflowRelease:
         """
         wanted = self.text if self.text.count(".") > 1 else f"{self.text}.*"
         newest = ["--exclude-newer", self.exclude_newer] if self.exclude_newer else []
-        packages = ["--with", f"apache-airflow=={wanted}", "--with", _PROVIDER]
+        packages = ["--with", f"apache-airflow=={wanted}", "--with", PROVIDER]
         # Without --isolated, the packages of an active virtual environment would be seen too.
         options = ["--no-project", "--isolated", "--quiet", "--python", self.python, *newest]
         return [find_uv("installing Airflow"), "run", *options, *packages, "python", *arguments]
