@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bigflow_backend.project.setup_script import read_setup_script
 from support.projects import HookFailedError, Project, write_project
 
 if TYPE_CHECKING:
@@ -51,6 +52,33 @@ def test_name_and_version_are_those_of_the_script(tmp_path: Path, form: str) -> 
     done = project.run("-m", "bigflow", "pv")
     assert done.stdout == "3.4.0\n", done.stderr
     assert project.files() == before
+
+
+_PLAIN = 'from bigflow_backend import setup\nPROJECT_NAME = "pipelines"\n'
+
+
+@pytest.mark.parametrize(
+    ("script", "is_plain"),
+    [
+        (_PLAIN + "setup(name=PROJECT_NAME)", True),
+        (
+            f'"""Rides."""\n{_PLAIN}# why\nif __name__ == "__main__":\n  setup(name=PROJECT_NAME)',
+            True,
+        ),
+        (_PLAIN + "setup(\n    name=PROJECT_NAME,\n    description='Rides',\n)", True),
+        (_PLAIN + "setup(name=PROJECT_NAME, version='1')", False),
+        (_PLAIN + "setup(name=PROJECT_NAME, license='MIT', version='1')", False),
+        (_PLAIN + "setup(name=PROJECT_NAME, **dict(version='1'))", False),
+        (_PLAIN + "setup(name='rides')", False),
+        (_PLAIN + "from setuptools import setup\nsetup(name=PROJECT_NAME)", False),
+        (_PLAIN + "PROJECT_NAME += 's'\nsetup(name=PROJECT_NAME)", False),
+    ],
+)
+def test_a_plain_script_is_not_run(tmp_path: Path, script: str, is_plain: bool) -> None:
+    (tmp_path / "project_setup.py").write_text(script)
+    found = read_setup_script(tmp_path)
+    assert found is not None
+    assert found.is_plain is is_plain
 
 
 def test_a_bigflow_project_of_setup_py_alone_is_a_project(tmp_path: Path) -> None:

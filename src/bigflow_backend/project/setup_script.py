@@ -31,9 +31,9 @@ _NAMES = ("project_setup.py", "setup.py")
 _IMPORTS = frozenset({"bigflow", "bigflow_backend"})
 _PLAIN = re.compile(
     r"from bigflow_backend import setup\nPROJECT_NAME = '[^'\n]*'\n"
-    r"(if __name__ == '__main__':\n    )?setup\(name=PROJECT_NAME\)"
+    r"(if __name__ == '__main__':\n    )?setup\(name=PROJECT_NAME(, .*)?\)"
 )
-"""The usual script, as ``ast.unparse`` writes it."""
+"""The usual script, as ``ast.unparse`` writes it. The other keywords do not matter here."""
 _CHILD = "import sys, bigflow_backend.project.setup_script as s; s.print_name_and_version()"
 
 _calls: ContextVar[list[dict[str, Any]] | None] = ContextVar("setup_calls", default=None)
@@ -49,7 +49,7 @@ class SetupScript:
     imports_bigflow: bool
     """False for a setup.py of a project that does not use BigFlow."""
     is_plain: bool
-    """True if ``setup(name=PROJECT_NAME)`` is all that the script does."""
+    """True if the script only calls ``setup(name=PROJECT_NAME, ...)``, without a version."""
 
 
 def read_setup_script(root: Path) -> SetupScript | None:
@@ -203,7 +203,8 @@ def place_below(root: Path, error: BaseException) -> str | None:
 
 def _is_plain(tree: ast.Module) -> bool:
     body = tree.body[1:] if ast.get_docstring(tree) is not None else tree.body
-    return bool(_PLAIN.fullmatch(ast.unparse(ast.Module(body=body, type_ignores=[]))))
+    text = ast.unparse(ast.Module(body=body, type_ignores=[]))
+    return bool(_PLAIN.fullmatch(text)) and ", version=" not in text and "**" not in text
 
 
 def _imported_modules(tree: ast.Module) -> Iterator[str]:

@@ -1,4 +1,4 @@
-import texts  # a neighbour, as setup scripts have them
+import texts  # a module beside the setup script
 from bigflow_backend import setup
 
 PROJECT_NAME = "pipelines"
