@@ -1,1 +1,1 @@
-raise RuntimeError("takes no part in the package build")
+raise RuntimeError("not imported by a build of the package")

@@ -1,4 +1,4 @@
-"""Jobs of every kind that BigFlow's users write."""
+"""Jobs of every kind."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ class Extract(bigflow.Job):
 
 
 class Count(bigflow.Job):
-    """Inherits, with an __init__ of its own that calls no other."""
+    """Inherits, with an __init__ that does not call super()."""
 
     def __init__(self, id):
         self.id = id
@@ -39,7 +39,7 @@ class Report:
 
 
 class Archive:
-    """Does not inherit, and has the older method."""
+    """Does not inherit, and has the method of older versions."""
 
     id = "archive"
     execution_timeout_sec = 0

@@ -1,9 +1,9 @@
-"""The diamond, and what the other modules must not find a second time."""
+"""A workflow with a diamond, and a second name for it."""
 
 from bigflow import Definition, Workflow
 from runtime_sample.jobs import Archive, Count, Extract, Report
 
-print("what a module prints is not part of the answer")
+print("output of a module is not part of the description")
 
 extract, temperature, rain, report = Extract(), Count("temperature"), Count("rain"), Report()
 

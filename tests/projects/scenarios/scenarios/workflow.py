@@ -1,4 +1,4 @@
-"""What can become of a run: each workflow is one way."""
+"""One workflow for each way in which a run can end."""
 
 import json
 import os
@@ -8,20 +8,20 @@ from bigflow import Job, JobContext, Workflow
 from scenarios.texts import HOSTILE
 
 
-class Tell(Job):
-    """Prints what the pod was given, as one line of JSON."""
+class Print(Job):
+    """Print the input of the pod as one line of JSON."""
 
     retry_count = 0
 
     def execute(self, context: JobContext) -> None:
         names = ("DB_PASSWORD", "HOSTILE")
         variables = {name: os.environ[name] for name in names if name in os.environ}
-        told = {"runtime": context.runtime_str, "env": context.env, "variables": variables}
-        print(json.dumps(told), flush=True)
+        found = {"runtime": context.runtime_str, "env": context.env, "variables": variables}
+        print(json.dumps(found), flush=True)
 
 
 class Fail(Job):
-    """Fails whenever it is tried."""
+    """Fail each time."""
 
     def execute(self, context: JobContext) -> None:
         message = "this job always fails"
@@ -29,7 +29,7 @@ class Fail(Job):
 
 
 class Hang(Job):
-    """Starts, and never ends."""
+    """Start, and never end."""
 
     def execute(self, context: JobContext) -> None:
         print("it hangs", flush=True)
@@ -42,7 +42,7 @@ class Hang(Job):
 
 fails = Workflow(
     "fails",
-    {Fail("breaks", retry_count=1, retry_pause_sec=1): [Tell("after")]},
+    {Fail("breaks", retry_count=1, retry_pause_sec=1): [Print("after")]},
     schedule_interval=None,
 )
 hangs = Workflow(
@@ -50,29 +50,28 @@ hangs = Workflow(
     [Hang("hangs", retry_count=0, execution_timeout_sec=10)],
     schedule_interval=None,
 )
-has_secret = Workflow("has_secret", [Tell("job")], schedule_interval=None, secrets=["db_password"])
+has_secret = Workflow("has_secret", [Print("job")], schedule_interval=None, secrets=["db_password"])
 lacks_secret = Workflow(
     "lacks_secret",
-    [Tell("job", operator_arguments={"startup_timeout_seconds": 5})],
+    [Print("job", operator_arguments={"startup_timeout_seconds": 5})],
     schedule_interval=None,
     secrets=["not_there"],
 )
 lacks_variable = Workflow(
-    "lacks_variable", [Tell("job")], schedule_interval=None, env_variable="not_set"
+    "lacks_variable", [Print("job")], schedule_interval=None, env_variable="not_set"
 )
 hostile = Workflow(
     "hostile",
-    [Tell("job", environment={"HOSTILE": HOSTILE}, annotations={"hostile": HOSTILE})],
+    [Print("job", environment={"HOSTILE": HOSTILE}, annotations={"hostile": HOSTILE})],
     schedule_interval=None,
     description=HOSTILE,
     doc_md=HOSTILE,
 )
-# Airflow's scheduler may take a task that resumes at once for one that has failed, and then it is
-# tried again, as a job is by default.
+# Airflow's scheduler may count a task that resumes at once as failed, so this job has retries.
 defers = Workflow(
     "defers",
-    [Tell("job", retry_count=3, retry_pause_sec=1, operator_arguments={"deferrable": True})],
+    [Print("job", retry_count=3, retry_pause_sec=1, operator_arguments={"deferrable": True})],
     schedule_interval=None,
 )
-by_hand = Workflow("by_hand", [Tell("job")], schedule_interval=None)
-catches_up = Workflow("catches_up", [Tell("job")], schedule_interval="@daily")
+by_hand = Workflow("by_hand", [Print("job")], schedule_interval=None)
+catches_up = Workflow("catches_up", [Print("job")], schedule_interval="@daily")
