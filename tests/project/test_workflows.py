@@ -77,7 +77,7 @@ def test_workflows(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
     assert oslo.schedule == Schedule(kind="timedelta", value=5400)
     assert gdansk.start_date == "2026-01-02T11:00:00+01:00"
     out, err = capfd.readouterr()
-    assert (out, err) == ("", "what a module prints is not part of the answer\n")
+    assert (out, err) == ("", "output of a module is not part of the description\n")
 
 
 def test_a_start_time_with_a_zone_is_the_moment_that_it_names(project: Project) -> None:

@@ -40,7 +40,7 @@ def test_a_job() -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "bigflow: job daily.extract, runtime 2026-01-02 03:04:05, config prod, runtime_sample",
-        "what a module prints is not part of the answer",
+        "output of a module is not part of the description",
         "extracted 72793,Seattle for 2026-01-02 03:04:05",
     ]
 
