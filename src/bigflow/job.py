@@ -34,7 +34,7 @@ _RUNTIME_LENGTHS = {len("2026-01-01"), len("2026-01-01 00:00"), len("2026-01-01 
 
 
 # Not typing.NamedTuple: importing `typing` takes 5 ms in each pod.
-_Fields = namedtuple(  # noqa: PYI024
+_Fields = namedtuple(
     "_Fields",
     ["runtime", "runtime_str", "workflow", "workflow_id", "env"],
     defaults=[None, None, None, None, None],

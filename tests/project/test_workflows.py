@@ -80,7 +80,7 @@ def test_workflows(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
     assert (out, err) == ("", "output of a module is not part of the description\n")
 
 
-def test_a_start_time_with_a_zone_is_the_moment_that_it_names(project: Project) -> None:
+def test_a_start_time_with_a_zone_is_converted(project: Project) -> None:
     aware = START.replace(tzinfo=timezone(timedelta(hours=5)))
     gdansk = describe_workflows(project, start_time=aware)[3]
     assert gdansk.start_date == "2026-01-02T06:00:00+01:00"
@@ -101,13 +101,13 @@ def test_deployment(project: Project, capfd: pytest.CaptureFixture[str]) -> None
     assert capfd.readouterr().out == ""
 
 
-def test_nothing_of_the_project_comes_into_this_process(project: Project) -> None:
+def test_this_process_does_not_import_the_project(project: Project) -> None:
     describe_workflows(project, start_time=START)
     describe_deployment(project)
     assert not {"runtime_sample", "deployment_config"} & sys.modules.keys()
 
 
-def test_the_deployment_needs_nothing_of_the_package(project: Project) -> None:
+def test_the_deployment_does_not_need_the_package(project: Project) -> None:
     (project.root / "runtime_sample/__init__.py").write_text("import not_installed_here")
     assert describe_deployment(project).config == "dev"
 
@@ -122,13 +122,13 @@ def test_the_project_is_the_working_directory_and_on_the_path(project: Project) 
     assert describe_deployment(project).docker_repository == "r"
 
 
-class TestFaults:
-    def fault(self, project: Project, **options: Any) -> tuple[str, str]:
+class TestErrors:
+    def error(self, project: Project, **options: Any) -> tuple[str, str]:
         with pytest.raises(UserError) as caught:
             describe_workflows(project, start_time=START, **options)
         return caught.value.message, caught.value.hint
 
-    def deployment_fault(self, project: Project, **options: Any) -> tuple[str, str]:
+    def deployment_error(self, project: Project, **options: Any) -> tuple[str, str]:
         with pytest.raises(UserError) as caught:
             assert describe_deployment(project, **options).docker_repository
         return caught.value.message, caught.value.hint
@@ -136,13 +136,13 @@ class TestFaults:
     def test_no_workflow(self, project: Project) -> None:
         shutil.rmtree(project.root / "runtime_sample/loads")
         (project.root / "runtime_sample/workflow.py").unlink()
-        message, hint = self.fault(project)
+        message, hint = self.error(project)
         assert message == "the package 'runtime_sample' has no workflow"
         assert "bigflow.Workflow" in hint
 
     def test_a_module_that_raises(self, project: Project) -> None:
         (project.root / "runtime_sample/jobs.py").write_text("\n\nimport not_installed_here")
-        message, hint = self.fault(project)
+        message, hint = self.error(project)
         assert message == (
             "runtime_sample/jobs.py, line 3: ModuleNotFoundError: No module named "
             "'not_installed_here' (importing runtime_sample.jobs)"
@@ -151,13 +151,13 @@ class TestFaults:
 
     def test_no_deployment_config(self, project: Project) -> None:
         project.deployment_config.unlink()
-        message, hint = self.deployment_fault(project)
+        message, hint = self.deployment_error(project)
         assert message == f"{project.root} has no deployment_config.py"
         assert hint.startswith("create it: deployment_config = DeploymentConfig(")
 
     def test_a_deployment_config_that_raises(self, project: Project) -> None:
         project.deployment_config.write_text("import bigflow\n1 / 0\n")
-        message, _ = self.deployment_fault(project)
+        message, _ = self.deployment_error(project)
         assert message == (
             "deployment_config.py, line 2: ZeroDivisionError: division by zero "
             "(reading deployment_config.py)"
@@ -170,18 +170,18 @@ class TestFaults:
         project.deployment_config.write_text(
             f"import bigflow\nd = bigflow.DeploymentConfig('dev', {{{repository}}})"
         )
-        message, hint = self.deployment_fault(project)
+        message, hint = self.deployment_error(project)
         assert message == ("deployment_config.py: the configuration 'dev' has no docker_repository")
         assert "'docker_repository': '" in hint
 
-    def test_no_such_configuration(self, project: Project) -> None:
-        assert self.deployment_fault(project, config="test") == (
+    def test_an_unknown_configuration(self, project: Project) -> None:
+        assert self.deployment_error(project, config="test") == (
             "unknown configuration 'test'",
             "give one of: dev, prod",
         )
 
-    def test_no_such_interpreter(self, project: Project) -> None:
-        message, hint = self.fault(project, python="/nothing/python")
+    def test_an_unknown_interpreter(self, project: Project) -> None:
+        message, hint = self.error(project, python="/nothing/python")
         assert message == "cannot run /nothing/python: No such file or directory"
         assert "--python" in hint
 
@@ -190,7 +190,7 @@ class TestFaults:
     ) -> None:
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "e"], check=True)
         python = str(tmp_path / "e/bin/python")
-        message, hint = self.fault(project, python=python)
+        message, hint = self.error(project, python=python)
         assert message == (
             f"{python} did not describe the project: bigflow-backend is not installed there"
         )
@@ -204,7 +204,7 @@ class TestFaults:
             ("os.abort()", "crashed with signal 6", "see the line above"),
         ],
     )
-    def test_code_that_ends_the_process_is_named(
+    def test_code_that_ends_the_process_is_reported(
         self,
         project: Project,
         capfd: pytest.CaptureFixture[str],
@@ -214,43 +214,43 @@ class TestFaults:
     ) -> None:
         jobs = project.root / "runtime_sample/jobs.py"
         jobs.write_text(f"import os; print('so far')\n{ends}")
-        message, hint = self.fault(project)
-        said = f"{sys.executable} did not describe the project: the process {how} while "
-        assert message == f"{said}importing runtime_sample/jobs.py"
+        message, hint = self.error(project)
+        start = f"{sys.executable} did not describe the project: the process {how} while "
+        assert message == f"{start}importing runtime_sample/jobs.py"
         assert what_to_do in hint
         shown = capfd.readouterr().err
         assert "so far\n" in shown
         assert ('jobs.py", line 2' in shown) == ("above" in hint)
         project.deployment_config.write_text(f"import os\n{ends}")
-        assert self.deployment_fault(project)[0] == f"{said}reading deployment_config.py"
+        assert self.deployment_error(project)[0] == f"{start}reading deployment_config.py"
         jobs.write_text(
             "import bigflow, os\n"
             f"w = bigflow.Workflow('w', [], start_time_factory=lambda s: {ends})"
         )
         for file in ("workflow.py", "loads/hourly.py"):
             (project.root / "runtime_sample" / file).unlink()
-        assert self.fault(project)[0] == f"{said}reading workflow 'w' (runtime_sample.jobs)"
+        assert self.error(project)[0] == f"{start}reading workflow 'w' (runtime_sample.jobs)"
 
-    def test_os_exit_during_the_import_is_named_with_its_line(self, project: Project) -> None:
+    def test_os_exit_during_the_import_is_reported_with_its_line(self, project: Project) -> None:
         (project.root / "runtime_sample/jobs.py").write_text("import os\nos._exit(0)")
-        assert self.fault(project)[0] == (
+        assert self.error(project)[0] == (
             "runtime_sample/jobs.py, line 2: SystemExit: os._exit(0) called during the import"
             " (importing runtime_sample.jobs)"
         )
 
-    def test_os_exit_after_the_import_is_named(self, project: Project) -> None:
+    def test_os_exit_after_the_import_is_reported(self, project: Project) -> None:
         (project.root / "runtime_sample/another.py").write_text(
             "import bigflow, os\n"
             "w = bigflow.Workflow('a', [], start_time_factory=lambda s: os._exit(7))"
         )
-        message, hint = self.fault(project)
+        message, hint = self.error(project)
         assert message == (
             f"{sys.executable} did not describe the project: the process ended with status 7 while"
             " reading workflow 'a' (runtime_sample.another)"
         )
         assert "call of os._exit()" in hint
 
-    def test_an_image_of_which_no_status_is_known(self) -> None:
+    def test_an_image_without_a_known_status(self) -> None:
         answer = b'{"schema": 1, "doing": "importing p/a.py"}\n'
         with pytest.raises(UserError) as caught:
             read_description(answer, source="image r:1")
@@ -258,15 +258,15 @@ class TestFaults:
             "image r:1 did not describe the project: the process ended while importing p/a.py"
         )
 
-    def test_what_a_module_prints_gets_an_end_of_line(
+    def test_output_of_a_module_gets_an_end_of_line(
         self, project: Project, capfd: pytest.CaptureFixture[str]
     ) -> None:
         (project.root / "runtime_sample/jobs.py").write_text("print({}, end='')\n1 / 0")
-        self.fault(project)
+        self.error(project)
         assert capfd.readouterr().err == "{}\n"
 
     @pytest.mark.parametrize(
-        ("answer", "told"),
+        ("answer", "reported"),
         [
             (b"", "it printed no description"),
             (b"usage: bigflow", "it printed no description"),
@@ -276,10 +276,10 @@ class TestFaults:
             (b'{"schema": 1, "deployment": null}', "the description lacks 'bigflow'"),
         ],
     )
-    def test_an_answer_of_another_form(self, answer: bytes, told: str) -> None:
+    def test_output_of_another_form(self, answer: bytes, reported: str) -> None:
         with pytest.raises(UserError, match="image r:1 did not describe the project") as caught:
             read_description(answer, source="image r:1")
-        assert told in caught.value.message
+        assert reported in caught.value.message
 
 
 @pytest.fixture
@@ -298,7 +298,7 @@ def change(document: Any, path: str, value: object) -> None:
 class TestForm:
     """The dataclasses and the JSON have the same fields, both ways."""
 
-    def test_of_the_dataclasses_is_that_of_the_json(self, answer: dict[str, Any]) -> None:
+    def test_the_fields_are_those_of_the_json(self, answer: dict[str, Any]) -> None:
         for model, document in (
             (WorkflowDescription, answer["workflows"][0]),
             (JobDescription, answer["workflows"][0]["jobs"][0]),
@@ -308,12 +308,12 @@ class TestForm:
             fields = {field.name for field in dataclasses.fields(model)}
             assert fields == document.keys()
 
-    def test_nothing_is_lost_in_reading(self, answer: dict[str, Any]) -> None:
+    def test_reading_loses_nothing(self, answer: dict[str, Any]) -> None:
         read = read_description(json.dumps(answer).encode(), source="this test")
         back = json.loads(json.dumps(dataclasses.asdict(read)))
         assert {"schema": 1, **back} == answer
 
-    def test_a_field_that_a_newer_runtime_adds_is_left_out(self, answer: dict[str, Any]) -> None:
+    def test_fields_of_a_newer_runtime_are_ignored(self, answer: dict[str, Any]) -> None:
         newer = json.loads(json.dumps(answer))
         newer["workflows"][0]["jobs"][0]["colour"] = "green"
         newer["colour"] = "green"

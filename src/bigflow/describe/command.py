@@ -77,7 +77,7 @@ def _description(options: argparse.Namespace, report: Callable[[str], None]) -> 
     from bigflow.describe.deployment import describe_deployment
     from bigflow.describe.workflows import SCHEMA, describe_workflows
 
-    sys.path.insert(0, os.path.abspath(options.root))  # noqa: PTH100
+    sys.path.insert(0, os.path.abspath(options.root))
     if options.config is not None:
         set_current_env(options.config)  # for what the modules resolve
     package, file = options.project_package, options.deployment_config

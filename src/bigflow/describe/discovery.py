@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _CONTAINERS = (list, tuple, dict, set, frozenset)
 
 
-class FoundWorkflow(namedtuple("_Found", ["workflow", "module", "variable"])):  # noqa: PYI024
+class FoundWorkflow(namedtuple("_Found", ["workflow", "module", "variable"])):
     """A workflow, the module to import for it, and the variable that holds it or its container."""
 
     __slots__ = ()
@@ -174,7 +174,7 @@ def _names_below(
             name = f"{package}.{entry.name}"
             yield name
             if entry.ispkg:
-                below = os.path.join(directory, entry.name)  # noqa: PTH118
+                below = os.path.join(directory, entry.name)
                 yield from _names_below(name, [below], above | {real})
 
 
@@ -189,9 +189,9 @@ def _refuse_modules_without_package(package: ModuleType) -> None:
                 continue
             for file in sorted(files):
                 if file.endswith(".py"):
-                    init = _shown(os.path.join(below, "__init__.py"))  # noqa: PTH118
+                    init = _shown(os.path.join(below, "__init__.py"))
                     raise BigflowError(
-                        f"the wheel would not have {_shown(os.path.join(below, file))}: "  # noqa: PTH118
+                        f"the wheel would not have {_shown(os.path.join(below, file))}: "
                         "its directory has no __init__.py",
                         hint=f"create {init}; it can be empty",
                     )

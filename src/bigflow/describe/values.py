@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
+from typing import Any, NamedTuple
 
 from bigflow.errors import BigflowError, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from bigflow.describe.fields import Attribute
 
 _INTEGERS = 2**63 - 1
 """JSON readers, Kubernetes and databases share this range: 64 bits."""
 
-Kind = namedtuple("Kind", ["check", "schema"])  # noqa: PYI024 - typing.NamedTuple imports slowly
-"""``check(place, value, line)`` returns plain data or raises; ``schema`` is the JSON schema."""
+
+class Kind(NamedTuple):
+    """A kind of values: ``check(place, value, line)`` returns plain data or raises."""
+
+    check: Callable[[str, Any, Attribute], Any]
+    schema: Mapping[str, Any]
 
 
 def checked(line: Attribute, place: str, value: object) -> Any:
@@ -119,7 +121,7 @@ def _plain(place: str, value: object) -> Any:
 _TEXT = {"type": "string"}
 _MOMENT = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?[+-]\d\d:\d\d(:\d\d)?$"
 
-KINDS: Mapping[str, Any] = {
+KINDS: Mapping[str, Kind] = {
     "bool": Kind(_boolean, {"type": "boolean"}),
     "int": Kind(_integer, {"type": "integer"}),
     "Seconds": Kind(_seconds, {"type": "number", "minimum": 0}),

@@ -1,4 +1,4 @@
-"""`bigflow run`: what each pod does."""
+"""`bigflow run`, the command of each pod."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_jobs_in_the_order_of_the_graph() -> None:
 
 
 class TestFirstLine:
-    """It stands before anything that the project prints, also while it is imported."""
+    """It comes before all output of the project, also during its import."""
 
     def first_line(self, cwd: Path, env: dict[str, str], *arguments: str) -> str:
         done = run_bigflow("run", "-j", "w.j", "-r", "2026-01-01", *arguments, cwd=cwd, env=env)
@@ -87,7 +87,7 @@ class TestFirstLine:
             "bigflow: job w.j, runtime 2026-01-01, p 1.2.0+g1a2b, commit 1a2b, image r:1"
         )
 
-    def test_leaves_out_what_is_not_known(self, tmp_path: Path) -> None:
+    def test_omits_unknown_facts(self, tmp_path: Path) -> None:
         line = self.first_line(project(tmp_path, "pass"), {})
         assert line == "bigflow: job w.j, runtime 2026-01-01, p"
 
@@ -105,7 +105,7 @@ class TestStatus:
         assert 'raise LookupError("no rows")' in done.stderr
         assert done.stderr.endswith("LookupError: no rows\n")
 
-    def test_an_error_of_this_package_in_a_job_is_the_jobs_own(self, tmp_path: Path) -> None:
+    def test_a_bigflow_error_in_a_job_has_a_traceback(self, tmp_path: Path) -> None:
         body = "from bigflow.resources import *", "get_resource_absolute_path('none', __file__)"
         text = project(tmp_path, body[1]) / "p/__init__.py"
         text.write_text(f"{body[0]}\n{text.read_text()}")
@@ -115,7 +115,7 @@ class TestStatus:
         assert "resource 'none' not found" in done.stderr
 
     @pytest.mark.parametrize("status", [0, 3])
-    def test_a_job_that_exits_decides(self, tmp_path: Path, status: int) -> None:
+    def test_a_job_that_exits_sets_the_status(self, tmp_path: Path, status: int) -> None:
         done = run_bigflow("run", "--job", "w.j", cwd=project(tmp_path, f"sys.exit({status})"))
         assert (done.returncode, done.stderr) == (status, "")
 
@@ -136,7 +136,7 @@ class TestStatus:
         )
 
     @pytest.mark.parametrize(
-        ("arguments", "told"),
+        ("arguments", "reported"),
         [
             (["--bogus"], "--bogus"),
             (["run", "--job", "a.b", "--bogus-option"], "--bogus-option"),
@@ -154,10 +154,10 @@ class TestStatus:
             ([], "give a command"),
         ],
     )
-    def test_wrong_usage_is_2(self, tmp_path: Path, arguments: list[str], told: str) -> None:
+    def test_wrong_usage_is_2(self, tmp_path: Path, arguments: list[str], reported: str) -> None:
         done = run_bigflow(*arguments, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (2, "")
-        assert told in done.stderr
+        assert reported in done.stderr
         assert "Traceback" not in done.stderr
 
     def test_not_in_a_project(self, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ class TestStatus:
         assert "give --project-package" in done.stderr
 
 
-def test_a_deleted_pods_job_runs_its_finally_blocks(tmp_path: Path) -> None:
+def test_the_job_of_a_deleted_pod_runs_its_finally_blocks(tmp_path: Path) -> None:
     body = "try:", "    print('ready'); sys.stdin.read()", "finally:", "    print('cleaned up')"
     command = [sys.executable, "-m", "bigflow", "run", "--job", "w.j"]
     child = subprocess.Popen(
@@ -188,21 +188,21 @@ def test_a_deleted_pods_job_runs_its_finally_blocks(tmp_path: Path) -> None:
     assert child.wait() == 128 + signal.SIGTERM
 
 
-def test_lines_come_out_when_they_are_written(tmp_path: Path) -> None:
-    body = "print('last words')", "os._exit(9)"  # as if it were killed
+def test_lines_are_flushed(tmp_path: Path) -> None:
+    body = "print('last words')", "os._exit(9)"  # like a killed process
     done = run_bigflow("run", "--job", "w.j", cwd=project(tmp_path, *body))
     assert done.returncode == 9
     assert done.stdout.endswith("last words\n")
 
 
-def test_below_the_projects_root(tmp_path: Path) -> None:
+def test_in_a_directory_of_the_project(tmp_path: Path) -> None:
     project(tmp_path, "print('ran')")
     (tmp_path / "notebooks").mkdir()
     done = run_bigflow("run", "--job", "w.j", cwd=tmp_path / "notebooks")
     assert done.stdout.endswith("ran\n"), done.stderr
 
 
-def test_the_console_script_finds_the_project_too(tmp_path: Path) -> None:
+def test_the_console_script_finds_the_project(tmp_path: Path) -> None:
     script = Path(sys.executable).with_name("bigflow")
     for arguments in ([], ["--project-package", "p"]):
         done = subprocess.run(
@@ -236,7 +236,7 @@ def test_help_lists_the_build_commands(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["build", "build-image", "project-version", "pv", "release"])
-def test_build_commands_are_handed_on_as_they_are(tmp_path: Path, command: str) -> None:
+def test_build_commands_are_passed_on_unchanged(tmp_path: Path, command: str) -> None:
     text = "def main(argv):\n    print(argv)\n    return 7\n"
     write_files(
         tmp_path,

@@ -1,4 +1,4 @@
-"""get_resource_absolute_path, by itself and in real installations."""
+"""get_resource_absolute_path, alone and in real installations."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ print(path.read_text().splitlines()[-1])
 
 
 class TestInstalled:
-    """The layouts in which a project's modules lie, each made by the real tools."""
+    """Each layout of an installed project, made by the real tools."""
 
     def test_source_tree(self, tmp_path: Path) -> None:
         project = make_project(tmp_path, "one", "Oslo")
@@ -134,16 +134,14 @@ def ask(python: str, package: str, **environment: str) -> tuple[Path, str]:
     "name",
     ["", ".", "..", "/etc/passwd", "../project_setup.py", "a/b.txt", "a/", "./a", "a\0", None, 3],
 )
-def test_what_is_no_name_of_a_resource(name: str) -> None:
+def test_an_invalid_name(name: str) -> None:
     with pytest.raises(BigflowError, match="is not a valid resource name") as caught:
         get_resource_absolute_path(name, __file__)
     assert "plain file name" in caught.value.hint
 
 
 @given(st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1, max_size=60))
-def test_every_plain_name_is_found_and_no_other(
-    tmp_path_factory: pytest.TempPathFactory, name: str
-) -> None:
+def test_every_plain_name_is_found(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     project = tmp_path_factory.getbasetemp() / "names"
     write_files(project, {"pyproject.toml": "", "package/module.py": "", "resources/other": ""})
     resource = project / "resources" / name
@@ -158,8 +156,8 @@ def test_every_plain_name_is_found_and_no_other(
         resource.unlink()
 
 
-class TestWhereItLooks:
-    def test_the_error_lists_the_places_and_the_project_is_the_last(self, tmp_path: Path) -> None:
+class TestSearch:
+    def test_the_error_lists_the_paths_up_to_the_project(self, tmp_path: Path) -> None:
         write_files(tmp_path, {"resources/a": "of another", "p/pyproject.toml": "", "p/q/m.py": ""})
         with pytest.raises(BigflowError) as caught:
             get_resource_absolute_path("a", tmp_path / "p/q/m.py")
@@ -168,14 +166,12 @@ class TestWhereItLooks:
         assert caught.value.hint == f"searched: {places}"
 
     @pytest.mark.parametrize("project_file", ["project_setup.py", "pyproject.toml", "setup.py"])
-    def test_a_project_is_known_by_its_file(self, tmp_path: Path, project_file: str) -> None:
+    def test_the_search_ends_at_a_project(self, tmp_path: Path, project_file: str) -> None:
         write_files(tmp_path, {"resources/a": "", f"p/{project_file}": "", "p/q/m.py": ""})
         with pytest.raises(BigflowError):
             get_resource_absolute_path("a", tmp_path / "p/q/m.py")
 
-    def test_a_package_named_resources_in_site_packages_is_not_looked_in(
-        self, tmp_path: Path
-    ) -> None:
+    def test_a_package_named_resources_in_site_packages(self, tmp_path: Path) -> None:
         site = "lib/python3.11/site-packages"
         write_files(
             tmp_path, {f"{site}/resources/a": "", f"{site}/p/m.py": "", f"{site}/setup.py": ""}
@@ -184,12 +180,12 @@ class TestWhereItLooks:
             get_resource_absolute_path("a", tmp_path / site / "p/m.py")
         assert caught.value.hint == f"searched: {tmp_path / site / 'p/resources/a'}"
 
-    def test_nor_what_lies_beside_packages_installed_into_a_directory(self, tmp_path: Path) -> None:
+    def test_resources_beside_packages_of_pip_install_target(self, tmp_path: Path) -> None:
         write_files(tmp_path, {"resources/a": "", "p/m.py": "", "q-1.0.dist-info/METADATA": ""})
         with pytest.raises(BigflowError):
             get_resource_absolute_path("a", tmp_path / "p/m.py")
 
-    def test_the_environment_is_not_left(self, tmp_path: Path) -> None:
+    def test_the_search_ends_at_the_environment(self, tmp_path: Path) -> None:
         write_files(tmp_path, {"resources/a": "", "e/pyvenv.cfg": "", "e/resources/a": ""})
         write_files(tmp_path, {"e/share/m.py": ""})
         with pytest.raises(BigflowError) as caught:
@@ -248,7 +244,7 @@ def test_a_zip_archive_is_refused(tmp_path: Path) -> None:
     assert caught.value.hint == f"install the archive: pip install {tmp_path / 'p.whl'}"
 
 
-def test_find_file_goes_up_so_many_directories(tmp_path: Path) -> None:
+def test_find_file_has_a_maximum_depth(tmp_path: Path) -> None:
     write_files(tmp_path, {"setup.py": "", "a/b/c.py": ""})
     assert find_file("setup.py", tmp_path / "a/b/c.py") == tmp_path / "setup.py"
     assert find_file("a", tmp_path / "a/b/c.py") == tmp_path / "a"
@@ -256,7 +252,7 @@ def test_find_file_goes_up_so_many_directories(tmp_path: Path) -> None:
         find_file("setup.py", tmp_path / "a/b/c.py", max_depth=2)
 
 
-def test_find_all_resources_in_one_order(tmp_path: Path) -> None:
+def test_find_all_resources_is_sorted(tmp_path: Path) -> None:
     write_files(tmp_path, {"resources/b": "", "resources/a": "", "resources/B": ""})
     assert list(find_all_resources(tmp_path / "resources")) == [
         "resources/B",

@@ -1,4 +1,4 @@
-"""Which workflows a package holds: through `bigflow describe`, as the build asks."""
+"""The workflows of a package, through `bigflow describe` as in a build."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def found(package: str, cwd: Path) -> list[tuple[str, str, str]]:
     return [(w["id"], w["module"], w["variable"]) for w in answer["workflows"]]
 
 
-def fault(package: str, cwd: Path) -> tuple[str, str]:
+def error_of(package: str, cwd: Path) -> tuple[str, str]:
     answer = describe("--project-package", package, cwd=cwd)
     return answer["error"]["message"], answer["error"]["hint"]
 
 
-def test_attributes_lists_dicts_and_results_of_factories_each_once() -> None:
+def test_finds_attributes_containers_and_results_of_factories_once() -> None:
     assert found("runtime_sample", SAMPLE) == [
         ("archive", "runtime_sample.workflow", "archive"),
-        # First met in runtime_sample.loads.hourly, and made here; `same_again` is the same object.
+        # Found first in runtime_sample.loads.hourly, created here; `same_again` is the same object.
         ("daily", "runtime_sample.workflow", "daily"),
         ("failing", "runtime_sample.loads.hourly", "failing"),
         ("load_gdansk", "runtime_sample.loads.hourly", "listed"),
@@ -47,15 +47,15 @@ def test_nested_and_recursive_containers(tmp_path: Path) -> None:
     assert found("p", tmp_path) == [("a", "p", "a"), ("b", "p", "nested"), ("c", "p", "loop")]
 
 
-def test_modules_come_in_the_order_of_their_names(tmp_path: Path) -> None:
-    say = "import sys\nprint(__name__, file=sys.stderr)\n"
+def test_imports_modules_in_the_order_of_their_names(tmp_path: Path) -> None:
+    show = "import sys\nprint(__name__, file=sys.stderr)\n"
     files = ["c.py", "b/z.py", "__init__.py", "b/__init__.py", "a.py"]
-    write_files(tmp_path, {f"p/{file}": say for file in files})
+    write_files(tmp_path, {f"p/{file}": show for file in files})
     answer = run_bigflow("describe", "--project-package", "p", cwd=tmp_path)
     assert answer.stderr.split() == ["p", "p.a", "p.b", "p.b.z", "p.c"]
 
 
-def test_a_pod_imports_the_module_that_makes_the_workflow(tmp_path: Path) -> None:
+def test_a_pod_imports_the_module_that_creates_the_workflow(tmp_path: Path) -> None:
     files = {
         "p/__init__.py": "from p.all_flows import flows",
         "p/all_flows.py": "from p.one import one\nfrom p.two import two\nflows = [one, two]",
@@ -68,7 +68,7 @@ def test_a_pod_imports_the_module_that_makes_the_workflow(tmp_path: Path) -> Non
     write_files(tmp_path, files)
     assert found("p", tmp_path) == [
         ("one", "p.one", "one"),
-        ("three", "p.three", "three"),  # made there, and given to p.all_flows
+        ("three", "p.three", "three"),  # created there, assigned to p.all_flows
         ("two", "p.two", "two"),
     ]
     run = ["run", "--workflow", "three", "--project-package", "p", "--module", "p.three"]
@@ -87,10 +87,10 @@ def test_workflows_in_sets(tmp_path: Path) -> None:
     assert found("p", tmp_path) == [("w", "p", "w")]
 
 
-def test_modules_that_no_wheel_would_hold(tmp_path: Path) -> None:
+def test_a_module_that_the_wheel_would_lack(tmp_path: Path) -> None:
     files = {"p/__init__.py": "", "p/q/__init__.py": "", "p/q/flows/daily.py": workflow("w")}
     write_files(tmp_path, {**files, "p/.hidden/x.py": "", "p/queries/a.sql": ""})
-    message, hint = fault("p", tmp_path)
+    message, hint = error_of("p", tmp_path)
     assert (
         message == "the wheel would not have p/q/flows/daily.py: its directory has no __init__.py"
     )
@@ -105,21 +105,21 @@ def test_subclasses_of_workflow(tmp_path: Path) -> None:
     assert found("p", tmp_path) == [("w", "p", "w")]
 
 
-def test_main_modules_are_not_run(tmp_path: Path) -> None:
+def test_main_modules_are_not_imported(tmp_path: Path) -> None:
     boom = "raise SystemExit('run')"
     write_files(tmp_path, {"p/__init__.py": workflow("w"), "p/__main__.py": boom})
     write_files(tmp_path, {"p/q/__init__.py": "", "p/q/__main__.py": boom})
     assert found("p", tmp_path) == [("w", "p", "w")]
 
 
-def test_a_file_that_no_import_could_name_is_passed_over_aloud(tmp_path: Path) -> None:
+def test_a_file_that_import_cannot_name_is_skipped_with_a_warning(tmp_path: Path) -> None:
     write_files(tmp_path, {"p/__init__.py": workflow("w"), "p/my-script.py": "raise SystemExit"})
     answer = run_bigflow("describe", "--project-package", "p", cwd=tmp_path)
     assert answer.returncode == 0
     assert "warning: skipped 'my-script' in p: `import` cannot name it" in answer.stderr
 
 
-def test_objects_that_answer_any_question_with_an_exception(tmp_path: Path) -> None:
+def test_objects_that_raise_for_every_attribute(tmp_path: Path) -> None:
     text = """
 class Proxy:
     def __getattribute__(self, name):
@@ -130,7 +130,7 @@ proxy = Proxy()
     assert found("p", tmp_path) == [("w", "p", "w")]
 
 
-def test_a_link_to_a_directory_above(tmp_path: Path) -> None:
+def test_a_symbolic_link_to_a_parent_directory(tmp_path: Path) -> None:
     write_files(tmp_path, {"p/__init__.py": "", "p/q/__init__.py": workflow("w")})
     (tmp_path / "p/q/again").symlink_to(tmp_path / "p")
     assert found("p", tmp_path) == [("w", "p.q", "w")]
@@ -151,16 +151,16 @@ def test_a_package_that_is_one_module(tmp_path: Path) -> None:
     assert found("single", tmp_path) == [("w", "single", "w")]
 
 
-def test_two_workflows_of_one_id_name_both_modules(tmp_path: Path) -> None:
+def test_two_workflows_with_the_same_id(tmp_path: Path) -> None:
     write_files(tmp_path, {"p/__init__.py": "", "p/a.py": workflow("x", "w")})
     write_files(tmp_path, {"p/b.py": workflow("y", "w")})
-    message, hint = fault("p", tmp_path)
+    message, hint = error_of("p", tmp_path)
     assert message == "two workflows have the id 'w': p.a.x and p.b.y"
     assert hint == "give each workflow its own id"
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("\n\nraise ValueError('no\\nvalue')", "p/a.py, line 3: ValueError: no value"),
         ("raise SystemExit(0)", "p/a.py, line 1: SystemExit: 0"),
@@ -175,12 +175,12 @@ def test_two_workflows_of_one_id_name_both_modules(tmp_path: Path) -> None:
         ("x = '\0'", "Error: source code string cannot contain null bytes"),
     ],
 )
-def test_a_module_that_cannot_be_imported_is_named_with_its_line(
-    tmp_path: Path, text: str, told: str
+def test_a_module_that_cannot_be_imported_is_reported_with_its_line(
+    tmp_path: Path, text: str, reported: str
 ) -> None:
     write_files(tmp_path, {"p/__init__.py": "", "p/a.py": text, "p/b.py": "\n1 / 0"})
-    message, hint = fault("p", tmp_path)
-    assert told in message
+    message, hint = error_of("p", tmp_path)
+    assert reported in message
     assert message.startswith(("p/a.py", "p/b.py"))
     assert message.endswith("(importing p.a)")
     assert "\n" not in message + hint
@@ -190,7 +190,7 @@ def test_a_module_that_cannot_be_imported_is_named_with_its_line(
 @pytest.mark.parametrize("text", ["import bigflow.bigquery", "from bigflow import dataflow"])
 def test_a_module_of_bigflow_that_does_not_exist_here(tmp_path: Path, text: str) -> None:
     write_files(tmp_path, {"p/__init__.py": text})
-    message, hint = fault("p", tmp_path)
+    message, hint = error_of("p", tmp_path)
     assert message.startswith("p/__init__.py, line 1: ")
     assert hint.startswith("bigflow-backend does not have all modules of BigFlow")
 
@@ -208,7 +208,7 @@ w = bigflow.Workflow("w", [step])
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("w = bigflow.Workflow('w', [Raising('r')])", "p/__init__.py, line 7: KeyError: 'no pool'"),
         ("w.definition = [step]", "p/__init__.py: AttributeError: 'list' object has no attribute"),
@@ -225,35 +225,35 @@ w = bigflow.Workflow("w", [step])
         ("step.operator_arguments = {'x': -2**63}", "job 'step' of workflow 'w' (p): operator_arg"),
     ],
 )
-def test_what_cannot_be_read_is_named(tmp_path: Path, text: str, told: str) -> None:
+def test_an_invalid_value_is_reported(tmp_path: Path, text: str, reported: str) -> None:
     write_files(tmp_path, {"p/__init__.py": JOB + text})
-    message, hint = fault("p", tmp_path)
-    assert message.startswith(told)
+    message, hint = error_of("p", tmp_path)
+    assert message.startswith(reported)
     assert hint
 
 
-def test_data_that_is_nested_deeply(tmp_path: Path) -> None:
+def test_deeply_nested_data(tmp_path: Path) -> None:
     text = "data = deepest = []\nfor _ in range(10000): deepest.append([]); deepest = deepest[0]\n"
     write_files(tmp_path, {"p/__init__.py": workflow("w") + text})
     assert found("p", tmp_path) == [("w", "p", "w")]
 
 
-def test_what_this_package_refuses_is_named_with_its_line(tmp_path: Path) -> None:
+def test_an_error_of_bigflow_is_reported_with_its_line(tmp_path: Path) -> None:
     write_files(tmp_path, {"p/__init__.py": "import bigflow\n\nw = bigflow.Workflow('', [])\n"})
-    message, hint = fault("p", tmp_path)
+    message, hint = error_of("p", tmp_path)
     assert message == "p/__init__.py, line 3: the id of a workflow cannot be '' (importing p)"
     assert hint == "give a string of letters, digits, _ and -"
 
 
-def test_there_is_no_such_package(tmp_path: Path) -> None:
+def test_an_unknown_package(tmp_path: Path) -> None:
     for name in ("nothing_of_that_name", "nothing.of.that.name"):
-        message, hint = fault(name, tmp_path)
+        message, hint = error_of(name, tmp_path)
         assert message == f"package {name!r} not found"
         assert str(tmp_path) in hint
 
 
 class TestLoadingOne:
-    """`bigflow run` imports no more than it must."""
+    """`bigflow run` imports only the modules that it needs."""
 
     @pytest.fixture
     def project(self, tmp_path: Path) -> Path:
@@ -271,13 +271,13 @@ class TestLoadingOne:
         done = run_bigflow("run", *arguments, cwd=project)
         return done.returncode, done.stdout, done.stderr
 
-    def test_a_broken_module_does_not_keep_others_from_running(self, project: Path) -> None:
+    def test_a_broken_module_does_not_stop_others(self, project: Path) -> None:
         status, out, error = self.run(project, "--job", "w.j", "--project-package", "p")
         assert (status, error) == (0, "")
         assert out.endswith("ran p.b\n")
 
     @pytest.mark.parametrize("exit_process", ["import os\nos._exit(0)", "raise SystemExit(0)"])
-    def test_a_module_that_ends_the_process_does_not_keep_others_from_running(
+    def test_a_module_that_ends_the_process_does_not_stop_others(
         self, project: Path, exit_process: str
     ) -> None:
         (project / "p/a.py").write_text(exit_process)
@@ -307,13 +307,13 @@ class TestLoadingOne:
         module.write_text(f"from os import _exit\n{text}")
         assert self.run(project, "--job", "w.j", "--project-package", "p")[0] == 3
 
-    def test_nothing_but_the_named_module_is_imported(self, project: Path) -> None:
+    def test_only_the_named_module_is_imported(self, project: Path) -> None:
         arguments = ("--job", "v.j", "--project-package", "p", "--module", "p.c")
         status, out, error = self.run(project, *arguments)
         assert (status, error) == (0, "")
         assert out.endswith("ran p.c\n")
 
-    def test_not_found_tells_of_modules_that_could_not_be_searched(self, project: Path) -> None:
+    def test_not_found_names_the_modules_that_cannot_be_imported(self, project: Path) -> None:
         (project / "p/d.py").unlink()
         status, _, error = self.run(project, "--job", "x.j", "--project-package", "p")
         assert status == 1
@@ -328,7 +328,7 @@ class TestLoadingOne:
             "bigflow: error: p.b has no workflow 'v'\n  its workflows: w\n",
         )
 
-    def test_the_named_module_is_broken_or_missing(self, project: Path) -> None:
+    def test_a_named_module_that_is_broken_or_missing(self, project: Path) -> None:
         arguments = ("--job", "w.j", "--project-package", "p", "--module")
         assert "p/a.py, line 1: ValueError: broken" in self.run(project, *arguments, "p.a")[2]
         assert "module 'p.e' not found" in self.run(project, *arguments, "p.e")[2]

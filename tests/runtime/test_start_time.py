@@ -119,7 +119,7 @@ def test_a_start_time_out_of_range() -> None:
         start_date(dt.datetime.max, "Asia/Tokyo", daily_start_time)
 
 
-def test_a_factory_that_raises_is_named_with_its_line() -> None:
+def test_a_factory_that_raises_is_reported_with_its_line() -> None:
     def broken(_: dt.datetime) -> dt.datetime:
         return SimpleNamespace().nothing  # type: ignore[no-any-return]
 
@@ -128,5 +128,5 @@ def test_a_factory_that_raises_is_named_with_its_line() -> None:
     with pytest.raises(BigflowError) as caught:
         _start_date(found, dt.datetime(2026, 1, 1), UTC)
     line = broken.__code__.co_firstlineno + 1
-    assert f"test_start_times.py, line {line}: AttributeError" in caught.value.message
+    assert f"test_start_time.py, line {line}: AttributeError" in caught.value.message
     assert "start_time_factory of workflow 'w'" in caught.value.message

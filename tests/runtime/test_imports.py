@@ -1,4 +1,4 @@
-"""What the start of a pod loads: every task of every DAG run pays for it."""
+"""Imports of the runtime: few, and only from the standard library."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HEAVY = {
 }
 
 
-def test_running_a_job_loads_little(tmp_path: Path) -> None:
+def test_running_a_job_imports_little(tmp_path: Path) -> None:
     text = """
 import bigflow
 class J(bigflow.Job):
@@ -45,7 +45,7 @@ w = bigflow.Workflow("w", [J()])
 """
     (tmp_path / "p.py").write_text(text)
     out = subprocess.run(
-        [sys.executable, "-S", "-c", RUN],  # -S: what .pth files load is not ours
+        [sys.executable, "-S", "-c", RUN],  # -S: without the imports of .pth files
         cwd=tmp_path,
         env=clean_environment({"PYTHONPATH": str(Path(bigflow.__file__).parent.parent)}),
         capture_output=True,
@@ -70,10 +70,10 @@ def test_only_the_standard_library_is_imported(source: Path) -> None:
             top = name.partition(".")[0]
             assert top in {*sys.stdlib_module_names, "bigflow", "bigflow_backend"}, name
             if top == "bigflow_backend":
-                assert node.col_offset > 0, "the build is loaded on use"
+                assert node.col_offset > 0, "the build is imported on use"
 
 
-def test_every_public_name_is_there() -> None:
+def test_every_public_name_exists() -> None:
     for name in bigflow.__all__:
         assert getattr(bigflow, name) is not None
         assert name in dir(bigflow)
@@ -82,7 +82,7 @@ def test_every_public_name_is_there() -> None:
         bigflow.bigquery  # noqa: B018
 
 
-def test_names_where_bigflows_users_import_them_from() -> None:
+def test_import_names_of_bigflow() -> None:
     code = """
 from bigflow import Config, Definition, Job, JobContext, Workflow
 from bigflow.configuration import DeploymentConfig, current_env

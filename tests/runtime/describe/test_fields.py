@@ -14,7 +14,7 @@ from bigflow.describe.fields import DescribedJob, DescribedWorkflow, attributes_
 from bigflow.describe.values import KINDS
 from support.runtime import clean_environment
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_schema_and_documentation_come_from_the_table() -> None:

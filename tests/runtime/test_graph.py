@@ -82,14 +82,14 @@ def test_a_workflow_takes_a_definition_a_dict_or_a_list() -> None:
         ("a", "a definition cannot be 'a'", "{job: [next jobs]}"),
     ],
 )
-def test_what_cannot_be_a_graph(jobs: Any, message: str, hint: str) -> None:
+def test_an_invalid_graph(jobs: Any, message: str, hint: str) -> None:
     with pytest.raises(InvalidJobGraph) as caught:
         Definition(jobs)
     assert message in caught.value.message
     assert hint in caught.value.hint
 
 
-def test_a_cycle_is_named() -> None:
+def test_a_cycle_is_reported() -> None:
     a, b, c = Step("a"), Step("b"), Step("c")
     with pytest.raises(InvalidJobGraph) as caught:
         Definition({a: [b], b: [c], c: [a]})
@@ -103,7 +103,7 @@ def test_a_job_cannot_wait_for_itself() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=40))
-def test_every_job_stands_after_those_that_it_waits_for(pairs: list[tuple[int, int]]) -> None:
+def test_every_job_comes_after_the_jobs_that_it_waits_for(pairs: list[tuple[int, int]]) -> None:
     steps = [Step(f"job_{i}") for i in range(13)]
     graph: dict[Any, list[Any]] = {}
     for one, other in pairs:

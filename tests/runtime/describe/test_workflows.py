@@ -1,4 +1,4 @@
-"""What `bigflow describe` prints: its form, and what it refuses."""
+"""The output of `bigflow describe`: workflows, their values, and the schema."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bigflow import Workflow
 from bigflow.describe.discovery import FoundWorkflow
 from bigflow.describe.workflows import _describe_workflow
 from bigflow.errors import BigflowError
-from support.runtime import SAMPLE, describe, run_bigflow, write_files
+from support.runtime import SAMPLE, describe, write_files
 
 SCHEMA = json.loads((Path(bigflow.__file__).parent / "describe" / "schema.json").read_text("utf-8"))
 
@@ -26,7 +26,7 @@ def valid(document: object) -> bool:
 
 
 class Job:
-    """A job that does not inherit and has nothing but what a job must have."""
+    """A job that does not inherit and has only the required attributes."""
 
     def __init__(self, **attributes: Any) -> None:
         self.id = "j"
@@ -46,7 +46,7 @@ def described_job(**attributes: Any) -> dict[str, Any]:
 
 
 class TestSchema:
-    def test_is_a_schema(self) -> None:
+    def test_the_schema_is_valid(self) -> None:
         jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
     @pytest.mark.parametrize(
@@ -59,10 +59,10 @@ class TestSchema:
             ["--project-package", "nothing_of_that_name"],
         ],
     )
-    def test_fits_every_answer(self, arguments: list[str]) -> None:
+    def test_fits_every_output(self, arguments: list[str]) -> None:
         assert valid(describe(*arguments, cwd=SAMPLE))
 
-    def test_fits_nothing_that_lacks_or_adds_a_field(self) -> None:
+    def test_refuses_a_missing_or_added_field(self) -> None:
         answer = describe("--project-package", "runtime_sample", cwd=SAMPLE)
         for path in ([], ["workflows", 0], ["workflows", 1, "jobs", 0]):
             for key in (*at(answer, path), "added"):
@@ -73,7 +73,7 @@ class TestSchema:
                     del at(changed, path)[key]
                 assert not valid(changed), (path, key)
 
-    def test_fits_no_value_of_another_type(self) -> None:
+    def test_refuses_a_value_of_another_type(self) -> None:
         answer = describe("--project-package", "runtime_sample", cwd=SAMPLE)
         for path in ([], ["workflows", 0], ["workflows", 1, "jobs", 0]):
             for key in at(answer, path):
@@ -134,7 +134,7 @@ def test_the_defaults_are_bigflows() -> None:
     }
 
 
-def test_whatever_is_set_comes_through() -> None:
+def test_all_attributes_are_described() -> None:
     workflow = {
         "timezone": "Europe/Warsaw",
         "catchup": False,
@@ -191,24 +191,27 @@ def test_schedules(interval: Any, schedule: tuple[str, Any]) -> None:
     assert (answer["schedule"]["kind"], answer["schedule"]["value"]) == schedule
 
 
-def test_a_job_may_have_0_or_none_for_the_default_timeout() -> None:
+def test_a_timeout_of_0_or_none_is_the_default() -> None:
     assert described_job(execution_timeout_sec=0)["execution_timeout_sec"] == 10800
     assert described_job(execution_timeout_sec=None)["execution_timeout_sec"] == 10800
 
 
-def test_a_quantity_may_be_a_number() -> None:
+def test_a_quantity_can_be_a_number() -> None:
     job = described_job(cpu_request=0.5, memory_limit=2**30)
     assert (job["cpu_request"], job["memory_limit"]) == ("0.5", "1073741824")
 
 
-def test_tuples_are_lists() -> None:
+def test_tuples_become_lists() -> None:
     assert described_job(secrets=("a",), operator_arguments={"x": (1, 2)})["secrets"] == ["a"]
 
 
 @pytest.mark.parametrize(
-    ("attribute", "value", "told"),
+    ("attribute", "value", "reported"),
     [
         ("retry_count", -1, "retry_count cannot be -1"),
+        ("retry_count", 2**31, "retry_count cannot be 2147483648"),
+        ("retry_pause_sec", 2e9, "retry_pause_sec cannot be 2000000000.0"),
+        ("gpu", 1025, "gpu cannot be 1025"),
         ("retry_count", 2.0, "retry_count cannot be 2.0"),
         ("retry_count", True, "retry_count cannot be True"),
         ("retry_count", "3", "retry_count cannot be '3'"),
@@ -239,15 +242,15 @@ def test_tuples_are_lists() -> None:
         ("operator_arguments", {"x": float("nan")}, "operator_arguments['x'] cannot be nan"),
     ],
 )
-def test_what_a_job_cannot_have(attribute: str, value: Any, told: str) -> None:
+def test_an_invalid_attribute_of_a_job(attribute: str, value: Any, reported: str) -> None:
     with pytest.raises(BigflowError) as caught:
         described_job(**{attribute: value})
-    assert caught.value.message.startswith(f"job 'j' of workflow 'w' (p.m): {told}")
+    assert caught.value.message.startswith(f"job 'j' of workflow 'w' (p.m): {reported}")
     assert caught.value.hint.startswith("give ")
 
 
 @pytest.mark.parametrize(
-    ("attribute", "value", "told"),
+    ("attribute", "value", "reported"),
     [
         ("timezone", "Europe/Warszawa", "unknown time zone 'Europe/Warszawa'"),
         ("timezone", "../Europe/Warsaw", "unknown time zone '../Europe/Warsaw'"),
@@ -270,10 +273,10 @@ def test_what_a_job_cannot_have(attribute: str, value: Any, told: str) -> None:
         ("schedule_interval", timedelta(0), "schedule_interval cannot be"),
     ],
 )
-def test_what_a_workflow_cannot_have(attribute: str, value: Any, told: str) -> None:
+def test_an_invalid_attribute_of_a_workflow(attribute: str, value: Any, reported: str) -> None:
     with pytest.raises(BigflowError) as caught:
         described(Workflow("w", [], **{attribute: value}))
-    assert caught.value.message.startswith(f"workflow 'w' (p.m): {told}")
+    assert caught.value.message.startswith(f"workflow 'w' (p.m): {reported}")
 
 
 def test_utc_needs_no_time_zone_database(tmp_path: Path) -> None:
@@ -281,117 +284,3 @@ def test_utc_needs_no_time_zone_database(tmp_path: Path) -> None:
     arguments = ["--project-package", "p", "--start-time", "2026-01-01"]
     answer = describe(*arguments, cwd=tmp_path, env={"PYTHONTZPATH": ""})
     assert answer["workflows"][0]["start_date"] == "2025-12-31T00:00:00+00:00"
-
-
-class TestProcess:
-    def test_what_user_code_writes_goes_to_stderr(self, tmp_path: Path) -> None:
-        text = """
-import os, subprocess, sys
-print("by print")
-os.write(1, b"by the descriptor\\n")
-subprocess.run([sys.executable, "-c", "print('by a child')"])
-sys.__stdout__.write("by the original\\n")
-"""
-        write_files(tmp_path, {"p.py": text})
-        done = run_bigflow("describe", "--project-package", "p", cwd=tmp_path)
-        assert json.loads(done.stdout)["workflows"] == []
-        assert sorted(done.stderr.splitlines()) == [
-            "by a child",
-            "by print",
-            "by the descriptor",
-            "by the original",
-        ]
-
-    def test_a_thread_of_the_projects_does_not_hold_it_up(self, tmp_path: Path) -> None:
-        text = "import threading\nthreading.Thread(target=threading.Event().wait).start()\n"
-        write_files(tmp_path, {"p.py": text})
-        assert describe("--project-package", "p", cwd=tmp_path)["workflows"] == []
-
-    def test_root_comes_first_on_the_path(self, tmp_path: Path) -> None:
-        text = "import bigflow\nw = bigflow.Workflow({!r}, [])"
-        write_files(tmp_path, {"p.py": text.format("here"), "src/p.py": text.format("there")})
-        answer = describe("--project-package", "p", "--root", "src", cwd=tmp_path)
-        assert [w["id"] for w in answer["workflows"]] == ["there"]
-
-    def test_workflows_resolve_the_configuration_of_the_build(self, tmp_path: Path) -> None:
-        text = """
-import bigflow
-config = bigflow.Config("dev", {"pool": "small"}).add_configuration("prod", {"pool": "big"})
-w = bigflow.Workflow("w", [], tags=[config.resolve_property("pool")])
-"""
-        write_files(tmp_path, {"p.py": text})
-
-        def tags(*arguments: str, **env: str) -> list[str]:
-            answer = describe("--project-package", "p", *arguments, cwd=tmp_path, env=env)
-            found: list[str] = answer["workflows"][0]["tags"]
-            return found
-
-        assert tags() == ["small"]
-        assert tags("--config", "prod") == tags(bf_env="prod") == ["big"]
-        assert tags("--config", "dev", bf_env="prod") == ["small"]
-
-    def test_a_crash_is_told_with_its_line(self, tmp_path: Path) -> None:
-        write_files(tmp_path, {"p.py": "import ctypes\n\nctypes.string_at(0)\n"})
-        done = run_bigflow("describe", "--project-package", "p", cwd=tmp_path)
-        assert (done.returncode < 0, done.stdout) == (True, "")
-        assert 'p.py", line 3 in <module>' in done.stderr
-
-
-class TestDeployment:
-    def test_of_each_configuration(self) -> None:
-        arguments = ("--deployment-config", "deployment_config.py")
-        answer = describe(*arguments, cwd=SAMPLE)
-        assert (answer["package"], answer["workflows"]) == (None, [])
-        assert answer["deployment"] == {
-            "config": "dev",
-            "properties": {
-                "docker_repository": "registry.example.com/dev/runtime_sample",
-                "env": "dev",
-                "registry": "registry.example.com",
-                "replicas": 2,
-            },
-        }
-        by_option = describe(*arguments, "--config", "prod", cwd=SAMPLE)["deployment"]
-        by_variable = describe(*arguments, cwd=SAMPLE, env={"bf_env": "prod"})["deployment"]
-        assert by_option == by_variable
-        assert by_option["properties"]["docker_repository"].endswith("/prod/runtime_sample")
-
-    def test_of_the_environment_only_what_is_asked_for_is_handed_on(self, tmp_path: Path) -> None:
-        text = "from bigflow import DeploymentConfig\nx = DeploymentConfig('dev', {'token': None})"
-        write_files(tmp_path, {"d.py": text})
-        env = {"bf_token": "t", "bf_docker_repository": "r", "bf_password": "secret"}
-        answer = describe("--deployment-config", "d.py", cwd=tmp_path, env=env)
-        properties = answer["deployment"]["properties"]
-        assert properties == {"docker_repository": "r", "env": "dev", "token": "t"}
-
-    def test_of_values_that_json_does_not_know(self, tmp_path: Path) -> None:
-        values = "{'day': datetime.date(2026, 1, 1), 'nan': float('nan'), 'list': [1, None]}"
-        text = f"import bigflow, datetime\nx = bigflow.DeploymentConfig('dev', {values})"
-        write_files(tmp_path, {"d.py": text})
-        answer = describe("--deployment-config", "d.py", cwd=tmp_path)["deployment"]["properties"]
-        assert answer == {"day": "2026-01-01", "nan": "nan", "list": [1, None], "env": "dev"}
-
-    @pytest.mark.parametrize(
-        ("text", "told"),
-        [
-            (None, "d.py not found"),
-            ("", "d.py has no DeploymentConfig"),
-            ("\n1 / 0", "d.py, line 2: ZeroDivisionError: division by zero (reading d.py)"),
-            ("x = (", "d.py, line 1: SyntaxError"),
-            ("raise SystemExit", "d.py, line 1: SystemExit (reading d.py)"),
-            (
-                "import bigflow as b\nx, y = b.Config('dev', {}), b.Config('dev', {})",
-                "d.py has 2 DeploymentConfigs, and none has the name deployment_config",
-            ),
-            (
-                "import bigflow\nx = bigflow.Config('dev', {'a': None})",
-                "the property 'a' is not set",
-            ),
-        ],
-    )
-    def test_faults(self, tmp_path: Path, text: str | None, told: str) -> None:
-        if text is not None:
-            write_files(tmp_path, {"d.py": text})
-        answer = describe("--deployment-config", "d.py", cwd=tmp_path)
-        assert answer["error"]["message"].startswith(told)
-        assert answer["error"]["hint"]

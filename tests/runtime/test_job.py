@@ -1,4 +1,4 @@
-"""Job, JobContext and Workflow: names, defaults, and how jobs of every kind are run."""
+"""Job, JobContext and Workflow: names, defaults, and runs."""
 # ruff: noqa: DTZ001 - runtimes and start times are naive
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bigflow.job import parse_runtime
 
 
 class Recorder(Job):
-    """Remembers the contexts that it was run with."""
+    """Record the contexts of its runs."""
 
     def __init__(self, *arguments: Any, **attributes: Any) -> None:
         super().__init__(*arguments, **attributes)
@@ -46,7 +46,7 @@ def test_an_unknown_keyword_names_the_nearest_one() -> None:
         Workflow("w", [], colour="green")  # type: ignore[call-arg]
 
 
-def test_attributes_may_be_given_set_in_the_class_or_on_the_object() -> None:
+def test_attributes_as_keywords_in_the_class_and_on_the_object() -> None:
     class InClass(Recorder):
         id = "in_class"
         retry_count = 7
@@ -64,7 +64,7 @@ def test_attributes_may_be_given_set_in_the_class_or_on_the_object() -> None:
     assert Recorder("b").retry_count == 3
 
 
-def test_a_job_without_execute_cannot_be_made() -> None:
+def test_a_job_without_execute_cannot_be_created() -> None:
     class Lazy(Job):
         id = "lazy"
 
@@ -112,7 +112,7 @@ def test_an_unknown_job_is_an_error_that_names_the_others() -> None:
 
 
 @pytest.mark.parametrize("workflow_id", ["", None, 12, b"w"])
-def test_an_id_that_is_no_text(workflow_id: Any) -> None:
+def test_an_id_that_is_not_a_string(workflow_id: Any) -> None:
     with pytest.raises(BigflowError, match="the id of a workflow cannot be"):
         Workflow(workflow_id, [])
 
@@ -124,7 +124,7 @@ def test_a_schedule_of_another_type(interval: Any) -> None:
 
 
 class TestContext:
-    def test_of_nothing_has_the_present_time_in_utc(self) -> None:
+    def test_the_default_is_the_current_time_in_utc(self) -> None:
         def now() -> dt.datetime:
             return dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
 
@@ -142,7 +142,7 @@ class TestContext:
         with pytest.raises(BigflowError, match="workflow_id is 'v' but the workflow has 'w'"):
             JobContext.make(workflow=Workflow("w", []), workflow_id="v")
 
-    def test_keeps_what_is_given(self) -> None:
+    def test_keeps_given_values(self) -> None:
         context = JobContext.make(runtime=dt.datetime(2026, 1, 1), runtime_str="then")
         assert (context.runtime_str, context.workflow_id) == ("then", None)
 
@@ -182,6 +182,6 @@ def test_runtimes(text: str, moment: dt.datetime) -> None:
         "{{ ts }}",
     ],
 )
-def test_what_is_no_runtime(text: str) -> None:
+def test_an_invalid_runtime(text: str) -> None:
     with pytest.raises(BigflowError, match="is not a valid date and time"):
         parse_runtime(text)
