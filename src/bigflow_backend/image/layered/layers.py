@@ -1,6 +1,6 @@
-"""The layers of a project: its dependencies, its resources, its code.
+"""The layers of a project: its dependencies, its resources and its code.
 
-Each is in the store under a key of what it is made of, and made only if it is not there.
+The store has each layer under a key made of its inputs; a build makes only the missing ones.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import hashlib
 import posixpath
-import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from bigflow_backend.image.store.blobs import BlobStore
     from bigflow_backend.wheel.isolated import Wheel
 
-# Another one for each change of what this module makes.
+# Raise it with each change of what this module writes.
 _EDITION = 4
 
 
@@ -40,16 +39,16 @@ class Dependencies:
 
     layer: StoredLayer
     versions: tuple[str, ...]
-    """What is installed, each as ``name==version``; sorted."""
+    """The installed distributions as ``name==version``, sorted."""
     has_bigflow: bool
 
 
 def dependency_layer(store: BlobStore, system: BaseSystem, resolver: Resolver) -> Dependencies:
-    """Resolves and installs what the project requires, unless nothing has changed since.
+    """Resolve and install the project's requirements, unless the store has the layer.
 
-    As with the layers of an engine's cache, a newer version on an index is no change.
+    As in an engine's cache, a newer version on an index does not make a new layer.
 
-    :raises UserError: when it cannot be had.
+    :raises UserError: if the requirements cannot be installed.
     """
     key = f"dependencies {_key(system, _inputs(resolver))}"
     match store.get_record(key):
@@ -103,7 +102,7 @@ def project_layers(
 
 
 def _resource_layer(store: BlobStore, entries: list[Entry], place: str) -> StoredLayer:
-    """The layer of the resources, which seldom change with the code."""
+    """Return the layer of the resources, which change less often than the code."""
     key = f"resources {_EDITION} {_digest(entries)}"
     layer = StoredLayer.from_json(store.get_record(key))
     if layer is None or not layer.is_in(store):
@@ -119,15 +118,15 @@ def _parents(name: str) -> Iterator[str]:
 
 
 def _digest(entries: Iterable[Entry]) -> str:
-    digest = hashlib.sha256()
+    rows = []
     for entry in sorted(entries, key=lambda e: e.name):
-        digest.update(f"{entry.name}\0{entry.mode}\0".encode())
-        if stat.S_ISREG(entry.mode) and isinstance(entry.content, Path):
+        digest = hashlib.sha256()
+        if isinstance(entry.content, Path):
             with entry.content.open("rb") as file:
                 while piece := file.read(1 << 20):
                     digest.update(piece)
-        digest.update(b"\0")
-    return digest.hexdigest()
+        rows.append([entry.name, entry.mode, entry.target, digest.hexdigest()])
+    return sha256_digest(canonical_json(rows))
 
 
 @contextlib.contextmanager
@@ -139,7 +138,7 @@ def _new_prefix(system: BaseSystem) -> Iterator[Prefix]:
 
 
 def _compile(system: BaseSystem, prefix: Prefix) -> None:
-    """Compiles all modules in ``lib``, as ``compileall`` does in the standard Dockerfile."""
+    """Compile all modules in ``lib``, as ``compileall`` does in the standard Dockerfile."""
     if system.compiler is None:
         return
     sources = []
@@ -158,16 +157,16 @@ def _key(system: BaseSystem, inputs: object) -> str:
 
 
 def _inputs(resolver: Resolver) -> list[object]:
-    """What decides on the dependencies, as far as it lies on this machine."""
-    resolver.requested()  # it refuses what lies elsewhere
+    """Return the inputs on this machine that the dependencies depend on."""
+    resolver.requested()  # it refuses requirements that are files of this machine
     texts = sorted(resolver.requirements.parent.glob("*.txt"))
     project = resolver.project
     indexes = configured_indexes(project)
     wheels = [path for d in resolver.find_links for path in sorted(d.iterdir()) if path.is_file()]
     return [
         [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in texts],
-        # The time of change tells a wheel built anew from the last one; to read them takes long.
+        # The time shows that a wheel was built again; reading all of them takes long.
         [(path.name, (s := path.stat()).st_size, s.st_mtime_ns) for path in wheels],
-        # A digest, for they may hold credentials.
+        # A digest, because they may contain credentials.
         sha256_digest(canonical_json([dataclasses.asdict(indexes), uv_settings(project)])),
     ]

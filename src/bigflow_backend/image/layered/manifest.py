@@ -1,4 +1,4 @@
-"""The configuration and the manifest of an image: JSON whose bytes follow from its content.
+"""The configuration and the manifest of an image, as canonical JSON.
 
 https://github.com/opencontainers/image-spec/blob/main/config.md
 https://github.com/opencontainers/image-spec/blob/main/manifest.md
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from bigflow_backend.image.oci import BaseImage, Layer
     from bigflow_backend.image.store.blobs import BlobStore
 
-# What a base image hands on; Docker's configurations also hold the state of a container.
-_HANDED_ON = (
+# The settings that an image inherits; Docker's configurations also have a container's state.
+_INHERITED = (
     "User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels",
     "StopSignal", "Healthcheck", "Shell",
 )  # fmt: skip
@@ -35,7 +35,7 @@ def assemble(
     labels: Mapping[str, str],
     created: str,
 ) -> StoredImage:
-    """Puts ``layers`` over those of the base; ``created`` is a time as RFC 3339 has it."""
+    """Put ``layers`` over those of the base; ``created`` is a time in the form of RFC 3339."""
     together = (*base.layers, *layers)
     document = {
         "architecture": base.architecture,
@@ -61,9 +61,9 @@ def assemble(
 
 
 def _config(base: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
-    """The base's settings with those of the standard Dockerfile's last stage over them."""
+    """Return the base's settings with those of the standard Dockerfile's last stage over them."""
     given = base.get("config") or {}
-    config = {key: given[key] for key in _HANDED_ON if given.get(key)}
+    config = {key: given[key] for key in _INHERITED if given.get(key)}
     variables = {
         "PATH": f"/{APP}/bin:{search_path(base)}",
         "PYTHONUNBUFFERED": "1",
@@ -80,7 +80,7 @@ def _config(base: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any
 
 
 def _history(base: BaseImage) -> list[dict[str, Any]]:
-    """The base's history, which must tell of as many layers as there are."""
+    """Return the base's history, which must have an entry for each layer."""
     history = list(base.config.get("history") or [])
     if sum(not entry.get("empty_layer") for entry in history) == len(base.layers):
         return history

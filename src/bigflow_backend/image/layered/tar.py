@@ -1,4 +1,4 @@
-"""A layer: a tar archive whose every byte follows from the names, modes and contents in it.
+"""A layer as a tar archive: equal names, modes and contents give equal bytes.
 
 https://github.com/opencontainers/image-spec/blob/main/layer.md
 """
@@ -21,8 +21,8 @@ from bigflow_backend.image.oci import LAYER_GZIP, Descriptor, Layer
 if TYPE_CHECKING:
     from bigflow_backend.image.store.blobs import BlobStore
 
-# The times of files are the same in all images: SOURCE_DATE_EPOCH, which often is that of the last
-# commit, would change each layer with each commit.
+# Constant times: SOURCE_DATE_EPOCH often is the time of the last commit, and each commit would
+# change each layer.
 _TIME = DEFAULT
 _LEVEL = 6
 _PIECE = 1 << 20
@@ -35,13 +35,13 @@ class Entry:
     name: str
     """Its path in the image, without the first slash."""
     mode: int
-    """Its kind and its rights, as ``stat`` has them."""
+    """Its type and its permissions, as in ``stat``."""
     content: bytes | Path = b""
-    """Of a file; or the file of this machine that has it."""
+    """The content of a file, or the path of a file of this machine with the content."""
     target: str = ""
-    """Of a link."""
+    """The target of a link."""
     owner: int = 0
-    """The numbers of its user and its group."""
+    """The number of its user and of its group."""
 
 
 def directory(name: str, *, owner: int = 0) -> Entry:
@@ -62,13 +62,13 @@ class StoredLayer:
 
     layer: Layer
     size: int
-    """Of its files, in bytes, unpacked."""
+    """Unpacked bytes of its files."""
 
     def is_in(self, store: BlobStore) -> bool:
         return store.has(self.layer.descriptor.digest, self.layer.descriptor.size)
 
     def as_json(self) -> dict[str, object]:
-        """For the store's records."""
+        """Return the layer as a record of the store."""
         return {
             "descriptor": self.layer.descriptor.as_json(),
             "diff_id": self.layer.diff_id,
@@ -78,7 +78,7 @@ class StoredLayer:
 
     @classmethod
     def from_json(cls, value: object) -> StoredLayer | None:
-        """What :meth:`as_json` made; None for anything else."""
+        """Return the layer of a record; None for a record that is missing or damaged."""
         match value:
             case {
                 "descriptor": dict(descriptor),
@@ -92,9 +92,9 @@ class StoredLayer:
 
 
 def tree(root: Path, name: str) -> Iterator[Entry]:
-    """What lies in the directory ``root``, as entries below ``name``; itself is not among them.
+    """Yield the content of the directory ``root``, as entries below ``name``.
 
-    Of the rights only whether the owner may execute a file counts: never the umask.
+    Of the permissions only the owner's right to execute a file counts, never the umask.
     """
     for path in sorted(root.rglob("*")):
         inside = f"{name}/{path.relative_to(root).as_posix()}"
@@ -108,9 +108,9 @@ def tree(root: Path, name: str) -> Iterator[Entry]:
 
 
 def write_layer(store: BlobStore, entries: Iterable[Entry], *, created_by: str) -> StoredLayer:
-    """Writes the entries, sorted by name, to the store as a compressed layer.
+    """Write the entries, sorted by name, to the store as a compressed layer.
 
-    The digest of the layer also depends on zlib, which has compressed alike since 2013; the
+    The digest of the layer also depends on zlib, whose output has not changed since 2013; the
     ``diff_id`` does not.
     """
     size = 0
@@ -128,7 +128,7 @@ def write_layer(store: BlobStore, entries: Iterable[Entry], *, created_by: str) 
 
 
 def _add(archive: tarfile.TarFile, entry: Entry) -> int:
-    """Adds the entry; returns the size of its content."""
+    """Add the entry; return the size of its content."""
     member = tarfile.TarInfo(entry.name)
     member.mode = stat.S_IMODE(entry.mode)
     member.mtime = _TIME
@@ -150,7 +150,7 @@ def _add(archive: tarfile.TarFile, entry: Entry) -> int:
 
 
 class _Hashing:
-    """Passes on what is written, and hashes it."""
+    """A stream that hashes the bytes which pass through it."""
 
     def __init__(self, output: IO[bytes] | gzip.GzipFile) -> None:
         self.hash = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""The virtual environment of an image, as ``python3 -m venv --without-pip`` makes it there.
+"""The virtual environment of an image, with the files that ``python3 -m venv`` makes.
 
 https://docs.python.org/3/library/venv.html
 """
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from bigflow_backend.image.layered.python.interpreter import Interpreter
 
 APP = "app"
-"""Where the environment lies in the image, without the first slash."""
+"""The directory of the environment in the image, without the first slash."""
 
 _GITIGNORE = b"# Created by venv; see https://docs.python.org/3/library/venv.html\n*\n"
 
 
 def site_packages(interpreter: Interpreter) -> str:
-    """Where packages go, relative to the environment."""
+    """Return the directory of packages, relative to the environment."""
     return f"lib/python{interpreter.minor}/site-packages"
 
 
 def skeleton(interpreter: Interpreter) -> list[Entry]:
-    """The environment with no package in it, which also sees what the image brings."""
+    """Return the empty environment, which also sees the packages of the base image."""
     minor = tuple(map(int, interpreter.minor.split(".")))
     include = [f"include/python{interpreter.minor}"] if minor >= (3, 11) else []
     directories = ["bin", "include", *include, "lib", f"lib/python{interpreter.minor}"]
@@ -44,7 +44,7 @@ def skeleton(interpreter: Interpreter) -> list[Entry]:
 
 def _names(minor: tuple[int, ...]) -> list[str]:
     names = ["python", f"python3.{minor[1]}"]
-    # Python 3.14 has a joke in its venv, and so has the image.
+    # Python 3.14 makes this link as well.
     return [*names, "𝜋thon"] if minor == (3, 14) else names
 
 

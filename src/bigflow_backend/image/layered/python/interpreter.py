@@ -1,4 +1,4 @@
-"""The Python of a base image: read from its files, since nothing of an image is run here."""
+"""A base image's files -> facts about its Python. Nothing of the image runs for that."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from bigflow_backend.image.layered.rootfs import FileSystem
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""What engines search when an image says nothing."""
+"""The search path of engines for an image without one."""
 
 _WANTED = re.compile(
     r"(?:.*/)?(?:bin/python3(?:\.\d+)?|libpython3\.\d+\.so[^/]*|libc\.so\.6|libc-2\.\d+\.so"
     r"|ld-musl-[^/]*|libc\.musl-[^/]*)"
 )
 _NAME = re.compile(r"python(?P<minor>3\.\d+)")
-# PY_VERSION of Include/patchlevel.h. It is a string of its own, or the end of another one, such as
-# the path of the installation: linkers lay such strings down once.
+# PY_VERSION of Include/patchlevel.h. Linkers merge it with another string that ends with it, such
+# as the path of the installation.
 _VERSION = rb"(?<![0-9.])(%s\.\d+(?:(?:a|b|rc)\d+)?)\+?\0"
 _GLIBC = re.compile(rb"GNU C Library [^\n]*stable release version (\d+\.\d+)")
 _MUSL = re.compile(rb"\0(1\.\d+)\.\d+\0")
@@ -35,12 +35,12 @@ _DISTRIBUTION = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Interpreter:
-    """What there is to know of an image's Python to install for it."""
+    """Facts about an image's Python that installing for it needs."""
 
     executable: str
-    """The ``python3`` that the shell finds, such as ``/usr/local/bin/python3``."""
+    """The ``python3`` on the image's PATH, such as ``/usr/local/bin/python3``."""
     program: str
-    """The file that it leads to, such as ``/usr/local/bin/python3.12``."""
+    """The file behind its links, such as ``/usr/local/bin/python3.12``."""
     version: str
     """Such as ``3.12.4``."""
     libc: str
@@ -48,9 +48,9 @@ class Interpreter:
     libc_version: str
     """Its first two numbers."""
     architecture: str
-    """As Go names it: ``amd64``, ``arm64``."""
+    """Go's name: ``amd64``, ``arm64``."""
     installed: Mapping[str, str]
-    """The distributions that the image brings: the version by the normalised name."""
+    """The versions of the image's distributions, by their normalised names."""
 
     @property
     def minor(self) -> str:
@@ -67,12 +67,12 @@ class Interpreter:
 
 
 def is_wanted(path: str) -> bool:
-    """Whether :func:`find_interpreter` wants to see the content of the file."""
+    """Return True if :func:`find_interpreter` needs the content of the file."""
     return _WANTED.fullmatch(path) is not None
 
 
 def search_path(config: Mapping[str, Any]) -> str:
-    """``PATH`` in the environment of an image, by its configuration."""
+    """Return the ``PATH`` of an image with this configuration."""
     for variable in (config.get("config") or {}).get("Env") or []:
         name, _, value = variable.partition("=")
         if name == "PATH" and value:
@@ -81,9 +81,9 @@ def search_path(config: Mapping[str, Any]) -> str:
 
 
 def find_interpreter(system: FileSystem, *, path: str, architecture: str) -> Interpreter:
-    """The Python that ``python3`` means in the image.
+    """Return the Python that ``python3`` starts in the image.
 
-    :raises CannotServeError: when there is none that is known.
+    :raises CannotServeError: if there is none that the builder supports.
     """
     for directory in path.split(":"):
         executable = posixpath.join(directory, "python3")
@@ -91,10 +91,10 @@ def find_interpreter(system: FileSystem, *, path: str, architecture: str) -> Int
         if program is not None:
             break
     else:
-        raise CannotServeError(f"the base image has no python3 on its PATH, {path}")
+        raise CannotServeError(f"the base image has no python3 on its PATH: {path}")
     name = _NAME.fullmatch(posixpath.basename(program))
     if name is None:
-        raise CannotServeError(f"the base image's {executable} is {program}, not a CPython 3")
+        raise CannotServeError(f"the base image's {executable} is not a CPython 3: got {program}")
     libc, libc_version = _c_library(system)
     return Interpreter(
         executable=executable,
@@ -108,7 +108,7 @@ def find_interpreter(system: FileSystem, *, path: str, architecture: str) -> Int
 
 
 def _version(system: FileSystem, program: str, minor: str) -> str:
-    """The version, which stands in the program or in its library."""
+    """Return the version, a string in the program or in its library."""
     pattern = re.compile(_VERSION % re.escape(minor).encode())
     library = f"{posixpath.dirname(posixpath.dirname(program))}/lib/libpython{minor}.so"
     libraries = [p for p in system.nodes if p.startswith(library)]
@@ -117,7 +117,7 @@ def _version(system: FileSystem, program: str, minor: str) -> str:
         found = set(pattern.findall(content.read_bytes())) if content is not None else set()
         if len(found) == 1:
             return str(found.pop(), "ascii")
-    raise CannotServeError(f"the base image's /{program} does not tell its version")
+    raise CannotServeError(f"the base image's /{program} does not contain its version")
 
 
 def _c_library(system: FileSystem) -> tuple[str, str]:
@@ -136,7 +136,7 @@ def _search(pattern: re.Pattern[bytes], content: Path | None) -> str | None:
 
 
 def _installed(system: FileSystem, program: str, minor: str) -> dict[str, str]:
-    """The distributions in the directories that a virtual environment sees of the system."""
+    """Return the distributions outside of a virtual environment that it sees."""
     from packaging.utils import canonicalize_name
 
     prefix = posixpath.dirname(posixpath.dirname(program))

@@ -1,4 +1,4 @@
-"""Registries that fail while the layered builder pulls its base or pushes its image."""
+"""Registries and engines that fail while the layered builder pulls, pushes or loads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import shutil
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +21,7 @@ from support.faulty_registry import Fault
 from support.oci_images import make_image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from docker import DockerClient
@@ -37,7 +38,7 @@ _MANIFEST = "/manifests/"
 
 @pytest.fixture
 def base(layered_project: LayeredProject, registry: Registry, tmp_path: Path) -> str:
-    """The path and tag of the project's base image in the registry."""
+    """Return the path and tag of the project's base image in the registry."""
     with open_store(tmp_path / "pushed") as store, Registries() as registries:
         found = read_base(
             layered_project.base,
@@ -54,18 +55,30 @@ def base(layered_project: LayeredProject, registry: Registry, tmp_path: Path) ->
     return "faults/base:1"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _WithoutPauses(Access):
+    """Access that retries at once."""
+
+    pause: Callable[[float], None] = field(default=lambda _seconds: None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Impatient(_WithoutPauses):
+    """Access for a registry that is silent: on a busy machine the others may be, too."""
+
+    idle_timeout: float = 0.3
+
+
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tried again is tried at once."""
-    monkeypatch.setattr("bigflow_backend.image.registry.retry.time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("bigflow_backend.image.registry.Access", _WithoutPauses)
 
 
 @contextlib.contextmanager
 def _impatient(*, when: bool) -> Iterator[None]:
-    """No silence lasts for a minute; other faults are not to be taken for one on a busy machine."""
     with pytest.MonkeyPatch.context() as patch:
         if when:
-            patch.setattr(Access, "idle_timeout", 0.3)
+            patch.setattr("bigflow_backend.image.registry.Access", _Impatient)
         yield
 
 
@@ -75,7 +88,7 @@ def _state(project: LayeredProject) -> Mapping[str, bytes]:
 
 
 def _refused(project: LayeredProject, tmp_path: Path, **options: Any) -> UserError:
-    """The fault of a build that leaves ``.image/`` as it was, and the cache whole."""
+    """Return the error of a build that leaves ``.image/`` as it was, and the cache intact."""
     before = _state(project)
     with pytest.raises(UserError) as caught:
         project.build(**options)
@@ -162,7 +175,7 @@ def test_a_push_that_fails(
     layered_project.build(files={"demo/__init__.py": "before = 1\n"})
     how, message = _PUSHES[fault]
     faulty_registry.faults.append(Fault(method, what, **how, times=100))
-    # Another path for each, so that nothing is there yet.
+    # Another path in each case, so that the registry has nothing of it yet.
     place = f"{method}{what}".strip("/").replace("/", "-").lower()
     repository = f"{faulty_registry.address}/push-{fault}/{place}"
     with _impatient(when=fault == "silent"):
@@ -199,7 +212,7 @@ def test_a_push_that_fails(
         ("", "the base image '' is not a valid image name", "--base-image"),
     ],
 )
-def test_a_base_that_cannot_be_had(
+def test_a_base_that_is_not_available(
     *,
     layered_project: LayeredProject,
     registry: Registry,
@@ -212,13 +225,13 @@ def test_a_base_that_cannot_be_had(
     for variable in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(variable, raising=False)
     name, message = (text.replace("{registry}", registry.address) for text in (name, message))
-    error = _refused_before_all(layered_project, base_image=name)
+    error = _refused_at_once(layered_project, base_image=name)
     assert name in error.message
     assert message in error.message
     assert hint in error.hint
 
 
-def _refused_before_all(project: LayeredProject, **options: Any) -> UserError:
+def _refused_at_once(project: LayeredProject, **options: Any) -> UserError:
     with pytest.raises(UserError) as caught:
         project.build(**options)
     assert "\n" not in caught.value.message + caught.value.hint
@@ -230,7 +243,7 @@ def test_a_base_of_another_architecture(
     layered_project: LayeredProject, registry: Registry, base: str, tmp_path: Path
 ) -> None:
     for name in (f"{registry.address}/{base}", layered_project.base):
-        error = _refused_before_all(layered_project, base_image=name, platform="linux/arm64")
+        error = _refused_at_once(layered_project, base_image=name, platform="linux/arm64")
         assert error.message == (f"the base image {name} is for linux/amd64, not for linux/arm64")
         assert "build for its platform" in error.hint
 
@@ -245,17 +258,17 @@ def test_a_base_of_another_architecture(
         ("registry.example.com/demo", "1.0" + "0" * 130, "an image's tag at most 128"),
     ],
 )
-def test_a_name_that_no_registry_takes(
+def test_invalid_image_names(
     layered_project: LayeredProject, repository: str, version: str, message: str
 ) -> None:
-    error = _refused_before_all(layered_project, repository=repository, version=version)
+    error = _refused_at_once(layered_project, repository=repository, version=version)
     assert message in error.message
 
 
-def test_a_cache_that_is_lost_in_the_middle(
+def test_a_cache_that_is_removed_during_a_build(
     layered_project: LayeredProject, tmp_path: Path, registry: Registry
 ) -> None:
-    """Somebody removes it by hand while a build runs: it is told, and the next one works."""
+    """The build reports it, and the next build works."""
     image = layered_project.build()
 
     class Remover(list[str]):
