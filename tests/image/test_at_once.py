@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.image_files import read_image
+from support.images import read_image
 
 if TYPE_CHECKING:
     from support.layered import LayeredProject

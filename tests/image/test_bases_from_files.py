@@ -18,7 +18,7 @@ from bigflow_backend.image.base.read import fetch_layers, read_base
 from bigflow_backend.image.oci import LAYER_GZIP, canonical_json, sha256_digest
 from bigflow_backend.image.registry import Registries
 from bigflow_backend.image.store.blobs import open_store
-from support.oci_images import make_image, make_index, tar_of
+from support.images import layer_tar, make_image, make_index
 from support.registry import installed
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from bigflow_backend.image.oci import BaseImage, Descriptor
     from bigflow_backend.image.store.blobs import BlobStore
 
-_TAR = tar_of({"hello.txt": b"hello"})
-_OTHER = tar_of({"other.txt": b"other" * 100_000})
+_TAR = layer_tar({"hello.txt": b"hello"})
+_OTHER = layer_tar({"other.txt": b"other" * 100_000})
 _REF_NAME = "org.opencontainers.image.ref.name"
 
 
@@ -114,7 +114,7 @@ def test_a_docker_archive_that_changed_is_read_again(
     _write_archive(path, made, make_image(made, _TAR))
     stat = path.stat()
     before = _read("docker-archive:base.tar", tmp_path, store)
-    _write_archive(path, made, make_image(made, tar_of({"hello.txt": b"HELLO"})))
+    _write_archive(path, made, make_image(made, layer_tar({"hello.txt": b"HELLO"})))
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert path.stat().st_size == stat.st_size
     assert _read("docker-archive:base.tar", tmp_path, store).layers != before.layers

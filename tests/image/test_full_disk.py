@@ -14,7 +14,7 @@ import pytest
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.store.blobs import open_store
-from support.small_base import small_base
+from support.images import small_base
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

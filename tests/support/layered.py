@@ -18,9 +18,8 @@ from bigflow_backend.project.settings import ImageSettings
 from bigflow_backend.version import ProjectVersion
 from support.builds import build_image
 from support.distribution import make_wheel
-from support.image_files import ImageFiles, read_image
+from support.images import ImageFiles, read_image, small_base
 from support.registry import installed
-from support.small_base import small_base
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

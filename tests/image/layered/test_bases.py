@@ -13,8 +13,8 @@ import pytest
 
 from bigflow_backend.ground.errors import UserError
 from support.distribution import make_wheel
+from support.images import layer_tar, small_base, write_docker_archive
 from support.registry import installed
-from support.small_base import layer_tar, small_base, write_docker_archive
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,8 +23,8 @@ import pytest
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.dockerfile import STANDARD
 from bigflow_backend.image.layered.base_layer import USER
+from support.images import small_base
 from support.layered import make_sdist
-from support.small_base import small_base
 
 if TYPE_CHECKING:
     from support.layered import LayeredProject

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bigflow_backend.ground.errors import UserError
-from support.small_base import small_base, write_docker_archive
+from support.images import small_base, write_docker_archive
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,7 +24,7 @@ from bigflow_backend.project.settings import ImageSettings
 from bigflow_backend.version import ProjectVersion
 from support.builds import build_image
 from support.distribution import make_wheel
-from support.image_files import ImageFiles, read_image
+from support.images import ImageFiles, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
     from bigflow_backend.image.image import PublishedImage
-    from support.image_files import File
+    from support.images import File
 
 pytestmark = pytest.mark.engine
 

@@ -14,8 +14,8 @@ from bigflow_backend.image.base.read import read_base
 from bigflow_backend.image.registry import Registries, push_image
 from bigflow_backend.image.store.blobs import open_store
 from support.faulty_registry import Fault
+from support.images import make_image
 from support.interrupted import SIGNALS, interrupted_build
-from support.oci_images import make_image
 
 if TYPE_CHECKING:
     import signal

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.images import small_base
 from support.layered import LayeredProject, layered_project
 from support.registry import Registry, registry
-from support.small_base import small_base
 
 if TYPE_CHECKING:
     from pathlib import Path

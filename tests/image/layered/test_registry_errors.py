@@ -18,7 +18,7 @@ from bigflow_backend.image.registry.retry import Access
 from bigflow_backend.image.store.blobs import open_store
 from support.engine import sockets_may_leak
 from support.faulty_registry import Fault
-from support.oci_images import make_image
+from support.images import make_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -13,7 +13,7 @@ from bigflow_backend.image.layered.rootfs import FileSystem, read_file_system
 from bigflow_backend.image.oci import LAYER_GZIP, BaseImage, Layer, sha256_digest
 from bigflow_backend.image.registry import Registries
 from bigflow_backend.image.store.blobs import open_store
-from support.small_base import layer_tar, write_docker_archive
+from support.images import layer_tar, write_docker_archive
 
 if TYPE_CHECKING:
     from pathlib import Path

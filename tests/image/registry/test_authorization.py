@@ -16,7 +16,7 @@ from bigflow_backend.image.registry import Registries, push_image
 from bigflow_backend.image.registry.retry import Access
 from bigflow_backend.image.store.blobs import open_store
 from support.faulty_registry import Fault, faulty
-from support.oci_images import make_image
+from support.images import make_image
 from support.registry import started_registry
 from support.token_server import token_server
 

@@ -16,7 +16,7 @@ from bigflow_backend.image.base.read import fetch_layers, read_base
 from bigflow_backend.image.registry import Access, Registries, push_image
 from bigflow_backend.image.registry.retry import retry_after_seconds
 from support.faulty_registry import Fault, faulty
-from support.oci_images import make_image
+from support.images import make_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

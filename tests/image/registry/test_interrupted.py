@@ -15,7 +15,7 @@ from bigflow_backend.image.base.read import fetch_layers, read_base
 from bigflow_backend.image.registry import Registries, push_image
 from bigflow_backend.image.store.blobs import open_store
 from support.faulty_registry import Fault
-from support.oci_images import make_image
+from support.images import make_image
 
 if TYPE_CHECKING:
     from pathlib import Path

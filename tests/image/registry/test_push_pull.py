@@ -24,7 +24,7 @@ from bigflow_backend.image.oci import (
 )
 from bigflow_backend.image.registry import Registries, push_image
 from support.faulty_registry import faulty
-from support.oci_images import make_image, make_index, tar_of
+from support.images import layer_tar, make_image, make_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def registries() -> Iterator[Registries]:
 def test_what_is_pushed_can_be_pulled(
     registry: Registry, store: BlobStore, empty_store: BlobStore, registries: Registries
 ) -> None:
-    tars = [tar_of({"a": b"a"}), os.urandom(3 * _MEBIBYTE)]  # in one request, and in two
+    tars = [layer_tar({"a": b"a"}), os.urandom(3 * _MEBIBYTE)]  # in one request, and in two
     image = make_image(store, *tars)
     name = f"{registry.address}/team/pulled:1.0"
     pushed = push_image(image, name, store=store, registries=registries)
@@ -65,7 +65,7 @@ def test_what_is_pushed_can_be_pulled(
 def test_the_layers_of_a_base_are_fetched_when_they_are_needed(
     registry: Registry, store: BlobStore, empty_store: BlobStore, registries: Registries
 ) -> None:
-    image = make_image(store, tar_of({"lazy": b"lazy"}))
+    image = make_image(store, layer_tar({"lazy": b"lazy"}))
     name = f"{registry.address}/team/lazy:1"
     push_image(image, name, store=store, registries=registries)
     base = _read(name, empty_store, registries)
@@ -80,7 +80,7 @@ def test_the_layers_of_a_base_are_fetched_when_they_are_needed(
 def test_nothing_is_sent_again(
     faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
 ) -> None:
-    image = make_image(store, tar_of({"again": b"again"}))
+    image = make_image(store, layer_tar({"again": b"again"}))
     name = f"{faulty_registry.address}/team/again"
     push_image(image, f"{name}:1", store=store, registries=registries)
     faulty_registry.requests.clear()

@@ -13,7 +13,7 @@ from bigflow_backend.image.base.read import read_base
 from bigflow_backend.image.registry import Access, Registries, push_image
 from bigflow_backend.image.registry import tls as trust
 from bigflow_backend.image.registry.connection import Connection
-from support.oci_images import make_image
+from support.images import make_image
 from support.registry import started_registry
 
 if TYPE_CHECKING:

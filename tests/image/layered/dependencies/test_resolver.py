@@ -13,8 +13,8 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.layered.dependencies.uv import redacted
 from bigflow_backend.image.layered.support import CannotServeError
 from support.distribution import make_wheel
+from support.images import small_base
 from support.layered import make_sdist
-from support.small_base import small_base
 
 if TYPE_CHECKING:
     from pathlib import Path

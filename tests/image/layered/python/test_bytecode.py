@@ -19,7 +19,7 @@ from bigflow_backend.image.layered.python.bytecode import (
     compile_modules,
     find_local_compiler,
 )
-from support.small_base import small_base
+from support.images import small_base
 
 if TYPE_CHECKING:
     from bigflow_backend.image.layered.python.base_python import BasePython
