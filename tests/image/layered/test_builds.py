@@ -259,16 +259,16 @@ def test_triggers_of_the_base(layered_project: LayeredProject, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("files", "config", "message"),
     [
-        ({}, {"Env": ["PATH=/opt/bin"]}, "has no python3 on its PATH, /opt/bin"),
+        ({}, {"Env": ["PATH=/opt/bin"]}, "has no python3 on its PATH: /opt/bin"),
         (
             {"opt/bin/python3": "#!/bin/sh\n"},
             {"Env": ["PATH=/opt/bin"]},
-            "/opt/bin/python3 is opt/bin/python3, not a CPython 3",
+            "/opt/bin/python3 is not a CPython 3: got /opt/bin/python3",
         ),
         (
             {"usr/local/bin/python3.11": "no version"},
             {},
-            "/usr/local/bin/python3.11 does not tell its version",
+            "/usr/local/bin/python3.11 does not contain its version",
         ),
         (
             {"lib/x86_64-linux-gnu/libc.so.6": "another"},

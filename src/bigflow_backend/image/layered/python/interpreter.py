@@ -94,7 +94,7 @@ def find_interpreter(system: FileSystem, *, path: str, architecture: str) -> Int
         raise CannotServeError(f"the base image has no python3 on its PATH: {path}")
     name = _NAME.fullmatch(posixpath.basename(program))
     if name is None:
-        raise CannotServeError(f"the base image's {executable} is not a CPython 3: got {program}")
+        raise CannotServeError(f"the base image's {executable} is not a CPython 3: got /{program}")
     libc, libc_version = _c_library(system)
     return Interpreter(
         executable=executable,
