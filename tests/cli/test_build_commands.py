@@ -18,6 +18,7 @@ from bigflow_backend.image.dockerfile import STANDARD
 from bigflow_backend.image.image import PublishedImage
 from bigflow_backend.pipeline import Build
 from support.commands import bigflow, python
+from support.engine import sockets_may_leak
 from support.projects import Project, write_project
 
 if TYPE_CHECKING:
@@ -202,7 +203,8 @@ def test_an_error_is_reported_and_the_last_build_stays(
 ) -> None:
     project.write({**_LAST_BUILD, **case.files})
     before = project.files()
-    message, hint = bigflow(project, command, **NO_ENGINE).error
+    with sockets_may_leak():
+        message, hint = bigflow(project, command, **NO_ENGINE).error
     assert case.message in message
     assert case.hint in hint
     assert project.files() == before

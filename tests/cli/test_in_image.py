@@ -1,4 +1,4 @@
-"""``--in-image``: the workflows are found by the image's Python, with what only the image has."""
+"""``--in-image`` finds the workflows with the Python and the packages of the image."""
 
 from __future__ import annotations
 
@@ -87,16 +87,17 @@ def build_dags(project: Project, *options: str, **environment: str) -> tuple[int
     return done.returncode, done.stderr
 
 
-def test_what_only_the_image_has_is_not_needed_here(project: Project, engine: DockerClient) -> None:
+def test_packages_of_the_image_are_not_needed_here(project: Project, engine: DockerClient) -> None:
     before = {container.id for container in engine.containers.list(all=True)}
-    status, said = build_dags(project)
-    assert (status, "No module named 'only_in_the_image'" in said) == (1, True)
-    status, said = build_dags(project, "--in-image", "--start-time", "2026-01-02")
-    assert status == 0, said
-    assert "printed by the project" in said
+    status, output = build_dags(project)
+    assert (status, "No module named 'only_in_the_image'" in output) == (1, True)
+    status, output = build_dags(project, "--in-image", "--start-time", "2026-01-02")
+    assert status == 0, output
+    assert "printed by the project" in output
     (file,) = (project.root / ".dags").glob("rides__v1_2_0__*_dag.py")
-    # It could neither write nor reach a network, and its container is gone.
+    # The container could not write or reach a network, and it was removed.
     assert "'owner': 'inside OSError []'" in file.read_text("ascii")
+    assert "'pool': 'small'" in file.read_text("ascii")
     manifest = json.loads((project.root / ".dags" / "manifest.json").read_bytes())
     assert manifest["dags"][0]["start_date"] == "2026-01-01T00:00:00+00:00"
     assert {container.id for container in engine.containers.list(all=True)} <= before
@@ -104,25 +105,22 @@ def test_what_only_the_image_has_is_not_needed_here(project: Project, engine: Do
 
 def test_the_configuration_reaches_the_modules_in_the_image(project: Project) -> None:
     for options, environment in ((["--config", "prod"], {}), ([], {"bf_env": "prod"})):
-        status, said = build_dags(project, "--in-image", *options, **environment)
-        assert status == 0, said
+        status, output = build_dags(project, "--in-image", *options, **environment)
+        assert status == 0, output
         (file,) = (project.root / ".dags").glob("rides__v1_2_0__*_dag.py")
         assert "'pool': 'large'" in file.read_text("ascii")
-    assert build_dags(project, "--in-image")[0] == 0
-    (file,) = (project.root / ".dags").glob("rides__v1_2_0__*_dag.py")
-    assert "'pool': 'small'" in file.read_text("ascii")
 
 
 def test_a_workflow_of_the_image_is_chosen(project: Project) -> None:
-    status, said = build_dags(project, "--in-image", "--workflow", "walks")
+    status, output = build_dags(project, "--in-image", "--workflow", "walks")
     assert status == 1
-    assert said.splitlines()[-2:] == [
+    assert output.splitlines()[-2:] == [
         "bigflow: error: pipelines has no workflow 'walks'",
         "  its workflows are: rides",
     ]
 
 
-def test_a_build_without_an_engine_loads_its_image_for_that(
+def test_a_build_without_an_engine_loads_its_image(
     project: Project, engine: DockerClient, base_archive: str, bigflow_wheels: Path
 ) -> None:
     dockerfile = project.root / "Dockerfile"
@@ -143,10 +141,10 @@ def test_a_build_without_an_engine_loads_its_image_for_that(
         engine.images.remove(f"{_REPOSITORY}:1.5.0", force=True)
 
 
-def test_an_image_that_is_not_there(project: Project) -> None:
-    status, said = build_dags(project, "--in-image", BIGFLOW_VERSION="1.3.0")
+def test_an_image_that_does_not_exist(project: Project) -> None:
+    status, output = build_dags(project, "--in-image", BIGFLOW_VERSION="1.3.0")
     assert status == 1
-    assert said.splitlines()[-2:] == [
+    assert output.splitlines()[-2:] == [
         f"bigflow: error: the Docker Engine has no image {_REPOSITORY}:1.3.0",
         "  build it there: bigflow build-image (the layered builder needs --load)",
     ]
@@ -155,11 +153,11 @@ def test_an_image_that_is_not_there(project: Project) -> None:
 def test_an_image_without_bigflow(project: Project, engine: DockerClient, base_image: str) -> None:
     engine.images.get(base_image).tag(_REPOSITORY, "1.4.0")
     try:
-        status, said = build_dags(project, "--in-image", BIGFLOW_VERSION="1.4.0")
+        status, output = build_dags(project, "--in-image", BIGFLOW_VERSION="1.4.0")
     finally:
         engine.images.remove(f"{_REPOSITORY}:1.4.0")
     assert status == 1
-    assert said.splitlines()[-2].endswith("No module named bigflow")
+    assert output.splitlines()[-2].endswith("No module named bigflow")
 
 
 def test_no_engine(tmp_path: Path) -> None:
@@ -170,7 +168,7 @@ def test_no_engine(tmp_path: Path) -> None:
             f"config = DeploymentConfig('dev', {{'docker_repository': '{_REPOSITORY}'}})\n",
         },
     )
-    status, said = build_dags(project, "--in-image", DOCKER_HOST=f"unix://{tmp_path}/none.sock")
+    status, output = build_dags(project, "--in-image", DOCKER_HOST=f"unix://{tmp_path}/none.sock")
     assert status == 1
-    assert said.splitlines()[-2].startswith("bigflow: error: no Docker Engine answers at unix://")
+    assert output.splitlines()[-2].startswith("bigflow: error: no Docker Engine answers at unix://")
     assert not os.path.lexists(project.root / ".dags")

@@ -1,4 +1,4 @@
-"""When workflows run: compared with the timetables of real Airflows, run by run."""
+"""The runs of workflows are those of real Airflows' timetables."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 PROBE = Path(__file__).parents[1] / "support" / "timetable_probe.py"
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
-# Clocks change by an hour, by half an hour, in the other half of the year, at midnight, not at all;
-# one zone left out a day, and one changes for a month of fasting.
+# Clocks change by an hour, by half an hour, in the other half of the year, at midnight, or not at
+# all. Apia skipped a day, and Morocco changes its clocks for Ramadan.
 ZONES = (
     *("UTC", "Europe/Warsaw", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"),
     *("Africa/Casablanca", "America/Sao_Paulo", "Pacific/Apia", "America/St_Johns", "Africa/Cairo"),
@@ -71,7 +71,7 @@ def random_schedules(number: int) -> list[list[Any]]:
             *(random_expression(dice) for _ in range(number)),
         )
     ]
-    # Here Airflow comes to no end: the hours of February's nights are counted through the change.
+    # Airflow does not get past the change of the clocks here.
     stuck = ["cron", "18,37 * */11 3 5-6", "America/St_Johns", STARTS[0], 6]
     delta = [["timedelta", seconds, "UTC", STARTS[1], 3] for seconds in (60, 5400, 86400, 0.5)]
     return [*cron, stuck, *delta]
@@ -92,8 +92,8 @@ def our_runs(kind: str, value: Any, zone: str, start: str, number: int) -> list[
 
 def test_the_runs_are_those_of_airflow(airflow: Airflow) -> None:
     schedules = random_schedules(600)
-    said = subprocess.run(
-        # -P: the directory of the script holds an airflow.py of our own.
+    output = subprocess.run(
+        # -P: the directory of the script has an airflow.py of the tests.
         [airflow.python, "-P", PROBE],
         input=json.dumps(schedules),
         cwd=airflow.home,
@@ -102,37 +102,37 @@ def test_the_runs_are_those_of_airflow(airflow: Airflow) -> None:
         text=True,
         check=True,
     ).stdout
-    (line,) = (line for line in said.splitlines() if line.startswith(MARK))
+    (line,) = (line for line in output.splitlines() if line.startswith(MARK))
     stuck = 0
     for one, theirs in zip(schedules, json.loads(line.removeprefix(MARK)), strict=True):
         ours = our_runs(*one)
         if theirs[-1] is None:
             stuck += 1
-            if airflow.major < 3:  # it does not try once more, as 3 does
+            if airflow.major < 3:  # Airflow 3 tries once more
                 ours = [*ours[: len(theirs) - 1], None]
         assert ours == theirs, one
     assert stuck
 
 
-def test_a_schedule_that_gets_stuck_is_told() -> None:
+def test_a_schedule_without_a_next_run_is_an_error() -> None:
     flow = workflow(
         "daily",
         schedule=schedule("cron", "18,37 * */11 3 5-6"),
         timezone="America/St_Johns",
         start_date=STARTS[0],
     )
-    with pytest.raises(UserError) as fault:
+    with pytest.raises(UserError) as caught:
         list(itertools.islice(scheduled_runs(flow, now=NOW), 6))
-    assert fault.value.message == (
-        "workflow 'daily': Airflow finds no run of '18,37 * */11 3 5-6' after that of"
-        " 2027-03-01 02:48 UTC, for the clocks of America/St_Johns change"
+    assert caught.value.message == (
+        "workflow 'daily': Airflow finds no run of '18,37 * */11 3 5-6' after"
+        " 2027-03-01 02:48 UTC, because the clocks of America/St_Johns change"
     )
 
 
 @pytest.mark.parametrize(
     ("kind", "value", "now", "first"),
     [
-        # Within a day, the last whole interval is the one before; at its end, the one that ended.
+        # In a day, the last whole interval is the day before. At its end, it is that day.
         ("cron", "@daily", "2026-01-10T12:00:00+00:00", "2026-01-09 00:00:00"),
         ("cron", "@daily", "2026-01-10T00:00:00+00:00", "2026-01-09 00:00:00"),
         ("cron", "@daily", "2025-12-01T00:00:00+00:00", "2026-01-01 00:00:00"),

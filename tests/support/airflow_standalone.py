@@ -1,4 +1,4 @@
-"""`airflow standalone`: all of Airflow, as child processes of a test."""
+"""``airflow standalone``: all of Airflow, as child processes of a test."""
 
 from __future__ import annotations
 
@@ -17,28 +17,26 @@ if TYPE_CHECKING:
 
     from support.airflow import Airflow
 
-__all__ = ["Standalone", "airflow_standalone"]
-
 _STOP_SECONDS = 30
 _POLL_SECONDS = 0.2
-# A task of Airflow 3 talks to the web server, and fails when that does not answer yet.
+# A task of Airflow 3 fails if the web server does not answer yet.
 _READY = {2: "Starting the scheduler", 3: "Airflow is ready"}
 
 
 @dataclass(frozen=True)
 class Standalone:
-    """A running one."""
+    """A running ``airflow standalone``."""
 
     process: subprocess.Popen[str]
     lines: list[str]
-    """What its processes have said so far."""
+    """The output of its processes so far."""
     end: float
-    """When it should have done all that is waited for."""
+    """The time limit of :meth:`wait_for`, on the monotonic clock."""
 
     def wait_for(self, predicate: Callable[[], bool]) -> None:
-        """Returns as soon as the predicate holds; its truth is in other processes, so it is polled.
+        """Return when the predicate is true. It depends on other processes, so it is polled.
 
-        :raises TimeoutError: with all that was said, when it does not hold in time.
+        :raises TimeoutError: with the output, if it does not become true in time.
         """
         while not predicate():
             if time.monotonic() > self.end or self.process.poll() is not None:
@@ -48,10 +46,10 @@ class Standalone:
 
 @contextlib.contextmanager
 def airflow_standalone(airflow: Airflow, *, timeout: float) -> Iterator[Standalone]:
-    """Scheduler, DAG processor, triggerer and web server, ready to run tasks.
+    """Yield scheduler, DAG processor, triggerer and web server, ready to run tasks.
 
-    What is waited for must come true within ``timeout`` seconds from the start. At the end of the
-    block everything is stopped.
+    All waiting must end within ``timeout`` seconds from the start. The end of the block stops
+    every process.
     """
     process = subprocess.Popen(
         [airflow.python, "-m", "airflow", "standalone"],
@@ -78,13 +76,11 @@ def airflow_standalone(airflow: Airflow, *, timeout: float) -> Iterator[Standalo
 
 def _read(stream: IO[str], lines: list[str]) -> None:
     for line in stream:
-        lines.append(line)  # noqa: PERF402 - each line is to be seen when it comes
+        lines.append(line)  # noqa: PERF402 - a reader sees each line at once
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
-    """Asks it to end, then kills what is left of its tree: some put themselves into a session of
-    their own, and their parents forget them.
-    """
+    """Terminate the process, then kill the rest of its tree. Some processes have left it."""
     parent = psutil.Process(process.pid)
     tree = [parent, *parent.children(recursive=True)]
     process.terminate()
@@ -97,7 +93,7 @@ def _stop(process: subprocess.Popen[str]) -> None:
 
 
 def _settings() -> dict[str, str]:
-    """Free ports for all that listens, and no more processes than two cores can feed."""
+    """Return settings with free ports, and few processes for a machine with two cores."""
     with contextlib.ExitStack() as stack:
         sockets = [
             stack.enter_context(contextlib.closing(socket.create_server(("127.0.0.1", 0))))

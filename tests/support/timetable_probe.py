@@ -1,8 +1,8 @@
-"""Run by the Python of an Airflow: the first runs of each schedule that it is given, as JSON.
+"""A program for the Python of an Airflow. It prints the first runs of schedules as JSON.
 
-``[[kind, expression or seconds, zone, start, number of runs], ...]`` on standard input; on the
-marked line the beginning and end of each data interval, in UTC, and a last ``null`` where the
-timetable does not get further.
+It reads ``[[kind, expression or seconds, zone, start, number of runs], ...]`` from stdin. The
+marked line has the beginning and end of each data interval in UTC, and a last ``null`` if the
+timetable finds no further run.
 """
 
 from __future__ import annotations

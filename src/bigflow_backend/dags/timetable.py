@@ -1,12 +1,12 @@
-"""When a workflow runs: the data intervals that Airflow's timetables would give to its DAG.
+"""Workflow -> its scheduled runs: the data intervals of Airflow's timetables.
 
-This is ``CronDataIntervalTimetable`` and ``DeltaDataIntervalTimetable`` of Airflow once more, down
-to what they do when the clocks change, from 2.8 on (docs/dag.md says what 2.7 does otherwise). A
-cron expression is matched on the clock of its zone; then:
+This repeats ``CronDataIntervalTimetable`` and ``DeltaDataIntervalTimetable`` of Airflow 2.8 and
+later, also when the clocks change (docs/dag.md names the differences of 2.7). A cron expression
+is matched on the clock of its zone. Then:
 
-- a time that the clocks skip is taken as that much later, and of an hour that comes twice the
-  second one counts;
-- an expression for every hour counts elapsed time instead, so that it runs in both of the two.
+- A time that the clocks skip moves by the skipped time. An hour that comes twice counts once, the
+  second time.
+- An expression for every hour counts elapsed time instead, so it runs in both hours.
 """
 
 from __future__ import annotations
@@ -38,41 +38,41 @@ class Run:
     """A scheduled run; both moments are in UTC."""
 
     start: datetime
-    """The beginning of its data interval, which is the ``runtime`` of its jobs."""
+    """The beginning of its data interval: the ``runtime`` of its jobs."""
     end: datetime
-    """The end of the interval, from when on it can run."""
+    """The end of the interval. The run starts at this time."""
 
 
 class Timetable(Protocol):
-    """Splits time into intervals. Moments go in and come out in UTC."""
+    """Splits time into intervals. All times are in UTC."""
 
     def after(self, moment: datetime) -> datetime:
-        """The first boundary after a moment."""
+        """Return the first boundary after a time."""
         ...
 
     def before(self, moment: datetime) -> datetime:
-        """The last boundary before a moment."""
+        """Return the last boundary before a time."""
         ...
 
     def from_on(self, moment: datetime) -> datetime:
-        """The first boundary that is not before a moment."""
+        """Return the first boundary that is not before a time."""
         ...
 
     def up_to(self, moment: datetime) -> datetime:
-        """The last boundary that is not after a moment."""
+        """Return the last boundary that is not after a time."""
         ...
 
     def latest_start(self, now: datetime) -> datetime:
-        """The first interval of a DAG that catches up with nothing begins here at the earliest."""
+        """Return the earliest start of the first interval of a DAG without catchup."""
         ...
 
 
 def scheduled_runs(workflow: WorkflowDescription, *, now: datetime) -> Iterator[Run]:
-    """The runs of a DAG that is deployed ``now``, from its start date on; mostly without end.
+    """Yield the runs of a DAG that is deployed ``now``, from its start date on, usually forever.
 
-    There are none for a workflow that runs by hand, or one run after the other.
+    A workflow that runs by hand or continuously has no scheduled runs.
 
-    :raises UserError: where Airflow would find no further run.
+    :raises UserError: if Airflow would find no further run.
     :raises ValueError: for a workflow that was described without a start time.
     """
     if workflow.start_date is None:
@@ -92,18 +92,20 @@ def scheduled_runs(workflow: WorkflowDescription, *, now: datetime) -> Iterator[
         yield run
         start = max(earliest, intervals.up_to(run.end))
         if start <= run.start:
-            start = intervals.after(start)  # as Airflow 3.3 has it; before, the scheduler is stuck
+            start = intervals.after(
+                start
+            )  # as in Airflow 3.3; in older releases, the scheduler stops here
         if start <= run.start:
             raise UserError(
                 f"workflow {workflow.id!r}: Airflow finds no run of {workflow.schedule.value!r}"
-                f" after that of {run.start:%Y-%m-%d %H:%M} UTC, for the clocks of"
+                f" after {run.start:%Y-%m-%d %H:%M} UTC, because the clocks of"
                 f" {workflow.timezone} change",
-                hint="let it run in UTC, or not in every hour",
+                hint='write timezone="UTC", or a schedule that does not run every hour',
             )
 
 
 def timetable(workflow: WorkflowDescription) -> Timetable | None:
-    """The timetable of a workflow that has been checked; None where its schedule has none."""
+    """Return the timetable of a checked workflow, or None if its schedule does not have one."""
     kind, value = workflow.schedule.kind, workflow.schedule.value
     if kind == "cron":
         zone = find_zone(workflow.timezone, Place.workflow(workflow.id))
@@ -124,7 +126,7 @@ class _DeltaTimetable:
         return moment - self.delta
 
     def from_on(self, moment: datetime) -> datetime:
-        return moment  # its boundaries are counted from wherever one begins
+        return moment  # the boundaries are counted from any start
 
     up_to = from_on
 
@@ -162,7 +164,7 @@ class _CronTimetable:
         return last if self.after(last) == now else self.before(last)
 
     def _moment(self, found: datetime, base: datetime, clock: datetime) -> datetime:
-        """``found`` on the clock of the zone, sought from ``base``, where that shows ``clock``."""
+        """Return ``found`` in UTC. It is on the zone's clock, which shows ``clock`` at ``base``."""
         if len(self.expression.hours) == 24:  # noqa: PLR2004 - every hour
             return base + (found - clock)
         second, first = found.replace(tzinfo=self.zone, fold=1), found.replace(tzinfo=self.zone)
@@ -182,7 +184,7 @@ def _last_minute(clock: datetime) -> datetime:
 
 
 def _first_from(expression: CronExpression, clock: datetime) -> datetime:
-    """The first time that fits, from ``clock`` on."""
+    """Return the first time that matches, from ``clock`` on."""
     times = _times_of_day(expression)
     day, of_day = clock.date(), (clock.hour, clock.minute)
     while True:
@@ -194,7 +196,7 @@ def _first_from(expression: CronExpression, clock: datetime) -> datetime:
 
 
 def _last_up_to(expression: CronExpression, clock: datetime) -> datetime:
-    """The last time that fits, up to ``clock``."""
+    """Return the last time that matches, up to ``clock``."""
     times = _times_of_day(expression)
     day, of_day = clock.date(), (clock.hour, clock.minute)
     while True:
@@ -211,7 +213,7 @@ def _times_of_day(expression: CronExpression) -> list[tuple[int, int]]:
 
 
 def _fits(expression: CronExpression, day: date) -> bool:
-    """Whether it runs on a day of a month in which it runs."""
+    """Return True if the expression matches a day of a month that it matches."""
     weekday = day.isoweekday() % 7
     if expression.nth_weekdays is not None:
         return (weekday, (day.day - 1) // 7 + 1) in expression.nth_weekdays
