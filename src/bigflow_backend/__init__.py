@@ -33,7 +33,10 @@ _REQUIRES = ("setuptools>=77", "packaging>=24")
 
 
 def get_requires_for_build_wheel(config_settings: Mapping[str, Any] | None = None) -> list[str]:
-    """https://peps.python.org/pep-0517/#get-requires-for-build-wheel"""
+    """Return the requirements of a build.
+
+    https://peps.python.org/pep-0517/#get-requires-for-build-wheel
+    """
     from bigflow_backend.wheel.config_settings import read_config_settings
 
     with reported():
@@ -48,7 +51,10 @@ get_requires_for_build_editable = get_requires_for_build_wheel
 def prepare_metadata_for_build_wheel(
     metadata_directory: str, config_settings: Mapping[str, Any] | None = None
 ) -> str:
-    """https://peps.python.org/pep-0517/#prepare-metadata-for-build-wheel"""
+    """Write ``.dist-info`` into ``metadata_directory`` and return its name.
+
+    https://peps.python.org/pep-0517/#prepare-metadata-for-build-wheel
+    """
     from bigflow_backend.wheel.wheel import prepare_metadata
 
     with _project(config_settings) as (project, settings):
@@ -63,7 +69,10 @@ def build_wheel(
     config_settings: Mapping[str, Any] | None = None,
     metadata_directory: str | None = None,
 ) -> str:
-    """https://peps.python.org/pep-0517/#build-wheel"""
+    """Build the wheel in ``wheel_directory`` and return its file name.
+
+    https://peps.python.org/pep-0517/#build-wheel
+    """
     from bigflow_backend.wheel import wheel
 
     del metadata_directory  # it has the same metadata
@@ -72,7 +81,10 @@ def build_wheel(
 
 
 def build_sdist(sdist_directory: str, config_settings: Mapping[str, Any] | None = None) -> str:
-    """https://peps.python.org/pep-0517/#build-sdist"""
+    """Build the sdist in ``sdist_directory`` and return its file name.
+
+    https://peps.python.org/pep-0517/#build-sdist
+    """
     from bigflow_backend.wheel import sdist
 
     with _project(config_settings) as (project, settings):
@@ -84,7 +96,10 @@ def build_editable(
     config_settings: Mapping[str, Any] | None = None,
     metadata_directory: str | None = None,
 ) -> str:
-    """https://peps.python.org/pep-0660/#build-editable"""
+    """Build the editable wheel in ``wheel_directory`` and return its file name.
+
+    https://peps.python.org/pep-0660/#build-editable
+    """
     from bigflow_backend.wheel import wheel
 
     del metadata_directory  # it has the same metadata

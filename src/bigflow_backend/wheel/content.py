@@ -124,7 +124,7 @@ def archive_name(name: str) -> str:
         return os.fsencode(name).decode("utf-8")
     except UnicodeDecodeError:
         raise UserError(
-            f"the name of {name!r} is not UTF-8, so an archive cannot hold it",
+            f"the name of {name!r} is not UTF-8, so an archive cannot contain it",
             hint="rename the file",
         ) from None
 
