@@ -94,6 +94,25 @@ def test_a_warning_for_what_metadata_cannot_contain(
     assert "six" in found.specifiers
 
 
+def test_options(directory: Path) -> None:
+    found = read(directory, "--pre -i 'https://a.example' # c\n--find-links=wheels\n-fhttps://b\n")
+    assert [(option.name, option.value) for option in found.options] == [
+        ("--pre", ""),
+        ("-i", "https://a.example"),
+        ("--find-links", "wheels"),
+        ("-f", "https://b"),
+    ]
+
+
+def test_lines(directory: Path) -> None:
+    text = "Six_One==1 \\\n  --hash=sha256:aa # c\n-r 'base.txt'\n"
+    found = read(directory, text, base="\nb @ file:///b\n")
+    assert [(line.name, line.text, line.where, line.is_local) for line in found.lines] == [
+        ("six-one", "Six_One==1   --hash=sha256:aa", "requirements.txt, line 1", False),
+        ("b", "b @ file:///b", "base.txt, line 2", True),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

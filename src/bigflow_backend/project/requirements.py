@@ -60,14 +60,14 @@ class RequirementLine:
 
 @dataclass(frozen=True)
 class OptionLine:
-    """A line with an option for the installer."""
+    """An option for the installer."""
 
     name: str
     """The option as it is written, such as ``-i`` or ``--index-url``."""
     value: str
     """Without quotes; empty for an option without a value."""
     text: str
-    """The whole line without its comment."""
+    """The option with its value, as it is written."""
 
 
 @dataclass(frozen=True)
@@ -143,18 +143,22 @@ class _Reader:
             if not line.startswith("-"):
                 self._requirement(line, where)
                 continue
-            option = _parsed_option(line, where, _OPTIONS)
-            if option.name in _INCLUDES:
-                included = self._included(option.value, where, path)
-                self.read(included, (*including, path))
-            elif option.name in _EDITABLE:
-                raise UserError(
-                    f"{where}: an editable requirement cannot be a dependency of a wheel",
-                    hint="write the name and the version of the distribution, or `NAME @ URL`",
-                )
-            else:
-                self.options.append(option)
-                self._warn_of(option, where)
+            for text in re.split(r"\s+(?=-)", line):  # a line may have several options
+                option = _parsed_option(text, where, _OPTIONS)
+                if option.name in _INCLUDES:
+                    included = self._included(option.value, where, path)
+                    self.read(included, (*including, path))
+                else:
+                    self._option(option, where)
+
+    def _option(self, option: OptionLine, where: str) -> None:
+        if option.name in _EDITABLE:
+            raise UserError(
+                f"{where}: an editable requirement cannot be a dependency of a wheel",
+                hint="write the name and the version of the distribution, or `NAME @ URL`",
+            )
+        self.options.append(option)
+        self._warn_of(option, where)
 
     def _warn_of(self, option: OptionLine, where: str) -> None:
         # The warning has only the option's name: an index's URL may hold a password.
