@@ -1,9 +1,8 @@
-"""``make demo``: the sample project becomes a wheel, an image and DAGs; one of its jobs runs.
+"""``make demo``: build wheel, image and DAGs of the sample project, and run one of its jobs.
 
-Runs in the virtual environment that the Makefile makes. It needs no Docker: the image is built
-without, and loaded into the engine where one is reachable. The base image is that of the Dockerfile
-where its registry can be reached, else one of this machine's Debian packages; where there is
-neither, it builds the wheel and the DAGs, and says what the image needs.
+The Makefile makes the virtual environment for it. It does not need Docker, but loads the image into
+a reachable engine. The base image is the one of the Dockerfile if its registry answers, or else is
+made of this machine's Debian packages. Without both, the demo builds wheel and DAGs only.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def main() -> int:
         made = built("build", *options, environment=environment)
         result = run_job_in_image(made["image"]["tag"]) if has_engine else run_job_here()
         image_line = ""
-    tell(made, result, image_line)
+    print_results(made, result, image_line)
     return 0
 
 
@@ -55,17 +54,17 @@ def engine_is_reachable() -> bool:
     step("Looking for a Docker Engine")
     try:
         with reachable_engine(timeout=60) as client:
-            print(f"   {client.version()['Version']}: it gets the image, too")
+            print(f"   found version {client.version()['Version']}: it gets the image, too")
     except UserError as error:
-        print(f"   {error.message}; none is needed")
+        print(f"   {error.message}; the demo does not need one")
         return False
     return True
 
 
 def base_image() -> str:
-    """The Dockerfile's own base image where it can be had, else one of this machine's files.
+    """Return the name of the Dockerfile's base image, or else of one made on this machine.
 
-    :raises LookupError: where there is neither.
+    :raises LookupError: if neither is possible.
     """
     from bigflow_backend.image.reference import remote_name
     from bigflow_backend.image.registry import Access, Registries, fetch_manifest
@@ -94,12 +93,12 @@ def base_image() -> str:
 
 
 def version_environment() -> dict[str, str]:
-    """The sample project takes its version from this repository, where that has its history."""
+    """Return variables with a version for the sample project, if git has none for it."""
     asked = bigflow("project-version", check=False)
     if asked.returncode == 0:
         return {}
     why = asked.stderr.splitlines()[0].removeprefix("bigflow: error: ")
-    print(f"   git gives no version here ({why}), so this is 0.0+demo")
+    print(f"   git has no version ({why}), so the version is 0.0+demo")
     return {"BIGFLOW_VERSION": "0.0+demo"}
 
 
@@ -147,11 +146,11 @@ def bigflow(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[
     )
 
 
-def tell(made: dict[str, Any], result: str, image_line: str) -> None:
+def print_results(made: dict[str, Any], result: str, image_line: str) -> None:
     print("\nThe job printed:")
     for line in result.splitlines():
         print(f"   {line}")
-    print("\nMade in sample_project/:")
+    print("\nThe results in sample_project/:")
     show("wheel", made["wheel"]["path"])
     image = made.get("image")
     if image:

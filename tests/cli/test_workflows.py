@@ -72,8 +72,8 @@ def test_the_runs_of_a_deployment_before_the_clocks_go_forward(project: Project)
 
 
 def test_the_list_as_json(project: Project) -> None:
-    said = bigflow(project, "workflows", "--json", "--next", "1", "-t", "2026-01-02")
-    answer = json.loads("\n".join(said))
+    lines = bigflow(project, "workflows", "--json", "--next", "1", "-t", "2026-01-02")
+    answer = json.loads("\n".join(lines))
     assert answer["start_time"] == "2026-01-02 00:00:00"
     assert [workflow["id"] for workflow in answer["workflows"]] == ["by_hand", "latest", "nightly"]
     assert answer["workflows"][2] == {
@@ -122,11 +122,11 @@ sync = Workflow("sync", [Step("copy")], config.resolve_property("at"))
 
 
 def test_an_unknown_configuration(project: Project) -> None:
-    said = 'DeploymentConfig("dev", {"docker_repository": "registry.example.com/rides"})'
+    call = 'DeploymentConfig("dev", {"docker_repository": "registry.example.com/rides"})'
     project.write(
         {
             "deployment_config.py": "from bigflow.configuration import DeploymentConfig\n"
-            f"deployment_config = {said}\n"
+            f"deployment_config = {call}\n"
         }
     )
     bigflow(project, "workflows", "--config", "dev")
