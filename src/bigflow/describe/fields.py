@@ -9,6 +9,7 @@ KubernetesPodOperator that have the same value. Write the annotation as a key of
 
 from __future__ import annotations
 
+from functools import cache
 from types import MappingProxyType
 
 TYPE_CHECKING = False
@@ -49,6 +50,9 @@ class Attribute:
 
     name: str
     annotation: str
+    kind: str
+    """The annotation without ``| None``: a key of ``values.KINDS``."""
+    optional: bool
 
     def __init__(
         self,
@@ -70,18 +74,11 @@ class Attribute:
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
         self.annotation = owner.__annotations__[name]
+        self.kind = self.annotation.removesuffix(" | None")
+        self.optional = self.kind != self.annotation
 
     def __get__(self, instance: object, owner: type) -> Any:
         return self.default
-
-    @property
-    def kind(self) -> str:
-        """The annotation without ``| None``: a key of ``values.KINDS``."""
-        return self.annotation.removesuffix(" | None")
-
-    @property
-    def optional(self) -> bool:
-        return self.kind != self.annotation
 
 
 def attribute(text: str = "", *, kw_only: bool = True, **details: Any) -> Any:
@@ -93,7 +90,8 @@ def attribute(text: str = "", *, kw_only: bool = True, **details: Any) -> Any:
     return Attribute(text, **details)
 
 
-def attributes_of(table: type) -> list[Attribute]:
+@cache
+def attributes_of(table: type) -> tuple[Attribute, ...]:
     """Return the lines of a table and of those that it inherits, in their order."""
     lines = {
         name: line
@@ -101,7 +99,7 @@ def attributes_of(table: type) -> list[Attribute]:
         for name, line in vars(part).items()
         if isinstance(line, Attribute)
     }
-    return list(lines.values())
+    return tuple(lines.values())
 
 
 def check_names(table: type, given: Mapping[str, object]) -> None:
