@@ -136,7 +136,7 @@ class Job(JobAttributes, abc.ABC):
     if not TYPE_CHECKING:  # type checkers make the parameters from the table
 
         def __init__(self, id: str | None = None, **attributes: Any) -> None:  # noqa: A002
-            check_names(JobAttributes, attributes)
+            check_names(self, JobAttributes, attributes)
             for name, value in {"id": id, **attributes}.items():
                 if value is not None:  # else the value of the class stays
                     setattr(self, name, value)

@@ -46,7 +46,11 @@ def run(
     def run_all() -> None:
         for job in workflow.definition.jobs:
             _print_line(f"job {workflow_id}.{job.id}")
-            execute_job(job, context)
+            try:
+                execute_job(job, context)
+            except SystemExit as error:
+                if error.code:  # else a success, as in a pod of its own: the next job runs
+                    raise
 
     return run_all
 

@@ -68,7 +68,7 @@ class Workflow(WorkflowAttributes):
             **attributes: Any,
         ) -> None:
             _check(workflow_id, schedule_interval)
-            check_names(WorkflowAttributes, attributes)
+            check_names(self, WorkflowAttributes, attributes)
             self.workflow_id = workflow_id
             self.definition = (
                 definition if isinstance(definition, Definition) else Definition(definition)

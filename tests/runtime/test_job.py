@@ -40,7 +40,9 @@ def test_the_fields_of_a_context() -> None:
 
 
 def test_an_unknown_keyword_names_the_nearest_one() -> None:
-    with pytest.raises(TypeError, match="'memory_limits'; did you mean 'memory_limit'"):
+    with pytest.raises(
+        TypeError, match=r"^Recorder\(\) .*'memory_limits'; did you mean 'memory_limit'"
+    ):
         Recorder("a", memory_limits="1Gi")
     with pytest.raises(TypeError, match=r"unexpected keyword argument 'colour'$"):
         Workflow("w", [], colour="green")  # type: ignore[call-arg]

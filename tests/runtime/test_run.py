@@ -119,6 +119,14 @@ class TestStatus:
         done = run_bigflow("run", "--job", "w.j", cwd=project(tmp_path, f"sys.exit({status})"))
         assert (done.returncode, done.stderr) == (status, "")
 
+    @pytest.mark.parametrize(("status", "ran"), [(0, True), (3, False)])
+    def test_a_job_that_exits_in_a_workflow(self, tmp_path: Path, status: int, ran: bool) -> None:
+        module = project(tmp_path, f"sys.exit({status})") / "p/__init__.py"
+        last = "class K(bigflow.Job):\n    def execute(self, context): print('ran')\n"
+        module.write_text(f"{module.read_text()}{last}w = bigflow.Workflow('w', [J(), K('k')])\n")
+        done = run_bigflow("run", "--workflow", "w", cwd=tmp_path)
+        assert (done.returncode, done.stdout.endswith("ran\n")) == (status, ran)
+
     def test_an_unknown_workflow(self) -> None:
         done = run_bigflow("run", "--job", "nothing.load", cwd=SAMPLE)
         assert done.returncode == 1

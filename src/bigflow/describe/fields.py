@@ -31,7 +31,7 @@ LARGEST_INTEGER = 2**31 - 1
 """Airflow's database stores 32 bits: https://www.postgresql.org/docs/current/datatype-numeric.html"""
 
 LONGEST_SECONDS = 10**9
-"""31 years. A larger timedelta overflows when Airflow adds it to a date."""
+"""31 years. Dates and integers of Airflow and Kubernetes can hold it."""
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -102,8 +102,9 @@ def attributes_of(table: type) -> tuple[Attribute, ...]:
     return tuple(lines.values())
 
 
-def check_names(table: type, given: Mapping[str, object]) -> None:
-    """
+def check_names(target: object, table: type, given: Mapping[str, object]) -> None:
+    """Check the keywords of an ``__init__``.
+
     :raises TypeError: for a keyword that is not an attribute in ``table``.
     """
     known = [line.name for line in attributes_of(table)]
@@ -112,7 +113,8 @@ def check_names(table: type, given: Mapping[str, object]) -> None:
             from difflib import get_close_matches
 
             near = "".join(f"; did you mean {n!r}?" for n in get_close_matches(name, known, n=1))
-            raise TypeError(f"{table.__name__}() got an unexpected keyword argument {name!r}{near}")
+            call = f"{type(target).__name__}()"
+            raise TypeError(f"{call} got an unexpected keyword argument {name!r}{near}")
 
 
 if TYPE_CHECKING:
