@@ -270,7 +270,7 @@ def test_values_of_options_are_checked_first(
         (
             ["build-dags", "--start-tim=2026-01-01"],
             "bigflow build-dags: unknown argument '--start-tim=2026-01-01'",
-            "did you mean '--start-time'?",
+            "did you mean --start-time?",
         ),
         (
             ["build-dags", "--start-time"],
@@ -499,6 +499,10 @@ class TestSetupScript:
             "bigflow: error: setup.cfg: [build_image] has no effect",
             "  remove it, and write its options behind build_image on the command line",
         ]
+
+    def test_a_setup_cfg_that_is_not_valid_is_reported(self, project: Project) -> None:
+        project.write({"setup.cfg": "no section\n"})
+        assert "setup.cfg" in python(project, "project_setup.py", "build_package").error[0]
 
     def test_a_script_that_is_a_link_builds_where_the_link_is(self, project: Project) -> None:
         (project.root / "tools").mkdir()

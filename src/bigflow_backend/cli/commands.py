@@ -100,7 +100,7 @@ _PROJECT_VERSION = Command(
     "versions:project_version",
     (
         option("--git-commit", metavar="REV", help="the version of this commit"),
-        flag("--json", help="print the version and its source as JSON"),
+        flag("--json", "print the version and its source as JSON"),
     ),
 )
 COMMANDS = {
@@ -122,7 +122,7 @@ COMMANDS = {
         "workflows:graph",
         (
             option("workflow", metavar="WORKFLOW", help="the id of the workflow"),
-            flag("--mermaid", help="print a Mermaid flowchart, for Markdown"),
+            flag("--mermaid", "print a Mermaid flowchart, for Markdown"),
             *ENVIRONMENT_OPTIONS,
         ),
         "List the jobs of a workflow and what each one waits for.",
@@ -145,7 +145,7 @@ COMMANDS = {
     "cache": Command(
         "show the cache of base images and layers, or empty it",
         "cache:cache",
-        (flag("--clear", help="remove everything that no running build needs"), JSON),
+        (flag("--clear", "remove everything that no running build needs"), JSON),
     ),
     "project-version": _PROJECT_VERSION,
     "pv": Command(
@@ -169,8 +169,8 @@ COMMANDS = {
                 metavar="FILE",
                 help="the private key to push with",
             ),
-            flag("--dry-run", help="only print what would be done"),
-            flag("--no-push", help="do not push the tag"),
+            flag("--dry-run", "only print what would be done"),
+            flag("--no-push", "do not push the tag"),
         ),
     ),
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bigflow_backend.ground.errors import UserError, did_you_mean
+from bigflow_backend.ground.errors import UserError, nearest
 from bigflow_backend.ground.report import print_error
 from bigflow_backend.project.settings import ImageSettings, read_value
 from bigflow_backend.project.settings_schema import tool_schema
@@ -32,46 +32,43 @@ def option(*names: str, **keywords: Any) -> Option:
     return Option(names, {"default": None, **keywords})
 
 
-def flag(*names: str, help: str, **keywords: Any) -> Option:  # noqa: A002 - argparse's name
+def flag(name: str, text: str) -> Option:
     """Return an option without a value, which is False unless it is given."""
-    return Option(names, {"action": "store_true", "help": help, **keywords})
+    return Option((name,), {"action": "store_true", "help": text})
 
 
-def switch(*names: str, help: str, **keywords: Any) -> Option:  # noqa: A002 - argparse's name
+def switch(name: str, text: str, **keywords: Any) -> Option:
     """Return an option without a value, and the option ``--no-...``."""
-    return option(*names, action=argparse.BooleanOptionalAction, help=help, **keywords)
+    return option(name, action=argparse.BooleanOptionalAction, help=text, **keywords)
 
 
 def image_setting(
-    key: str,
-    name: str = "",
-    *,
-    metavar: str | None = None,
-    help: str | None = None,  # noqa: A002 - argparse's name
+    key: str, name: str = "", *, metavar: str | None = None, text: str = ""
 ) -> Option:
     """Return the option for a key of ``[tool.bigflow.image]``.
 
-    Without ``help``, its text is the first sentence of the key's documentation.
+    Its help is ``text``, or else the first sentence of the key's documentation.
     """
     schema = _IMAGE_SCHEMA[key]
-    sentence = schema["description"].replace("``", "").partition(". ")[0].rstrip(".")
-    keywords: dict[str, Any] = {
-        "dest": key.replace("-", "_"),
-        "help": help or f"{sentence[:1].lower()}{sentence[1:]}".replace("%", "%%"),
-    }
-    name = name or f"--{key}"
+    if not text:
+        sentence = schema["description"].replace("``", "").partition(". ")[0].rstrip(".")
+        text = f"{sentence[:1].lower()}{sentence[1:]}".replace("%", "%%")
+    name, field = name or f"--{key}", key.replace("-", "_")
     if schema.get("type") == "boolean":
-        return switch(name, **keywords)
-    keywords["metavar"] = metavar or "|".join(schema.get("enum", ["VALUE"]))
-    if schema.get("type") == "array":
-        keywords["action"] = "append"
-    return option(name, **keywords)
+        return switch(name, text, dest=field)
+    return option(
+        name,
+        dest=field,
+        metavar=metavar or "|".join(schema["enum"]),
+        action="append" if schema.get("type") == "array" else "store",
+        help=text,
+    )
 
 
 _IMAGE_SCHEMA: dict[str, Any] = tool_schema()["properties"]["image"]["properties"]
 
-JSON = flag("--json", help="print the result as JSON")
-DRY_RUN = flag("--dry-run", help="print what the image would be, and build nothing")
+JSON = flag("--json", "print the result as JSON")
+DRY_RUN = flag("--dry-run", "print what the image would be, and build nothing")
 PYTHON = option("--python", metavar="PATH", help="the interpreter with the project's dependencies")
 ENVIRONMENT_OPTIONS = (
     option("--config", "-c", metavar="NAME", help="the environment in deployment_config.py"),
@@ -85,7 +82,7 @@ IMAGE_OPTIONS = (
     image_setting(
         "find-links",
         metavar="DIRECTORY",
-        help="a directory of wheels for requirements that no index has; may be repeated",
+        text="a directory of wheels for requirements that no index has; may be repeated",
     ),
     image_setting("export-tar", "--export-image-tar"),
     image_setting("oci-layout"),
@@ -99,7 +96,7 @@ START_TIME = option(
     help="the start of the DAGs in UTC, as 'YYYY-MM-DD HH:MM:SS' (default: the current hour)",
 )
 DAG_OPTIONS = (
-    switch("--in-image", help="find the workflows in the built image, not with --python"),
+    switch("--in-image", "find the workflows in the built image, not with --python"),
     option("--workflow", "-w", metavar="ID", help="build the DAG of this workflow only"),
     START_TIME,
 )
@@ -117,16 +114,16 @@ class Parser(argparse.ArgumentParser):
         """Return the values of the options. Wrong usage ends the process with status 2."""
         values, unknown = self.parse_known_args(arguments)
         if unknown:
-            name = unknown[0].partition("=")[0]
-            near = did_you_mean(name, self._option_string_actions) if name[:1] == "-" else ""
-            self._fail(f"unknown argument {unknown[0]!r}", near if near[:3] == "did" else "")
+            name, _, _ = unknown[0].partition("=")
+            near = nearest(name, self._option_string_actions) if name.startswith("-") else None
+            self._fail(f"unknown argument {unknown[0]!r}", f"did you mean {near}?" if near else "")
         return values
 
     def error(self, message: str) -> NoReturn:
         self._fail(message)
 
-    def _fail(self, message: str, near: str = "") -> NoReturn:
-        print_error(UserError(f"{self.prog}: {message}", hint=near or f"{self.prog} --help"))
+    def _fail(self, message: str, hint: str = "") -> NoReturn:
+        print_error(UserError(f"{self.prog}: {message}", hint=hint or f"{self.prog} --help"))
         sys.exit(WRONG_USAGE)
 
 

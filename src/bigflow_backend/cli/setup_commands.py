@@ -15,6 +15,7 @@ from bigflow_backend.cli.commands import COMMANDS, SETUP_NAMES, Call, read_call
 from bigflow_backend.cli.options import WRONG_USAGE, option
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.report import print_error
+from bigflow_backend.ground.text import one_line
 from bigflow_backend.project.project import Project, read_project
 
 if TYPE_CHECKING:
@@ -64,7 +65,12 @@ def _build_calls(
 def _refuse_section(project: Project, name: str) -> None:
     """Refuse the options of a build command in setup.cfg, which setuptools would read."""
     configuration = configparser.RawConfigParser(strict=False)
-    configuration.read(project.root / "setup.cfg", "utf-8")
+    try:
+        configuration.read(project.root / "setup.cfg", "utf-8")
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise UserError(
+            f"setup.cfg is not valid: {one_line(str(error))}", hint="fix that line"
+        ) from error
     if configuration.has_section(name):
         raise UserError(
             f"setup.cfg: [{name}] has no effect",

@@ -34,7 +34,12 @@ class BigflowWarning(UserWarning):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a hint that names the known word nearest to ``word``, or else all known words."""
     candidates = sorted(known)
-    near = difflib.get_close_matches(word, candidates, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
+    near = nearest(word, candidates)
+    if near is not None:
+        return f"did you mean {near!r}?"
     return "known are: " + ", ".join(candidates) if candidates else "none is known"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that ``word`` may be a typing error of."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1)), None)
