@@ -1,4 +1,4 @@
-"""The image of the sample project, built twice: by other Pythons, users, caches and directories."""
+"""The sample project's image, built by two Pythons, users, caches and directories."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).parents[2]
 DEBIAN_PYTHON = "/usr/bin/python3"
-# Of the machine, not of whoever builds: the way to the package index.
+# The way to the package index is the machine's, not the user's.
 PASSED_ON = ("PIP_", "UV_", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "HTTP", "http", "NO_PROXY")
 
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A directory that others may enter: pytest's are private."""
+    """A directory that all users may enter; those of pytest are private."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         yield Path(name)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="root alone can become another user")
-def test_it_has_one_digest_wherever_it_is_built(
-    place: Path, bigflow_wheels: Path, base_archive: str
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_one_digest_for_two_users_and_two_pythons(
+    place: Path, bigflow_wheels: Path, base_archive: str, bubblewrap: str
 ) -> None:
     base = shutil.copy(base_archive.removeprefix("docker-archive:"), place)
     wheels = shutil.copytree(bigflow_wheels, place / "wheels")
