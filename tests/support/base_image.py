@@ -1,13 +1,14 @@
 """A base image with Python and pip, made in seconds from this machine's Debian packages.
 
-It stands in for ``python:3.12-slim-bookworm`` where there is no registry to pull from, as an
-archive or in an engine. As a script it makes one in the engine under the tag that it is given:
+It replaces ``python:3.12-slim-bookworm`` where no registry can be reached. It is made as an archive
+or in an engine. As a script, this module makes it in the engine with the given tag:
 ``PYTHONPATH=tests python -m support.base_image TAG``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import io
 import json
@@ -35,32 +36,32 @@ from support.debian import (
 if TYPE_CHECKING:
     from docker import DockerClient
 
-__all__ = ["make_base_image", "write_base_archive"]
+__all__ = ["make_base_image", "shared_base_archive", "write_base_archive"]
 
 _PACKAGES = (
     "base-files", "base-passwd", "bash", "ca-certificates", "coreutils", "dash", "findutils",
     "grep", "libc-bin", "libstdc++6", "netbase", "python3", "python3-pip", "sed", "tar", "tzdata",
 )  # fmt: skip
-# `perl` and the packaging tools serve the packages' scripts, not their programs.
+# Only the packages' scripts need perl and the packaging tools, not their programs.
 _NOT_NEEDED = {"debconf", "dpkg", "perl-base"}
 _SKIPPED = re.compile(
     r"/usr/share/(doc|info|locale|man|lintian|bug|icons|applications|pixmaps)(/|$)"
     r"|/tests?/|/__pycache__(/|$)"
 )
-# Debian 12 keeps these as links into /usr, and its packages still name files below both.
+# In Debian 12 these are links into /usr, and its packages still have files below both.
 _MERGED = ("bin", "lib", "lib64", "sbin")
 _CA_BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 _CA_VARIABLES = ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-# How pip reaches its indexes here is how it reaches them in the image.
+# pip reaches its indexes in the image as on this machine.
 _PASSED_ON = ("PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT")
-# The label by which an image is known again: engines differ in what they take for its id.
+# The label identifies an image: engines differ in their ids.
 _RECIPE = "bigflow.test.recipe"
 
 
 def make_base_image(client: DockerClient, tag: str) -> str:
-    """Loads the image ``tag`` into the engine and returns its id.
+    """Load the image ``tag`` into the engine; return its id.
 
-    :raises DebianError: where this is no Debian, or packages are missing and cannot be installed.
+    :raises DebianError: if this is not Debian, or a missing package cannot be installed.
     """
     with tempfile.NamedTemporaryFile() as archive:
         recipe = write_base_archive(Path(archive.name), tag)
@@ -70,12 +71,12 @@ def make_base_image(client: DockerClient, tag: str) -> str:
 
 
 def write_base_archive(path: Path, tag: str) -> str:
-    """Writes the image as a docker-archive to ``path``; returns the value of its label.
+    """Write the image as a docker-archive to ``path``; return the value of its label.
 
-    It holds Debian's Python 3 with pip, a shell and the usual small tools, and trusts the
-    certificate authorities that pip trusts on this machine. The same machine gives the same bytes.
+    It has Debian's Python 3 with pip, a shell and the usual small tools, and the certificate
+    authorities that pip trusts on this machine. One machine always gives the same bytes.
 
-    :raises DebianError: where this is no Debian, or packages are missing and cannot be installed.
+    :raises DebianError: if this is not Debian, or a missing package cannot be installed.
     """
     if missing := sorted({"ca-certificates", "python3", "python3-pip"} - set(installed())):
         install(*missing)
@@ -95,6 +96,21 @@ def write_base_archive(path: Path, tag: str) -> str:
             layer.seek(0)
             archive.addfile(_file("layer.tar", size), layer)
     return recipe
+
+
+def shared_base_archive(directory: Path, tag: str) -> Path:
+    """Return the archive of the image in ``directory``; the first of several processes writes it.
+
+    :raises DebianError: as :func:`write_base_archive`.
+    """
+    path = directory / "base.tar"
+    with (directory / "base.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            new = path.with_suffix(".new")
+            write_base_archive(new, tag)
+            new.rename(path)
+    return path
 
 
 def _digest(file: IO[bytes]) -> str:
@@ -118,7 +134,7 @@ def _config(layer: str) -> dict[str, Any]:
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "LANG": "C.UTF-8",
         **dict.fromkeys(_CA_VARIABLES, f"/{_CA_BUNDLE}"),
-        # https://peps.python.org/pep-0668/ : official images of Python leave their site open, too.
+        # pip may install outside of an environment, as in Python's official images (PEP 668).
         "PIP_BREAK_SYSTEM_PACKAGES": "1",
         **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
     }
@@ -152,7 +168,7 @@ def _write_root_file_system(output: IO[bytes]) -> None:
 
 
 def _merged(path: str) -> str:
-    """The name in the archive: ``/bin/sh`` -> ``usr/bin/sh``; nothing for the root itself."""
+    """Return the name in the archive: ``/bin/sh`` -> ``usr/bin/sh``; empty for the root."""
     name = "" if path == "/." else path.strip("/")
     head, _, rest = name.partition("/")
     return f"usr/{name}" if head in _MERGED and rest else name
@@ -165,8 +181,8 @@ def _ca_bundle() -> Path:
 
 
 def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
-    """Adds a file, link or directory as root's and with no time of its own."""
-    with contextlib.suppress(FileNotFoundError):  # removed by hand since it was installed
+    """Add a file, link or directory that belongs to root, without its time."""
+    with contextlib.suppress(FileNotFoundError):  # somebody has removed it
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode):
             archive.addfile(_link(name, str(path.readlink())))

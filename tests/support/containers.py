@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import docker
 import pytest
 
-from support.base_image import make_base_image, write_base_archive
+from support.base_image import make_base_image, shared_base_archive
 from support.debian import DebianError
 from support.engine import docker_engine
 
@@ -53,9 +53,11 @@ def base_image(engine: DockerClient) -> str:
 @pytest.fixture(scope="session")
 def base_archive(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of the same image as a file, which takes no engine."""
-    path = tmp_path_factory.mktemp("base") / "base.tar"
+    base = tmp_path_factory.getbasetemp()
+    # A worker of xdist has a directory of its own, in one that all workers share.
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
     try:
-        write_base_archive(path, _BASE_IMAGE)
+        path = shared_base_archive(base.parent if is_worker else base, _BASE_IMAGE)
     except DebianError as error:
         _unavailable(f"no base image: {error}")
     return f"docker-archive:{path}"

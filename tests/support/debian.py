@@ -1,4 +1,4 @@
-"""Debian's packages: installing them, and telling which files they brought."""
+"""Debian's packages: installs them, and lists their files and dependencies."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ __all__ = ["DebianError", "architecture", "dependency_closure", "files_of", "ins
 
 
 class DebianError(Exception):
-    """What is asked for cannot be had; says why in one line."""
+    """A package or a command is missing; the message is one line."""
 
 
 def install(*packages: str) -> None:
-    """Installs packages, as root.
+    """Install packages, as root.
 
-    :raises DebianError: with apt's last line, or when this is no Debian or we are not root.
+    :raises DebianError: with apt's last line, or if this is not Debian or not root.
     """
     names = " ".join(packages)
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise DebianError(f"installing {names} takes root and apt-get")
+        raise DebianError(f"only root can install {names}, with apt-get")
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
     with _alone():
         if _apt_get(command).returncode == 0:
@@ -43,7 +43,7 @@ def install(*packages: str) -> None:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """apt-get fails where another one runs; workers of one test run wait for each other."""
+    """Wait for other workers of the test run: only one apt-get can run at a time."""
     with (Path(tempfile.gettempdir()) / "bigflow-test-apt-get.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -65,12 +65,12 @@ def _apt_get(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def architecture() -> str:
-    """This machine's, in Debian's words, which are those of images, too: ``amd64``, ``arm64``."""
+    """Return this machine's architecture, as Debian and images name it: ``amd64``, ``arm64``."""
     return subprocess.check_output(["dpkg", "--print-architecture"], text=True).strip()
 
 
 def installed() -> dict[str, tuple[tuple[str, ...], ...]]:
-    """The installed packages and what each depends on: each dependency with its alternatives."""
+    """Return the dependencies of the installed packages, each with its alternatives."""
     fields = "${Package}\t${Depends}, ${Pre-Depends}\t${db:Status-Status}\n"
     return {
         name: tuple(
@@ -87,7 +87,7 @@ def installed() -> dict[str, tuple[tuple[str, ...], ...]]:
 
 
 def dependency_closure(*roots: str) -> list[str]:
-    """The packages that ``roots`` need, themselves included, as far as they are installed."""
+    """Return the installed packages that ``roots`` need, including themselves."""
     known = installed()
     seen: set[str] = set()
     todo = list(roots)
@@ -104,7 +104,7 @@ def dependency_closure(*roots: str) -> list[str]:
 
 
 def files_of(*packages: str) -> set[str]:
-    """The paths of all files, links and directories that the packages brought."""
+    """Return the paths of all files, links and directories of the packages."""
     return {
         line for line in _dpkg_query("--listfiles", *packages).splitlines() if line.startswith("/")
     }
@@ -112,7 +112,7 @@ def files_of(*packages: str) -> set[str]:
 
 def _dpkg_query(*arguments: str) -> str:
     if shutil.which("dpkg-query") is None:
-        raise DebianError("this is no Debian: there is no dpkg-query")
+        raise DebianError("this is not Debian: the command dpkg-query is missing")
     done = subprocess.run(["dpkg-query", *arguments], capture_output=True, text=True, check=True)
     return done.stdout
 

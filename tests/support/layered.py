@@ -1,4 +1,4 @@
-"""A small project for the layered builder, with everything that it needs at hand."""
+"""A small project for the layered builder, with all that its image needs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ build-backend = "bigflow_backend"
 [project]
 name = "demo"
 """
-# A build backend in the sdist itself: building takes nothing from anywhere.
+# A build backend in the sdist itself: its build needs no index.
 _BACKEND = """\
 import os, zipfile
 NAME, VERSION, TAG = {name!r}, {version!r}, {tag!r}
@@ -70,7 +70,7 @@ class LayeredProject:
     wheels: Path
     said: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
-    """How its images are built, where a test does not say so."""
+    """Settings of its images, unless a test gives others."""
 
     def write(self, files: Mapping[str, str]) -> None:
         for name, text in files.items():
@@ -79,7 +79,7 @@ class LayeredProject:
             path.write_text(text, "utf-8")
 
     def require(self, *lines: str) -> None:
-        """The requirements, beside bigflow-backend."""
+        """Write the requirements, besides bigflow-backend."""
         self.write({"resources/requirements.txt": "\n".join(["bigflow-backend", *lines, ""])})
 
     def build(
@@ -118,13 +118,13 @@ class LayeredProject:
 
 @pytest.fixture
 def layered_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LayeredProject:
-    """Its Python is the one that runs the tests, so there is bytecode; its cache is its own."""
+    """A project with its own cache; its base has the version of the running Python."""
     monkeypatch.setenv("BIGFLOW_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     wheels = tmp_path / "wheels"
-    # What the image needs of bigflow-backend is looked for, not run.
+    # The builder looks for this module, and does not run it.
     make_wheel(wheels, "bigflow-backend", "0.1.0", {"bigflow/__main__.py": "print('ran')\n"})
     base = small_base(tmp_path / "base.tar", version=platform.python_version())
     project = LayeredProject(tmp_path / "project", base, wheels)
@@ -142,7 +142,7 @@ def bubblewrap() -> str:
 def make_sdist(
     directory: Path, name: str, version: str, *, tag: str = "py3-none-any", before: str = "pass"
 ) -> Path:
-    """An sdist whose wheel will have the ``tag``; building it runs the statement ``before``."""
+    """Write an sdist whose wheel gets the ``tag``; its build runs the statement ``before``."""
     stem = f"{name}-{version}"
     files = {
         "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n",

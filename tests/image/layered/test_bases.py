@@ -1,4 +1,4 @@
-"""Base images of every make: compressed with zstd, with whiteouts, with links for directories."""
+"""Unusual base images: zstd, whiteouts, links to directories, other machines and C libraries."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _python(version: str = platform.python_version()) -> bytes:
 
 
 def _links(links: dict[str, str], files: dict[str, bytes]) -> bytes:
-    """A layer whose links come before what lies in the directories that they lead to."""
+    """Return a layer whose links come before the files in the linked directories."""
     output = io.BytesIO()
     with tarfile.open(fileobj=output, mode="w") as archive:
         for name, target in links.items():
@@ -45,7 +45,7 @@ def _links(links: dict[str, str], files: dict[str, bytes]) -> bytes:
 
 
 def test_zstd(layered_project: LayeredProject, tmp_path: Path) -> None:
-    """Layers that skopeo has compressed with zstd: in an OCI layout, and in an archive of one."""
+    """Layers that skopeo has compressed with zstd, in an OCI layout and in an archive of one."""
     skopeo = installed("skopeo", package="skopeo")
     small_base(tmp_path / "plain.tar", version=platform.python_version())
     for target in ("oci:packed:1", "oci-archive:packed.tar:1"):
@@ -61,7 +61,7 @@ def test_zstd(layered_project: LayeredProject, tmp_path: Path) -> None:
     for base in (f"oci:{tmp_path}/packed:1", f"oci-archive:{tmp_path}/packed.tar:1"):
         image = layered_project.build(base_image=base, oci_layout=True, export_tar=False)
         assert image.layout is not None
-        # It is taken as it is; what our layers hold does not depend on how the base is packed.
+        # The base's layers are used as they are; our layers do not depend on their compression.
         layers = [
             layer["digest"].removeprefix("sha256:")
             for layer in layered_project.info(image)["layers"]
@@ -84,16 +84,14 @@ def test_zstd_without_a_library(
     assert "pip install backports.zstd" in caught.value.hint
 
 
-def test_a_layer_of_an_archive_that_is_no_zstd(
-    layered_project: LayeredProject, tmp_path: Path
-) -> None:
+def test_a_layer_that_is_not_valid_zstd(layered_project: LayeredProject, tmp_path: Path) -> None:
     write_docker_archive(tmp_path / "zstd.tar", [b"\x28\xb5\x2f\xfd" + b"x" * 100], {})
     with pytest.raises(UserError, match="is damaged: a layer cannot be unpacked"):
         layered_project.build(base_image=f"docker-archive:{tmp_path}/zstd.tar")
 
 
 def test_merged_directories_and_whiteouts(layered_project: LayeredProject, tmp_path: Path) -> None:
-    """/lib is a link, a later layer replaces the Python, and another takes a package away."""
+    """/lib is a link; a later layer replaces the Python and removes a package."""
     site = f"usr/lib/python{_MINOR}/site-packages"
     first = _links(
         {"lib": "usr/lib", "bin": "usr/bin", "usr/bin/python3": f"python{_MINOR}"},
@@ -121,7 +119,7 @@ def test_merged_directories_and_whiteouts(layered_project: LayeredProject, tmp_p
     files = layered_project.files(image).files
     config = files["app/pyvenv.cfg"].content or b""
     assert f"version = {platform.python_version()}".encode() in config
-    # What was taken away is installed; what is there is left there.
+    # The removed package is installed; the other one is kept.
     assert layered_project.info(image)["dependencies"] == ["bigflow-backend==0.1.0", "gone==1.0"]
     assert any(name.startswith(f"usr/lib/python{_MINOR}/__pycache__/os.") for name in files)
 
@@ -135,7 +133,7 @@ def test_another_machine_and_another_c_library(
     machine: str,
     architecture: str,
 ) -> None:
-    """Of four wheels the one for the base is taken, whatever machine this is."""
+    """Of four wheels the one for the base is installed, whatever machine this is."""
     files: dict[str, bytes | str] = {
         f"usr/local/bin/python{_MINOR}": _python(),
         f"usr/local/lib/python{_MINOR}/os.py": "name = 'posix'\n",
@@ -156,7 +154,7 @@ def test_another_machine_and_another_c_library(
                 {"native.py": f"BUILT_FOR = '{system}_{kind}'\n"},
                 tag=f"{tag}-{tag}-{system}_{kind}",
             )  # fmt: skip
-    # Markers speak of the image's machine, too.
+    # Markers are about the image's machine as well.
     make_wheel(layered_project.wheels, "only-there", "1.0", {"only_there.py": ""})
     layered_project.require(
         "native",

@@ -1,4 +1,4 @@
-"""The layered builder on a base of a few files: what is built again, what is refused."""
+"""The layered builder on a base of a few files: layers, the cache, reproducibility, refusals."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ print(project.build().digest)
 _SITE = f"app/lib/python{_MINOR}/site-packages"
 
 
-def test_the_layers_from_the_one_that_changes_least(layered_project: LayeredProject) -> None:
+def test_the_order_of_the_layers(layered_project: LayeredProject) -> None:
     image = layered_project.build(files={"demo/resources/a.txt": "a\n"})
     files = layered_project.files(image)
     system, dependencies, resources, project = files.layers[1:]
@@ -57,7 +57,9 @@ def test_the_layers_from_the_one_that_changes_least(layered_project: LayeredProj
     assert {f.owner for n, f in files.files.items() if n != "home/app"} == {(0, 0)}
 
 
-def test_nothing_is_made_twice(layered_project: LayeredProject, tmp_path: Path) -> None:
+def test_a_build_without_changes_writes_nothing(
+    layered_project: LayeredProject, tmp_path: Path
+) -> None:
     first = layered_project.build()
     written = _blobs(tmp_path)
     again = layered_project.build()
@@ -84,7 +86,7 @@ def _blobs(tmp_path: Path) -> dict[str, int]:
 
 
 def test_two_builds_at_once(layered_project: LayeredProject, tmp_path: Path) -> None:
-    """Of two projects, with one cache that is empty: both come out as by themselves."""
+    """Two projects with one empty cache give the same images as one after the other."""
     projects = []
     for name in ("one", "two"):
         root = tmp_path / name
@@ -99,7 +101,7 @@ def test_two_builds_at_once(layered_project: LayeredProject, tmp_path: Path) -> 
 def test_a_build_that_is_stopped(
     layered_project: LayeredProject, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """It is stopped while a dependency is being built: the last image stays, and the next works."""
+    """It stops while it builds a dependency: the last image stays, and the next build works."""
     before = layered_project.build()
     assert before.tar is not None
     content = before.tar.read_bytes()
@@ -128,10 +130,10 @@ def test_a_build_that_is_stopped(
     assert layered_project.build().digest == before.digest
 
 
-def test_the_same_bytes_elsewhere(
+def test_equal_bytes_in_another_place(
     layered_project: LayeredProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another directory, another cache, another umask, another day for the wheels' files."""
+    """Another directory, cache, umask and time zone, and other times of the wheels."""
     first = layered_project.build(files={"demo/resources/a.txt": "a\n"})
     assert first.tar is not None
     before = first.tar.read_bytes()
@@ -152,11 +154,11 @@ def test_the_same_bytes_elsewhere(
 
 
 def test_another_user_gets_the_same_bytes(layered_project: LayeredProject, tmp_path: Path) -> None:
-    """As nobody, by another build of Python, with a home of its own."""
+    """The user nobody, with another build of Python and another home directory."""
     python = Path("/usr/bin/python3")
     if os.geteuid() != 0 or not python.exists():
-        pytest.skip("it takes root to be another user, and a Python that others may run")
-    # A version that nobody has here: bytecode may differ from one build of Python to another.
+        pytest.skip("this needs root and a Python that other users can run")
+    # No machine has a Python of this version, so no bytecode is made: it depends on the Python.
     small_base(tmp_path / "base.tar", version="3.99.1")
     first = layered_project.build()
     with tempfile.TemporaryDirectory() as directory:
@@ -187,7 +189,9 @@ def test_another_user_gets_the_same_bytes(layered_project: LayeredProject, tmp_p
         assert done.stdout.strip() == first.digest
 
 
-def test_the_settings_of_the_base_stay(layered_project: LayeredProject, tmp_path: Path) -> None:
+def test_the_image_inherits_the_base_s_settings(
+    layered_project: LayeredProject, tmp_path: Path
+) -> None:
     base = small_base(
         tmp_path / "set.tar",
         Env=["PATH=/opt/bin:/usr/local/bin", "LANG=C.UTF-8"],
@@ -232,7 +236,7 @@ def test_the_standard_dockerfile_with_another_base(layered_project: LayeredProje
         ),
     ],
 )
-def test_a_dockerfile_of_ones_own(
+def test_a_changed_dockerfile(
     layered_project: LayeredProject, old: str, new: str, message: str
 ) -> None:
     text = STANDARD.read_text()
@@ -250,7 +254,7 @@ def test_a_dockerfile_that_ends_early(layered_project: LayeredProject) -> None:
         layered_project.build()
 
 
-def test_triggers_of_the_base(layered_project: LayeredProject, tmp_path: Path) -> None:
+def test_a_base_with_onbuild(layered_project: LayeredProject, tmp_path: Path) -> None:
     base = small_base(tmp_path / "triggers.tar", OnBuild=["COPY . /app"])
     with pytest.raises(UserError, match="has ONBUILD instructions"):
         layered_project.build(base_image=base)
@@ -277,7 +281,7 @@ def test_triggers_of_the_base(layered_project: LayeredProject, tmp_path: Path) -
         ),
     ],
 )
-def test_a_base_without_a_python_that_is_known(
+def test_a_base_without_a_supported_python(
     layered_project: LayeredProject,
     tmp_path: Path,
     files: dict[str, str],
@@ -306,11 +310,11 @@ def test_a_failed_build_leaves_the_last_image(layered_project: LayeredProject) -
     assert {p.name: p.read_bytes() for p in directory.iterdir()} == before
 
 
-def test_no_reported_full_disk(
+def test_a_full_disk(
     layered_project: LayeredProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if os.geteuid() != 0:
-        pytest.skip("it takes root to mount a small disk")
+        pytest.skip("only root can mount a small disk")
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", disk], check=True)
@@ -329,12 +333,12 @@ def test_no_reported_full_disk(
 def test_no_secret_goes_into_the_image(
     layered_project: LayeredProject, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Planted in the environment, in files of the project, in pip's configuration."""
+    """Secrets of the environment, of files of the project and of pip's configuration."""
     secret = "s3cr3t-planted"
     monkeypatch.setenv("DATABASE_PASSWORD", secret)
     monkeypatch.delenv("PIP_NO_INDEX")
     pip = tmp_path / "pip.conf"
-    # An index that nobody needs here: everything is found before it is asked.
+    # The index is not needed: everything is in find-links.
     pip.write_text(
         f"[global]\nno-index = true\nextra-index-url = https://me:{secret}@localhost/x\n"
     )

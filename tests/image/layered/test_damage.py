@@ -1,4 +1,4 @@
-"""What a disk has lost of the cache is never packed: it is told, removed, and made anew."""
+"""Damaged blobs of the cache: a build reports and removes them, and the next one makes them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _blob(tmp_path: Path, digest: str) -> Path:
 
 
 def _rot(path: Path) -> None:
-    """One bit: the size is what it was."""
+    """Change one bit; the size stays."""
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -40,7 +40,7 @@ def _layers(tmp_path: Path, manifest: str | None) -> list[str]:
 def test_a_layer_is_damaged(
     layered_project: LayeredProject, tmp_path: Path, number: int, kind: str
 ) -> None:
-    """The base's, that with the user, the dependencies, the project."""
+    """Of the base, of the user, of the dependencies, of the project."""
 
     def build() -> PublishedImage:
         return layered_project.build(export_tar=kind == "tar", oci_layout=kind == "layout")
@@ -75,7 +75,7 @@ def test_a_damaged_layer_is_not_pushed(
 def test_a_damaged_layer_of_the_base_is_not_read(
     layered_project: LayeredProject, tmp_path: Path
 ) -> None:
-    """It is told as what it is, not as a fault of the base image."""
+    """The error is about the cache, not about the base image."""
     image = layered_project.build()
     (base, *_) = _layers(tmp_path, image.digest)
     for record in (tmp_path / "cache/blobs/records").iterdir():
@@ -87,7 +87,9 @@ def test_a_damaged_layer_of_the_base_is_not_read(
     assert layered_project.build().digest == image.digest
 
 
-def test_a_base_whose_layer_is_no_archive(layered_project: LayeredProject, tmp_path: Path) -> None:
+def test_a_base_whose_layer_is_not_an_archive(
+    layered_project: LayeredProject, tmp_path: Path
+) -> None:
     write_docker_archive(tmp_path / "odd.tar", [b"not an archive" * 100], {})
     with pytest.raises(UserError, match="not a valid tar archive"):
         layered_project.build(base_image=f"docker-archive:{tmp_path}/odd.tar")
@@ -96,10 +98,8 @@ def test_a_base_whose_layer_is_no_archive(layered_project: LayeredProject, tmp_p
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"layer": 1}'])
-def test_records_that_say_nothing(
-    layered_project: LayeredProject, tmp_path: Path, content: bytes
-) -> None:
-    """As a power failure leaves them."""
+def test_damaged_records(layered_project: LayeredProject, tmp_path: Path, content: bytes) -> None:
+    """A power failure leaves such records."""
     image = layered_project.build()
     for record in (tmp_path / "cache/blobs/records").iterdir():
         record.write_bytes(content)

@@ -48,7 +48,7 @@ _SCRIPT = re.compile(
 
 @dataclass(frozen=True)
 class Both:
-    """The same project, built twice."""
+    """One project, built by both builders."""
 
     engine: ImageFiles
     layered: ImageFiles
@@ -76,7 +76,7 @@ def both(
     bigflow_wheels: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Both]:
-    """A project with scripts, data, headers, an extension module, resources and a plain library."""
+    """The images of a project with scripts, data, headers, an extension module and resources."""
     work = tmp_path_factory.mktemp("equal")
     root = work / "project"
     for name, text in {
@@ -87,7 +87,7 @@ def both(
             '[project]\nname = "demo"\nurls.Source = "https://example.com/demo"\n'
         ),
         "resources/requirements.txt": "bigflow-backend\nlibrary\n-r more.txt\n",
-        # setuptools comes with the base image, whose version will do.
+        # setuptools is in the base image, in a version that is good enough.
         "resources/more.txt": "requests==2.32.3  # old\nMarkupSafe\nsetuptools\n",
     }.items():
         path = root / name
@@ -112,7 +112,7 @@ def both(
     options = ImageSettings(network="host", find_links=(str(bigflow_wheels), str(wheels)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BIGFLOW_CACHE", str(work / "cache"))
-        # The interpreter of the base image itself, which compiles to the very same code.
+        # For the case without bubblewrap: this Python is the base's.
         patch.setenv("PATH", f"/usr/bin{os.pathsep}{os.environ['PATH']}")
         found = []
         for builder, base in (
@@ -141,11 +141,11 @@ def both(
 
 
 def _library(directory: Path) -> None:
-    """A wheel with everything that a wheel may have beside modules."""
+    """Write a wheel with all kinds of files that a wheel can have besides modules."""
     directory.mkdir()
     content = {
         "library.py": "def main():\n    print('library')\n",
-        # Parts of a namespace (PEP 420), which another distribution has parts of, too.
+        # A namespace package (PEP 420) that another distribution has parts of.
         "company/tools/one.py": "ONE = 1\n",
         "company/tools/data.json": "{}\n",
         "library-3.1.data/scripts/old-style": "#!python\nprint('old')\n",
@@ -233,8 +233,8 @@ def test_the_same_user_and_the_same_bytecode_of_the_library(both: Both) -> None:
     compared = 0
     for name, file in both.layered.below(library).items():
         other = both.engine.files[name]
-        # What compileall itself imports has bytecode with a time there: Python writes that, and
-        # compileall finds it to be up to date.
+        # In the engine's image, modules that compileall imports have bytecode with a time: Python
+        # wrote it, and compileall found it up to date.
         if name.endswith(".pyc") and other.content and other.content[4:8] == b"\1\0\0\0":
             assert _code(file) == _code(other), name
             compared += 1
@@ -243,12 +243,12 @@ def test_the_same_user_and_the_same_bytecode_of_the_library(both: Both) -> None:
 
 def test_the_same_settings(both: Both) -> None:
     engine, layered = both.engine.config["config"], both.layered.config["config"]
-    # What an engine adds is the state of a container, and what is not set.
+    # An engine adds the state of a container, and empty settings.
     meaningful = {k: v for k, v in engine.items() if v and k not in {"Image", "Hostname"}}
     assert layered == meaningful
 
 
-def test_the_same_keys_are_told(both: Both) -> None:
+def test_the_same_keys_in_imageinfo(both: Both) -> None:
     engine, layered = both.infos
     assert engine.keys() == layered.keys()
     assert layered["digest"] == both.image.digest
@@ -271,7 +271,7 @@ def test_it_runs_in_the_engine_it_was_loaded_into(both: Both, engine: DockerClie
     assert output("library-gui") == "library"
     assert output("id") == "uid=10001(app) gid=10001(app) groups=10001(app)"
     assert "bigflow" in output("python", "-m", "bigflow", "--version")
-    # The bytecode is taken: with the sources' own content it would be another module.
+    # The path of the bytecode shows that Python loads it.
     program = "import demo, os, requests; print(demo.__cached__, requests.__version__)"
     assert output("python", "-c", program) == (
         f"/{_SITE}/demo/__pycache__/__init__.cpython-311.pyc 2.32.3"
@@ -284,25 +284,25 @@ def test_a_pod_compiles_nothing_when_it_starts(
 ) -> None:
     tag = both.image.tag.replace("layered", builder)
     imports = "import demo, email.message, json, pure, requests, sqlite3, urllib.request"
-    told = ""
+    text = ""
     for arguments in (["-m", "bigflow", "--version"], ["-c", imports]):
         command = ["python", "-v", *arguments]
-        told += engine.containers.run(
+        text += engine.containers.run(
             tag, command, network_mode="none", remove=True, stdout=False, stderr=True
         ).decode()
 
-    # https://docs.python.org/3/using/cmdline.html#cmdoption-v : of each module, where its code is.
-    taken = set(re.findall(r"^# code object from '?([^'\n]+)'?$", told, re.MULTILINE))
+    # The output has the place of each module's code: https://docs.python.org/3/using/cmdline.html#cmdoption-v
+    taken = set(re.findall(r"^# code object from '?([^'\n]+)'?$", text, re.MULTILINE))
     assert f"/{_SITE}/bigflow/__pycache__/cli.cpython-311.pyc" in taken
     assert f"/{_SITE}/requests/__pycache__/api.cpython-311.pyc" in taken
     assert "/usr/lib/python3.11/email/__pycache__/message.cpython-311.pyc" in taken
-    # Packages that the base image brings are as it brings them.
+    # The packages of the base image stay as they are.
     packages = "/usr/lib/python3/dist-packages/"
     assert not {p for p in taken if p.endswith(".py") and not p.startswith(packages)}
 
 
 def test_it_is_an_oci_layout_and_a_docker_archive(both: Both, tmp_path: Path) -> None:
-    """skopeo, which is a client of another make, reads it as both."""
+    """skopeo, an independent client, reads it as both."""
     skopeo = Path("/usr/bin/skopeo")
     if not skopeo.exists():
         pytest.skip("there is no skopeo")

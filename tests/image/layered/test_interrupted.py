@@ -1,7 +1,7 @@
-"""Ctrl-C, an end that is asked for, and kill -9 in each phase of a build by the layered builder.
+"""SIGINT, SIGTERM and SIGKILL in each phase of a build by the layered builder.
 
-``.image/`` and the cache are as they were, or whole, and the next build works. (While a dependency
-is being built: test_embedded_builds.py. The registry's side alone: test_registry_interrupted.py.)
+``.image/`` stays as it was, the cache stays intact, and the next build works. test_builds.py stops
+a build while it builds a dependency.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _CHANGED = {"demo/__init__.py": "TEXT = 'second'\n"}
 
 
 def _check(project: LayeredProject, tmp_path: Path, before: dict[str, bytes]) -> None:
-    """What was there is there, and nothing else that a build would not clear away."""
+    """Check that the last image is as it was, and that the cache has only whole blobs."""
     directory = project.root / ".image"
     assert {p.name: p.read_bytes() for p in directory.iterdir()} == before
     root = tmp_path / "cache/blobs"
     with open_store(root) as store:
         for blob in (root / "sha256").iterdir():
-            store.read(f"sha256:{blob.name}")  # whole
+            store.read(f"sha256:{blob.name}")  # raises an error for a damaged blob
     for left in ("partial", "sessions"):
         assert list((root / left).iterdir()) == []
 

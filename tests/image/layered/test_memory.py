@@ -1,4 +1,4 @@
-"""However large a layer is, it passes through memory in pieces."""
+"""Large layers pass through memory in pieces."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 _MEGABYTE = 10**6
 _BOUND = 200 * _MEGABYTE
-# `VmHWM` is of this process alone; `ru_maxrss` may be that of the one which started it.
+# `VmHWM` is of this process; `ru_maxrss` may be that of the process that started it.
 # https://man7.org/linux/man-pages/man5/proc_pid_status.5.html
 _BUILD = """\
 import json, sys
@@ -62,7 +62,7 @@ def test_layers_of_hundreds_of_megabytes_stay_out_of_memory(
     large = {"root": layered_project.root, "wheels": layered_project.wheels, "wheel": wheel}
 
     first = _build(**large, base=base, repository=f"{registry.address}/large")
-    # Once more, with nothing but the registry to take the base from: its layers are fetched.
+    # Now the base comes from the registry, and its layers are fetched.
     again = _build(
         **large,
         base=f"{registry.address}/large:1.0.0",
@@ -76,7 +76,7 @@ def test_layers_of_hundreds_of_megabytes_stay_out_of_memory(
 
 
 def _build(*, cache: Path | None = None, **given: object) -> int:
-    """Builds in a process of its own; the largest resident size of it, in bytes."""
+    """Build in a process of its own; return its largest resident size in bytes."""
     own = {} if cache is None else {"BIGFLOW_CACHE": str(cache)}
     arguments = {name: str(value) for name, value in given.items()}
     done = subprocess.run(
@@ -92,7 +92,7 @@ def _build(*, cache: Path | None = None, **given: object) -> int:
 
 
 def _large_wheel(directory: Path, name: str, *, noise: int, text: int, script: int) -> Path:
-    """A wheel with files of so many megabytes: one that cannot be compressed, and two that can."""
+    """Write a wheel with a file that cannot be compressed and two that can; sizes in MB."""
     directory.mkdir(parents=True, exist_ok=True)
     info, data = f"{name}-1.0.0.dist-info", f"{name}-1.0.0.data"
     path = directory / f"{name}-1.0.0-py3-none-any.whl"

@@ -1,4 +1,4 @@
-"""Where images go that no engine has built."""
+"""Places of a layered image: archive, OCI layout, registry and engine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from support.registry import Registry
 
 
-def test_a_push_sends_what_is_new(layered_project: LayeredProject, registry: Registry) -> None:
+def test_a_push_sends_only_new_blobs(layered_project: LayeredProject, registry: Registry) -> None:
     repository = f"{registry.address}/team/demo"
 
     def pushed(text: str) -> tuple[str | None, int]:
@@ -51,29 +51,29 @@ def test_a_push_sends_what_is_new(layered_project: LayeredProject, registry: Reg
     assert 0 < sent < 20_000
 
 
-def test_plain_http_only_where_it_is_told(
+def test_plain_http_only_for_insecure_registries(
     layered_project: LayeredProject, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("no_proxy", "*")
-    # Linux takes this address to the machine itself, but it is not a loopback one.
+    # On Linux this address leads to the machine itself, but it is not a loopback address.
     address = registry.address.replace("localhost", "0.0.0.0")
     repository = f"{address}/insecure/demo"
     with pytest.raises(UserError, match=address):
         layered_project.build(repository=repository, push=True, timeout=1)
     image = layered_project.build(repository=repository, push=True, insecure_registries=(address,))
-    # What was pushed can be built on, by the same setting.
+    # The same setting makes the pushed image a base.
     above = layered_project.build(
         base_image=image.tag, repository=repository, version="2", insecure_registries=(address,)
     )
     assert layered_project.info(above)["base"]["digest"] == image.digest
 
 
-def test_an_insecure_registry_that_is_none(layered_project: LayeredProject) -> None:
+def test_an_invalid_insecure_registry(layered_project: LayeredProject) -> None:
     with pytest.raises(UserError, match="'http://r:1' is not a valid registry name"):
         layered_project.build(insecure_registries=("http://r:1",))
 
 
-def test_a_registry_that_is_not_there(layered_project: LayeredProject) -> None:
+def test_a_registry_that_does_not_answer(layered_project: LayeredProject) -> None:
     layered_project.build()
     before = {p: p.read_bytes() for p in (layered_project.root / ".image").iterdir()}
     with pytest.raises(UserError):
@@ -81,7 +81,7 @@ def test_a_registry_that_is_not_there(layered_project: LayeredProject) -> None:
     assert {p: p.read_bytes() for p in (layered_project.root / ".image").iterdir()} == before
 
 
-def test_the_summary_tells_where_it_is(layered_project: LayeredProject, registry: Registry) -> None:
+def test_the_summary_has_all_places(layered_project: LayeredProject, registry: Registry) -> None:
     image = layered_project.build(
         repository=f"{registry.address}/summary", push=True, oci_layout=True
     )
@@ -113,9 +113,9 @@ def test_an_oci_layout_can_be_built_on(layered_project: LayeredProject) -> None:
     }
     assert all(name == content for name, content in blobs.items())
     assert sorted(p.name for p in image.layout.iterdir()) == ["blobs", "index.json", "oci-layout"]
-    # Of its own: what is done there does not reach the cache.
+    # They are copies: a change there does not change the cache.
     assert {p.stat().st_nlink for p in (image.layout / "blobs" / "sha256").iterdir()} == {1}
-    # The next build replaces .image/, where this one lies.
+    # The next build replaces .image/.
     shutil.move(image.layout, layered_project.root / "base")
     above = layered_project.build(base_image="oci:base:1.0.0", version="2")
     assert layered_project.info(above)["base"]["digest"] == image.digest
@@ -131,7 +131,7 @@ def test_loading_without_an_engine(
 
 
 @pytest.mark.engine
-def test_a_load_that_fails_later_takes_the_name_back(
+def test_a_failed_build_gives_the_name_back_in_the_engine(
     layered_project: LayeredProject, engine: DockerClient, base_image: str
 ) -> None:
     repository = "localhost:1/bigflow-test-load"

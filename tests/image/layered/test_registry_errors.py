@@ -121,10 +121,10 @@ _PULLS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(
-    ("fault", "what"),
+    ("kind", "what"),
     [
-        *((fault, _MANIFEST) for fault in ("401", "404", "429", "dropped", "corrupt")),
-        *((fault, _LAYER) for fault in ("403", "500", "cut", "silent", "corrupt")),
+        *((kind, _MANIFEST) for kind in ("401", "404", "429", "dropped", "corrupt")),
+        *((kind, _LAYER) for kind in ("403", "500", "cut", "silent", "corrupt")),
     ],
 )
 def test_a_pull_that_fails(
@@ -133,15 +133,15 @@ def test_a_pull_that_fails(
     faulty_registry: FaultyRegistry,
     tmp_path: Path,
     base: str,
-    fault: str,
+    kind: str,
     what: str,
 ) -> None:
-    if fault == "silent":
+    if kind == "silent":
         layered_project.build()
     name = f"{faulty_registry.address}/{base}"
-    how, message = _PULLS[fault]
+    how, message = _PULLS[kind]
     faulty_registry.faults.append(Fault("GET", what, **how, times=100))
-    with _impatient(when=fault == "silent"):
+    with _impatient(when=kind == "silent"):
         error = _refused(layered_project, tmp_path, base_image=name)
     assert name in error.message, error.message
     assert re.search(message, error.message), error.message
@@ -156,11 +156,11 @@ _PUSHES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(
-    ("fault", "method", "what"),
+    ("kind", "method", "what"),
     [
-        *((fault, "POST", _UPLOAD) for fault in ("401", "404", "429", "500")),
-        *((fault, "PUT", _UPLOAD) for fault in ("dropped", "silent")),
-        *((fault, "PUT", _MANIFEST) for fault in ("403", "500")),
+        *((kind, "POST", _UPLOAD) for kind in ("401", "404", "429", "500")),
+        *((kind, "PUT", _UPLOAD) for kind in ("dropped", "silent")),
+        *((kind, "PUT", _MANIFEST) for kind in ("403", "500")),
     ],
 )
 def test_a_push_that_fails(
@@ -168,17 +168,17 @@ def test_a_push_that_fails(
     layered_project: LayeredProject,
     faulty_registry: FaultyRegistry,
     tmp_path: Path,
-    fault: str,
+    kind: str,
     method: str,
     what: str,
 ) -> None:
     layered_project.build(files={"demo/__init__.py": "before = 1\n"})
-    how, message = _PUSHES[fault]
+    how, message = _PUSHES[kind]
     faulty_registry.faults.append(Fault(method, what, **how, times=100))
     # Another path in each case, so that the registry has nothing of it yet.
     place = f"{method}{what}".strip("/").replace("/", "-").lower()
-    repository = f"{faulty_registry.address}/push-{fault}/{place}"
-    with _impatient(when=fault == "silent"):
+    repository = f"{faulty_registry.address}/push-{kind}/{place}"
+    with _impatient(when=kind == "silent"):
         error = _refused(layered_project, tmp_path, repository=repository, push=True)
     assert faulty_registry.address in error.message
     assert re.search(message, error.message), error.message

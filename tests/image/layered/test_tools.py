@@ -1,4 +1,4 @@
-"""What others read in our images: Podman, skopeo and oras, each of another make."""
+"""Podman, skopeo and oras read our images."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Layout(layout).push_to_registry(OrasClient(insecure=True), target, tag)
 
 @pytest.fixture
 def image(layered_project: LayeredProject) -> PublishedImage:
-    """With both archive and layout, of a project with a script and resources."""
+    """An image with an archive and a layout, of a project with a script and resources."""
     return layered_project.build(
         files={"demo/resources/query.sql": "select 1\n"}, version="1.2.0", oci_layout=True
     )
@@ -66,7 +66,7 @@ def digest_of(content: bytes) -> str:
 
 @pytest.fixture
 def podman() -> Iterator[tuple[str | Path, ...]]:
-    """Podman with a storage of its own: that of the machine's user is not touched."""
+    """Podman with a storage of its own: that of the user stays as it is."""
     program = installed("podman", package="podman")
     # Podman takes no path of 50 characters or more: pytest's are longer.
     with tempfile.TemporaryDirectory(prefix="podman-") as name:

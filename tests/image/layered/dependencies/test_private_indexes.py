@@ -1,4 +1,4 @@
-"""Dependencies from a private index, however pip and uv are told of it; no password is kept."""
+"""Dependencies from a private index, in each way to configure it; no password is kept."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def own(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> LayeredProject:
-    """A project with a library that is on the private index alone; nothing is configured yet."""
+    """A project with a library that only the private index has; nothing is configured yet."""
     for name in [n for n in os.environ if n.startswith(("PIP_", "UV_"))]:
         monkeypatch.delenv(name)
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"):
@@ -66,7 +66,7 @@ def test_a_private_index(
     home = tmp_path / "home"
     files: dict[Path, str] = {}
     if way in {"PIP_EXTRA_INDEX_URL", "pip.conf, extra"}:
-        # The other one is there, too, and has nothing.
+        # The other index exists and is empty.
         monkeypatch.setenv("PIP_INDEX_URL", f"{url}/nothing")
     match way:
         case "PIP_CONFIG_FILE":
@@ -84,7 +84,7 @@ def test_a_private_index(
             text = (own.root / "pyproject.toml").read_text()
             files[own.root / "pyproject.toml"] = f'{text}[tool.uv]\nindex-url = "{url}"\n'
         case "UV_CONFIG_FILE":
-            # pip's is there, too, and does not count.
+            # pip's index is configured as well, and does not count.
             monkeypatch.setenv("PIP_INDEX_URL", "http://localhost:1/simple")
             files[tmp_path / "own.toml"] = f'index-url = "{url}"\n'
             monkeypatch.setenv(way, str(tmp_path / "own.toml"))
@@ -110,7 +110,7 @@ def test_a_private_index(
             monkeypatch.setenv("UV_INDEX_CORPORATE_USERNAME", package_index.username)
             monkeypatch.setenv("UV_INDEX_CORPORATE_PASSWORD", package_index.password)
         case "a URL":
-            # Everything else is found before an index is asked.
+            # find-links has everything else.
             monkeypatch.setenv("PIP_INDEX_URL", f"{url}/nothing")
             name = "private_library-1.0-py3-none-any.whl"
             own.require(f"private-library @ {url.replace('/simple', '/files')}/{name}")
@@ -136,7 +136,7 @@ def test_a_wrong_password(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """Another place may have something of that name; it is not taken for it."""
+    """Another place has a package of that name, which must not be installed."""
     make_wheel(own.wheels, "private-library", "9", {"private_library.py": "X = 'a stranger'\n"})
     wrong = "a-wr0ng-s3cret"
     monkeypatch.setenv(variable, package_index.url.replace(package_index.password, wrong))
@@ -150,7 +150,9 @@ def test_a_wrong_password(
     assert not (own.root / ".image").exists()
 
 
-def test_an_index_that_is_not_there(own: LayeredProject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_that_does_not_answer(
+    own: LayeredProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     monkeypatch.setenv("PIP_INDEX_URL", "http://me:s3cret@localhost:1/simple")
     with pytest.raises(UserError) as caught:
@@ -167,7 +169,7 @@ def test_an_index_that_is_not_there(own: LayeredProject, monkeypatch: pytest.Mon
 def test_another_index_is_another_layer(
     own: LayeredProject, package_index: PackageIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is configured decides on the dependencies as requirements.txt does."""
+    """The dependencies depend on the configuration as on requirements.txt."""
     make_wheel(package_index.directory, "private-library", "0.9", {"private_library.py": "X = 0\n"})
     monkeypatch.setenv("PIP_INDEX_URL", package_index.url)
     assert own.files(own.build()).files[_MODULE].content == b"X = 1\n"

@@ -1,4 +1,4 @@
-"""Dependencies for another platform than this: what is taken, what is refused."""
+"""Dependencies for another platform than this: the choice of wheels, sdists, hashes, options."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_an_sdist_that_cannot_be_built(layered_project: LayeredProject) -> None:
     )
 
 
-def test_a_library_that_nobody_has(layered_project: LayeredProject) -> None:
+def test_a_library_that_does_not_exist(layered_project: LayeredProject) -> None:
     layered_project.require("no-such-library>=2")
     with pytest.raises(UserError) as caught:
         layered_project.build()
@@ -118,7 +118,7 @@ def test_hashes_are_checked(layered_project: LayeredProject) -> None:
 
 
 def test_the_hash_of_an_sdist_is_checked(layered_project: LayeredProject) -> None:
-    """No builder could mend that: it is not told as a lack of a compiler."""
+    """The error does not point to another builder, which could not fix it."""
     make_sdist(layered_project.wheels, "source", "1.0")
     layered_project.write({"resources/requirements.txt": f"source==1.0 --hash=sha256:{'0' * 64}"})
     with pytest.raises(UserError, match=r"source==1\.0 has a wrong hash") as caught:
@@ -169,7 +169,7 @@ def test_requirements_in_utf_16(layered_project: LayeredProject) -> None:
     assert "library==1.0" in layered_project.info(image)["dependencies"]
 
 
-def test_what_the_base_brings_is_left_there(
+def test_distributions_of_the_base_are_kept(
     layered_project: LayeredProject, tmp_path: Path
 ) -> None:
     for version in ("1.0", "2.0"):
@@ -187,12 +187,12 @@ def test_what_the_base_brings_is_left_there(
     assert "library==2.0" in layered_project.info(image)["dependencies"]
 
 
-def test_find_links_that_are_no_directory(layered_project: LayeredProject, tmp_path: Path) -> None:
+def test_find_links_must_be_a_directory(layered_project: LayeredProject, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not a directory"):
         layered_project.build(find_links=(tmp_path / "none",))
 
 
-def test_credentials_are_never_told() -> None:
+def test_credentials_are_redacted() -> None:
     text = "failed to fetch https://me:s3cret@example.com/simple/x and https://t0ken@e.com/y"
     assert redacted(text) == (
         "failed to fetch https://***@example.com/simple/x and https://***@e.com/y"
@@ -200,7 +200,7 @@ def test_credentials_are_never_told() -> None:
 
 
 def test_options_of_pips(layered_project: LayeredProject) -> None:
-    """What pip takes in requirements.txt and uv does not, or not there, is heeded as well."""
+    """Options that uv does not read in requirements.txt count as well."""
     wheels = layered_project.wheels
     make_wheel(wheels, "new", "1.0", {"new.py": ""})
     make_wheel(wheels, "new", "2.0b1", {"new.py": ""})
@@ -227,7 +227,7 @@ def test_options_of_pips(layered_project: LayeredProject) -> None:
 def test_a_file_that_was_edited_in_uvs_cache(
     layered_project: LayeredProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As happens to who edits a library in an environment that is linked to it."""
+    """That happens to users who edit a library in an environment that is linked to the cache."""
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
     make_wheel(layered_project.wheels, "library", "1.0", {"library.py": "X = 1\n"})
     layered_project.require("library")

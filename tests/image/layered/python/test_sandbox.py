@@ -90,7 +90,7 @@ def test_a_hostile_program_is_alone(
         "write": "OSError",  # read-only
         "fork": "PermissionError",
         "kill": "ProcessLookupError",
-        "signal all": "ProcessLookupError",  # there is none
+        "signal all": "ProcessLookupError",  # it is alone
         "connect": "PermissionError",
         "environment": "['LD_LIBRARY_PATH', 'PWD', 'PYTHONHASHSEED']",
         "files": "OSError",  # none is open

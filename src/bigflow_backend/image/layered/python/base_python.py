@@ -81,7 +81,7 @@ class BasePython:
     def prepared(self, program: str) -> Iterator[Start]:
         """See :class:`bigflow_backend.image.layered.python.bytecode.Compiler`."""
         blobs = {name: Descriptor.from_json(blob) for name, blob in self.files.files.items()}
-        # There is no ld.so.cache that has the place of libpython.
+        # Without an ld.so.cache, the loader needs the path of libpython.
         directories = {
             f"/{posixpath.dirname(name)}" for name in blobs if _LIBRARIES.fullmatch(name)
         }

@@ -95,7 +95,7 @@ class Compiler(Protocol):
 
     @property
     def identity(self) -> str:
-        """What the bytecode depends on, besides the sources: a part of cache keys."""
+        """A part of cache keys: the bytecode depends on it and on the sources."""
         ...
 
     @property
@@ -219,8 +219,8 @@ def _write_bytecode(run: _Run, sources: Sequence[Source]) -> None:
 def _compile_error(reason: str) -> UserError:
     return UserError(
         f"the image's modules cannot be compiled: {reason}",
-        hint="check that there is space for temporary files; if a file of the interpreter is "
-        "damaged, run `bigflow cache --clear`",
+        hint="check the free space for temporary files; for a damaged interpreter in the cache, "
+        "run `bigflow cache --clear`",
     )
 
 

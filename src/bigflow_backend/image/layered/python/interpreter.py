@@ -83,7 +83,7 @@ def search_path(config: Mapping[str, Any]) -> str:
 def find_interpreter(system: FileSystem, *, path: str, architecture: str) -> Interpreter:
     """Return the Python that ``python3`` starts in the image.
 
-    :raises CannotServeError: if there is none that the builder supports.
+    :raises CannotServeError: if the builder does not support it, or cannot find it.
     """
     for directory in path.split(":"):
         executable = posixpath.join(directory, "python3")
