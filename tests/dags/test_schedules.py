@@ -90,8 +90,9 @@ def our_runs(kind: str, value: Any, zone: str, start: str, number: int) -> list[
     return found
 
 
-def test_the_runs_are_those_of_airflow(airflow: Airflow) -> None:
-    schedules = random_schedules(600)
+@pytest.mark.parametrize("number", [150, pytest.param(600, marks=pytest.mark.slow)])
+def test_the_runs_are_those_of_airflow(airflow: Airflow, number: int) -> None:
+    schedules = random_schedules(number)
     output = subprocess.run(
         # -P: the directory of the script has an airflow.py of the tests.
         [airflow.python, "-P", PROBE],
