@@ -1,0 +1,237 @@
+"""Build a Dockerfile with the ``docker`` command, or with ``podman`` on an engine of Podman.
+
+The commands have BuildKit or Podman's own build, with ``RUN --mount`` and secrets. The docker SDK has
+only the classic builder: https://github.com/docker/docker-py/issues/2230
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import re
+import shutil
+import signal
+import subprocess
+import tarfile
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.dockerfile import STANDARD
+
+_SECONDS_TO_ANSWER = 30
+_SECONDS_TO_CANCEL = 10
+# Older commands have BuildKit inside; newer ones need the buildx plugin.
+# https://docs.docker.com/engine/release-notes/23.0/
+_FIRST_WITH_BUILDX = 23
+_WITH_BUILDKIT = {
+    "DOCKER_BUILDKIT": "1",
+    # The builder of the engine itself: the image of another one is not in the engine.
+    "BUILDX_BUILDER": "default",
+    # Attestations contain the time of the build, and change the id of the image.
+    "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
+}
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """The options of one build."""
+
+    arguments: Mapping[str, str]
+    """The values of the Dockerfile's ``ARG``."""
+    network: str | None
+    """The network of RUN steps; None is the engine's default."""
+    platform: str | None
+    """``linux/amd64`` or ``linux/arm64``; None is the engine's."""
+    secrets: Sequence[str]
+    """Secrets for ``RUN --mount=type=secret``, as ``docker build --secret`` reads them."""
+    timeout: int
+    """Seconds for the whole build."""
+    idle_timeout: int
+    """Seconds without a line of output."""
+
+
+class BuildFailedError(Exception):
+    """A failed build. Its output contains the reason."""
+
+
+@dataclass(frozen=True)
+class BuildCommand:
+    """A command that builds images on one engine."""
+
+    words: Sequence[str]
+    """The program and its options, up to ``build`` and the options of each build."""
+    is_podman: bool = False
+
+    def build(
+        self, context: IO[bytes], options: BuildOptions, *, report: Callable[[str], None]
+    ) -> str:
+        """Build the Dockerfile of the context, a tar archive; return the id of the image.
+
+        ``report`` receives the output line by line. The image has no name.
+
+        :raises BuildFailedError: if the build fails.
+        :raises UserError: if the build exceeds a timeout.
+        """
+        with tempfile.TemporaryDirectory(prefix="bigflow-") as name, contextlib.ExitStack() as stack:
+            id_file = Path(name, "id")
+            words = [*self.words, "--iidfile", str(id_file), *_options(options)]
+            if self.is_podman:  # it cannot read an archive from stdin
+                directory = Path(name, "context")
+                with tarfile.open(fileobj=context) as archive:
+                    archive.extractall(directory, filter="data")
+                words += ["--file", str(directory / "Dockerfile"), str(directory)]
+                context = stack.enter_context(Path(os.devnull).open("rb"))
+            status = _run([*words] if self.is_podman else [*words, "-"], context, options, report)
+            if status or not id_file.is_file():
+                raise BuildFailedError
+            return id_file.read_text("utf-8").strip()
+
+
+def docker_command() -> BuildCommand:
+    """Return the first ``docker`` command on PATH that has BuildKit.
+
+    :raises UserError: if there is none.
+    """
+    without_buildx = None
+    for program in _programs("docker"):
+        version = _output([program, "--version"])
+        match = re.match(r"Docker version (\d+)", version)
+        if match is None:  # Podman's package podman-docker has a command of that name, too
+            continue
+        if int(match[1]) < _FIRST_WITH_BUILDX or _output([program, "buildx", "version"]):
+            return BuildCommand([program, "build", "--progress", "plain"])
+        without_buildx = without_buildx or f"{program} ({version.partition(',')[0]})"
+    standard = f"or use the standard Dockerfile: {STANDARD}"
+    if without_buildx:
+        raise UserError(
+            f"{without_buildx} cannot build the Dockerfile: its buildx plugin is missing",
+            hint=f"install buildx: https://docs.docker.com/go/buildx/; {standard}",
+        )
+    raise UserError(
+        "a build on the Docker Engine needs the `docker` command, which is not on PATH",
+        hint=f"install it: https://docs.docker.com/engine/install/; {standard}",
+    )
+
+
+def podman_command(address: str) -> BuildCommand:
+    """Return the ``podman`` command for the service at ``address``.
+
+    :raises UserError: if it is not on PATH.
+    """
+    program = shutil.which("podman")
+    if program is None:
+        raise UserError(
+            "a build on Podman needs the `podman` command, which is not on PATH",
+            hint="install it: https://podman.io/docs/installation; or use the standard"
+            f" Dockerfile: {STANDARD}",
+        )
+    # Podman's own format of images has no HEALTHCHECK and SHELL.
+    words = [program, "--remote", "--url", address, "build", "--format", "docker"]
+    return BuildCommand(words, is_podman=True)
+
+
+def _programs(name: str) -> Iterator[str]:
+    for directory in os.get_exec_path():
+        if program := shutil.which(name, path=directory):
+            yield program
+
+
+def _output(command: Sequence[str]) -> str:
+    """Return what the command prints; an empty text if it fails."""
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_SECONDS_TO_ANSWER,
+            check=False,
+        )
+        if done.returncode == 0:
+            return done.stdout.decode("utf-8", "replace").strip()
+    return ""
+
+
+def _options(options: BuildOptions) -> list[str]:
+    words = []
+    for name, value in options.arguments.items():
+        words += ["--build-arg", f"{name}={value}"]
+    for secret in options.secrets:
+        words += ["--secret", secret]
+    if options.network is not None:
+        words += ["--network", options.network]
+    if options.platform is not None:
+        words += ["--platform", options.platform]
+    return words
+
+
+def _run(
+    command: Sequence[str],
+    stdin: IO[bytes],
+    options: BuildOptions,
+    report: Callable[[str], None],
+) -> int:
+    deadline = time.monotonic() + options.timeout
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, **_WITH_BUILDKIT},
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    reader = threading.Thread(target=_read, args=(process, lines), daemon=True)
+    reader.start()
+    try:
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                line = lines.get(timeout=max(0, min(options.idle_timeout, left)))
+            except queue.Empty:
+                raise _timeout(options, is_over=left < options.idle_timeout) from None
+            if line is None:
+                return process.wait()
+            if left <= 0:
+                raise _timeout(options, is_over=True)
+            report(line)
+    finally:
+        _cancel(process)
+        reader.join(timeout=1)
+
+
+def _read(process: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) -> None:
+    with process.stdout or contextlib.nullcontext() as output:
+        for line in output or ():
+            lines.put(line)
+    lines.put(None)
+
+
+def _timeout(options: BuildOptions, *, is_over: bool) -> UserError:
+    if is_over:
+        return UserError(
+            f"the build took longer than {options.timeout} seconds",
+            hint="raise timeout in [tool.bigflow.image]",
+        )
+    return UserError(
+        f"the build printed nothing for {options.idle_timeout} seconds",
+        hint="raise idle-timeout in [tool.bigflow.image], or check what the last step waits for",
+    )
+
+
+def _cancel(process: subprocess.Popen[str]) -> None:
+    """End the command if it still runs; the engine then cancels the build."""
+    if process.poll() is None:
+        # Docker 20.10 does not cancel a build at SIGTERM.
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_SECONDS_TO_CANCEL)
+        process.kill()
+        process.wait()
