@@ -33,7 +33,7 @@ def engine_project(
     layered_project.write({"Dockerfile": _DOCKERFILE})
     layered_project.options = {
         "builder": "engine", "base_image": base_image, "platform": None, "export_tar": False,
-        "find_links": (),
+        "find_links": (), "network": "none",
     }  # fmt: skip
     before = {tag for image in engine.images.list() for tag in image.tags}
     yield layered_project

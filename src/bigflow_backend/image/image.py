@@ -94,8 +94,6 @@ class Image:
     content: StoredImage | EngineImage
     dependencies: tuple[str, ...] | None = None
     """The installed requirements as ``name==version``, if the builder knows them."""
-    leftovers: tuple[str, ...] = ()
-    """Ids of untagged images that the build left in the engine as a cache."""
 
     @property
     def size(self) -> int:

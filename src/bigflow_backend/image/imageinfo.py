@@ -62,7 +62,6 @@ def _document(request: BuildRequest, image: Image, published: PublishedImage) ->
         "dependencies": None if image.dependencies is None else list(image.dependencies),
         "builder": image.builder,
         "seconds": round(published.seconds, 3),
-        "leftovers": list(image.leftovers),
     }
 
 
@@ -84,16 +83,3 @@ def pushed_digest(path: Path, reference: str) -> str | None:
             hint="build and push the image again: bigflow build-image --push",
         )
     return digest
-
-
-def leftovers(directory: Path) -> tuple[str, ...]:
-    """Return what the last build left in the engine, from its document in ``directory``."""
-    found: list[str] = []
-    for path in directory.glob("imageinfo-*.json"):
-        try:
-            info = json.loads(path.read_bytes())
-        except (OSError, ValueError):
-            continue  # we did not write it, so there is nothing to remove
-        if isinstance(info, dict) and isinstance(info.get("leftovers"), list):
-            found += [item for item in info["leftovers"] if isinstance(item, str)]
-    return tuple(found)

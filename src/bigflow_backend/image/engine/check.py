@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.text import one_line
-from bigflow_backend.image.engine.client import engine_faults
+from bigflow_backend.image.engine.client import engine_errors
 from bigflow_backend.image.engine.container import output_of
-from bigflow_backend.image.engine.output import OTHER_PLATFORM
+from bigflow_backend.image.engine.failure import OTHER_PLATFORM
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -75,7 +75,7 @@ def check_image(api: APIClient, image_id: str, request: BuildRequest) -> None:
 def _platform(api: APIClient, image_id: str) -> str:
     """What the image is for. An engine takes a base image of another platform than it is asked for
     without a word, when it has that one."""
-    with engine_faults("checking the image"):
+    with engine_errors("checking the image"):
         image = api.inspect_image(image_id)  # type: ignore[no-untyped-call]
     return f"{image['Os']}/{image['Architecture']}"
 
@@ -110,6 +110,6 @@ def _ask(api: APIClient, image_id: str, distribution: str) -> Any:
 
 def _machine(api: APIClient) -> str:
     """The platform of the machine that the engine runs on."""
-    with engine_faults("checking the image"):
+    with engine_errors("checking the image"):
         version = api.version()
     return f"{version['Os']}/{version['Arch']}"

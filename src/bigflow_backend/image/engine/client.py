@@ -1,4 +1,4 @@
-"""The connection to a Docker Engine, and its faults in the user's words."""
+"""Connect to a Docker Engine or Podman, and report its errors."""
 
 from __future__ import annotations
 
@@ -13,64 +13,52 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.text import one_line, system_reason
 
 if TYPE_CHECKING:
-    from docker import APIClient, DockerClient
-    from requests import Response
+    from docker import DockerClient
+
+_DEFAULT_ADDRESS = "unix:///var/run/docker.sock"
 
 
 @contextlib.contextmanager
 def reachable_engine(*, timeout: int) -> Iterator[DockerClient]:
-    """The engine that ``DOCKER_HOST`` or the current context of Docker's command line names.
+    """Yield a client of the engine that ``DOCKER_HOST`` or the current Docker context names.
 
-    ``timeout`` is how many seconds it may be silent in one answer.
+    ``timeout`` is in seconds, for the silence in one answer.
 
-    :raises UserError: when there is none, or the SDK is not installed.
+    :raises UserError: if no engine answers, or the SDK is not installed.
     """
     try:
         import docker
         import requests
     except ImportError as error:
         raise UserError(
-            "building an image takes the docker SDK, which is not installed",
+            "building an image needs the docker SDK, which is not installed",
             hint="pip install 'bigflow-backend[build]'",
         ) from error
-    _check_context()
+    address, context = engine_address(), _context()
+    place = f"the address of context {context!r}" if context else address
     try:
         # The version of the API is negotiated, never pinned: engines drop old ones.
         client = docker.from_env(timeout=timeout)
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         raise UserError(
-            f"no Docker Engine answers at {_place()}: {system_reason(error)}",
-            hint="start Docker, or set DOCKER_HOST to an engine that runs and that you may use",
+            f"no Docker Engine answers at {place}: {system_reason(error)}",
+            hint="start Docker, or set DOCKER_HOST to a running engine that you may use",
         ) from error
     with contextlib.closing(client):
         yield client
 
 
-@contextlib.contextmanager
-def closed_responses(api: APIClient) -> Iterator[None]:
-    """Closes the connections of the requests made in the block, also when it raises.
-
-    The SDK keeps the response of a build to itself; it is the end of the connection that tells the
-    engine to give the build up.
-    """
-    responses: list[Response] = []
-
-    def keep(response: Response, *_arguments: object, **_options: object) -> None:
-        responses.append(response)
-
-    hooks = api.hooks["response"]
-    hooks.append(keep)
-    try:
-        yield
-    finally:
-        hooks.remove(keep)
-        for response in responses:
-            response.close()
+def engine_name(client: DockerClient) -> str:
+    """Return the kind and the version, such as ``Docker Engine 20.10.24``."""
+    with engine_errors("reading the engine's version"):
+        version = client.version()
+    kind = (version.get("Components") or [{}])[0].get("Name", "Engine")
+    return f"{'Docker Engine' if kind == 'Engine' else kind} {version['Version']}"
 
 
 @contextlib.contextmanager
-def engine_faults(doing: str) -> Iterator[None]:
-    """Turns what goes wrong between us and the engine into one line; ``doing`` is a gerund."""
+def engine_errors(doing: str) -> Iterator[None]:
+    """Turn an error of the engine or the connection into a UserError; ``doing`` is a gerund."""
     import docker
     import requests
     import urllib3
@@ -80,12 +68,12 @@ def engine_faults(doing: str) -> Iterator[None]:
     except docker.errors.APIError as error:
         raise UserError(
             f"the Docker Engine failed while {doing}: {one_line(str(error.explanation or error))}",
-            hint="see the engine's log, or try again",
+            hint="check the engine's log, or try again",
         ) from error
     except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
         raise UserError(
-            f"the Docker Engine fell silent while {doing}",
-            hint="raise idle-timeout in [tool.bigflow.image], or see what keeps it busy",
+            f"the Docker Engine did not answer while {doing}",
+            hint="raise idle-timeout in [tool.bigflow.image], or check what the engine waits for",
         ) from error
     except (
         docker.errors.DockerException,
@@ -99,38 +87,36 @@ def engine_faults(doing: str) -> Iterator[None]:
         ) from error
 
 
-_DEFAULT = "default"
+def engine_address() -> str:
+    """Return the address of the engine, such as ``unix:///var/run/docker.sock``.
 
-
-def _place() -> str:
+    :raises UserError: if the current Docker context does not exist. The SDK then uses the default.
+    """
     if host := os.environ.get("DOCKER_HOST"):
         return host
-    context = _context()
-    return "the default address" if context == _DEFAULT else f"the address of context {context!r}"
-
-
-def _context() -> str:
-    """The name of the context, which counts where there is no ``DOCKER_HOST``."""
-    from docker.context.config import get_current_context_name
-
-    return os.environ.get("DOCKER_CONTEXT") or get_current_context_name() or _DEFAULT
-
-
-def _check_context() -> None:
-    """The SDK takes the default address in the place of a context that is not there."""
     from docker.context.config import get_meta_file
 
     name = _context()
-    if os.environ.get("DOCKER_HOST") or name == _DEFAULT:
-        return
-    hint = "choose one that `docker context ls` shows: docker context use default"
+    if name is None:
+        return _DEFAULT_ADDRESS
+    hint = "choose one of `docker context ls`: docker context use default"
     path = Path(get_meta_file(name))
     try:
-        json.loads(path.read_bytes())
+        return str(json.loads(path.read_bytes())["Endpoints"]["docker"]["Host"])
     except FileNotFoundError:
         raise UserError(
             f"Docker has no context {name!r}, which DOCKER_CONTEXT or its config.json names",
             hint=hint,
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"Docker's context {name!r} is damaged: {path}", hint=hint) from error
+
+
+def _context() -> str | None:
+    """Return the name of the Docker context; None if another setting decides."""
+    from docker.context.config import get_current_context_name
+
+    if os.environ.get("DOCKER_HOST"):
+        return None
+    name = os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
+    return None if name in {"", "default", None} else name

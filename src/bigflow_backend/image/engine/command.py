@@ -1,7 +1,7 @@
 """Build a Dockerfile with the ``docker`` command, or with ``podman`` on an engine of Podman.
 
-The commands have BuildKit or Podman's own build, with ``RUN --mount`` and secrets. The docker SDK has
-only the classic builder: https://github.com/docker/docker-py/issues/2230
+The commands have ``RUN --mount`` and secrets. The docker SDK has only the classic builder:
+https://github.com/docker/docker-py/issues/2230
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.dockerfile import STANDARD
 
 _SECONDS_TO_ANSWER = 30
-_SECONDS_TO_CANCEL = 10
+_SECONDS_TO_CANCEL = 3
 # Older commands have BuildKit inside; newer ones need the buildx plugin.
 # https://docs.docker.com/engine/release-notes/23.0/
 _FIRST_WITH_BUILDX = 23
@@ -79,7 +79,10 @@ class BuildCommand:
         :raises BuildFailedError: if the build fails.
         :raises UserError: if the build exceeds a timeout.
         """
-        with tempfile.TemporaryDirectory(prefix="bigflow-") as name, contextlib.ExitStack() as stack:
+        with (
+            tempfile.TemporaryDirectory(prefix="bigflow-") as name,
+            contextlib.ExitStack() as stack,
+        ):
             id_file = Path(name, "id")
             words = [*self.words, "--iidfile", str(id_file), *_options(options)]
             if self.is_podman:  # it cannot read an archive from stdin
@@ -178,17 +181,19 @@ def _run(
     report: Callable[[str], None],
 ) -> int:
     deadline = time.monotonic() + options.timeout
-    process = subprocess.Popen(
-        command,
-        env={**os.environ, **_WITH_BUILDKIT},
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-    )
+    read_end, write_end = os.pipe()
+    try:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **_WITH_BUILDKIT},
+            stdin=stdin,
+            stdout=write_end,
+            stderr=write_end,
+        )
+    finally:
+        os.close(write_end)
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    reader = threading.Thread(target=_read, args=(process, lines), daemon=True)
+    reader = threading.Thread(target=_read, args=(read_end, lines), daemon=True)
     reader.start()
     try:
         while True:
@@ -207,11 +212,18 @@ def _run(
         reader.join(timeout=1)
 
 
-def _read(process: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) -> None:
-    with process.stdout or contextlib.nullcontext() as output:
-        for line in output or ():
-            lines.put(line)
+def _read(read_end: int, lines: queue.SimpleQueue[str | None]) -> None:
+    """Put each line of the output into ``lines``, and None at the end."""
+    with os.fdopen(read_end, encoding="utf-8", errors="replace") as output:
+        for line in output:
+            text = _NOISE.sub("", line).rstrip()
+            if text:
+                lines.put(text)
     lines.put(None)
+
+
+# Terminal colours, and the digest that Docker 20.10 prints for each step.
+_NOISE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|^#\d+ sha256:[0-9a-f]{64}.*")
 
 
 def _timeout(options: BuildOptions, *, is_over: bool) -> UserError:
@@ -226,7 +238,7 @@ def _timeout(options: BuildOptions, *, is_over: bool) -> UserError:
     )
 
 
-def _cancel(process: subprocess.Popen[str]) -> None:
+def _cancel(process: subprocess.Popen[bytes]) -> None:
     """End the command if it still runs; the engine then cancels the build."""
     if process.poll() is None:
         # Docker 20.10 does not cancel a build at SIGTERM.

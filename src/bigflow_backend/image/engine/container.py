@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.text import one_line
-from bigflow_backend.image.engine.client import engine_faults, reachable_engine
+from bigflow_backend.image.engine.client import engine_errors, reachable_engine
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -64,7 +64,7 @@ def output_of(
     """
     with (
         _container(api, image, command, doing=doing, read_only=read_only) as container,
-        engine_faults(doing),
+        engine_errors(doing),
     ):
         status = api.wait(container, timeout=timeout)["StatusCode"]
         return Output(
@@ -80,7 +80,7 @@ def _container(
 ) -> Iterator[str]:
     from docker.errors import APIError, DockerException, ImageNotFound
 
-    with engine_faults(doing):
+    with engine_errors(doing):
         try:
             container = api.create_container(
                 image,
@@ -99,7 +99,7 @@ def _container(
             ) from error
     try:
         try:
-            with engine_faults(doing):
+            with engine_errors(doing):
                 api.start(container)
         except UserError as error:
             if isinstance(error.__cause__, APIError) and "executable file not found" in str(error):

@@ -12,6 +12,7 @@ from bigflow_backend.ground.text import one_line
 
 if TYPE_CHECKING:
     from bigflow_backend.image.dockerfile import Dockerfile, Instruction
+    from bigflow_backend.image.engine.command import BuildOptions
 
 # BuildKit: `#5 [2/2] RUN x`, `#5 0.05 output`, `#5 ERROR: reason`, ` > [2/2] RUN x:`
 _BUILDKIT_ERROR = re.compile(r"#(?P<step>\d+) ERROR: (?P<reason>.*)")
@@ -19,7 +20,9 @@ _BUILDKIT_STEP = re.compile(r" > \[[^]]*\] (?P<instruction>.*):$")
 _BASE = "load metadata for "
 # Podman: `[1/2] STEP 2/2: RUN x`, output, `Error: building at STEP "RUN x": reason`
 _PODMAN_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP \d+/\d+: (?P<instruction>.*)")
-_PODMAN_ERROR = re.compile(r'Error: (?:building at STEP ".*": )?(?P<reason>.*)')
+_PODMAN_ERROR = re.compile(
+    r'Error: (?:building at STEP ".*": )?(?P<reason>.*?)(?: &imagebuilder.*)?$'
+)
 _STATUS = re.compile(r"exit (?:code|status):? (?P<status>\d+)")
 # The exit statuses of a shell after SIGKILL and SIGTERM.
 _KILLED = {137, 143}
@@ -36,6 +39,17 @@ OTHER_PLATFORM = (
     "the image is for another platform than the engine's machine: install QEMU's handlers there"
     ' (binfmt), or use builder = "layered"'
 )
+_RUN_HINTS = (
+    (
+        re.compile(r"unable to find (?:user|group)|unknown user"),
+        "create that user in a step before, or name it by its number: USER 10001",
+    ),
+    (re.compile("exec format error"), OTHER_PLATFORM),
+    (
+        re.compile(r"secret (\S+) not found|secret .*id (\S+)"),
+        r"pass it to the build: --secret id=\1\2,src=FILE",
+    ),
+)
 _FIX = "fix that line of the Dockerfile"
 _SHOWN = 80
 
@@ -50,29 +64,31 @@ class _Step:
     """The lines that it printed."""
 
 
-def build_error(
-    lines: Sequence[str],
-    dockerfile: Dockerfile,
-    arguments: Mapping[str, str],
-    *,
-    network: str | None,
-) -> UserError:
+def build_error(lines: Sequence[str], dockerfile: Dockerfile, options: BuildOptions) -> UserError:
     """Return the error for a failed build that printed ``lines``."""
     step = _buildkit_step(lines) or _podman_step(lines)
     if step is None:
         return _refusal(lines, dockerfile)
     if step.instruction.startswith(_BASE):
         name = step.instruction.removeprefix(_BASE)
-        return _base_error(step, name, _from_line(dockerfile, name, arguments))
-    instruction = _find(dockerfile, step.instruction)
+        instruction = _from_line(dockerfile, name, options.arguments)
+    else:
+        name, instruction = step.instruction, _find(dockerfile, step.instruction)
     if instruction is not None and instruction.keyword == "FROM":
-        name = dockerfile.image_of(instruction, arguments) or instruction.value
-        return _base_error(step, name, instruction)
+        name = dockerfile.image_of(instruction, options.arguments) or name
+    if name is not step.instruction:
+        exists = f"that it exists for {options.platform}" if options.platform else "its platforms"
+        return UserError(
+            f"{_where(instruction)}: cannot get the base image {name}: {step.reason}",
+            hint=f"check its name, {exists} and the access to its registry, or use another base"
+            " image",
+        )
     where = f"{_where(instruction)}: {_shortened(step.instruction)} failed"
     if step.instruction.upper().startswith("RUN "):
         status = int(match["status"]) if (match := _STATUS.search(step.reason)) else 0
         return UserError(
-            f"{where}: {_cause(step, status)}", hint=_run_hint(step, status, network=network)
+            f"{where}: {_cause(step, status)}",
+            hint=_run_hint(step, status, network=options.network),
         )
     return UserError(f"{where}: {step.reason}", hint=_FIX)
 
@@ -100,20 +116,18 @@ def _podman_step(lines: Sequence[str]) -> _Step | None:
 
 
 def _refusal(lines: Sequence[str], dockerfile: Dockerfile) -> UserError:
-    """Return the error of a build in which no step ran."""
-    reason = one_line(lines[-1]) if lines else "the command printed no reason"
-    reason = re.sub(r"^(ERROR: )?failed to solve[^:]*: (failed to create LLB definition: )?", "", reason)
-    hint = "fix that line of the Dockerfile, or check the engine's log"
-    if "unknown instruction" in reason and any("<<" in i.value for i in dockerfile.instructions):
-        hint = "for heredocs, write `# syntax=docker/dockerfile:1` in the first line"
-    return UserError(f"the engine refused the build: {reason}", hint=hint)
-
-
-def _base_error(step: _Step, name: str, line: Instruction | None) -> UserError:
+    """Return the error of a build in which no step failed."""
+    text = one_line(lines[-1]) if lines else "the command printed no reason"
+    if syntax := re.search(r"dockerfile parse error (?:on )?line (\d+): (.*)", text):
+        hint = _FIX
+        if "unknown instruction" in text and "<<" in dockerfile.text:
+            hint = "for heredocs, write `# syntax=docker/dockerfile:1` in the first line"
+        return UserError(f"Dockerfile, line {syntax[1]}: {syntax[2]}", hint=hint)
+    reason = re.sub(
+        "^(ERROR: )?failed to solve[^:]*: (failed to create LLB definition: )?", "", text
+    )
     return UserError(
-        f"{_where(line)}: cannot get the base image {name}: {step.reason}",
-        hint="check its name, its platforms and the access to its registry, or use another base"
-        " image",
+        f"the engine refused the build: {reason}", hint="check the Dockerfile and the engine's log"
     )
 
 
@@ -123,9 +137,8 @@ def _from_line(
     """Return the FROM of a base image that BuildKit calls ``name``: in full, with its tag."""
     for instruction in dockerfile.instructions:
         image = dockerfile.image_of(instruction, arguments)
-        if instruction.keyword == "FROM" and image:
-            if name.endswith((image, f"{image}:latest")):
-                return instruction
+        if image and instruction.keyword == "FROM" and name.endswith((image, f"{image}:latest")):
+            return instruction
     return None
 
 
@@ -156,18 +169,15 @@ def _run_hint(step: _Step, status: int, *, network: str | None) -> str:
     if status in _KILLED:
         return "give the engine's machine more memory, or check whether the engine was stopped"
     text = "\n".join((*step.output, step.reason))
-    isolated = network in {None, "none"}
-    if re.search(r"unable to find (user|group)|unknown user", text):
-        return "create that user in a step before, or name it by its number: USER 10001"
-    if "exec format error" in text:
-        return OTHER_PLATFORM
-    if secret := re.search(r"secret (\S+) not found|secret .*id (\S+)", step.reason):
-        return f"pass it to the build: --secret id={secret[1] or secret[2]},src=FILE"
+    for pattern, hint in _RUN_HINTS:
+        if match := pattern.search(text):
+            return match.expand(hint)
+    no_network = network in {None, "none"}
     if _NO_NETWORK.search(text):
-        return _HOST_NETWORK if isolated else "check this machine's access to that server"
+        return _HOST_NETWORK if no_network else "check this machine's access to that server"
     if missing := re.search(r"No matching distribution found for (\S+)", text):
         hint = f"correct {missing[1]}, or add the directory of its wheel to find-links"
-        return f"{hint}; {_HOST_NETWORK}" if isolated else hint
+        return f"{hint}; {_HOST_NETWORK}" if no_network else hint
     return "read the lines above"
 
 

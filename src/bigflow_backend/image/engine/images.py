@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.text import one_line
-from bigflow_backend.image.engine.client import engine_faults
+from bigflow_backend.image.engine.client import engine_errors, engine_name
 from bigflow_backend.image.image import BaseInfo, EngineImage, Image, LayerInfo
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class EngineImages:
         """
         from docker.errors import DockerException
 
-        with engine_faults("tagging the image"):
+        with engine_errors("tagging the image"):
             before = self._id(str(reference))
             self._client.api.tag(image_id, reference.repository, reference.tag)
 
@@ -59,7 +60,7 @@ class EngineImages:
         import requests
 
         # What is saved by its id instead has no name when it is loaded again.
-        with engine_faults("saving the image"):
+        with engine_errors("saving the image"):
             chunks = self._client.api.get_image(str(reference))
             try:
                 with tar.open("wb") as file:
@@ -78,27 +79,18 @@ class EngineImages:
                     hint="build again, one after the other",
                 )
 
-    def described(self, image_id: str, *, base: str | None, step_images: set[str]) -> Image:
-        """What the engine knows of an image; ``base`` is the name of the one it started from."""
-        with engine_faults("telling what the image is"):
+    def described(self, image_id: str, *, base: str | None) -> Image:
+        """Return what the engine knows of an image; ``base`` is the name of its base image."""
+        with engine_errors("inspecting the image"):
             image = self._client.images.get(image_id)
-            version = self._client.version()
-            kind = (version.get("Components") or [{}])[0].get("Name", "Engine")
             return Image(
                 id=str(image.id),
                 digest=_digest(image.attrs),
                 layers=_layers(image.history(), image.attrs["RootFS"].get("Layers") or []),
                 base=None if base is None else self._base(base),
-                builder=f"{'Docker Engine' if kind == 'Engine' else kind} {version['Version']}",
-                leftovers=tuple(sorted(self.dangling(step_images))),
+                builder=engine_name(self._client),
                 content=EngineImage(str(image.id)),
             )
-
-    def dangling(self, short_ids: Iterable[str]) -> set[str]:
-        """Those of the images that have neither a name nor a child."""
-        wanted = {short_id[:12] for short_id in short_ids}
-        found = self._client.api.images(quiet=True, filters={"dangling": True})
-        return {str(i) for i in found if i.removeprefix("sha256:")[:12] in wanted}
 
     def discard(self, image_ids: Iterable[str]) -> None:
         """Removes images of ours that have lost their name, and what only they were made of."""
@@ -128,14 +120,19 @@ class EngineImages:
         return BaseInfo(name, image.id, _digest(image.attrs))
 
 
-def _layers(history: list[dict[str, Any]], digests: list[str]) -> tuple[LayerInfo, ...]:
-    """The layers from the base's upwards, as far as the engine tells.
+# BuildKit's entries, which make a layer even if it is empty.
+_MAKES_LAYER = re.compile("(RUN|COPY|ADD|WORKDIR) ")
 
-    Its history, newest first, does not say which of its entries made a layer.
+
+def _layers(history: list[dict[str, Any]], digests: list[str]) -> tuple[LayerInfo, ...]:
+    """Return the layers from the base's upwards, with their digests if they can be assigned.
+
+    The engine's history, newest first, does not say which of its entries made a layer.
     """
-    entries = [entry for entry in reversed(history) if entry["Size"]]
+    entries = [e for e in reversed(history) if e["Size"] or _MAKES_LAYER.match(e["CreatedBy"])]
     known: list[str | None] = list(digests)
-    if len(entries) != len(digests):  # there are empty layers, too
+    if len(entries) != len(digests):
+        entries = [entry for entry in entries if entry["Size"]]
         known = [None] * len(entries)
     return tuple(
         LayerInfo(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bigflow_backend.ground.directories import reported_full_disk, temporary_file
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.text import one_line
-from bigflow_backend.image.engine.client import engine_faults
+from bigflow_backend.image.engine.client import engine_errors
 from bigflow_backend.image.engine.images import EngineImages
 from bigflow_backend.image.publish.archive import write_archive
 from bigflow_backend.image.reference import remote_name
@@ -33,7 +33,7 @@ def load_image(request: BuildRequest, image: StoredImage) -> str:
             archive = stack.enter_context(temporary_file())
             write_archive(session.store, image, None, archive)
         archive.seek(0)
-        with engine_faults("loading the image"):
+        with engine_errors("loading the image"):
             (loaded,) = session.engine.images.load(archive)
     image_id = str(loaded.id)
     images = EngineImages(session.engine)
@@ -63,7 +63,7 @@ def push_image(
     :raises UserError: if the engine or the registry refuses.
     """
     digest = None
-    with engine_faults("pushing the image"):
+    with engine_errors("pushing the image"):
         for event in api.push(reference.repository, reference.tag, stream=True, decode=True):
             # The engine reports an error in the stream, and the SDK does not raise it:
             # https://github.com/docker/docker-py/issues/3277

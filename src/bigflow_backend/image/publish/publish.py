@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from bigflow_backend.ground.files import Outputs
 from bigflow_backend.image.base.read import fetch_layers
 from bigflow_backend.image.engine.images import EngineImages
 from bigflow_backend.image.image import EngineImage, Image, PublishedImage, StoredImage
-from bigflow_backend.image.imageinfo import ImageFiles, leftovers
+from bigflow_backend.image.imageinfo import ImageFiles
 from bigflow_backend.image.publish.archive import save_archive
 from bigflow_backend.image.publish.engine import load_image, push_from_engine
 from bigflow_backend.image.publish.layout import save_layout
@@ -83,8 +82,6 @@ def _publish_in_engine(
     images = EngineImages(request.session.engine)
     # `docker save` and `docker push` take an image by its name.
     images.tag(content.id, request.reference, request.transaction)
-    stale = set(leftovers(Outputs(request.project.root).images)) - set(image.leftovers)
-    request.transaction.after_commit(lambda: images.discard(stale))
     if request.settings.export_tar:
         tar = request.transaction.outputs.root / files.tar
         images.save(content.id, request.reference, tar)

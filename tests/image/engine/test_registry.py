@@ -74,7 +74,9 @@ def test_a_base_that_cannot_be_pulled(
         for method in ("GET", "HEAD"):
             proxy.faults += [Fault(method, place, **how, times=1000) for place in places]
         error = _refused(engine_project, engine, base_image=name)
-    assert error.message.startswith(f"Dockerfile, line 2: no base image {name}: "), error.message
+    assert error.message.startswith(f"Dockerfile, line 2: cannot get the base image {name}: "), (
+        error.message
+    )
     assert re.search(message, error.message, re.IGNORECASE), error.message
 
 

@@ -187,6 +187,7 @@ def demo(
         builder="engine",
         base_image=offline_base,
         find_links=(str(bigflow_wheels), str(wheels)),
+        network="none",
         export_tar=False,
     )
     yield Demo(read_project(root), options, engine)
@@ -383,8 +384,8 @@ def refused(demo: Demo, **options: Any) -> UserError:
 _FAULTS = {
     "syntax": (
         "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUNN true\n",
-        r"refused the Dockerfile: .*line 3: .*RUNN",
-        "mend",
+        r"Dockerfile, line 3: unknown instruction: RUNN",
+        "fix that line",
     ),
     "run": (
         "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\n\nRUN echo so >&2 \\\n && exit 7\n",
@@ -393,22 +394,22 @@ _FAULTS = {
     ),
     "silent run": (
         "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN exit 7\n",
-        r"line 3: RUN exit 7 failed: .*non-zero code: 7",
+        r"line 3: RUN exit 7 failed: .*exit code: 7",
         "lines above",
     ),
     "requirement": (
         _SHORT + "RUN pip install no-such-library==1\n",
         r"line 8: .*No matching distribution found for no-such-library==1",
-        "correct no-such-library==1, or bring its wheel by find-links",
+        "correct no-such-library==1, or add the directory of its wheel to find-links",
     ),
     "copy": (
         "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY nowhere /\n",
         r"Dockerfile, line 3: COPY nowhere / failed: .*nowhere",
-        "mend",
+        "fix that line",
     ),
     "base": (
         "ARG BASE_IMAGE\nFROM localhost:9/no/such:1\n",
-        r"Dockerfile, line 2: no base image localhost:9/no/such:1: .*refused",
+        r"Dockerfile, line 2: cannot get the base image localhost:9/no/such:1: .*refused",
         "another base image",
     ),
     "undeclared argument": ("FROM scratch\n", "declares no ARG BASE_IMAGE", "`ARG BASE_IMAGE`"),
@@ -476,7 +477,7 @@ def test_an_old_wheel_in_the_image(demo: Demo, tmp_path: Path) -> None:
 
 def test_a_build_that_falls_silent(demo: Demo) -> None:
     demo.dockerfile("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN sleep 600\n")
-    with pytest.raises(UserError, match="fell silent while building") as raised:
+    with pytest.raises(UserError, match="the build printed nothing for 2 seconds") as raised:
         demo.build(idle_timeout=2)
     assert "idle-timeout" in raised.value.hint
 
@@ -529,16 +530,14 @@ def test_an_engine_that_stops_in_the_middle(demo: Demo, monkeypatch: pytest.Monk
             make_base_image(client, str(demo.options.base_image))
 
         def stop_while_it_runs(line: str) -> None:
-            if line == "started" and doomed.pid is not None:
+            if line.endswith(" started") and doomed.pid is not None:
                 os.kill(doomed.pid, signal.SIGTERM)
 
         command = "trap 'exit 143' TERM; echo started; sleep 600 & wait"
         demo.dockerfile(f"ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nRUN {command}\n")
-        with pytest.raises(UserError) as raised:
+        with sockets_may_leak(), pytest.raises(UserError) as raised:
             demo.build(say=stop_while_it_runs)
-    # The step's end and the connection's race; either way the engine is told to be the cause.
-    killed = "was killed" in raised.value.message and "engine was stopped" in raised.value.hint
-    assert killed or "the Docker Engine stopped while building" in raised.value.message
+    assert "the Docker Engine stopped while building" in raised.value.message
     monkeypatch.undo()
     assert demo.state() == before
 
@@ -553,7 +552,7 @@ def cut(engine: DockerClient, tmp_path: Path) -> Iterator[Cut]:
         yield proxy
 
 
-@pytest.mark.parametrize("at", ["Running in", "Successfully built"])
+@pytest.mark.parametrize("at", ["it runs", "exporting"])
 def test_a_connection_that_breaks(
     demo: Demo, cut: Cut, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
