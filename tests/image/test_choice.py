@@ -224,15 +224,3 @@ def test_a_push_of_the_engine_that_fails(
         layered_project.build(builder="engine", base_image=None, repository=repository, push=True)
     assert not (layered_project.root / ".image").exists()
     assert not engine.images.list(repository)
-
-
-@pytest.mark.engine
-def test_an_engine_builds_for_no_other_platform_than_its_base(
-    layered_project: LayeredProject, engine: DockerClient, base_image: str
-) -> None:
-    layered_project.write({"Dockerfile": _OWN.format(base=base_image)})
-    with pytest.raises(UserError, match=r"is for linux/amd64, not for linux/arm64"):
-        layered_project.build(
-            builder="engine", base_image=None, repository=_REPOSITORY, platform="linux/arm64"
-        )
-    assert not engine.images.list(_REPOSITORY)

@@ -97,6 +97,7 @@ class LayeredProject:
             base_image=self.base,
             platform="linux/amd64",
             find_links=(str(self.wheels),),
+            network="none",  # the private engine of the tests has no other than the host's
         )
         return build_image(
             read_project(self.root),
