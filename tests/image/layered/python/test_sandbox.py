@@ -160,11 +160,14 @@ def test_a_python_that_does_not_start(
         find_base_python(store, base_python.files, foreign)
 
 
-def test_a_version_of_another_python(
-    base_python: BasePython, store: BlobStore, base_interpreter: Interpreter
+@pytest.mark.parametrize(
+    "answer", ["3.11/../../x", "3.12.1 (main)", "3.11.\x1b[31m2", "3.11.2\n3", "3.11.2" * 1000, ""]
+)
+def test_a_version_that_is_not_one(
+    base_python: BasePython, store: BlobStore, base_interpreter: Interpreter, answer: str
 ) -> None:
-    """The version becomes a part of file names."""
-    text = b"import posix; posix.write(1, b'3.11/../../x'); posix._exit(0)"
+    """The version is a part of messages."""
+    text = f"import posix; posix.write(1, {answer.encode()!r}); posix._exit(0)".encode()
     with pytest.raises(SandboxError, match="it does not start"):
         find_base_python(store, _with_module(base_python, store, text).files, base_interpreter)
 

@@ -64,7 +64,7 @@ class BasePython:
 
     files: PythonFiles
     version: str
-    """``sys.version``"""
+    """Its release, such as ``3.12.4``."""
     store: BlobStore
     sandbox: Sandbox
 
@@ -75,7 +75,7 @@ class BasePython:
 
     @property
     def description(self) -> str:
-        return f"the base's own Python {self.version.split()[0]}"
+        return f"the base's own Python {self.version}"
 
     @contextlib.contextmanager
     def prepared(self, program: str) -> Iterator[Start]:
@@ -149,10 +149,12 @@ def find_base_python(store: BlobStore, files: PythonFiles, interpreter: Interpre
     version = store.get_record(key)
     if not isinstance(version, str):
         try:
-            version = ask_version(BasePython(files, "", store, sandbox))
+            answer = ask_version(BasePython(files, "", store, sandbox)) or ""
         except ValueError as error:
             raise SandboxError(str(error)) from error
-        if version is None or not version.startswith(f"{interpreter.minor}."):
+        version = answer.partition(" ")[0]
+        # The answer is a hostile text until it is checked.
+        if not re.fullmatch(rf"{re.escape(interpreter.minor)}\.\d[\da-z.+]{{0,20}}", version):
             raise SandboxError("it does not start")
         store.put_record(key, version)
     return BasePython(files, version, store, sandbox)

@@ -30,6 +30,7 @@ from bigflow_backend.ground.uv import find_uv
 _FILES_PER_PROCESS = 200
 _QUESTION_SECONDS = 20
 _LAST_BYTES = 4096
+_LAST_LETTERS = 200
 
 # Runs without site and imports only built-in modules: a process with more in memory writes other
 # bytecode. A file that does not compile gets no bytecode, as with pip and compileall.
@@ -151,10 +152,11 @@ def ask_version(compiler: Compiler) -> str | None:
 
 
 def last_line(file: IO[bytes]) -> str:
-    """Return the last line of a process's output, without control characters."""
+    """Return the end of the last line of a process's output, without control characters."""
     file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_BYTES))
     lines = file.read().decode("utf-8", "replace").strip().splitlines()
-    return one_line("".join(c for c in lines[-1] if c.isprintable())) if lines else ""
+    line = one_line(lines[-1]) if lines else ""
+    return "".join(character for character in line if character.isprintable())[-_LAST_LETTERS:]
 
 
 @dataclass(frozen=True)
@@ -290,7 +292,12 @@ def _find_by_uv(name: str) -> str | None:
     """
     command = [find_uv("building an image without an engine"), "python", "find", "--no-project"]
     command += ["--no-python-downloads", "--system", name.removeprefix("python")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd="/", timeout=_QUESTION_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return None  # it asks each Python on the way, and one may hang
     return done.stdout.strip() or None
 
 
