@@ -34,6 +34,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     :raises BaseException: any error of a job.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:
+        if arguments[:1] != ["describe"]:  # a child process, whose parent is interrupted as well
+            print("bigflow: interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
+
+
+def _main(arguments: list[str]) -> int:
     build_commands: dict[str, str] = {}
     if arguments[:1] not in (["run"], ["describe"]):
         from bigflow_backend.cli.commands import COMMANDS
@@ -55,11 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         describe(options)
     if options.command == "run":
-        try:
-            return _run(options)
-        except KeyboardInterrupt:
-            print("bigflow: interrupted", file=sys.stderr)
-            return 128 + signal.SIGINT
+        return _run(options)
     parser.print_usage(sys.stderr)
     print("bigflow: error: give a command; `bigflow --help` lists them", file=sys.stderr)
     return 2

@@ -546,6 +546,23 @@ def test_a_signal_leaves_the_last_build_no_child_and_no_traceback(
         os.kill(int(pid_file.read_text()), 0)
 
 
+def test_ctrl_c_while_a_module_is_imported_prints_no_traceback(project: Project) -> None:
+    """A terminal sends the signal to the command and to its child, which imports the module."""
+    both = "import os, signal\nos.killpg(0, signal.SIGINT)\nsignal.pause()\n"
+    project.write({"pipelines/workflow.py": both})
+    with subprocess.Popen(
+        [sys.executable, "-m", "bigflow", "build-dags"],
+        cwd=project.root,
+        env={**os.environ, **project.environment},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        _, stderr = process.communicate()
+    assert process.returncode == 128 + signal.SIGINT
+    assert stderr == "bigflow: interrupted; nothing in the project was changed\n"
+
+
 def test_an_interrupted_hook_prints_no_traceback(project: Project) -> None:
     interrupts = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nsignal.pause()\n"
     project.write({"project_setup.py": interrupts})
