@@ -137,6 +137,21 @@ def test_a_cache_that_cannot_be_written(project: Project, tmp_path: Path) -> Non
     assert done.error[0].startswith("bigflow: error: cannot install Airflow 3.3: ")
 
 
+@pytest.mark.parametrize(
+    ("cause", "hint"),
+    [
+        ("No space left on device (os error 28)", "free space on that disk, or set UV_CACHE_DIR"),
+        ("Permission denied (os error 13)", "set UV_CACHE_DIR to a directory that you can"),
+        ("Connection refused (os error 111)", "check that the package index answers"),
+    ],
+)
+def test_the_hint_fits_the_reason(cause: str, hint: str) -> None:
+    output = f"error: Failed to fetch\n  Caused by: client error\n  Caused by: {cause}\n"
+    error = airflow_release("3.3").error(output)
+    assert error.message == f"cannot install Airflow 3.3: Failed to fetch: {cause}"
+    assert error.hint.startswith(hint)
+
+
 def test_no_uv(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     def missing() -> str:
         raise FileNotFoundError

@@ -70,10 +70,12 @@ class AirflowRelease:
                 f"Airflow {self.text} does not exist for Python {self.python}",
                 hint="use an existing release, such as 3.3 or 2.10.5",
             )
-        return UserError(
-            f"cannot install Airflow {self.text}: {_reason(output)}",
-            hint="check that the package index answers; UV_OFFLINE=1 uses uv's cache alone",
+        reason = _reason(output)
+        hint = next(
+            (hint for words, hint in _HINTS.items() if words in reason),
+            "check that the package index answers; UV_OFFLINE=1 uses uv's cache alone",
         )
+        return UserError(f"cannot install Airflow {self.text}: {reason}", hint=hint)
 
 
 def airflow_release(text: str) -> AirflowRelease:
@@ -103,6 +105,12 @@ def _reason(output: str) -> str:
     reason = ": ".join([*errors[:1], *causes[-1:]]) or " ".join(filter(None, lines))
     return reason[:_LONGEST] or "uv gave no reason"
 
+
+_HINTS = {
+    "(os error 28)": "free space on that disk, or set UV_CACHE_DIR to a directory on another disk",
+    "(os error 13)": "set UV_CACHE_DIR to a directory that you can write to",
+}
+"""Part of uv's reason -> hint. 28 is a full disk, and 13 a missing permission."""
 
 _FRAME = re.compile("[\u00d7\u2570\u2500\u25b6\u251c\u2502]")
 """The lines that some releases of uv draw beside their messages."""
