@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import hashlib
 import posixpath
 import shutil
 import tarfile
@@ -21,6 +20,7 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.base.zstd import ZSTD_MISSING, can_unpack_zstd, unpacked_zstd
 from bigflow_backend.image.layered.support import CannotServeError
 from bigflow_backend.image.oci import LAYER_GZIP, LAYER_ZSTD
+from bigflow_backend.image.store.files import BlobReader
 
 if TYPE_CHECKING:
     from _typeshed import SupportsRead
@@ -145,25 +145,10 @@ def _read_layer(blob: SupportsRead[bytes], layer: Layer, reader: _LayerReader) -
         elif layer.descriptor.media_type == LAYER_GZIP:
             # Unlike tarfile, it reads all members of a gzip file: eStargz has one for each file.
             stream = stack.enter_context(gzip.GzipFile(fileobj=cast("IO[bytes]", blob)))
-        hashing = _Hashing(stream)
-        with tarfile.open(fileobj=hashing, mode="r|", bufsize=_PIECE) as archive:  # type: ignore[call-overload]  # it only reads
+        content = BlobReader(cast("IO[bytes]", stream))
+        with tarfile.open(fileobj=content, mode="r|", bufsize=_PIECE) as archive:  # type: ignore[call-overload]  # it only reads
             reader.read(archive)
-        while hashing.read(_PIECE):
-            pass
-    return f"sha256:{hashing.hash.hexdigest()}"
-
-
-class _Hashing:
-    """A stream that hashes what is read from it."""
-
-    def __init__(self, source: SupportsRead[bytes]) -> None:
-        self.hash = hashlib.sha256()
-        self._source = source
-
-    def read(self, size: int) -> bytes:
-        data = self._source.read(size)
-        self.hash.update(data)
-        return data
+        return content.digest()
 
 
 class _LayerReader:

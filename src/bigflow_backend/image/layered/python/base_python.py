@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import os
 import platform
 import posixpath
 import re
 import shutil
 import subprocess
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +49,6 @@ _MODULES = re.compile(
 _PROGRAM = re.compile(r"(?:.*/)?bin/python3\.\d+")
 _SCRIPT = "program.py"
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-_IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.ELOOP}
 
 
 def is_wanted(path: str) -> bool:
@@ -177,7 +175,10 @@ def lay_out(
         with store.reader(blob) as source, _open_new(root, name, mode=0o755) as file:
             shutil.copyfileobj(source, file, 1 << 20)
     for name, target in links.items():
-        with _ignoring(_IN_THE_WAY), _parent(root, name) as (directory, last):
+        with (
+            contextlib.suppress(FileExistsError, NotADirectoryError),
+            _parent(root, name) as (directory, last),
+        ):
             os.symlink(target, last, dir_fd=directory)
 
 
@@ -209,15 +210,6 @@ def _parent(root: Path, name: str) -> Iterator[tuple[int, str]]:
         yield directory, last
     finally:
         os.close(directory)
-
-
-@contextlib.contextmanager
-def _ignoring(numbers: Container[int]) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in numbers:
-            raise
 
 
 def _links_to(system: FileSystem, files: Iterable[str]) -> dict[str, str]:

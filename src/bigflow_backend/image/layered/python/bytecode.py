@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -261,45 +260,33 @@ class LocalCompiler:
 def find_local_compiler(version: str) -> LocalCompiler | None:
     """Return a Python of this machine that writes the bytecode of Python ``version``, else None.
 
-    Every release of a minor version writes bytecode that the others can load. The same release is
-    preferred, then the running Python, then the one on ``PATH``, then one that uv knows.
+    Each release of a minor version loads the bytecode of the others. The same release comes first,
+    then the running Python, then another Python that uv finds.
     """
     minor = ".".join(version.split(".")[:2])
-    own = LocalCompiler(sys.executable, sys.version) if _is_cpython(sys.version) else None
-    if own and own.version.split()[0] == version:
-        return own  # asking another one takes longer than a build without changes
-    found = []
-    for compiler in (own, *_installed_pythons(minor)):
-        if compiler and compiler.version.startswith(f"{minor}."):
-            if compiler.version.split()[0] == version:
-                return compiler
-            found.append(compiler)
-    return next(iter(found), None)
+    own = None
+    if sys.implementation.name == "cpython" and sys.version.startswith(f"{minor}."):
+        own = LocalCompiler(sys.executable, sys.version)
+        if sys.version.split()[0] == version:
+            return own
+    return _find_by_uv(version) or own or _find_by_uv(minor)
 
 
-def _installed_pythons(minor: str) -> Iterator[LocalCompiler]:
-    for find in (shutil.which, _find_by_uv):
-        python = find(f"python{minor}")
-        version = ask_version(LocalCompiler(python)) if python else None
-        if python and version and _is_cpython(version):
-            yield LocalCompiler(python, version)
-
-
-def _find_by_uv(name: str) -> str | None:
-    """Return the interpreter that ``uv python find`` prints.
+def _find_by_uv(version: str) -> LocalCompiler | None:
+    """Return a CPython that is on the ``PATH``, or that uv has installed.
 
     https://docs.astral.sh/uv/reference/cli/#uv-python-find
     """
-    command = [find_uv("building an image without an engine"), "python", "find", "--no-project"]
-    command += ["--no-python-downloads", "--system", name.removeprefix("python")]
+    command = [
+        find_uv("building an image without an engine"), "python", "find", "--no-project",
+        "--no-python-downloads", "--system", f"cpython@{version}",
+    ]  # fmt: skip
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, cwd="/", timeout=_QUESTION_SECONDS
         )
     except subprocess.TimeoutExpired:
-        return None  # it asks each Python on the way, and one may hang
-    return done.stdout.strip() or None
-
-
-def _is_cpython(version: str) -> bool:
-    return not any(name in version for name in ("PyPy", "GraalVM"))
+        return None  # uv runs each Python on the PATH, and one of them hangs
+    python = done.stdout.strip()
+    found = ask_version(LocalCompiler(python)) if python else None
+    return LocalCompiler(python, found) if found else None
