@@ -114,9 +114,8 @@ def test_output_that_is_not_that_of_a_compiler(tmp_path: Path, script: str, mess
 def test_a_compiler_that_does_not_end(tmp_path: Path) -> None:
     source = Source(tmp_path / "m.py", "/app/m.py", tmp_path / "m.pyc")
     source.path.write_text("pass\n")
-    with pytest.raises(UserError, match="has not ended in time") as caught:
+    with pytest.raises(UserError, match="has not ended in time; raise timeout"):
         _compile(_interpreter(tmp_path / "python", "exec sleep 1000"), source, seconds=0.1)
-    assert "timeout" in caught.value.hint
 
 
 def test_a_local_compiler_of_the_same_release_is_preferred(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +166,8 @@ def test_a_base_whose_python_does_not_start(
     assert _note(layered_project) == (
         f"Python {platform.python_version()} of this machine compiles, so the digest may differ on"
         f" another machine; the base's own Python {_MINOR} cannot run in a sandbox here: "
-        "it does not start"
+        "it does not start: bwrap: execvp /usr/local/bin/python"
+        f"{_MINOR}: No such file or directory (exit status 1)"
     )
     assert any(name.endswith(".pyc") for name in layered_project.files(image).files)
 

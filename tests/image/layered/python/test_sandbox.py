@@ -168,7 +168,7 @@ def test_a_version_that_is_not_one(
 ) -> None:
     """The version is a part of messages."""
     text = f"import posix; posix.write(1, {answer.encode()!r}); posix._exit(0)".encode()
-    with pytest.raises(SandboxError, match="it does not start"):
+    with pytest.raises(SandboxError, match="it does not print a version"):
         find_base_python(store, _with_module(base_python, store, text).files, base_interpreter)
 
 

@@ -23,6 +23,7 @@ from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.image.layered.python.bytecode import (
     ENVIRONMENT,
     OPTIONS,
+    CompilerError,
     Start,
     Streams,
     ask_version,
@@ -147,13 +148,13 @@ def find_base_python(store: BlobStore, files: PythonFiles, interpreter: Interpre
     version = store.get_record(key)
     if not isinstance(version, str):
         try:
-            answer = ask_version(BasePython(files, "", store, sandbox)) or ""
-        except ValueError as error:
-            raise SandboxError(str(error)) from error
+            answer = ask_version(BasePython(files, "", store, sandbox))
+        except (CompilerError, OSError, ValueError) as error:
+            raise SandboxError(f"it does not start: {error}") from error
         version = answer.partition(" ")[0]
         # The answer is a hostile text until it is checked.
         if not re.fullmatch(rf"{re.escape(interpreter.minor)}\.\d[\da-z.+]{{0,20}}", version):
-            raise SandboxError("it does not start")
+            raise SandboxError("it does not print a version")
         store.put_record(key, version)
     return BasePython(files, version, store, sandbox)
 

@@ -108,6 +108,10 @@ class Compiler(Protocol):
         ...
 
 
+class CompilerError(Exception):
+    """The reason why a compiler failed, in one line."""
+
+
 def cache_tag(minor: str) -> str:
     """Return the tag in the names of a Python's ``.pyc`` files (PEP 3147): 3.12 -> cpython-312."""
     return f"cpython-{minor.replace('.', '')}"
@@ -125,29 +129,36 @@ def compile_modules(compiler: Compiler, sources: Sequence[Source], *, deadline: 
         ordered[start : start + _FILES_PER_PROCESS]
         for start in range(0, len(ordered), _FILES_PER_PROCESS)
     )
-    with compiler.prepared(_COMPILING) as start, contextlib.ExitStack() as stack:
-        running: deque[tuple[_Run, Sequence[Source]]] = deque()
-        while waiting or running:
-            if waiting and len(running) < (os.cpu_count() or 1):
-                part = waiting.popleft()
-                jobs = ((source.shown.encode(), source.path.read_bytes()) for source in part)
-                content = (piece for job in jobs for piece in job)
-                running.append((stack.enter_context(_run(start, content, deadline)), part))
-            else:
-                run, part = running.popleft()
-                _write_bytecode(run, part)
-
-
-def ask_version(compiler: Compiler) -> str | None:
-    """Return ``sys.version`` of the compiler; None if it does not run."""
-    deadline = time.monotonic() + _QUESTION_SECONDS
     try:
-        with compiler.prepared(_VERSION) as start, _run(start, (), deadline) as run:
-            run.wait()
-            run.streams.output.seek(0)
-            return run.streams.output.read(_LAST_BYTES).decode("utf-8", "replace").strip()
-    except (OSError, UserError):
-        return None
+        with compiler.prepared(_COMPILING) as start, contextlib.ExitStack() as stack:
+            running: deque[tuple[_Run, Sequence[Source]]] = deque()
+            while waiting or running:
+                if waiting and len(running) < (os.cpu_count() or 1):
+                    part = waiting.popleft()
+                    jobs = ((source.shown.encode(), source.path.read_bytes()) for source in part)
+                    frames = (frame for job in jobs for frame in job)
+                    running.append((stack.enter_context(_run(start, frames, deadline)), part))
+                else:
+                    run, part = running.popleft()
+                    _write_bytecode(run, part)
+    except CompilerError as error:
+        raise UserError(
+            f"the image's modules cannot be compiled: {error}",
+            hint="check the free space for temporary files; for a damaged interpreter in the "
+            "cache, run `bigflow cache --clear`",
+        ) from error
+
+
+def ask_version(compiler: Compiler) -> str:
+    """Return ``sys.version`` of the compiler.
+
+    :raises CompilerError: if it does not run.
+    """
+    deadline = time.monotonic() + _QUESTION_SECONDS
+    with compiler.prepared(_VERSION) as start, _run(start, (), deadline) as run:
+        run.wait()
+        run.streams.output.seek(0)
+        return run.streams.output.read(_LAST_BYTES).decode("utf-8", "replace").strip()
 
 
 def last_line(file: IO[bytes]) -> str:
@@ -167,13 +178,10 @@ class _Run:
     def wait(self) -> None:
         status = self.process.wait()
         if status and time.monotonic() >= self.deadline:
-            raise UserError(
-                "compiling the image's modules has not ended in time",
-                hint="raise timeout in [tool.bigflow.image]",
-            )
+            raise CompilerError("it has not ended in time; raise timeout in [tool.bigflow.image]")
         if status:
             reason = last_line(self.streams.errors) or "no output"
-            raise _compile_error(f"{reason} (exit status {status})")
+            raise CompilerError(f"{reason} (exit status {status})")
 
 
 @contextlib.contextmanager
@@ -209,20 +217,12 @@ def _write_bytecode(run: _Run, sources: Sequence[Source]) -> None:
         size = int.from_bytes(output.read(8), "little")
         left -= 8 + size
         if left < 0:
-            raise _compile_error("its output is cut short")
+            raise CompilerError("its output is cut short")
         if size:
             source.target.parent.mkdir(parents=True, exist_ok=True)
             source.target.write_bytes(output.read(size))
     if left:
-        raise _compile_error("its output is too long")
-
-
-def _compile_error(reason: str) -> UserError:
-    return UserError(
-        f"the image's modules cannot be compiled: {reason}",
-        hint="check the free space for temporary files; for a damaged interpreter in the cache, "
-        "run `bigflow cache --clear`",
-    )
+        raise CompilerError("its output is too long")
 
 
 @dataclass(frozen=True)
@@ -287,6 +287,9 @@ def _find_by_uv(version: str) -> LocalCompiler | None:
         )
     except subprocess.TimeoutExpired:
         return None  # uv runs each Python on the PATH, and one of them hangs
-    python = done.stdout.strip()
-    found = ask_version(LocalCompiler(python)) if python else None
-    return LocalCompiler(python, found) if found else None
+    if not (python := done.stdout.strip()):
+        return None
+    try:
+        return LocalCompiler(python, ask_version(LocalCompiler(python)))
+    except CompilerError:
+        return None
