@@ -45,12 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(arguments: list[str]) -> int:
     build_commands: dict[str, str] = {}
     if arguments[:1] not in (["run"], ["describe"]):
-        from bigflow_backend.cli.commands import COMMANDS
-
-        if arguments and arguments[0] in COMMANDS:
+        if arguments and not arguments[0].startswith("-"):
             from bigflow_backend.cli.main import main as build
 
             return build(arguments)
+        from bigflow_backend.cli.commands import COMMANDS
+
         build_commands = {name: command.help for name, command in COMMANDS.items()}
     parser = _parser(build_commands)
     options = parser.parse_args(arguments)

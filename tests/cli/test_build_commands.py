@@ -278,6 +278,16 @@ def test_values_of_options_are_checked_first(
             "bigflow build-dags --help",
         ),
         (
+            ["biuld"],
+            "unknown command 'biuld'",
+            "did you mean build?",
+        ),
+        (
+            ["nothing"],
+            "unknown command 'nothing'",
+            "bigflow --help lists the commands",
+        ),
+        (
             ["graph"],
             "bigflow graph: the following arguments are required: WORKFLOW",
             "bigflow graph --help",

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bigflow_backend.cli.commands import COMMANDS, read_call
-from bigflow_backend.ground.report import reported, terminable
+from bigflow_backend.cli.options import WRONG_USAGE
+from bigflow_backend.ground.errors import UserError, nearest
+from bigflow_backend.ground.report import print_error, reported, terminable
 from bigflow_backend.project.project import find_project
 
 
@@ -16,6 +18,11 @@ def main(arguments: Sequence[str]) -> int:
     :raises SystemExit: with status 1 for an error of the user, and 2 for wrong usage.
     """
     name, *rest = arguments
+    if name not in COMMANDS:
+        near = nearest(name, (*COMMANDS, "run", "describe"))
+        hint = f"did you mean {near}?" if near else "bigflow --help lists the commands"
+        print_error(UserError(f"unknown command {name!r}", hint=hint))
+        return WRONG_USAGE
     with reported(), terminable():
         call = read_call(
             COMMANDS[name],
