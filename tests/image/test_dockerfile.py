@@ -86,3 +86,13 @@ def test_the_standard_one_has_only_what_every_builder_knows() -> None:
     assert standard.arguments["BASE_IMAGE"] == "python:3.12-slim-bookworm"
     assert standard.base_image({}) == "python:3.12-slim-bookworm"
     assert sum(i.keyword == "LABEL" for i in standard.instructions) == 1
+
+
+def test_heredocs_hold_no_instructions(tmp_path: Path) -> None:
+    path = tmp_path / "Dockerfile"
+    path.write_text(
+        "FROM a\nRUN <<ONE cat 3<<-'TWO' && echo $((1<<N))\nARG NOT=1\nONE\nFROM not\n\tTWO\n"
+        "RUN cat <<<word\nUSER me\n"
+    )
+    found = [(i.line, i.keyword) for i in read_dockerfile(path).instructions]
+    assert found == [(1, "FROM"), (2, "RUN"), (7, "RUN"), (8, "USER")]

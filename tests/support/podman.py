@@ -59,7 +59,7 @@ def podman_engine() -> Iterator[DockerClient]:
         url = f"unix://{home}/socket"
         command = [
             program, "--root", f"{home}/root", "--runroot", f"{home}/run",
-            "--storage-driver", "vfs", "system", "service", "--time=0", url,
+            "system", "service", "--time=0", url,
         ]  # fmt: skip
         if setpriv := shutil.which("setpriv"):
             # Should this process be killed, the kernel stops it.

@@ -84,6 +84,12 @@ IMAGE_OPTIONS = (
         metavar="DIRECTORY",
         text="a directory of wheels for requirements that no index has; may be repeated",
     ),
+    image_setting(
+        "secrets",
+        "--secret",
+        metavar="SECRET",
+        text="a secret for RUN --mount=type=secret, as id=ID,src=FILE; may be repeated",
+    ),
     image_setting("export-tar", "--export-image-tar"),
     image_setting("oci-layout"),
     image_setting("push"),

@@ -86,6 +86,8 @@ class Dockerfile:
 
 
 _VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)(?::-(?P<default>[^}]*))?\}|(?P<plain>\w+))")
+# https://docs.docker.com/reference/dockerfile/#here-documents
+_HEREDOC = re.compile(r"""(?:^|\s)\d*<<-?["']?([A-Za-z_]\w*)["']?(?=\s|$)""")
 _INSTRUCTION = re.compile(r"\s*(?P<keyword>\w+)(?:\s+(?P<value>.*))?", re.DOTALL)
 
 
@@ -108,8 +110,12 @@ def read_dockerfile(path: Path) -> Dockerfile:
 
 def _instructions(text: str) -> list[Instruction]:
     found = []
-    start, parts = 0, list[str]()
+    start, parts, heredocs = 0, list[str](), list[str]()
     for number, line in enumerate(text.splitlines(), start=1):
+        if heredocs:
+            if line.strip("\t") == heredocs[0]:
+                heredocs.pop(0)
+            continue
         if not line.strip() or line.lstrip().startswith("#"):
             continue  # within a continued instruction, too
         if not parts:
@@ -118,6 +124,8 @@ def _instructions(text: str) -> list[Instruction]:
         parts.append(line.rstrip().removesuffix("\\").strip())
         if not continued:
             found.append(_instruction(start, " ".join(parts)))
+            if found[-1].keyword in {"RUN", "COPY", "ADD"}:
+                heredocs = _HEREDOC.findall(found[-1].value)
             parts = []
     if parts:
         found.append(_instruction(start, " ".join(parts)))
@@ -163,6 +171,12 @@ def build_args(project: Project, settings: ImageSettings, dockerfile: Dockerfile
         if name not in declared and name.upper() not in _PREDEFINED:
             near = did_you_mean(name, declared) if declared else f"write `ARG {name}` there"
             raise UserError(f"the Dockerfile declares no ARG {name}", hint=near)
+    if settings.secrets and "type=secret" not in dockerfile.text:
+        raise UserError(
+            "the Dockerfile uses no secret, so secrets (in [tool.bigflow.image], or --secret) have"
+            " no effect on it",
+            hint="remove them, or write `RUN --mount=type=secret,id=ID ...` in your own Dockerfile",
+        )
     _check_base(said.get("BASE_IMAGE"))
     created = datetime.fromtimestamp(source_date_epoch(), timezone.utc)
     urls = {k.casefold(): v for k, v in _project_urls(project).items()}

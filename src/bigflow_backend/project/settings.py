@@ -53,6 +53,10 @@ class ImageSettings:
     """Values of other ``ARG`` of the Dockerfile. The image's history shows them, so they must not
     be secrets."""
 
+    secrets: tuple[str, ...] = ()
+    """Secrets for ``RUN --mount=type=secret``, as in ``docker build --secret`` (engine builder).
+    A file is relative to the project. Example: ``"id=netrc,src=.netrc"``."""
+
     context: tuple[str, ...] = ()
     """Files and directories to add to the build context, for your own Dockerfile. The context
     always has the Dockerfile, the wheel, ``resources/`` and ``wheels/``."""

@@ -369,6 +369,22 @@ def test_build_args(demo: Demo) -> None:
     assert demo.engine.images.get(image.tag).labels["flavour"] == "with spaces"
 
 
+def test_a_dockerfile_with_mounts(demo: Demo) -> None:
+    (demo.project.root / "token").write_text("s3cret")
+    mounts = "--mount=type=cache,target=/cache --mount=type=secret,id=token"
+    demo.dockerfile(f"{_SHORT}RUN {mounts} wc -c < /run/secrets/token > /size\n")
+    image = demo.build(secrets=("id=token,src=token",))
+    assert demo.run(image, "sh", "-c", "cat /size; ls -A /cache /run/secrets") == (
+        "6\n/cache:\n\n/run/secrets:"
+    )
+
+
+def test_a_secret_that_the_dockerfile_does_not_use(demo: Demo) -> None:
+    error = refused(demo, secrets=("id=token,src=token",))
+    assert error.message.startswith("the Dockerfile uses no secret, so secrets ")
+    assert "--mount=type=secret" in error.hint
+
+
 def refused(demo: Demo, **options: Any) -> UserError:
     """The error of a build that fails, and leaves everything as it was."""
     before, containers = demo.state(), all_containers(demo.engine)

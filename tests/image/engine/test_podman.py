@@ -74,6 +74,26 @@ def _digest(registry: Registry, path: str, tag: str) -> str | None:
     return digest
 
 
+_SHORT = """\
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE}
+COPY dist/ /dist/
+RUN python3 -m zipfile -e /dist/*.whl /site && touch /site/bigflow.py
+ENV PYTHONPATH=/site
+"""
+
+
+def test_a_dockerfile_with_mounts(project: LayeredProject, podman_engine: DockerClient) -> None:
+    mounts = "--mount=type=cache,target=/cache --mount=type=secret,id=token"
+    text = f"RUN {mounts} wc -c < /run/secrets/token > /size\n"
+    project.write({"token": "s3cret", "Dockerfile": _SHORT + text})
+    image = project.build(find_links=(), export_tar=False, secrets=("id=token,src=token",))
+    out = podman_engine.containers.run(
+        image.tag, ["cat", "/size"], network_mode="none", remove=True
+    )
+    assert out == b"6\n"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -89,13 +109,8 @@ def _digest(registry: Registry, path: str, tag: str) -> str | None:
 def test_a_dockerfile_that_fails(
     project: LayeredProject, podman_engine: DockerClient, text: str, message: str
 ) -> None:
-    short = (
-        "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY dist/ /dist/\n"
-        "RUN python3 -m zipfile -e /dist/*.whl /site && touch /site/bigflow.py\n"
-        f"ENV PYTHONPATH=/site\n{text}\n"
-    )
     before = [str(i.id) for i in podman_engine.images.list() if i.tags]
-    project.write({"Dockerfile": short})
+    project.write({"Dockerfile": f"{_SHORT}{text}\n"})
     with pytest.raises(UserError) as caught:
         project.build(find_links=(), export_tar=False)
     assert message.format(line=6) in caught.value.message
@@ -105,7 +120,7 @@ def test_a_dockerfile_that_fails(
     assert [str(i.id) for i in podman_engine.images.list() if i.tags] == before
 
 
-def test_the_embedded_builder_loads_into_it(
+def test_the_layered_builder_loads_into_it(
     layered_project: LayeredProject, podman_engine: DockerClient
 ) -> None:
     options: dict[str, Any] = {"repository": "localhost/podman/loaded", "load": True}

@@ -64,7 +64,8 @@ def build_image(request: BuildRequest) -> Image:
         arguments=arguments,
         network=settings.network,
         platform=settings.platform,
-        secrets=(),
+        secrets=settings.secrets,
+        directory=project.root,
         timeout=settings.timeout,
         idle_timeout=settings.idle_timeout,
     )

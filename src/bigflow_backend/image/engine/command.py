@@ -51,6 +51,8 @@ class BuildOptions:
     """``linux/amd64`` or ``linux/arm64``; None is the engine's."""
     secrets: Sequence[str]
     """Secrets for ``RUN --mount=type=secret``, as ``docker build --secret`` reads them."""
+    directory: Path
+    """The directory of the files in ``secrets``."""
     timeout: int
     """Seconds for the whole build."""
     idle_timeout: int
@@ -185,6 +187,7 @@ def _run(
     try:
         process = subprocess.Popen(
             command,
+            cwd=options.directory,
             env={**os.environ, **_WITH_BUILDKIT},
             stdin=stdin,
             stdout=write_end,

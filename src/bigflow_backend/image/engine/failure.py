@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # BuildKit: `#5 [2/2] RUN x`, `#5 0.05 output`, `#5 ERROR: reason`, ` > [2/2] RUN x:`
 _BUILDKIT_ERROR = re.compile(r"#(?P<step>\d+) ERROR: (?P<reason>.*)")
 _BUILDKIT_STEP = re.compile(r" > \[[^]]*\] (?P<instruction>.*):$")
-_BASE = "load metadata for "
+_BASE = re.compile(r"(?:load metadata for|FROM(?: --\S+)*) (?P<name>\S+)", re.IGNORECASE)
 # Podman: `[1/2] STEP 2/2: RUN x`, output, `Error: building at STEP "RUN x": reason`
 _PODMAN_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP \d+/\d+: (?P<instruction>.*)")
 _PODMAN_ERROR = re.compile(
@@ -69,20 +69,16 @@ def build_error(lines: Sequence[str], dockerfile: Dockerfile, options: BuildOpti
     step = _buildkit_step(lines) or _podman_step(lines)
     if step is None:
         return _refusal(lines, dockerfile)
-    if step.instruction.startswith(_BASE):
-        name = step.instruction.removeprefix(_BASE)
-        instruction = _from_line(dockerfile, name, options.arguments)
-    else:
-        name, instruction = step.instruction, _find(dockerfile, step.instruction)
-    if instruction is not None and instruction.keyword == "FROM":
-        name = dockerfile.image_of(instruction, options.arguments) or name
-    if name is not step.instruction:
+    if base := _BASE.match(step.instruction):
+        instruction = _from_line(dockerfile, base["name"], options.arguments)
+        name = dockerfile.image_of(instruction, options.arguments) if instruction else base["name"]
         exists = f"that it exists for {options.platform}" if options.platform else "its platforms"
         return UserError(
             f"{_where(instruction)}: cannot get the base image {name}: {step.reason}",
             hint=f"check its name, {exists} and the access to its registry, or use another base"
             " image",
         )
+    instruction = _find(dockerfile, step.instruction)
     where = f"{_where(instruction)}: {_shortened(step.instruction)} failed"
     if step.instruction.upper().startswith("RUN "):
         status = int(match["status"]) if (match := _STATUS.search(step.reason)) else 0
