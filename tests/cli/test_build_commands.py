@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bigflow_backend.cli.commands import COMMANDS
 from bigflow_backend.cli.report import build_lines
 from bigflow_backend.ground.files import Outputs
 from bigflow_backend.image.dockerfile import STANDARD
@@ -300,6 +302,15 @@ def test_wrong_usage_ends_with_2(
     done = bigflow(project, *arguments)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [f"bigflow: error: {message}", f"  {hint}"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_a_function_and_a_help(project: Project, name: str) -> None:
+    done = bigflow(project, name, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"usage: bigflow {name} [-h]")
+    module, _, function = COMMANDS[name].function.partition(":")
+    assert callable(getattr(import_module(f"bigflow_backend.cli.{module}"), function))
 
 
 def test_the_help_of_a_command_lists_the_settings(project: Project) -> None:

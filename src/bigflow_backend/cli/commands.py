@@ -63,7 +63,15 @@ class Call:
         return status
 
 
-BUILD_COMMANDS = {
+_PROJECT_VERSION = Command(
+    "print the version of wheel, image and DAGs",
+    "versions:project_version",
+    (
+        option("--git-commit", metavar="REV", help="the version of this commit"),
+        flag("--json", "print the version and its source as JSON"),
+    ),
+)
+COMMANDS = {
     "build": Command(
         "run the tests, then build the package, the image and the DAGs",
         "build:build_project",
@@ -84,27 +92,6 @@ BUILD_COMMANDS = {
         "build:build_dags",
         (*ENVIRONMENT_OPTIONS, *DAG_OPTIONS, JSON),
     ),
-}
-"""The commands of ``bigflow`` that ``project_setup.py`` has, too."""
-
-SETUP_NAMES = {
-    "build_project": "build",
-    "build_package": "build-package",
-    "build_image": "build-image",
-    "build_dags": "build-dags",
-}
-"""The name of a build command in ``project_setup.py`` -> its name in ``bigflow``."""
-
-_PROJECT_VERSION = Command(
-    "print the version of wheel, image and DAGs",
-    "versions:project_version",
-    (
-        option("--git-commit", metavar="REV", help="the version of this commit"),
-        flag("--json", "print the version and its source as JSON"),
-    ),
-)
-COMMANDS = {
-    **BUILD_COMMANDS,
     "workflows": Command(
         "list the workflows: when each runs, and its next runs",
         "workflows:workflows",
@@ -175,6 +162,14 @@ COMMANDS = {
     ),
 }
 """All commands of ``bigflow`` that need this package, by their names."""
+
+SETUP_NAMES = {
+    "build_project": "build",
+    "build_package": "build-package",
+    "build_image": "build-image",
+    "build_dags": "build-dags",
+}
+"""The name of a build command in ``project_setup.py`` -> its name in ``bigflow``."""
 
 
 def read_call(

@@ -18,7 +18,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bigflow_backend.dags.rules.cron import read_cron
 from bigflow_backend.dags.rules.location import Place
@@ -41,30 +41,6 @@ class Run:
     """The beginning of its data interval: the ``runtime`` of its jobs."""
     end: datetime
     """The end of the interval. The run starts at this time."""
-
-
-class Timetable(Protocol):
-    """Splits time into intervals. All times are in UTC."""
-
-    def after(self, moment: datetime) -> datetime:
-        """Return the first boundary after a time."""
-        ...
-
-    def before(self, moment: datetime) -> datetime:
-        """Return the last boundary before a time."""
-        ...
-
-    def from_on(self, moment: datetime) -> datetime:
-        """Return the first boundary that is not before a time."""
-        ...
-
-    def up_to(self, moment: datetime) -> datetime:
-        """Return the last boundary that is not after a time."""
-        ...
-
-    def latest_start(self, now: datetime) -> datetime:
-        """Return the earliest start of the first interval of a DAG without catchup."""
-        ...
 
 
 def scheduled_runs(workflow: WorkflowDescription, *, now: datetime) -> Iterator[Run]:
@@ -104,19 +80,21 @@ def scheduled_runs(workflow: WorkflowDescription, *, now: datetime) -> Iterator[
             )
 
 
-def timetable(workflow: WorkflowDescription) -> Timetable | None:
+def timetable(workflow: WorkflowDescription) -> CronTimetable | DeltaTimetable | None:
     """Return the timetable of a checked workflow, or None if its schedule does not have one."""
     kind, value = workflow.schedule.kind, workflow.schedule.value
     if kind == "cron":
         zone = find_zone(workflow.timezone, Place.workflow(workflow.id))
-        return _CronTimetable(read_cron(str(value)), zone)
+        return CronTimetable(read_cron(str(value)), zone)
     if kind == "timedelta" and isinstance(value, (int, float)):
-        return _DeltaTimetable(timedelta(seconds=value))
+        return DeltaTimetable(timedelta(seconds=value))
     return None
 
 
 @dataclass(frozen=True)
-class _DeltaTimetable:
+class DeltaTimetable:
+    """Boundaries at equal distances. The methods are those of :class:`CronTimetable`."""
+
     delta: timedelta
 
     def after(self, moment: datetime) -> datetime:
@@ -137,29 +115,36 @@ class _DeltaTimetable:
 
 
 @dataclass(frozen=True)
-class _CronTimetable:
+class CronTimetable:
+    """Splits time into intervals between the times of a cron expression. All times are in UTC."""
+
     expression: CronExpression
     zone: tzinfo
 
     def after(self, moment: datetime) -> datetime:
+        """Return the first boundary after a time."""
         clock = moment.astimezone(self.zone).replace(tzinfo=None)
         found = _first_from(self.expression, _next_minute(clock))
         return self._moment(found, moment, clock)
 
     def before(self, moment: datetime) -> datetime:
+        """Return the last boundary before a time."""
         clock = moment.astimezone(self.zone).replace(tzinfo=None)
         found = _last_up_to(self.expression, _last_minute(clock))
         return self._moment(found, moment, clock)
 
     def from_on(self, moment: datetime) -> datetime:
+        """Return the first boundary that is not before a time."""
         following = self.after(moment)
         return moment if self.before(following) == moment else following
 
     def up_to(self, moment: datetime) -> datetime:
+        """Return the last boundary that is not after a time."""
         preceding = self.before(moment)
         return moment if self.after(preceding) == moment else preceding
 
     def latest_start(self, now: datetime) -> datetime:
+        """Return the earliest start of the first interval of a DAG without catchup."""
         last = self.before(now)
         return last if self.after(last) == now else self.before(last)
 
