@@ -8,16 +8,13 @@ import random
 import subprocess
 import sys
 import zipfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from support.images import small_base
 from support.layered import LayeredProject, layered_project
 from support.registry import Registry, registry
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["layered_project", "registry"]
 
@@ -81,7 +78,7 @@ def _build(*, cache: Path | None = None, **given: object) -> int:
     arguments = {name: str(value) for name, value in given.items()}
     done = subprocess.run(
         [sys.executable, "-c", _BUILD, json.dumps(arguments)],
-        env={**os.environ, **own},
+        env={**os.environ, **own, "PYTHONPATH": str(Path(__file__).parents[2])},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
