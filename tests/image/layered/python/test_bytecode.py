@@ -190,7 +190,9 @@ def test_a_bubblewrap_that_refuses(
             path.chmod(0o755)
         monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
         layered_project.build()
-    assert _note(layered_project).endswith("sandbox here: bwrap: No permissions")
+    assert _note(layered_project).endswith(
+        "it does not start: bwrap: No permissions (exit status 1)"
+    )
 
 
 def test_without_any_python(layered_project: LayeredProject, tmp_path: Path) -> None:

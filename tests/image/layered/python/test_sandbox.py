@@ -17,9 +17,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.layered.python import bytecode
 from bigflow_backend.image.layered.python import sandbox as sandboxes
 from bigflow_backend.image.layered.python.base_python import BasePython, find_base_python
-from bigflow_backend.image.layered.python.bytecode import Source, Streams, compile_modules
+from bigflow_backend.image.layered.python.bytecode import (
+    CompilerError,
+    Source,
+    Streams,
+    ask_version,
+    compile_modules,
+)
 from bigflow_backend.image.layered.python.sandbox import SandboxError, find_sandbox
 
 if TYPE_CHECKING:
@@ -244,18 +251,17 @@ def test_commands_that_are_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     [
         ("echo 'bwrap: No permissions to create new namespace' >&2; exit 1", "No permissions"),
         ("exit 7", "exit status 7"),
-        ("exec sleep 1000", "does not end"),
+        ("exec sleep 1000", "has not ended in time"),
     ],
 )
 def test_a_bubblewrap_that_does_not_work(
-    monkeypatch: pytest.MonkeyPatch, script: str, message: str
+    base_python: BasePython, monkeypatch: pytest.MonkeyPatch, script: str, message: str
 ) -> None:
-    monkeypatch.setattr(sandboxes, "_PROBE_SECONDS", 0.2 if "sleep" in script else 20)
-    fake = sandboxes.Sandbox("/usr/bin/prlimit", "/bin/sh")
+    monkeypatch.setattr(bytecode, "_QUESTION_SECONDS", 0.2 if "sleep" in script else 20)
     monkeypatch.setattr(sandboxes, "_OPTIONS", ("-c", script))
-    monkeypatch.setattr(sandboxes, "Sandbox", lambda *_commands: fake)
-    with pytest.raises(SandboxError, match=message):
-        find_sandbox()
+    shell = sandboxes.Sandbox("/usr/bin/prlimit", "/bin/sh")
+    with pytest.raises(CompilerError, match=message):
+        ask_version(dataclasses.replace(base_python, sandbox=shell))
 
 
 def test_other_machines(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,14 +137,17 @@ def store_files(store: BlobStore, system: FileSystem, interpreter: Interpreter) 
 
 
 def find_base_python(store: BlobStore, files: PythonFiles, interpreter: Interpreter) -> BasePython:
-    """Return the base's Python, which has run on this machine.
+    """Return the base's Python, which has run in the sandbox before, in this place.
 
     :raises SandboxError: if it cannot run here.
     """
     if platform.machine() != _MACHINES.get(interpreter.architecture):
         raise SandboxError(f"it is for {interpreter.architecture}")
     sandbox = find_sandbox()
-    key = f"python {files.digest}"
+    # After a reboot or in another container, the kernel may refuse the sandbox.
+    namespaces = [Path("/proc/self/ns", kind).stat().st_ino for kind in ("user", "mnt", "pid")]
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    key = f"python {files.digest} {boot} {namespaces} {os.getuid()}"
     version = store.get_record(key)
     if not isinstance(version, str):
         try:
