@@ -263,12 +263,19 @@ class Steps:
         config = self._options.config or os.environ.get("bf_env") or None  # noqa: SIM112
         package, start_time = self._project.package, _start_time(self._options)
         command = ["python", *DESCRIBE, *workflow_arguments(package, start_time, config)]
-        output = run_in_image(image, command, timeout=_SECONDS_TO_DESCRIBE)
+        output = run_in_image(
+            self._session.engine,
+            image,
+            command,
+            doing="finding the workflows",
+            timeout=_SECONDS_TO_DESCRIBE,
+            read_only=True,
+        )
         sys.stderr.write(output.stderr.decode("utf-8", "replace"))
         if not output.stdout:
             raise UserError(
                 f"{image} did not describe its workflows: exit status {output.status}:"
-                f" {output.last_words}",
+                f" {output.last_line}",
                 hint="name this version of bigflow-backend in resources/requirements.txt",
             )
         description = read_description(output.stdout, source=image)

@@ -74,7 +74,15 @@ def project(
         },
     )
     links = ["--find-links", str(library.parent), "--find-links", str(bigflow_wheels)]
-    options = ["--base-image", base_image, "--no-export-image-tar", "--builder", "engine"]
+    options = [
+        "--base-image",
+        base_image,
+        "--network",
+        "none",
+        "--no-export-image-tar",
+        "--builder",
+        "engine",
+    ]
     built = project.run("-m", "bigflow", "build-image", *options, *links)
     assert built.returncode == 0, built.stderr
     yield project

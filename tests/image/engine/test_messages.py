@@ -107,9 +107,7 @@ def test_a_user_that_the_image_does_not_have(engine_project: LayeredProject) -> 
     text = (engine_project.root / "Dockerfile").read_text()
     engine_project.write({"Dockerfile": f"{text}USER nobody-here\n"})
     error = _refused(engine_project)
-    assert error.message == (
-        "the image has no user 'nobody-here', as which its containers would run"
-    )
+    assert error.message == "the image has no user 'nobody-here', which its USER names"
     assert "USER 10001" in error.hint
     engine_project.write({"Dockerfile": f"{text}USER nobody-here\nRUN true\n"})
     error = _refused(engine_project)

@@ -80,6 +80,19 @@ def test_a_base_that_cannot_be_pulled(
     assert re.search(message, error.message, re.IGNORECASE), error.message
 
 
+def test_a_base_from_a_registry(
+    engine_project: LayeredProject, engine: DockerClient, registry: Registry
+) -> None:
+    name = f"{registry.address}/pulled/base"
+    engine.images.get(engine_project.options["base_image"]).tag(name, "1")
+    engine.images.push(name, tag="1")
+    engine.images.remove(f"{name}:1")
+    image = engine_project.build(base_image=f"{name}:1")
+    assert engine_project.info(image)["base"] == {
+        "name": f"{name}:1", "id": None, "digest": engine.images.get_registry_data(f"{name}:1").id,
+    }  # fmt: skip
+
+
 # An engine tries uploads of layers again for a minute; it does not with the manifest.
 @pytest.mark.parametrize("fault", ["401", "500", "dropped"])
 def test_a_push_that_fails(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from bigflow_backend.image.image import BuildRequest, Image
 
 _LINES_KEPT = 1000
+# BuildKit prints the digest of a base image that it pulls.
+_PULLED = re.compile(r"\] FROM (?P<name>\S+)@(?P<digest>sha256:[0-9a-f]{64})$")
 
 
 def build_image(request: BuildRequest) -> Image:
@@ -70,11 +73,12 @@ def build_image(request: BuildRequest) -> Image:
         idle_timeout=settings.idle_timeout,
     )
     client = request.session.engine
-    image_id = _build(request, members, dockerfile, options)
+    digests: dict[str, str] = {}
+    image_id = _build(request, members, dockerfile, options, digests)
     images = EngineImages(client)
     request.transaction.on_failure(lambda: images.discard([image_id]))
-    check_image(client.api, image_id, request)
-    return images.described(image_id, base=base)
+    check_image(client, image_id, request)
+    return images.described(image_id, base=base, digests=digests)
 
 
 def _build(
@@ -82,14 +86,20 @@ def _build(
     members: dict[str, Path],
     dockerfile: Dockerfile,
     options: BuildOptions,
+    digests: dict[str, str],
 ) -> str:
-    """Return the id of the new image, which has no name."""
+    """Return the id of the new image, which has no name.
+
+    Add the digests of pulled base images to ``digests``.
+    """
     is_podman = engine_name(request.session.engine).startswith("Podman")
     command = podman_command(engine_address()) if is_podman else docker_command()
     lines = deque[str](maxlen=_LINES_KEPT)
 
     def report(line: str) -> None:
         lines.append(line)
+        if pulled := _PULLED.search(line):
+            digests[pulled["name"]] = pulled["digest"]
         request.say(line)
 
     with contextlib.ExitStack() as stack:

@@ -1,56 +1,40 @@
-"""A container that starts as a pod's does, says something, and is removed."""
+"""Run a command in a container of an image, as a pod does, and return its output."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.text import one_line
-from bigflow_backend.image.engine.client import engine_errors, reachable_engine
+from bigflow_backend.image.engine.client import engine_errors
 
 if TYPE_CHECKING:
-    from docker import APIClient
+    from docker import DockerClient
+    from docker.errors import APIError
+    from docker.models.containers import Container
 
 
 @dataclass(frozen=True)
 class Output:
-    """What a container's process left behind."""
+    """The result of a container's process."""
 
     status: int
-    """Its exit status."""
+    """The exit status."""
     stdout: bytes
     stderr: bytes
 
     @property
-    def last_words(self) -> str:
-        """The last line that it printed."""
-        said = (self.stderr or self.stdout).decode("utf-8", "replace")
-        return one_line(said.strip().rpartition("\n")[2])
+    def last_line(self) -> str:
+        """The last line of stderr, or of stdout if stderr is empty."""
+        text = (self.stderr or self.stdout).decode("utf-8", "replace")
+        return one_line(text.strip().rpartition("\n")[2])
 
 
-def run_in_image(reference: str, command: Sequence[str], *, timeout: int) -> Output:
-    """Runs a command in a container of an image that the Docker Engine has.
-
-    It has no network, and can write to ``/tmp`` alone. ``timeout`` is in seconds.
-
-    :raises UserError: when there is no engine or no such image, or it takes too long.
-    """
-    with reachable_engine(timeout=timeout) as client:
-        return output_of(
-            client.api,
-            reference,
-            command,
-            doing="asking the image",
-            read_only=True,
-            timeout=timeout,
-        )
-
-
-def output_of(
-    api: APIClient,
+def run_in_image(
+    client: DockerClient,
     image: str,
     command: Sequence[str],
     *,
@@ -58,65 +42,64 @@ def output_of(
     timeout: int,
     read_only: bool = False,
 ) -> Output:
-    """What ``command`` prints in a container without a network, as the image's user.
+    """Run a command in a container without network, as the image's user; then remove it.
 
-    It takes the place of the image's entry point. ``doing`` is a gerund for the messages.
+    The command replaces the entry point of the image. ``read_only`` makes all but ``/tmp``
+    read-only. ``timeout`` is in seconds. ``doing`` is a gerund for the messages.
+
+    :raises UserError: if the engine does not have the image, or the container does not start.
     """
-    with (
-        _container(api, image, command, doing=doing, read_only=read_only) as container,
-        engine_errors(doing),
-    ):
-        status = api.wait(container, timeout=timeout)["StatusCode"]
-        return Output(
-            status=status,
-            stdout=api.logs(container, stdout=True, stderr=False),
-            stderr=api.logs(container, stdout=False, stderr=True),
-        )
+    from docker.errors import APIError, DockerException
+
+    container = _created(client, image, command, doing=doing, read_only=read_only)
+    try:
+        with engine_errors(doing):
+            try:
+                container.start()
+            except APIError as error:
+                _explain(error, client, image)
+                raise
+            status = container.wait(timeout=timeout)["StatusCode"]
+            stdout = container.logs(stdout=True, stderr=False)
+            return Output(status, stdout, container.logs(stdout=False, stderr=True))
+    finally:
+        # If the engine has stopped, the user needs the first error, not this one.
+        with contextlib.suppress(DockerException, OSError):
+            container.remove(v=True, force=True)
 
 
-@contextlib.contextmanager
-def _container(
-    api: APIClient, image: str, command: Sequence[str], *, doing: str, read_only: bool
-) -> Iterator[str]:
-    from docker.errors import APIError, DockerException, ImageNotFound
+def _created(
+    client: DockerClient, image: str, command: Sequence[str], *, doing: str, read_only: bool
+) -> Container:
+    from docker.errors import ImageNotFound
 
     with engine_errors(doing):
         try:
-            container = api.create_container(
+            return client.containers.create(
                 image,
+                list(command[1:]),
                 entrypoint=command[0],
-                command=list(command[1:]),
-                host_config=api.create_host_config(
-                    network_mode="none",
-                    read_only=read_only,
-                    tmpfs={"/tmp": ""} if read_only else None,  # noqa: S108 - in the container
-                ),
-            )["Id"]
+                network_mode="none",
+                read_only=read_only,
+                tmpfs={"/tmp": ""} if read_only else None,  # noqa: S108 - in the container
+            )
         except ImageNotFound as error:
             raise UserError(
                 f"the Docker Engine has no image {image}",
                 hint="build it there: bigflow build-image (the layered builder needs --load)",
             ) from error
-    try:
-        try:
-            with engine_errors(doing):
-                api.start(container)
-        except UserError as error:
-            if isinstance(error.__cause__, APIError) and "executable file not found" in str(error):
-                raise UserError(
-                    "the image has no `python` on its PATH",
-                    hint="the Dockerfile should start from an image with Python, and keep PATH",
-                ) from error
-            if isinstance(error.__cause__, APIError) and "unable to find user" in str(error):
-                inspected = api.inspect_image(image)  # type: ignore[no-untyped-call]
-                user = inspected["Config"].get("User")
-                raise UserError(
-                    f"the image has no user {user!r}, as which its containers would run",
-                    hint="the Dockerfile should create it, or name it by its number: USER 10001",
-                ) from error
-            raise
-        yield container
-    finally:
-        # An engine that is gone cannot remove it; what made the block end is told instead.
-        with contextlib.suppress(DockerException, OSError):
-            api.remove_container(container, v=True, force=True)
+
+
+def _explain(error: APIError, client: DockerClient, image: str) -> None:
+    """Raise a UserError if the image is the reason why its container does not start."""
+    if "executable file not found" in str(error):
+        raise UserError(
+            "the image has no `python` on its PATH",
+            hint="the Dockerfile should start from an image with Python, and keep PATH",
+        ) from error
+    if "unable to find user" in str(error):
+        user = client.images.get(image).attrs["Config"].get("User")
+        raise UserError(
+            f"the image has no user {user!r}, which its USER names",
+            hint="the Dockerfile should create the user, or use a number: USER 10001",
+        ) from error

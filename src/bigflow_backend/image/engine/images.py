@@ -1,10 +1,10 @@
-"""The images in an engine: naming, saving, describing and clearing away our own."""
+"""Tag, save, describe and remove images in an engine."""
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 
 
 class EngineImages:
-    """What the builder does with images once they are there.
-
-    Nothing is ever removed by force: an image with another name, with children, or in use stays.
-    """
+    """The images in an engine. An image with another name, or in use, is never removed."""
 
     def __init__(self, client: DockerClient) -> None:
         self._client = client
@@ -53,51 +50,54 @@ class EngineImages:
             transaction.after_commit(lambda: self.discard([before]))
 
     def save(self, image_id: str, reference: ImageReference, tar: Path) -> None:
-        """Writes the image, which has that name, to ``tar``, as ``docker save`` does.
+        """Write the image with its name to ``tar``, as ``docker save`` does.
 
-        :raises UserError: when another build has taken the name meanwhile.
+        :raises UserError: if another build has moved the name, or the file cannot be written.
         """
         import requests
 
-        # What is saved by its id instead has no name when it is loaded again.
+        # Saved by its id, the image has no name when it is loaded again.
         with engine_errors("saving the image"):
             chunks = self._client.api.get_image(str(reference))
             try:
                 with tar.open("wb") as file:
                     file.writelines(chunks)
-            except requests.RequestException:  # an OSError of the engine's side
+            except requests.RequestException:  # an OSError of the connection, not of the file
                 raise
             except OSError as error:
                 raise UserError(
                     f"cannot write {tar.name}: {error.strerror}",
-                    hint="make room there, or build without it: --no-export-image-tar",
+                    hint="free disk space, or build without the file: --no-export-image-tar",
                 ) from error
             own = self._id(image_id)
             if own is None or self._id(str(reference)) != own:
                 raise UserError(
-                    f"another build has given the name {reference} to its image meanwhile",
-                    hint="build again, one after the other",
+                    f"another build has given the name {reference} to its own image",
+                    hint="run one build at a time",
                 )
 
-    def described(self, image_id: str, *, base: str | None) -> Image:
-        """Return what the engine knows of an image; ``base`` is the name of its base image."""
+    def described(self, image_id: str, *, base: str | None, digests: Mapping[str, str]) -> Image:
+        """Return what the engine knows of an image.
+
+        ``base`` is the name of its base image; ``digests`` are those of pulled base images.
+        """
         with engine_errors("inspecting the image"):
             image = self._client.images.get(image_id)
             return Image(
                 id=str(image.id),
                 digest=_digest(image.attrs),
                 layers=_layers(image.history(), image.attrs["RootFS"].get("Layers") or []),
-                base=None if base is None else self._base(base),
+                base=None if base is None else self._base(base, digests),
                 builder=engine_name(self._client),
                 content=EngineImage(str(image.id)),
             )
 
     def discard(self, image_ids: Iterable[str]) -> None:
-        """Removes images of ours that have lost their name, and what only they were made of."""
+        """Remove those of our images that have no name."""
         from docker.errors import DockerException
 
         for image_id in image_ids:
-            # Housekeeping: that an image is gone already, or still in use, is no fault.
+            # An image that another build has removed, or uses, is not an error.
             with contextlib.suppress(DockerException, OSError):
                 if not self._client.images.get(image_id).tags:
                     self._client.api.remove_image(image_id)
@@ -110,13 +110,16 @@ class EngineImages:
         except ImageNotFound:
             return None
 
-    def _base(self, name: str) -> BaseInfo:
+    def _base(self, name: str, digests: Mapping[str, str]) -> BaseInfo:
         from docker.errors import ImageNotFound
 
         try:
             image = self._client.images.get(name)
-        except ImageNotFound:  # `scratch`, or a builder that keeps its base images to itself
-            return BaseInfo(name, None, None)
+        except ImageNotFound:  # `scratch`, or BuildKit pulled it into its own cache
+            ends = (name, f"{name}:latest")
+            return BaseInfo(
+                name, None, next((d for n, d in digests.items() if n.endswith(ends)), None)
+            )
         return BaseInfo(name, image.id, _digest(image.attrs))
 
 
