@@ -111,7 +111,7 @@ def test_d16_nothing_that_a_workflow_says_is_executed_by_airflow(
 def test_d17_a_name_that_no_airflow_variable_has_is_refused(flows: Flows, variable: str) -> None:
     flows.write(f"odd = bigflow.Workflow('odd', [Step('load')], env_variable={variable!r})")
     assert flows.refusal().startswith(
-        f"workflow 'odd': env_variable is {variable!r}, which no template of Airflow can read"
+        f"workflow 'odd': env_variable is {variable!r}, which Airflow's templates cannot read"
     )
 
 
@@ -120,10 +120,16 @@ def test_d17_a_name_that_no_airflow_variable_has_is_refused(flows: Flows, variab
     [
         ("pathlib.Path('x')", "the schedule of workflow 'odd' cannot be PosixPath('x')"),
         ("Step('load')", "the schedule of workflow 'odd' cannot be <pipelines.workflow.Step ob"),
-        ("'61 * * * *'", "schedule_interval is '61 * * * *', no schedule: '61' is no minute"),
-        ("'@dayly'", "schedule_interval is '@dayly', no schedule"),
-        ("'* * * *'", "schedule_interval is '* * * *', no schedule: it must have five fields"),
-        ("'0 0 30 2 *'", "no schedule: no month that it names has such a day"),
+        (
+            "'61 * * * *'",
+            "schedule_interval is '61 * * * *', not a valid schedule: '61' is not valid for the minute",
+        ),
+        ("'@dayly'", "schedule_interval is '@dayly', not a valid schedule"),
+        (
+            "'* * * *'",
+            "schedule_interval is '* * * *', not a valid schedule: it must have five fields",
+        ),
+        ("'0 0 30 2 *'", "not a valid schedule: its months do not have such a day"),
         ("''", "schedule_interval is '', not a line of text"),
         ("datetime.timedelta(0)", "schedule_interval cannot be datetime.timedelta(0)"),
     ],

@@ -384,27 +384,19 @@ def test_what_tasks_share_is_stated_once(project: DagProject) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "default", "config", "template"),
+    ("variable", "default", "template"),
     [
-        ("env", None, None, "{{ var.value['env'] }}"),
-        ("my-env.x:1", None, None, "{{ var.value['my-env.x:1'] }}"),
-        ("env", "dev", None, "{{ var.value.get('env', 'dev') }}"),
-        ("env", "it's }}", None, "{{ var.value.get('env', \"it's }}\") }}"),
-        ("env", "dev", "prod", "prod"),
-        ("env", None, "{{ prod", "{{ '{{ prod' }}"),
+        ("env", None, "{{ var.value['env'] }}"),
+        ("my-env.x:1", None, "{{ var.value['my-env.x:1'] }}"),
+        ("env", "dev", "{{ var.value.get('env', 'dev') }}"),
+        ("env", "it's }}", "{{ var.value.get('env', \"it's }}\") }}"),
     ],
 )
 def test_the_configuration(
-    project: DagProject, variable: str, default: str | None, config: str | None, template: str
+    project: DagProject, variable: str, default: str | None, template: str
 ) -> None:
     flow = workflow("daily", env_variable=variable, env_default=default)
-    assert project.source(flow, config=config).assigned("CONFIG") == template
-
-
-def test_a_configuration_of_the_build_is_in_the_manifest(project: DagProject) -> None:
-    project.build(workflow("daily"), config="prod")
-    (dag,) = json.loads((project.dags / "manifest.json").read_text())["dags"]
-    assert dag["config"] == {"fixed": "prod"}
+    assert project.source(flow).assigned("CONFIG") == template
 
 
 def test_an_image_by_digest(project: DagProject) -> None:

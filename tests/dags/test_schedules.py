@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bigflow_backend.dags.rules.cron import PRESETS, cron_fault
+from bigflow_backend.dags.rules.cron import PRESETS, cron_error
 from bigflow_backend.dags.timetable import scheduled_runs, timetable
 from bigflow_backend.ground.errors import UserError
 from support.descriptions import schedule, workflow
@@ -59,7 +59,7 @@ def random_expression(dice: random.Random) -> str:
         *(random_field(dice, 1, 12, "feb,JUL"), random_field(dice, 0, 7, "fri#5", "mon-fri")),
     )
     expression = " ".join(fields)
-    return expression if cron_fault(expression) is None else random_expression(dice)
+    return expression if cron_error(expression) is None else random_expression(dice)
 
 
 def random_schedules(number: int) -> list[list[Any]]:

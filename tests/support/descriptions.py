@@ -111,7 +111,6 @@ class DagProject:
         version: str = "1.2.0",
         commit: str | None = COMMIT,
         start_time: datetime = START_TIME,
-        config: str | None = None,
     ) -> DagFiles:
         project = read_project(self.root)
         # A cached property, which would run git.
@@ -123,7 +122,6 @@ class DagProject:
                 image=image,
                 start_time=start_time,
                 outputs=running.outputs,
-                config=config,
             )
         files = [dataclasses.replace(file, path=self.root / file.path) for file in dags.files]
         return dataclasses.replace(dags, files=tuple(files))

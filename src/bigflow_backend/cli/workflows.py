@@ -11,7 +11,7 @@ from bigflow_backend.cli.build import interpreter, start_time
 from bigflow_backend.cli.report import print_result
 from bigflow_backend.dags.build import checked_workflows, schedule_in_words
 from bigflow_backend.dags.graph import as_list, as_mermaid
-from bigflow_backend.dags.rules.location import Place
+from bigflow_backend.dags.rules.location import Location
 from bigflow_backend.dags.rules.zones import find_zone
 from bigflow_backend.dags.timetable import Run, scheduled_runs
 from bigflow_backend.ground.errors import UserError
@@ -114,7 +114,7 @@ def _as_data(workflow: WorkflowDescription, runs: Sequence[Run]) -> dict[str, An
 
 
 def _zone(workflow: WorkflowDescription) -> tzinfo:
-    return find_zone(workflow.timezone, Place.workflow(workflow.id))
+    return find_zone(workflow.timezone, Location.workflow(workflow.id))
 
 
 def _local(moment: datetime, clock: tzinfo) -> str:

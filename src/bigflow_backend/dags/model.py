@@ -1,7 +1,7 @@
-"""What a DAG file says, as plain data: from a workflow's description to the arguments of calls.
+"""The content of a DAG file as plain data: from a workflow's description to arguments of calls.
 
-A template sees a :class:`Dag`; everything in it is a literal, or a call or a name that the file
-imports. What no release of Airflow from 2.7 to 3.3 understands alike is settled here.
+A template gets a :class:`Dag`. Its values are literals, and calls or names that the file imports.
+This module handles the differences between the releases of Airflow, 2.7 to 3.3.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bigflow_backend.dags.file.literals import (
     same,
 )
 from bigflow_backend.dags.rules.kubernetes import label_value, pod_name
-from bigflow_backend.dags.rules.location import Place
+from bigflow_backend.dags.rules.location import Location
 from bigflow_backend.dags.rules.operator_arguments import operator_arguments
 from bigflow_backend.dags.rules.pod import secret_name
 from bigflow_backend.dags.rules.zones import find_zone, moment_call
@@ -37,24 +37,22 @@ _COMPOSER_NAMESPACE = "composer-user-workloads"
 _COMPOSER_CONFIG_FILE = "/home/airflow/composer_kube_config"
 """https://cloud.google.com/composer/docs/composer-3/use-kubernetes-pod-operator"""
 
-# `logical_date`, `ds` and `data_interval_start` are not there in a run of Airflow 3 that has no
-# logical date (manual, asset), `run_after` is not there in Airflow 2.
+# A run of Airflow 3 without a logical date (manual, asset) has no `logical_date`, `ds` and
+# `data_interval_start`. Airflow 2 has no `run_after`.
 _RUNTIME = '{{ (dag_run.logical_date or dag_run.run_after).strftime("%Y-%m-%d %H:%M:%S") }}'
 
 
 @dataclass(frozen=True, kw_only=True)
 class DagBuild:
-    """What the DAGs of one build have in common."""
+    """The values that the DAGs of one build share."""
 
     package: str
     image: str
-    """The reference by which Kubernetes pulls the image."""
+    """The name by which Kubernetes pulls the image, with a tag or a digest."""
     version: ProjectVersion
     start_time: datetime
     """UTC."""
     settings: DagSettings
-    config: str | None = None
-    """The configuration of all runs; None leaves it to each workflow's Airflow Variable."""
 
     def dag_id(self, workflow_id: str) -> str:
         return f"{workflow_id}{self._suffix}"
@@ -66,7 +64,7 @@ class DagBuild:
 
 @dataclass(frozen=True)
 class Callback:
-    """A function on the side of Airflow."""
+    """A function that Airflow imports."""
 
     module: str
     function: str
@@ -78,7 +76,7 @@ class Task:
 
     task_id: str
     arguments: Mapping[str, Value]
-    """The arguments of the operator but for those in :attr:`Dag.common`."""
+    """The arguments of the operator that are not in :attr:`Dag.common`."""
     upstream: tuple[str, ...]
     """The tasks that it waits for."""
 
@@ -89,7 +87,7 @@ class Dag:
 
     dag_id: str
     summary: str
-    """One line that says what the file is."""
+    """One line that describes the file."""
     workflow_id: str
     package: str
     version: str
@@ -98,26 +96,26 @@ class Dag:
     runtime: str
     """The Airflow template of a run's ``--runtime``: the constant ``RUNTIME`` of the file."""
     config: str
-    """That of its ``--config``: the constant ``CONFIG`` of the file."""
+    """The Airflow template of a run's ``--config``: the constant ``CONFIG`` of the file."""
     arguments: Mapping[str, Value]
     """The arguments of ``DAG(...)``."""
     doc_md: str | None
     callback: Callback | None
-    """What is imported under the name ``on_failure_callback``."""
+    """The function that the file imports as ``on_failure_callback``."""
     common: Mapping[str, Value]
     """The arguments that all operators share."""
     tasks: tuple[Task, ...]
-    """In an order in which they could run."""
+    """In a valid order of execution."""
 
     @cached_property
     def calls(self) -> frozenset[str]:
-        """The functions and classes that the arguments call."""
+        """The functions and classes that the arguments call, which the file imports."""
         values = [self.arguments, self.common, *(task.arguments for task in self.tasks)]
         return frozenset(calls_in(values))
 
 
 def dag_model(workflow: WorkflowDescription, build: DagBuild) -> Dag:
-    """The DAG of a workflow that has its defaults and has been checked."""
+    """Return the DAG of a checked workflow with its defaults."""
     arguments = {job.id: _operator(workflow, job, build) for job in workflow.jobs}
     common = _shared(arguments.values())
     callback = workflow.on_failure_callback
@@ -131,7 +129,7 @@ def dag_model(workflow: WorkflowDescription, build: DagBuild) -> Dag:
         commit=build.version.commit,
         image=build.image,
         runtime=_RUNTIME,
-        config=_config(workflow, build.config),
+        config=_config(workflow),
         arguments=_dag_arguments(workflow, build),
         doc_md=_doc_md(workflow.doc_md),
         callback=Callback(module, function) if callback else None,
@@ -147,24 +145,22 @@ def dag_model(workflow: WorkflowDescription, build: DagBuild) -> Dag:
     )
 
 
-def _config(workflow: WorkflowDescription, config: str | None) -> str:
-    if config is not None:
-        return airflow_text(config)
+def _config(workflow: WorkflowDescription) -> str:
     name = ascii(workflow.env_variable)
     if workflow.env_default is not None:
         return f"{{{{ var.value.get({name}, {workflow.env_default!a}) }}}}"
-    # Not `.get(name)`: where the Variable is missing, that fails on Airflow 2 but renders as
-    # "NOTSET" on 3. This fails on both and names the Variable.
+    # If the Variable is missing, this fails and names it. `.get(name)` fails on Airflow 2, but
+    # gives "NOTSET" on Airflow 3.
     return f"{{{{ var.value[{name}] }}}}"
 
 
 def _doc_md(text: str | None) -> str | None:
-    # Airflow takes documentation that ends so for the path of a file.
+    # Airflow reads text with this ending as the path of a file.
     return text + "\n" if text is not None and text.endswith(".md") else text
 
 
 def _dag_arguments(workflow: WorkflowDescription, build: DagBuild) -> dict[str, Value]:
-    zone = find_zone(workflow.timezone, Place.workflow(workflow.id))
+    zone = find_zone(workflow.timezone, Location.workflow(workflow.id))
     if workflow.start_date is None:
         raise ValueError(f"{workflow.id} was described without a start time")
     start = datetime.fromisoformat(workflow.start_date)
@@ -195,9 +191,9 @@ def _unchanged(described: object, table: type) -> dict[str, Value]:
 
 
 def _schedule(workflow: WorkflowDescription) -> Value:
-    # A cron string or a timedelta would be a timetable of data intervals on Airflow 2 and a mere
-    # trigger on 3, where a run's logical date is the end of its period ([scheduler]
-    # create_cron_data_intervals); stated as a timetable it is the same on both.
+    # A cron string or a timedelta means data intervals on Airflow 2, but only a trigger on 3, where
+    # the logical date is the end of the period ([scheduler] create_cron_data_intervals). A
+    # timetable means the same on both.
     schedule = workflow.schedule
     if schedule.kind == "cron":
         return Call(
@@ -213,15 +209,14 @@ def _schedule(workflow: WorkflowDescription) -> Value:
 def _operator(
     workflow: WorkflowDescription, job: JobDescription, build: DagBuild
 ) -> dict[str, Value]:
-    """All arguments of a job's operator. What a user wrote for ``operator_arguments`` comes last
-    and wins."""
+    """Return all arguments of a job's operator; ``operator_arguments`` has priority."""
     arguments: dict[str, Value] = {
         "task_id": job.id,
         "name": pod_name(workflow.id, job.id),
         "image": build.image,
         "image_pull_policy": build.settings.image_pull_policy,
         **_cluster(build.settings),
-        # The same for all jobs, so that it stands in the file once; then what tells them apart.
+        # Equal for all jobs, so the file has it once. `arguments` is different for each job.
         "cmds": [
             *("python", "-m", "bigflow", "run"),
             *("--runtime", Name("RUNTIME")),
@@ -256,7 +251,7 @@ def _operator(
 
 
 def _cluster(settings: DagSettings) -> dict[str, Value]:
-    """How an operator reaches the cluster."""
+    """Return the arguments by which an operator connects to the cluster."""
     arguments: dict[str, Value] = {"kubernetes_conn_id": settings.kubernetes_conn_id}
     composer = settings.target == "composer"
     namespace = settings.namespace or (_COMPOSER_NAMESPACE if composer else None)
@@ -304,7 +299,7 @@ def _resources(job: JobDescription) -> Value:
             if value is not None:
                 table[resource] = str(value)
     if job.gpu is not None:
-        # Kubernetes takes the limit of an extended resource for its request.
+        # For an extended resource, Kubernetes uses the limit as the request, too.
         limits["nvidia.com/gpu"] = str(job.gpu)
     given = {"requests": requests, "limits": limits}
     named = {name: table for name, table in given.items() if table}
@@ -312,14 +307,14 @@ def _resources(job: JobDescription) -> Value:
 
 
 def _seconds(seconds: object) -> Value:
-    """A timedelta; None for none, or for no seconds."""
+    """Return a timedelta, or None if ``seconds`` is not a number."""
     if not isinstance(seconds, (int, float)):
         return None
     return Call("datetime.timedelta", named={"seconds": seconds})
 
 
 def _shared(tasks: Iterable[Mapping[str, Value]]) -> dict[str, Value]:
-    """The arguments that are the same in all tasks, but for those that name one."""
+    """Return the arguments that are equal in all tasks, except those that name a task."""
     first, *others = tasks
     return {
         name: value

@@ -21,7 +21,7 @@ from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING
 
 from bigflow_backend.dags.rules.cron import read_cron
-from bigflow_backend.dags.rules.location import Place
+from bigflow_backend.dags.rules.location import Location
 from bigflow_backend.dags.rules.zones import find_zone
 from bigflow_backend.ground.errors import UserError
 
@@ -84,7 +84,7 @@ def timetable(workflow: WorkflowDescription) -> CronTimetable | DeltaTimetable |
     """Return the timetable of a checked workflow, or None if its schedule does not have one."""
     kind, value = workflow.schedule.kind, workflow.schedule.value
     if kind == "cron":
-        zone = find_zone(workflow.timezone, Place.workflow(workflow.id))
+        zone = find_zone(workflow.timezone, Location.workflow(workflow.id))
         return CronTimetable(read_cron(str(value)), zone)
     if kind == "timedelta" and isinstance(value, (int, float)):
         return DeltaTimetable(timedelta(seconds=value))

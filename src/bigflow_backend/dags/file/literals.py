@@ -1,8 +1,8 @@
-"""Values as the Python source of a DAG file, and text as it survives the file's readers.
+"""Values as Python source of a DAG file, and the escapes of its three readers.
 
-Three of them read what stands in a DAG file: Python, when Airflow parses it; Jinja, when Airflow
-renders an operator's template fields; Kubernetes, when it expands ``$(NAME)`` in a pod. Each has
-its escape here, and nothing enters a file by another way.
+Python reads the file when Airflow parses it. Jinja reads the template fields of an operator when
+Airflow renders them. Kubernetes expands ``$(NAME)`` in a pod. All text of users enters a file
+through this module.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, Union
 
 _WIDTH = 88
-"""Of a line, where a value can be broken."""
+"""The longest line, if a value can be split."""
 _INDENT = "    "
 
 
 @dataclass(frozen=True)
 class Name:
-    """A name that the file binds at its top, standing for itself."""
+    """A name that the file binds at its top."""
 
     name: str
 
@@ -29,26 +29,26 @@ class Call:
     """The call of a function that the file imports, with literal arguments."""
 
     function: str
-    """The dotted name, as the file spells it. It is ours, never a user's."""
+    """The dotted name, as the file imports it. It never comes from a user."""
     positional: Sequence[Value] = ()
     named: Mapping[str, Value] = field(default_factory=dict)
 
 
 _BRACKETED = (Call, dict, list, tuple)
-"""The values that hold others."""
+"""The types of values that hold other values."""
 
 Value: TypeAlias = Union[
     bool, int, float, str, "Sequence[Value]", "Mapping[str, Value]", Call, Name, None
 ]
-"""What can stand as an argument in a DAG file."""
+"""A possible argument in a DAG file."""
 
 
 def literal(value: Value, *, indent: str = "") -> str:
-    """The Python source of a value: ASCII, and on one line where that is not too long.
+    """Return the Python source of a value, in ASCII, and on one line if that is not too long.
 
-    ``indent`` is the indentation of the line on which it stands.
+    ``indent`` is the indentation of the line where the value starts.
 
-    :raises TypeError: for an object that is no :data:`Value`.
+    :raises TypeError: for an object that is not a :data:`Value`.
     :raises ValueError: for text or a number that has no literal.
     """
     if not isinstance(value, _BRACKETED):
@@ -66,7 +66,7 @@ def literal(value: Value, *, indent: str = "") -> str:
 
 
 def _filled(parts: Sequence[str], indent: str) -> list[str]:
-    """The parts in rows of about the width of a line."""
+    """Join the parts to rows of about the width of a line."""
     rows: list[str] = []
     for part in parts:
         if rows and len(indent) + len(_INDENT) + len(rows[-1]) + len(part) <= _WIDTH:
@@ -86,7 +86,7 @@ def _flat(value: Value) -> str:
 
 
 def _parts(value: Value, indent: str | None) -> tuple[str, list[str], str]:
-    """The brackets of a value and the source of what stands between them."""
+    """Return the brackets of a value, and the source of its parts."""
 
     def source(part: Value) -> str:
         if type(part) is str:
@@ -106,9 +106,9 @@ def _parts(value: Value, indent: str | None) -> tuple[str, list[str], str]:
 def _scalar(value: object) -> str:
     if isinstance(value, str):
         if "\0" in value:
-            raise ValueError("text with a null character has no place in a DAG file")
-        # Not repr(): ascii() leaves no line separator and no bidirectional control in the file.
-        # A subclass of str may have a __repr__ of its own.
+            raise ValueError("text with a null character cannot be in a DAG file")
+        # ascii() also escapes line separators and bidirectional controls, which repr() keeps.
+        # str() ignores the __repr__ of a subclass.
         return ascii(str(value))
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{value} has no literal")
@@ -118,7 +118,7 @@ def _scalar(value: object) -> str:
 
 
 def _parts_of(value: Value) -> Iterable[Value]:
-    """The values in a value."""
+    """Return the values within a value."""
     if isinstance(value, Call):
         return [*value.positional, *value.named.values()]
     if isinstance(value, dict):
@@ -127,7 +127,7 @@ def _parts_of(value: Value) -> Iterable[Value]:
 
 
 def calls_in(value: Value) -> set[str]:
-    """The functions that a value calls, and so the imports that it needs."""
+    """Return the functions that a value calls, which the file must import."""
     calls = {value.function} if isinstance(value, Call) else set()
     for part in _parts_of(value):
         if isinstance(part, _BRACKETED):
@@ -136,7 +136,7 @@ def calls_in(value: Value) -> set[str]:
 
 
 def same(one: Value, other: Value) -> bool:
-    """Whether two values have the same literal: ``1``, ``1.0`` and ``True`` are three values."""
+    """Return whether two values have the same literal; ``1``, ``1.0`` and ``True`` differ."""
     if one is other:
         return True
     if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
@@ -153,12 +153,12 @@ def same(one: Value, other: Value) -> bool:
 
 
 def airflow_text(text: str) -> str:
-    """``text`` for a template field of an operator: Airflow renders it to what it was.
+    """Escape ``text`` for a template field of an operator, so that Airflow renders it unchanged.
 
     Jinja evaluates ``{{``, ``{%`` and ``{#``, drops one trailing newline and turns ``\\r\\n`` and
     ``\\r`` into ``\\n`` (https://jinja.palletsprojects.com/en/stable/api/#jinja2.Environment:
     ``newline_sequence``, ``keep_trailing_newline``). A string literal in an expression escapes all
-    of that, ``{% raw %}`` does not.
+    of this; ``{% raw %}`` does not.
     """
     if any(mark in text for mark in ("{{", "{%", "{#", "\r")) or text.endswith("\n"):
         return "{{ " + ascii(text) + " }}"
@@ -166,7 +166,7 @@ def airflow_text(text: str) -> str:
 
 
 def kubernetes_text(text: str) -> str:
-    """``text`` for the value of a pod's environment variable: the container finds what it was.
+    """Escape ``text`` for an environment variable of a pod, to reach the container unchanged.
 
     Kubernetes expands ``$(NAME)`` there and reads ``$$`` as one ``$``
     (https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/).

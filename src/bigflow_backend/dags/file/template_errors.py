@@ -1,4 +1,4 @@
-"""What is wrong with a template of the user's own, by its file and line."""
+"""Errors of a project's own template, with its file and line."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from pathlib import Path, PurePath
 import jinja2
 from jinja2 import nodes
 
-from bigflow_backend.dags.file.environment import OURS
 from bigflow_backend.ground.errors import UserError, did_you_mean
+
+OURS = "bigflow/dag.py.j2"
 
 
 @dataclass(frozen=True)
 class TemplateSource:
-    """Where a template of the user's own comes from."""
+    """The origin of a project's own template."""
 
     name: str
-    """Its path, as the settings name it."""
+    """Its path, as the settings give it."""
     path: Path
     environment: jinja2.Environment
 
 
 def refuse_lost_text(source: TemplateSource) -> None:
-    """Refuses what Jinja would leave out of the file without a word: in a template that extends
-    another, text outside of blocks, and blocks that the other does not have.
+    """Refuse what Jinja would drop silently from a template that extends another.
+
+    That is text outside of blocks, and blocks that the other template does not have.
 
     :raises UserError: for the first such piece.
     """
@@ -36,11 +38,11 @@ def refuse_lost_text(source: TemplateSource) -> None:
         return
     for line in _lines_of_text(tree.body):
         raise UserError(
-            f"{source.name}, line {line}: text outside of a block would be left out",
-            hint="put it into a block; docs/dag.md lists them",
+            f"{source.name}, line {line}: text outside of a block would be lost",
+            hint="move it into a block; docs/dag.md lists them",
         )
     if not (isinstance(parents[0], nodes.Const) and parents[0].value == OURS):
-        return  # it has blocks that nobody can tell from here
+        return  # the blocks of other templates are not known here
     known = environment.get_template(OURS).blocks
     for block in tree.body:
         if isinstance(block, nodes.Block) and block.name not in known:
@@ -51,7 +53,7 @@ def refuse_lost_text(source: TemplateSource) -> None:
 
 
 def _lines_of_text(body: list[nodes.Node]) -> Iterator[int]:
-    """The lines with text that stands in no block."""
+    """Yield the lines of text and expressions outside of blocks."""
     for node in body:
         for part in node.nodes if isinstance(node, nodes.Output) else ():
             if not isinstance(part, nodes.TemplateData):
@@ -62,21 +64,21 @@ def _lines_of_text(body: list[nodes.Node]) -> Iterator[int]:
 
 
 def template_error(source: TemplateSource, error: Exception) -> UserError:
-    """What Jinja or an expression of a template raised: the file, the line, and what it says."""
-    where = _place(source, error)
+    """Return the user error for an exception of Jinja, or of an expression in a template."""
+    where = _location(source, error)
     if isinstance(error, jinja2.TemplateNotFound):
         return UserError(
             f"{where}: there is no template {error.name!r}",
-            hint=f"name {OURS}, or a file in the directory of {source.name}",
+            hint=f"write {OURS}, or a file in the directory of {source.name}",
         )
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     if isinstance(error, RecursionError):
         text = "a template, a block or a macro calls itself without end"
-    return UserError(f"{where}: {text}", hint="docs/dag.md says what a template sees")
+    return UserError(f"{where}: {text}", hint="docs/dag.md describes the values of a template")
 
 
-def _place(source: TemplateSource, error: Exception) -> str:
-    """The file and the line of the innermost template of the user's, as the settings name it."""
+def _location(source: TemplateSource, error: Exception) -> str:
+    """Return the file and the line of the innermost template of the project."""
     directory = source.path.parent
     file, line = str(source.path), None
     if isinstance(error, jinja2.TemplateSyntaxError):
@@ -85,7 +87,7 @@ def _place(source: TemplateSource, error: Exception) -> str:
         loaded = {template.filename for template in (source.environment.cache or {}).values()}
         own = {name for name in loaded if name and PurePath(name).is_relative_to(directory)}
         traceback = error.__traceback__
-        while traceback:  # Jinja has put the lines of the templates into it
+        while traceback:  # Jinja writes the lines of the templates into it
             if traceback.tb_frame.f_code.co_filename in own:
                 file, line = traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
             traceback = traceback.tb_next

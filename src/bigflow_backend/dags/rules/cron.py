@@ -1,10 +1,11 @@
-"""Cron expressions, checked where they are built into a DAG.
+"""Cron expressions that mean the same on every Airflow from 2.7 to 3.3.
 
-Airflow's timetables take any text and fail when the file is parsed or, worse, when the next run is
-sought. What is accepted here means the same in every croniter that Airflow 2.7 to 3.3 brings, but
-that one of 2.7.3 (2.0.1) finds no day before the next February 29, or fifth weekday of a February:
-five fields of numbers, names, ranges, steps and lists, with ``L`` for the last day of a month and
-``#`` for the n-th weekday of one, or one of Airflow's presets.
+Airflow's timetables accept any text, and fail later: when the file is parsed, or when the next run
+is computed. Accepted here are Airflow's presets, and five fields of numbers, names, ranges, steps
+and lists, with ``L`` for the last day of a month and ``#`` for its n-th weekday.
+
+All croniters of these Airflows agree on them, with one exception. The one of Airflow 2.7.3 (2.0.1)
+finds no day before the next February 29, or before the next fifth weekday of a February.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ PRESETS = {
 """https://airflow.apache.org/docs/apache-airflow/stable/authoring-and-scheduling/cron.html"""
 
 _SYNONYMS = {"@midnight": "@daily", "@annually": "@yearly"}
-"""Other cron daemons' names, which Airflow's presets do not have."""
+"""Names of other cron daemons, which Airflow does not have."""
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -32,18 +33,18 @@ _LONGEST = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
 
 @dataclass(frozen=True, kw_only=True)
 class CronExpression:
-    """What an expression says. Sunday is weekday 0."""
+    """The values of an expression. Sunday is weekday 0."""
 
     minutes: frozenset[int]
     hours: frozenset[int]
     months: frozenset[int]
     days: frozenset[int] | None
-    """Of the month; None leaves it to the weekdays. A day fits by either where both are given."""
+    """Of the month; None for every day. If weekdays are given, too, a day fits by either."""
     last_day: bool
-    """Whether the last day of a month is the one, in place of :attr:`days`."""
+    """True if the last day of a month replaces :attr:`days`."""
     weekdays: frozenset[int] | None
     nth_weekdays: frozenset[tuple[int, int]] | None
-    """Weekdays, each with its number within a month, in place of :attr:`weekdays`."""
+    """Weekdays with their number in the month; they replace :attr:`weekdays`."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +53,21 @@ class _Field:
     first: int
     last: int
     names: tuple[str, ...] = ()
-    """The names of its values, the first of which is ``first``."""
+    """The names of its values, from ``first`` on."""
 
     def number(self, text: str) -> int:
         if text.lower() in self.names:
             return self.first + self.names.index(text.lower())
         if re.fullmatch(r"[0-9]{1,2}", text, re.ASCII) and self.first <= int(text) <= self.last:
             return int(text)
-        raise ValueError(f"{text!r} is no {self.name}: {self.first} to {self.last}")
+        raise ValueError(
+            f"{text!r} is not valid for the {self.name}: use {self.first} to {self.last}"
+        )
 
     def values(self, text: str) -> frozenset[int]:
-        """The values that a field of an expression stands for.
+        """Return the values of a field of an expression.
 
-        :raises ValueError: when it stands for none, or not for the same in every croniter.
+        :raises ValueError: if it is not valid, or not the same in every croniter.
         """
         if text == "*":
             return frozenset(range(self.first, self.last + 1))
@@ -81,8 +84,8 @@ _FIELDS = (
 _MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY = _FIELDS
 
 
-def cron_fault(expression: str) -> str | None:
-    """What is wrong with a cron expression, in a few words; None when it can be relied on."""
+def cron_error(expression: str) -> str | None:
+    """Return what is wrong with a cron expression, in a few words; None if it is valid."""
     try:
         read_cron(expression)
     except ValueError as error:
@@ -91,28 +94,28 @@ def cron_fault(expression: str) -> str | None:
 
 
 def cron_hint(expression: str) -> str:
-    """What to write in the place of an expression that has a fault."""
+    """Return what to write instead of an expression that is not valid."""
     if expression.startswith("@"):
         meant = _SYNONYMS.get(expression)
         known = ", ".join([*PRESETS, "@once", "@continuous"])
         return f"write {meant}" if meant else f"write one of {known}, or five fields"
     if "?" in expression:
-        return "write * in the place of ?"
+        return "write * instead of ?"
     return "write five fields of numbers, names, ranges, steps or lists, as in '30 6 * * 1-5'"
 
 
 def read_cron(expression: str) -> CronExpression:
-    """What a cron expression or a preset says.
+    """Return the values of a cron expression or a preset.
 
-    :raises ValueError: when it says nothing, or not the same to every croniter; in a few words.
+    :raises ValueError: if it is not valid, or not the same in every croniter; in a few words.
     """
     if expression.startswith("@"):
         if expression not in PRESETS:
-            raise ValueError("it is none of Airflow's presets")
+            raise ValueError("it is not a preset of Airflow")
         expression = PRESETS[expression]
     texts = expression.split(" ")
     if len(texts) != len(_FIELDS) or not all(texts):
-        raise ValueError("it must have five fields, with one blank between them")
+        raise ValueError("it must have five fields, separated by one blank")
     minutes, hours, days, months, weekdays = texts
     read = CronExpression(
         minutes=_MINUTE.values(minutes),
@@ -125,7 +128,7 @@ def read_cron(expression: str) -> CronExpression:
     )
     longest = max(_LONGEST.get(month, 31) for month in read.months)
     if read.days is not None and min(read.days) > longest:
-        raise ValueError("no month that it names has such a day")
+        raise ValueError("its months do not have such a day")
     if read.nth_weekdays is not None and days != "*":
         raise ValueError("with an n-th weekday, its day of the month must be *")
     return read
@@ -144,8 +147,8 @@ def _weekdays(text: str) -> frozenset[int]:
 
 
 def _refuse_every_day(field: _Field, values: frozenset[int], every: int) -> None:
-    # A day of the month *or* of the week fits where both are given, and croniters differ in
-    # whether every day is "given".
+    # If both are given, a day of the month *or* of the week fits. Croniters differ in whether a
+    # field with every day is given.
     if len(values) == every:
         raise ValueError(f"its {field.name} names every day; write *")
 
@@ -158,7 +161,7 @@ def _nth_weekday(item: str) -> tuple[int, int]:
     name, hash_sign, nth = item.partition("#")
     weekday = _WEEKDAY.number(name) % 7
     if not hash_sign or nth not in {"1", "2", "3", "4", "5"}:
-        raise ValueError("beside an n-th weekday, as in mon#1, there may be only others")
+        raise ValueError("an n-th weekday, such as mon#1, can be listed only with others")
     return weekday, int(nth)
 
 
@@ -169,8 +172,8 @@ def _item_values(field: _Field, item: str) -> frozenset[int]:
         first, last = field.first, field.last
     elif dash:
         first, last = field.number(begin), field.number(end)
-        if first >= last:  # croniter 7 takes 5-5 for every value, 2.0 for one
-            raise ValueError(f"the range {span!r} does not run forwards")
+        if first >= last:  # croniter 7 reads 5-5 as every value, 2.0 as one
+            raise ValueError(f"the range {span!r} must ascend")
     else:
         first = field.number(begin)
         last = field.last if slash else first
@@ -179,5 +182,5 @@ def _item_values(field: _Field, item: str) -> frozenset[int]:
     if not slash:
         return frozenset(range(first, last + 1))
     if not re.fullmatch(r"[1-9][0-9]?", step, re.ASCII) or int(step) > last - first:
-        raise ValueError(f"{step!r} is no step within {first} to {last}")
+        raise ValueError(f"{step!r} is not a valid step within {first} to {last}")
     return frozenset(range(first, last + 1, int(step)))

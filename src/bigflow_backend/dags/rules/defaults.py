@@ -1,4 +1,4 @@
-"""``[tool.bigflow.dags]``: what it may say, and how it fills what workflows and jobs leave open."""
+"""``[tool.bigflow.dags]``: its checks, and how it fills in workflows and jobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.dags.rules.kubernetes import is_dns_label, is_dns_subdomain, quantity
-from bigflow_backend.dags.rules.location import Place
+from bigflow_backend.dags.rules.location import Location
 from bigflow_backend.dags.rules.pod import check_pod_values
 from bigflow_backend.dags.rules.values import check_tags, check_whole
 from bigflow_backend.ground.errors import UserError
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bigflow_backend.project.settings import DagSettings
     from bigflow_backend.project.workflows import JobDescription, WorkflowDescription
 
-_PLACE = Place("pyproject.toml, [tool.bigflow.dags]", key_separator="-")
+_LOCATION = Location("pyproject.toml, [tool.bigflow.dags]", key_separator="-")
 _CONNECTION = re.compile(r"[A-Za-z0-9_.-]{1,250}", re.ASCII)
 _A_DAY = 24 * 60 * 60
 
@@ -26,45 +26,48 @@ _TABLES = ("environment", "labels", "annotations", "node_selector")
 
 
 def check_settings(settings: DagSettings) -> None:
-    """Refuses settings that no pod or DAG could have."""
+    """Refuse settings that a pod or a DAG cannot have."""
     namespace = settings.namespace
     if namespace is not None and not is_dns_label(namespace):
-        raise _PLACE.fault(
-            "namespace", namespace, "which names none", "use small letters, digits and -"
+        raise _LOCATION.error(
+            "namespace",
+            namespace,
+            "which cannot name a namespace",
+            "use lower-case letters, digits and -",
         )
     connection = settings.kubernetes_conn_id
     if not _CONNECTION.fullmatch(connection):
-        raise _PLACE.fault(
+        raise _LOCATION.error(
             "kubernetes_conn_id",
             connection,
-            "which cannot name a connection of Airflow",
+            "which cannot name an Airflow connection",
             "use letters, digits, _, - and .",
         )
     for secret in settings.image_pull_secrets:
         if not is_dns_subdomain(secret):
-            raise _PLACE.fault(
+            raise _LOCATION.error(
                 "image_pull_secrets",
                 secret,
                 "which cannot name a secret",
-                "use small letters, digits, - and .",
+                "use lower-case letters, digits, - and .",
             )
     check_whole(
-        "startup_timeout_seconds", settings.startup_timeout_seconds, _PLACE, least=1, most=_A_DAY
+        "startup_timeout_seconds", settings.startup_timeout_seconds, _LOCATION, least=1, most=_A_DAY
     )
-    check_tags(settings.tags, _PLACE)
-    check_pod_values(settings, _PLACE)
+    check_tags(settings.tags, _LOCATION)
+    check_pod_values(settings, _LOCATION)
 
 
 def with_defaults(workflow: WorkflowDescription, settings: DagSettings) -> WorkflowDescription:
-    """The workflow with the project's values where it and its jobs have none of their own.
+    """Return the workflow with the project's values for what it and its jobs do not set.
 
-    :raises UserError: where the project's values do not go with those of a job.
+    :raises UserError: if the project's values contradict those of a job.
     """
     if settings.environment or any(getattr(settings, name) is not None for name in _SIZES):
-        place = Place.workflow(workflow.id)
+        location = Location.workflow(workflow.id)
         for job in workflow.jobs:
-            _check_sizes(job, settings, place.job(job.id))
-            _check_variables(job, workflow, settings, place.job(job.id))
+            _check_sizes(job, settings, location.job(job.id))
+            _check_variables(job, workflow, settings, location.job(job.id))
     return replace(
         workflow,
         tags=tuple(dict.fromkeys([*settings.tags, *workflow.tags])),
@@ -72,8 +75,8 @@ def with_defaults(workflow: WorkflowDescription, settings: DagSettings) -> Workf
     )
 
 
-def _check_sizes(job: JobDescription, settings: DagSettings, place: Place) -> None:
-    """A request and a limit of which one is the job's own and the other the project's."""
+def _check_sizes(job: JobDescription, settings: DagSettings, location: Location) -> None:
+    """Compare a request and a limit if one is the job's and the other the project's."""
     for resource in ("cpu", "memory"):
         request, limit = f"{resource}_request", f"{resource}_limit"
         for own, other, wrong in ((request, limit, "more"), (limit, request, "less")):
@@ -82,25 +85,26 @@ def _check_sizes(job: JobDescription, settings: DagSettings, place: Place) -> No
                 continue
             size, default_size = quantity(str(value)), quantity(str(default))
             if size is None or default_size is None:
-                continue  # which is no quantity, and told as such
+                continue  # another check refuses it
             if size > default_size if wrong == "more" else size < default_size:
-                raise place.fault(
+                raise location.error(
                     own,
                     value,
-                    f"{wrong} than {_PLACE.key(other)} = {default!r} in {_PLACE.text}",
+                    f"{wrong} than {_LOCATION.key(other)} = {default!r} in {_LOCATION.text}",
                     f"set the job's {other}, or change pyproject.toml",
                 )
 
 
 def _check_variables(
-    job: JobDescription, workflow: WorkflowDescription, settings: DagSettings, place: Place
+    job: JobDescription, workflow: WorkflowDescription, settings: DagSettings, location: Location
 ) -> None:
     secrets = {name.upper() for name in (*workflow.secrets, *job.secrets)}
     both = secrets & (settings.environment.keys() - job.environment.keys())
     if both:
         raise UserError(
-            f"{_PLACE.text}: environment has {min(both)!r}, which is a secret of {place.text}",
-            hint="give one of them another name",
+            f"{_LOCATION.text}: environment has {min(both)!r},"
+            f" which is a secret of {location.text}",
+            hint="rename one of them",
         )
 
 

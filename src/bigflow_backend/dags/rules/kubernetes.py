@@ -1,4 +1,4 @@
-"""Kubernetes' own rules for names, labels and quantities.
+"""The rules of Kubernetes for names, labels and quantities.
 
 https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/
@@ -19,18 +19,18 @@ _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", re.ASCII)
 _SUBDOMAIN_LENGTH = 253
 
-# The operator appends "-" and eight characters of its own, and cuts the whole at 63.
+# The operator appends "-" and eight characters, and cuts the result at 63.
 _POD_NAME_LENGTH = 54
 _HASH_LENGTH = 9
 
 
 def is_dns_label(text: str) -> bool:
-    """An RFC 1123 label, as a namespace or a container is named."""
+    """Return whether this is an RFC 1123 label: the name of a namespace or a container."""
     return _DNS_LABEL.fullmatch(text) is not None
 
 
 def is_dns_subdomain(text: str) -> bool:
-    """An RFC 1123 subdomain, as a pod, a secret or a service account is named."""
+    """Return whether this is an RFC 1123 subdomain: the name of a pod, a secret, an account."""
     return len(text) <= _SUBDOMAIN_LENGTH and all(
         re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", part) for part in text.split(".")
     )
@@ -41,13 +41,13 @@ def is_label_value(text: str) -> bool:
 
 
 def is_qualified_name(text: str) -> bool:
-    """The key of a label or an annotation: a name, after an optional ``prefix/``."""
+    """Return whether this is the key of a label: a name, after an optional ``prefix/``."""
     prefix, slash, name = text.rpartition("/")
     return (not slash or is_dns_subdomain(prefix)) and _LABEL_VALUE.fullmatch(name) is not None
 
 
 def label_value(text: str) -> str:
-    """``text`` as a label's value: itself where the rules allow that, else a name with a hash."""
+    """Return ``text`` as a label's value: unchanged if it is valid, else a part with a hash."""
     if is_label_value(text):
         return text
     kept = re.sub(r"[^A-Za-z0-9_.-]+", "", text)[: 63 - _HASH_LENGTH - 1].strip("-_.")
@@ -56,10 +56,10 @@ def label_value(text: str) -> str:
 
 @functools.cache
 def pod_name(workflow: str, job: str) -> str:
-    """The beginning of the names of a job's pods: at most 54 characters of an RFC 1123 label.
+    """Return the start of the names of a job's pods: an RFC 1123 label of at most 54 characters.
 
-    The two ids are set apart by a double hyphen, which no part of them has, so that only ids which
-    differ in nothing but case, ``_`` and ``-`` share a name.
+    A double hyphen separates the two ids, and no id contains it. So two names are equal only if
+    the ids differ in nothing but case, ``_`` and ``-``.
     """
     parts = [_slug(workflow), _slug(job)]
     name = "--".join(parts)
@@ -87,7 +87,7 @@ _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 
 
 def quantity(text: str) -> Fraction | None:
-    """The value of a quantity such as ``500m`` or ``2Gi``; None when it is none or negative."""
+    """Return the value of a quantity such as ``500m`` or ``2Gi``; None if it is not valid."""
     from fractions import Fraction
 
     found = _QUANTITY.fullmatch(text)

@@ -1,4 +1,4 @@
-"""Where a value was written, for the message that refuses it."""
+"""The place of a value, for the message that refuses it."""
 
 from __future__ import annotations
 
@@ -10,36 +10,37 @@ _SHOWN = 60
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """A workflow, a job of one, or a table of settings, in the words of a message."""
 
     text: str
     key_separator: str = "_"
-    """``-`` where keys are spelled with hyphens, as in pyproject.toml."""
+    """``-`` if keys have hyphens, as in pyproject.toml."""
 
     @classmethod
-    def workflow(cls, workflow_id: object) -> Place:
+    def workflow(cls, workflow_id: object) -> Location:
         return cls(f"workflow {shown(workflow_id)}")
 
-    def job(self, job_id: object) -> Place:
-        return Place(f"{self.text}, job {shown(job_id)}")
+    def job(self, job_id: object) -> Location:
+        return Location(f"{self.text}, job {shown(job_id)}")
 
-    def fault(self, field: str, value: object, why: str, hint: str) -> UserError:
-        """The error that ``field`` is ``value``, which ``why`` says is wrong."""
+    def error(self, field: str, value: object, why: str, hint: str) -> UserError:
+        """Return the error that ``field`` is ``value``; ``why`` says what is wrong with it."""
         return UserError(f"{self.text}: {self.key(field)} is {shown(value)}, {why}", hint=hint)
 
-    def key_fault(self, field: str, key: object, why: str, hint: str) -> UserError:
-        """The error that the table ``field`` has a key, which ``why`` says is wrong."""
+    def key_error(self, field: str, key: object, why: str, hint: str) -> UserError:
+        """Return the error that the table ``field`` has ``key``; ``why`` says what is wrong."""
         return UserError(
             f"{self.text}: {self.key(field)} has the key {shown(key)}, {why}", hint=hint
         )
 
     def key(self, field: str) -> str:
+        """Return the name of a field, as its file spells it."""
         head, bracket, rest = field.partition("[")
         return head.replace("_", self.key_separator) + bracket + rest
 
 
 def shown(value: object) -> str:
-    """A value on one line that a terminal shows as it is, not too long."""
+    """Return a value for a message: one printable line of limited length."""
     text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

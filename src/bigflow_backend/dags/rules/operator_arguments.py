@@ -1,7 +1,7 @@
-"""The further arguments of a KubernetesPodOperator that a job may set.
+"""The table of arguments of a KubernetesPodOperator that a job may set.
 
-Listed is what every provider from 7.9 (Airflow 2.7) to 10.25 (Airflow 3.3) takes without a
-warning, as plain data, and what no attribute of a job sets already.
+Every provider from 7.9 (Airflow 2.7) to 10.25 (Airflow 3.3) accepts these arguments, as plain data
+and without a warning. Arguments that an attribute of a job sets are not in the table.
 """
 
 from __future__ import annotations
@@ -11,111 +11,82 @@ from typing import TYPE_CHECKING, Any
 
 from bigflow.describe.fields import JobAttributes, attributes_of
 from bigflow_backend.dags.file.literals import Call
-from bigflow_backend.dags.rules.kubernetes import is_dns_label, is_dns_subdomain
 from bigflow_backend.dags.rules.pod_objects import OBJECTS, check_mounts, object_argument
-from bigflow_backend.dags.rules.shapes import Kind, check_shape
+from bigflow_backend.dags.rules.shapes import (
+    BOOLEAN,
+    COUNT,
+    DNS_LABEL,
+    DNS_NAME,
+    DURATION,
+    QUEUE,
+    SECONDS,
+    Kind,
+    check_shape,
+    choice,
+    whole,
+)
 from bigflow_backend.ground.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from bigflow_backend.dags.file.literals import Value
-    from bigflow_backend.dags.rules.location import Place
+    from bigflow_backend.dags.rules.location import Location
     from bigflow_backend.dags.rules.shapes import Shape
 
 _ON_FINISH_ACTIONS = ("delete_pod", "keep_pod", "delete_succeeded_pod")
-"""Those of all providers; ``delete_active_pod`` came later."""
+"""The actions of all providers; ``delete_active_pod`` is newer."""
 
 _IMAGE_PULL_POLICIES = ("IfNotPresent", "Always", "Never")
 
-_LONGEST = 10**9
-"""Seconds: some thirty years, which fits into every column and integer on the way."""
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_exit_code(value: object) -> bool:
-    return _is_whole(value) and value in range(1, 256)
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, (list, tuple))
-
-
-def _choice(*words: str) -> Kind:
-    return Kind("one of " + ", ".join(words), lambda value: value in words)
-
-
-_BOOLEAN = Kind("True or False", lambda value: isinstance(value, bool))
-_SECONDS = Kind(
-    f"a whole number of seconds, 1 to {_LONGEST}", lambda v: _is_whole(v) and 0 < v <= _LONGEST
-)
-_COUNT = Kind("a whole number from 1 on", lambda v: _is_whole(v) and 0 < v < 2**31)
-_DURATION = Kind(
-    f"a number of seconds above 0, at most {_LONGEST}",
-    lambda v: _is_number(v) and 0 < v <= _LONGEST,
-)
+_EXIT_CODE = whole(1, 255)
 _EXIT_CODES = Kind(
     "an exit code, 1 to 255, or a list of some",
-    lambda v: all(map(_is_exit_code, v)) and bool(v) if _is_list(v) else _is_exit_code(v),
-)
-_DNS_LABEL = Kind(
-    "a name of small letters, digits and hyphens",
-    lambda v: isinstance(v, str) and is_dns_label(v),
-)
-_DNS_SUBDOMAIN = Kind(
-    "a name of small letters, digits, hyphens and dots",
-    lambda v: isinstance(v, str) and is_dns_subdomain(v),
-)
-_QUEUE = Kind(
-    "text of at most 256 characters",
-    lambda v: isinstance(v, str) and v.isprintable() and 0 < len(v) <= 256,  # noqa: PLR2004
+    lambda v: (
+        bool(v) and all(map(_EXIT_CODE.holds, v))
+        if isinstance(v, (list, tuple))
+        else _EXIT_CODE.holds(v)
+    ),
 )
 
 KINDS: Mapping[str, Shape] = {
     **OBJECTS,
-    "active_deadline_seconds": _SECONDS,
-    "base_container_name": _DNS_LABEL,
-    "deferrable": _BOOLEAN,
-    "dnspolicy": _choice("Default", "ClusterFirst", "ClusterFirstWithHostNet", "None"),
-    "get_logs": _BOOLEAN,
-    "hostname": _DNS_LABEL,
-    "hostnetwork": _BOOLEAN,
-    "ignore_first_depends_on_past": _BOOLEAN,
-    "image_pull_policy": _choice(*_IMAGE_PULL_POLICIES),
-    "log_events_on_failure": _BOOLEAN,
-    "log_pod_spec_on_failure": _BOOLEAN,
-    "max_active_tis_per_dag": _COUNT,
-    "max_active_tis_per_dagrun": _COUNT,
-    "max_retry_delay": _DURATION,
-    "on_finish_action": _choice(*_ON_FINISH_ACTIONS),
-    "poll_interval": _DURATION,
-    "pool_slots": _COUNT,
-    "priority_class_name": _DNS_SUBDOMAIN,
-    "queue": _QUEUE,
-    "retry_exponential_backoff": _BOOLEAN,
-    "schedulername": _DNS_SUBDOMAIN,
+    "active_deadline_seconds": SECONDS,
+    "base_container_name": DNS_LABEL,
+    "deferrable": BOOLEAN,
+    "dnspolicy": choice("Default", "ClusterFirst", "ClusterFirstWithHostNet", "None"),
+    "get_logs": BOOLEAN,
+    "hostname": DNS_LABEL,
+    "hostnetwork": BOOLEAN,
+    "ignore_first_depends_on_past": BOOLEAN,
+    "image_pull_policy": choice(*_IMAGE_PULL_POLICIES),
+    "log_events_on_failure": BOOLEAN,
+    "log_pod_spec_on_failure": BOOLEAN,
+    "max_active_tis_per_dag": COUNT,
+    "max_active_tis_per_dagrun": COUNT,
+    "max_retry_delay": DURATION,
+    "on_finish_action": choice(*_ON_FINISH_ACTIONS),
+    "poll_interval": DURATION,
+    "pool_slots": COUNT,
+    "priority_class_name": DNS_NAME,
+    "queue": QUEUE,
+    "retry_exponential_backoff": BOOLEAN,
+    "schedulername": DNS_NAME,
     "skip_on_exit_code": _EXIT_CODES,
-    "startup_check_interval_seconds": _SECONDS,
-    "startup_timeout_seconds": _SECONDS,
-    "subdomain": _DNS_LABEL,
-    "termination_grace_period": _SECONDS,
-    "termination_message_policy": _choice("File", "FallbackToLogsOnError"),
-    "trigger_rule": _choice(
+    "startup_check_interval_seconds": SECONDS,
+    "startup_timeout_seconds": SECONDS,
+    "subdomain": DNS_LABEL,
+    "termination_grace_period": SECONDS,
+    "termination_message_policy": choice("File", "FallbackToLogsOnError"),
+    "trigger_rule": choice(
         "all_success", "all_failed", "all_done", "one_success", "one_failed", "one_done",
         "none_failed", "none_skipped", "none_failed_min_one_success", "all_skipped", "always",
     ),
-    "wait_for_downstream": _BOOLEAN,
-    "weight_rule": _choice("downstream", "upstream", "absolute"),
+    "wait_for_downstream": BOOLEAN,
+    "weight_rule": choice("downstream", "upstream", "absolute"),
 }  # fmt: skip
 
-_NOT_EVERYWHERE = "not every Airflow from 2.7 to 3.3 takes it"
+_NOT_EVERYWHERE = "remove it: not every Airflow from 2.7 to 3.3 accepts it"
 _CONNECTION = "the Airflow connection decides; see `target` in [tool.bigflow.dags]"
-_TEMPLATE = "a template of your own can state it; see `template` in [tool.bigflow.dags]"
+_TEMPLATE = "set it in a template of your own; see `template` in [tool.bigflow.dags]"
 _ELSEWHERE: Mapping[str, str] = {
     **{
         line.argument: f"set the job's `{line.name}`"
@@ -133,7 +104,7 @@ _ELSEWHERE: Mapping[str, str] = {
     "depends_on_past": "set the workflow's `depends_on_past`",
     "do_xcom_push": "a job passes no data through Airflow",
     "durable": _NOT_EVERYWHERE,
-    "email": "Airflow 3 warns of it; set the workflow's `on_failure_callback`",
+    "email": "Airflow 3 warns about it; set the workflow's `on_failure_callback`",
     "env_vars": "set the job's `environment`",
     "execution_timeout": "set the job's `execution_timeout_sec`",
     "full_pod_spec": _TEMPLATE,
@@ -155,35 +126,31 @@ _ELSEWHERE: Mapping[str, str] = {
     "pod_template_dict": _TEMPLATE,
     "pod_template_file": _TEMPLATE,
     "ports": _TEMPLATE,
-    "random_name_suffix": "each try of a task needs a pod of its own name",
-    "reattach_on_restart": "newer providers warn of it",
+    "random_name_suffix": "each try of a task needs its own pod name",
+    "reattach_on_restart": "newer providers warn about it",
     "resources": "set the job's `cpu_request`, `memory_limit`, ...",
     "retry_delay": "set the job's `retry_pause_sec`",
     "schedule_timeout_seconds": _NOT_EVERYWHERE,
     "secrets": "set the job's `secrets`",
-    "sla": "Airflow 3 has none",
+    "sla": "Airflow 3 does not have it",
     "task_id": "the task's id is the job's id",
 }
 
 
-def check_arguments(arguments: Mapping[str, Any], place: Place) -> None:
-    """Refuses an argument that is unknown, set elsewhere, or of another type."""
-    if not isinstance(arguments, dict):
-        raise place.fault(
-            "operator_arguments", arguments, "not a dict", "write {name of the argument: value}"
-        )
+def check_arguments(arguments: Mapping[str, Any], location: Location) -> None:
+    """Refuse an argument that is unknown, set elsewhere, or of another type."""
     for name, value in arguments.items():
         if name not in KINDS:
             raise UserError(
-                f"{place.text}: operator_arguments has {name!r}, which cannot be set there",
+                f"{location.text}: operator_arguments has {name!r}, which cannot be set there",
                 hint=_ELSEWHERE.get(name) or did_you_mean(str(name), KINDS),
             )
-        check_shape(KINDS[name], value, f"operator_arguments[{name!r}]", place)
-    check_mounts(arguments, place)
+        check_shape(KINDS[name], value, f"operator_arguments[{name!r}]", location)
+    check_mounts(arguments, location)
 
 
 def operator_arguments(arguments: Mapping[str, Any]) -> dict[str, Value]:
-    """Checked arguments as they stand in the call of the operator."""
+    """Return checked arguments for the call of the operator."""
     return {name: _argument(name, value) for name, value in arguments.items()}
 
 

@@ -1,4 +1,4 @@
-"""Checks of a single value, for the two kinds that stand everywhere: text and whole numbers."""
+"""Checks of text and numbers, as Airflow's database stores them."""
 
 from __future__ import annotations
 
@@ -6,75 +6,70 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bigflow_backend.dags.rules.location import Place
-
+    from bigflow_backend.dags.rules.location import Location
 
 _TAG_LENGTH = 100
 
 
 def check_text(
-    field: str, value: Any, place: Place, *, longest: int | None = None, lines: bool = True
+    field: str, value: str, location: Location, *, longest: int | None = None, lines: bool = True
 ) -> None:
-    """Refuses what is not text that a database and a terminal can hold.
+    """Refuse text that a database cannot store.
 
     With ``lines=False`` it must be one line that is not blank.
     """
-    if not isinstance(value, str):
-        raise place.fault(field, value, "not text", "write a string")
-    # PostgreSQL, which keeps Airflow's DAGs, stores neither.
+    # PostgreSQL, the database of most Airflows, stores neither of them.
     if "\0" in value or not _is_unicode(value):
-        raise place.fault(
-            field, value, "with a character that no database stores", "take that character out"
+        raise location.error(
+            field, value, "with a character that databases cannot store", "remove that character"
         )
     if longest is not None and len(value) > longest:
-        raise place.fault(
-            field, value, f"{len(value)} characters long", f"Airflow takes at most {longest}"
+        raise location.error(
+            field, value, f"{len(value)} characters long", f"Airflow accepts at most {longest}"
         )
     if not lines:
-        _check_line(field, value, place)
+        _check_line(field, value, location)
 
 
-def _check_line(field: str, value: str, place: Place) -> None:
+def _check_line(field: str, value: str, location: Location) -> None:
     unprintable = [character for character in value if not character.isprintable()]
     if not value:
-        why, hint = "it is empty", "write something, or leave it out"
+        why, hint = "it is empty", "write a value, or remove it"
     elif unprintable:
         why = f"it has the character U+{ord(unprintable[0]):04X}"
-        hint = "take that character out; a line has printable ones only"
+        hint = "remove that character; a line has only printable ones"
     elif value != value.strip():
-        why, hint = "it has a blank at an end", "take the blanks at its ends away"
+        why, hint = "it starts or ends with a blank", "remove the blanks at its ends"
     else:
         return
-    raise place.fault(field, value, f"not a line of text: {why}", hint)
+    raise location.error(field, value, f"not a line of text: {why}", hint)
 
 
-def check_whole(field: str, value: Any, place: Place, *, least: int, most: int) -> None:
-    """Refuses what is not a whole number in a range."""
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise place.fault(
+def check_whole(field: str, value: int, location: Location, *, least: int, most: int) -> None:
+    """Refuse a whole number that is not in its range."""
+    if not least <= value <= most:
+        raise location.error(
             field, value, "not a whole number in its range", f"write {least} to {most}"
         )
 
 
-def check_tags(tags: Iterable[Any], place: Place) -> None:
-    """Refuses tags that Airflow does not keep."""
+def check_tags(tags: Iterable[str], location: Location) -> None:
+    """Refuse tags that Airflow cannot store."""
     for tag in tags:
-        check_text("tags", tag, place, longest=_TAG_LENGTH, lines=False)
+        check_text("tags", tag, location, longest=_TAG_LENGTH, lines=False)
 
 
-def check_plain_data(field: str, value: Any, place: Place) -> None:
-    """Refuses what JSON does not know, and text that :func:`check_text` refuses."""
+def check_texts(field: str, value: Any, location: Location) -> None:
+    """Refuse text in plain data that :func:`check_text` refuses."""
     if isinstance(value, str):
-        check_text(field, value, place)
+        check_text(field, value, location)
     elif isinstance(value, dict):
         for key, part in value.items():
-            check_text(field, key, place)
-            check_plain_data(f"{field}[{key!r}]", part, place)
+            check_text(field, key, location)
+            check_texts(f"{field}[{key!r}]", part, location)
     elif isinstance(value, (list, tuple)):
         for i, part in enumerate(value):
-            check_plain_data(f"{field}[{i}]", part, place)
-    elif not (value is None or isinstance(value, (bool, int, float))):
-        raise place.fault(field, value, "not plain data", "write what JSON can hold")
+            check_texts(f"{field}[{i}]", part, location)
 
 
 def _is_unicode(text: str) -> bool:

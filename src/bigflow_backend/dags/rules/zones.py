@@ -1,50 +1,50 @@
-"""Time zones: their names, and moments on their clocks as a DAG file states them."""
+"""Time zones, and moments in them as a DAG file writes them."""
 
 from __future__ import annotations
 
 import functools
 import zoneinfo
 from datetime import datetime, timezone, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bigflow_backend.dags.file.literals import Call
 
 if TYPE_CHECKING:
-    from bigflow_backend.dags.rules.location import Place
+    from bigflow_backend.dags.rules.location import Location
 
 
-def find_zone(name: Any, place: Place) -> tzinfo:
-    """The IANA time zone of that name.
+def find_zone(name: str, location: Location) -> tzinfo:
+    """Return the IANA time zone of that name.
 
-    :raises UserError: when there is none, or this machine has no time zone database.
+    :raises UserError: if it does not exist, or this machine has no time zone database.
     """
     if name == "UTC":  # needs no database, and a slim image may lack one
         return timezone.utc
-    if isinstance(name, str) and name in _names():
+    if name in _names():
         return zoneinfo.ZoneInfo(name)
     if not _names():
-        raise place.fault(
+        raise location.error(
             "timezone",
             name,
-            "and this machine has no time zone database",
+            "but this machine has no time zone database",
             "install one: pip install tzdata",
         )
-    raise place.fault(
-        "timezone", name, "which is no time zone", "write a name such as 'Europe/Warsaw'"
+    raise location.error(
+        "timezone", name, "which is not a time zone", "write a name such as 'Europe/Warsaw'"
     )
 
 
 @functools.cache
 def _names() -> frozenset[str]:
-    # Reads the whole database: 10 ms. What these three say is a matter of the machine.
+    # This reads the whole database: 10 ms. The meaning of these three depends on the machine.
     return frozenset(zoneinfo.available_timezones() - {"Factory", "localtime", "posixrules"})
 
 
 def moment_call(moment: datetime, zone: str) -> Call:
-    """``moment`` as a call of ``pendulum.datetime``, which Airflow recommends for start dates.
+    """Return the call of ``pendulum.datetime`` for ``moment``, as Airflow recommends.
 
-    It is stated on the clock of its zone, but for the hours that a change of the clocks takes out
-    or repeats: pendulum 2 and 3 agree on those only in UTC.
+    Its zone is the workflow's. In the hours that a change of the clocks skips or repeats it is UTC,
+    because pendulum 2 and 3 agree on these hours only there.
     """
     if _is_ambiguous(moment):
         moment, zone = moment.astimezone(timezone.utc), "UTC"
@@ -55,5 +55,5 @@ def moment_call(moment: datetime, zone: str) -> Call:
 
 
 def _is_ambiguous(moment: datetime) -> bool:
-    """Whether the clock of its zone shows this time twice, or never (PEP 495)."""
+    """Return whether the clock of its zone shows this time twice, or never (PEP 495)."""
     return moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset()
