@@ -98,7 +98,7 @@ def test_an_error_of_a_workflow_is_reported_as_by_the_build(project: Project) ->
     project.write({"pipelines/workflow.py": _WORKFLOWS.replace("30 2 * * *", "61 2 * * *")})
     for command in (["workflows"], ["graph", "latest"]):
         assert bigflow(project, *command, status=1)[0].startswith(
-            "bigflow: error: workflow 'nightly': schedule_interval is '61 2 * * *', not a valid schedule"
+            "bigflow: error: workflow 'nightly': schedule_interval is '61 2 * * *', not a valid"
         )
 
 

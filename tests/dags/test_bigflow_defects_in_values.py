@@ -122,7 +122,7 @@ def test_d17_a_name_that_no_airflow_variable_has_is_refused(flows: Flows, variab
         ("Step('load')", "the schedule of workflow 'odd' cannot be <pipelines.workflow.Step ob"),
         (
             "'61 * * * *'",
-            "schedule_interval is '61 * * * *', not a valid schedule: '61' is not valid for the minute",
+            "schedule_interval is '61 * * * *', not a valid schedule: '61' is not valid",
         ),
         ("'@dayly'", "schedule_interval is '@dayly', not a valid schedule"),
         (

@@ -141,7 +141,7 @@ WRONG_ITEMS: list[tuple[str, Any, str]] = [
     (
         "operator_arguments",
         {"security_context": {"run_as_user": 1000}},
-        "operator_arguments['security_context'] has 'run_as_user', which is not a key of Kubernetes",
+        "operator_arguments['security_context'] has 'run_as_user', which is not a key",
     ),
     ("operator_arguments", {"security_context": {"runAsUser": 2**63}}, "['runAsUser'] is"),
     ("operator_arguments", {"security_context": {"privileged": True}}, "has 'privileged'"),
