@@ -1,4 +1,4 @@
-"""Check that text and code use plain words: see "Writing" in docs/contributing.md.
+"""Check that text and code use plain words: see "Writing" in CONTRIBUTING.md.
 
     python scripts/plain_words.py [PATH ...]
 

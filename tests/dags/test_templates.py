@@ -224,7 +224,7 @@ def test_files_that_a_template_must_not_give(project: DagProject, body: str, rea
     error = refusal(project, body)
     assert error.message.startswith("deploy/dag.py.j2: ")
     assert reason in error.message
-    assert error.hint == "docs/dag.md lists what a template may change"
+    assert error.hint == "docs/dag-template.md lists what the build checks"
 
 
 def test_a_template_is_code_of_the_project(project: DagProject) -> None:
@@ -275,7 +275,7 @@ def test_errors_of_jinja(project: DagProject, body: str, reason: str) -> None:
     error = refusal(project, body)
     assert error.message.startswith("deploy/dag.py.j2, line ")
     assert reason in error.message
-    assert error.hint == "docs/dag.md describes the values of a template"
+    assert error.hint == "docs/dag-template.md describes the values"
 
 
 @pytest.mark.parametrize(

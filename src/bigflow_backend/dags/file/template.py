@@ -80,7 +80,7 @@ class Renderer:
         except VerificationError as error:
             raise UserError(
                 f"{self.source.name}: {error} (workflow {dag.workflow_id})",
-                hint="docs/dag.md lists what a template may change",
+                hint="docs/dag-template.md lists what the build checks",
             ) from error
         return text.rstrip("\n") + "\n"
 
