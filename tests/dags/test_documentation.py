@@ -11,14 +11,16 @@ from support.descriptions import DagProject, job, workflow
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = (REPOSITORY / "docs" / "dag.md").read_text("utf-8")
-TEMPLATE_PAGE = (REPOSITORY / "docs" / "dag-template.md").read_text("utf-8")
+OF_TEMPLATES = (REPOSITORY / "docs" / "dag-template.md").read_text("utf-8")
 TEMPLATE = REPOSITORY / "src" / "bigflow_backend" / "dags" / "file" / "templates" / "dag.py.j2"
 
 
 def block(language: str, containing: str) -> str:
     (found,) = (
         text
-        for text in re.findall(rf"^```{language}\n(.*?)^```", PAGE + TEMPLATE_PAGE, re.MULTILINE | re.DOTALL)
+        for text in re.findall(
+            rf"^```{language}\n(.*?)^```", PAGE + OF_TEMPLATES, re.MULTILINE | re.DOTALL
+        )
         if containing in text
     )
     return str(found)
@@ -33,13 +35,13 @@ def test_the_example_of_a_template(tmp_path: Path) -> None:
 
 
 def test_the_blocks_of_the_template() -> None:
-    documented = re.findall(r"^\| `(\w+)` \|", TEMPLATE_PAGE.partition("| block |")[2], re.MULTILINE)
+    documented = re.findall(r"^\| `(\w+)` \|", OF_TEMPLATES.partition("| block |")[2], re.MULTILINE)
     blocks = re.findall(r"{%-? block (\w+)", TEMPLATE.read_text("utf-8"))
     assert sorted(documented[: len(blocks)]) == sorted(blocks)
 
 
 def test_what_a_template_sees() -> None:
-    rows = re.findall(r"^\| (`.*?`) \|", TEMPLATE_PAGE.partition("| `dag.` |")[2], re.MULTILINE)
+    rows = re.findall(r"^\| (`.*?`) \|", OF_TEMPLATES.partition("| `dag.` |")[2], re.MULTILINE)
     documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert documented == {*Dag.__dataclass_fields__, "calls"}
 

@@ -1,1 +1,17 @@
-"""Wheel -> Image."""
+"""Wheel -> Image, and the places that it is published to.
+
+- ``image``: the values: ``BuildRequest``, ``Image``, ``PublishedImage``
+- ``build``: choose a builder, and build
+- ``engine/``: a Docker Engine or Podman builds the Dockerfile
+- ``layered/``: layers over a base image, without an engine
+- ``publish/``: archive, OCI layout, engine, registry
+- ``base/``: the base image, from a registry or a file
+- ``registry/``: the client of registries
+- ``store/``: blobs on disk, shared by all builds
+- ``session``: the store, the registries and the engine of one build
+- ``plan``: a dry run
+- ``imageinfo``: ``imageinfo-<version>.json``
+- ``dockerfile``: Dockerfiles and the values of their ``ARG``
+- ``reference``: the grammar of image names
+- ``oci``: descriptors, layers and media types
+"""
