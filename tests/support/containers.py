@@ -75,8 +75,7 @@ def all_containers(engine: DockerClient) -> set[str]:
 
 
 def no_more_than(containers: set[str], engine: DockerClient) -> None:
-    """Waits until the engine has removed all other containers, which it does after it has told of
-    a build's end.
+    """Wait until the engine has removed all other containers: it does so after the build.
 
     :raises requests.exceptions.ReadTimeout: when one stays.
     """

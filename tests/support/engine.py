@@ -1,4 +1,4 @@
-"""A Docker Engine for tests and the demo: one that is there already, or a private one.
+"""A Docker Engine for tests and the demo: a running one, or a private one.
 
 As a script it runs a command with such an engine: ``PYTHONPATH=tests python -m
 support.engine COMMAND...``
@@ -37,32 +37,31 @@ _SYSTEM_PATH = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/s
 
 @dataclass(frozen=True)
 class Engine:
-    """What :func:`docker_engine` found."""
+    """The result of :func:`docker_engine`."""
 
     url: str | None
-    """What the SDK and the command line take as ``DOCKER_HOST``; None when there is no engine."""
+    """The value of ``DOCKER_HOST``; None without an engine."""
     note: str
-    """One line: which engine this is, or why there is none."""
+    """One line: the engine, or the reason why it is missing."""
     pid: int | None = None
-    """The process of one that was started for us."""
+    """The process of a private engine."""
 
     @property
     def is_private(self) -> bool:
-        """Whether it was started for us: its containers have no network of their own."""
+        """Its containers have no network of their own."""
         return self.pid is not None
 
 
 class _UnavailableError(Exception):
-    """No engine, and none can be started; says why in one line."""
+    """An engine is not running and cannot be started, for a reason in one line."""
 
 
 @contextlib.contextmanager
 def docker_engine(*, log: Callable[[str], None] = lambda _line: None) -> Iterator[Engine]:
-    """The engine that is reachable; else, as root on Debian, a private one, stopped afterwards.
+    """Yield the reachable engine; else, as root on Debian, a private one, and stop it.
 
-    Within the block ``DOCKER_HOST`` names the private one. The private engine's containers have
-    no network but ``lo`` unless they ask for the host's (``--network host``), so it neither needs
-    nor changes the machine's firewall.
+    Within the block ``DOCKER_HOST`` names the private one. It has no networks but
+    ``none`` and ``host``, so it neither needs nor changes the machine's firewall.
     """
     reachable = _reachable()
     if reachable is not None:
@@ -76,7 +75,7 @@ def docker_engine(*, log: Callable[[str], None] = lambda _line: None) -> Iterato
 
 @contextlib.contextmanager
 def private_engine(*, log: Callable[[str], None] = lambda _line: None) -> Iterator[Engine]:
-    """An engine that is started for the block, as root on Debian, and stopped after it."""
+    """Start an engine for the block, as root on Debian, and stop it after the block."""
     with contextlib.ExitStack() as stack:
         try:
             url, pid = stack.enter_context(_started(_dockerd(log), log))
@@ -103,12 +102,12 @@ def _server_version(url: str) -> str:
 
 
 def _dockerd(log: Callable[[str], None]) -> str:
-    """The path of ``dockerd``, installed from Debian's ``docker.io`` where it is missing."""
+    """Return the path of ``dockerd``; install Debian's ``docker.io`` if it is missing."""
     if os.geteuid() != 0:
-        raise _UnavailableError("none is reachable, and starting one takes root")
+        raise _UnavailableError("it is not running, and only root can start it")
     if shutil.which(_DOCKERD, path=_SYSTEM_PATH) is None:
         if shutil.which("apt-get") is None:
-            raise _UnavailableError("none is reachable, and this is no Debian to install one on")
+            raise _UnavailableError("it is not running, and apt-get is missing to install it")
         log("installing Debian's docker.io")
         try:
             install("docker.io")
@@ -116,7 +115,7 @@ def _dockerd(log: Callable[[str], None]) -> str:
             raise _UnavailableError(str(error)) from error
     dockerd = shutil.which(_DOCKERD, path=_SYSTEM_PATH)
     if dockerd is None:
-        raise _UnavailableError("the package docker.io brought no dockerd")
+        raise _UnavailableError("the package docker.io has no dockerd")
     return dockerd
 
 
@@ -166,7 +165,7 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], url: str, log: Path
 
 @contextlib.contextmanager
 def sockets_may_leak() -> Iterator[None]:
-    """Collects what docker-py leaves open when it is refused: it never closes that socket."""
+    """Collect the sockets that docker-py never closes after a refused connection."""
     try:
         yield
     finally:
@@ -208,11 +207,11 @@ def _environment(name: str, value: str) -> Iterator[None]:
 
 def _last_line(text: str) -> str:
     lines = text.strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "no output"
 
 
 def main(command: list[str]) -> int:
-    """Runs ``command`` with an engine where one can be had; its exit status is ours."""
+    """Run ``command``, with an engine if possible; return its exit status."""
     with docker_engine(log=lambda line: print(line, file=sys.stderr)) as engine:
         print(engine.note, file=sys.stderr)
         return subprocess.run(command, check=False).returncode

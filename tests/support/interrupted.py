@@ -1,4 +1,4 @@
-"""A build in a process of its own, which is stopped by a signal at a moment that is known."""
+"""A build in a child process, which a signal stops at a known moment."""
 
 from __future__ import annotations
 
@@ -77,10 +77,10 @@ def interrupted_build(
     started: Path | threading.Event,
     **options: Any,
 ) -> str:
-    """Builds the project, and sends the signal once the build has come to the place ``at``.
+    """Build the project, and send the signal when the build is at the place ``at``.
 
-    That is ``layers``, ``tar``, ``info``, or ``says TEXT`` for a line of its output; with another
-    one, ``started`` tells when it is there. Returns what it printed; it must have ended by that.
+    That is ``layers``, ``tar``, ``info``, or ``says TEXT`` for a line of its output; for another
+    place, ``started`` shows when it is there. Return the output; the signal must end the build.
     """
     path = started if isinstance(started, Path) else project.root.with_name("never")
     child = subprocess.Popen(
@@ -101,13 +101,13 @@ def interrupted_build(
                 assert child.stdout is not None
                 pytest.fail(f"the build ended too early: {child.stdout.read()}")
         os.killpg(child.pid, number)
-        said, _ = child.communicate(timeout=60)
+        output, _ = child.communicate(timeout=60)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
         child.wait()
     # The shell has 128 and the number for what a signal has ended.
     expected = {-number} if number == signal.SIGKILL else {128 + number, -number}
-    assert child.returncode in expected, said
-    assert "Traceback" not in said
-    return said
+    assert child.returncode in expected, output
+    assert "Traceback" not in output
+    return output

@@ -1,4 +1,4 @@
-"""The Docker Engine behind a socket that stops passing on what a test tells it to."""
+"""The Docker Engine behind a socket that stalls at the request that a test names."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class StallingEngine(socketserver.ThreadingUnixStreamServer):
         self.stall_at: str | None = None
         """A regular expression, such as ``POST /[^ ]*/images/load``"""
         self.drops = False
-        """Whether it closes that connection, as an engine does that stops."""
+        """Close that connection, as an engine that stops."""
         self.stalled = threading.Event()
         """Set when such a request has come; it gets no answer."""
         super().__init__(str(path), _Passing)
@@ -75,7 +75,7 @@ def _pass(source: socket.socket, target: socket.socket) -> None:
 
 @pytest.fixture
 def stalling_engine(engine: DockerClient, tmp_path: Path) -> Iterator[StallingEngine]:
-    """What ``DOCKER_HOST`` may name in the place of the engine."""
+    """An address for ``DOCKER_HOST``, in front of the engine."""
     host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     if not host.startswith("unix://"):
         pytest.skip("the engine is on another machine")

@@ -397,7 +397,7 @@ def refused(demo: Demo, **options: Any) -> UserError:
     return raised.value
 
 
-_FAULTS = {
+_ERRORS = {
     "syntax": (
         "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUNN true\n",
         r"Dockerfile, line 3: unknown instruction: RUNN",
@@ -453,25 +453,23 @@ _FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", _FAULTS)
-def test_a_fault_changes_nothing(demo: Demo, fault: str) -> None:
-    dockerfile, message, hint = _FAULTS[fault]
-    demo.build()
+@pytest.mark.parametrize("name", _ERRORS)
+def test_an_error(demo: Demo, name: str) -> None:
+    dockerfile, message, hint = _ERRORS[name]
     demo.dockerfile(dockerfile)
     error = refused(demo)
     assert re.search(message, error.message), error.message
     assert re.search(hint, error.hint), error.hint
 
 
-def test_a_fault_gives_no_image_the_name(demo: Demo) -> None:
-    demo.dockerfile(_FAULTS["no bigflow"][0])
+@pytest.mark.parametrize("name", ["run", "no bigflow"])
+def test_an_error_leaves_the_last_image(demo: Demo, name: str) -> None:
+    demo.build()
+    demo.dockerfile(_ERRORS[name][0])
     refused(demo)
-    assert not (demo.project.root / ".image").exists()
 
 
-def test_a_fault_after_naming_gives_the_name_back(
-    demo: Demo, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_after_the_tag_moves_it_back(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_arguments: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -491,7 +489,7 @@ def test_an_old_wheel_in_the_image(demo: Demo, tmp_path: Path) -> None:
     assert error.message == "the image has demo 0.9 installed, not 1.0.0"
 
 
-def test_a_build_that_falls_silent(demo: Demo) -> None:
+def test_a_build_that_prints_nothing(demo: Demo) -> None:
     demo.dockerfile("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN sleep 600\n")
     with pytest.raises(UserError, match="the build printed nothing for 2 seconds") as raised:
         demo.build(idle_timeout=2)
@@ -535,6 +533,7 @@ def test_no_network(demo: Demo) -> None:
     assert 'network = "host" in [tool.bigflow.image]' in error.hint
 
 
+@pytest.mark.slow
 def test_an_engine_that_stops_in_the_middle(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
     demo.build()
     before = demo.state()
@@ -598,7 +597,6 @@ def test_a_connection_that_breaks(
     ],
 )
 def test_no_engine(demo: Demo, monkeypatch: pytest.MonkeyPatch, host: str, message: str) -> None:
-    demo.build()
     monkeypatch.setenv("DOCKER_HOST", host)
     with sockets_may_leak():
         error = refused(demo)
@@ -608,7 +606,6 @@ def test_no_engine(demo: Demo, monkeypatch: pytest.MonkeyPatch, host: str, messa
 
 
 def test_no_dockerfile(demo: Demo) -> None:
-    demo.build()
     demo.project.dockerfile.unlink()
     assert "there is no Dockerfile in" in refused(demo).message
 

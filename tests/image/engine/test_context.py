@@ -1,4 +1,4 @@
-"""The build context: all that the image needs, and nothing that it must not have."""
+"""The build context: the files that the image needs, and no secrets by accident."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_it_holds_the_dockerfile_the_wheel_and_resources(project: Project) -> No
     ]
 
 
-def test_additions_bring_nothing_by_accident(project: Project) -> None:
+def test_additions_add_no_secrets_by_accident(project: Project) -> None:
     assert sorted(set(names(project, "extra", "./demo")) - set(names(project))) == [
         "demo/__init__.py",
         "extra/tool.sh",
@@ -70,11 +70,11 @@ def test_additions_bring_nothing_by_accident(project: Project) -> None:
     assert not {n for n in everything if ".env" in n or ".git/" in n or "deployment" in n}
 
 
-def test_what_is_named_itself_is_there(project: Project) -> None:
+def test_a_secret_that_is_named_is_added(project: Project) -> None:
     assert "deployment_config.py" in names(project, "deployment_config.py")
 
 
-def test_dockerignore_takes_from_what_is_the_projects_own(project: Project) -> None:
+def test_dockerignore_excludes_files_of_the_project(project: Project) -> None:
     ignore = "# comment\n\ndist\nDockerfile\n**/*.csv\nextra\n!extra/tool.sh\n"
     (project.root / ".dockerignore").write_text(ignore)
     assert sorted(names(project, "extra", "demo")) == [
@@ -110,9 +110,9 @@ def test_two_different_wheels_of_one_name(project: Project, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("find_links", "message"),
-    [("nowhere", "names nowhere, which is no directory"), ("demo", "demo, which holds no wheel")],
+    [("nowhere", "names nowhere, which is not a directory"), ("demo", "demo, which has no wheels")],
 )
-def test_find_links_that_bring_nothing(project: Project, find_links: str, message: str) -> None:
+def test_find_links_without_wheels(project: Project, find_links: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         names(project, find_links=(Path(find_links),))
 
@@ -136,12 +136,12 @@ def test_links_and_pipes(project: Project, tmp_path: Path) -> None:
     (project.root / "resources/link.csv").symlink_to(project.root / "resources/tables/weather.csv")
     assert "resources/link.csv" in names(project)
     (project.root / "resources/tree").symlink_to(tmp_path)
-    with pytest.raises(UserError, match="resources/tree is a link to a directory"):
+    with pytest.raises(UserError, match="have resources/tree: it is a link to a directory"):
         names(project)
     (project.root / ".dockerignore").write_text("resources/tree\n")
     assert "resources/link.csv" in names(project)
     os.mkfifo(project.root / "resources/pipe")
-    with pytest.raises(UserError, match="resources/pipe is no regular file"):
+    with pytest.raises(UserError, match="have resources/pipe: it is not a regular file"):
         names(project)
 
 

@@ -1,7 +1,8 @@
-"""Ctrl-C, an end that is asked for, and kill -9 in each phase of a build on the engine."""
+"""SIGINT, SIGTERM and SIGKILL in each phase of a build on the engine."""
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,6 @@ from support.containers import all_containers, no_more_than
 from support.interrupted import SIGNALS, interrupted_build
 
 if TYPE_CHECKING:
-    import signal
     from pathlib import Path
 
     from docker import DockerClient
@@ -29,7 +29,7 @@ def _state(project: LayeredProject) -> dict[str, bytes]:
 def test_while_a_step_runs(
     engine_project: LayeredProject, engine: DockerClient, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """The engine gives the build up, and leaves no container."""
+    """The engine cancels the build, and leaves no container."""
     image = engine_project.build()
     before, containers = _state(engine_project), all_containers(engine)
     text = (engine_project.root / "Dockerfile").read_text()
@@ -48,7 +48,15 @@ def test_while_a_step_runs(
     assert engine_project.build().id == image.id
 
 
-@SIGNALS
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+    ],
+    ids=lambda number: number.name,
+)
 @pytest.mark.parametrize(
     ("phase", "request_line"),
     [

@@ -1,4 +1,4 @@
-"""What a user reads who has made a mistake in a Dockerfile or a name, with the engine builder."""
+"""Errors in a Dockerfile, a name, or the Docker context, with the engine builder."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def test_the_standard_dockerfile(
 
 
 def _digest(registry: Registry, path: str, tag: str) -> str | None:
-    """What the registry itself calls the image."""
+    """Return the digest of the image in the registry."""
     kinds = ("oci.image.manifest.v1+json", "docker.distribution.manifest.v2+json")
     request = urllib.request.Request(
         f"http://{registry.address}/v2/{path}/manifests/{tag}",

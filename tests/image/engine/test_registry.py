@@ -41,7 +41,7 @@ def _refused(project: LayeredProject, engine: DockerClient, **options: Any) -> U
     return caught.value
 
 
-_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
+_RESPONSES: dict[str, tuple[dict[str, Any], str]] = {
     "401": ({"status": 401}, "unauthorized|no basic auth credentials|401"),
     "404": ({"status": 404}, "not found|404|manifest unknown"),
     "429": ({"status": 429}, "429|too many requests"),
@@ -50,27 +50,27 @@ _FAULTS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("fault", [*_FAULTS, "corrupt"])
+@pytest.mark.parametrize("case", [*_RESPONSES, "corrupt"])
 def test_a_base_that_cannot_be_pulled(
     engine_project: LayeredProject,
     engine: DockerClient,
     registry: Registry,
-    fault: str,
+    case: str,
 ) -> None:
-    path = f"pull-{fault}/base"
+    path = f"pull-{case}/base"
     engine.images.build(
-        fileobj=io.BytesIO(f"FROM scratch\nLABEL fault={fault}\nCOPY Dockerfile /\n".encode()),
+        fileobj=io.BytesIO(f"FROM scratch\nLABEL case={case}\nCOPY Dockerfile /\n".encode()),
         tag=f"{registry.address}/{path}:1",
         rm=True,
     )
     engine.images.push(f"{registry.address}/{path}", tag="1")
     engine.images.remove(f"{registry.address}/{path}:1")
-    how, message = _FAULTS.get(
-        fault, ({"is_corrupt": True}, "verification failed|mismatch|digest|invalid character")
+    how, message = _RESPONSES.get(
+        case, ({"is_corrupt": True}, "verification failed|mismatch|digest|invalid character")
     )
     with faulty(registry.address) as proxy:
         name = f"{proxy.address}/{path}:1"
-        places = ("/manifests/",) if fault != "corrupt" else ("/blobs/", "/manifests/sha256")
+        places = ("/manifests/",) if case != "corrupt" else ("/blobs/", "/manifests/sha256")
         for method in ("GET", "HEAD"):
             proxy.faults += [Fault(method, place, **how, times=1000) for place in places]
         error = _refused(engine_project, engine, base_image=name)
@@ -93,17 +93,24 @@ def test_a_base_from_a_registry(
     }  # fmt: skip
 
 
-# An engine tries uploads of layers again for a minute; it does not with the manifest.
-@pytest.mark.parametrize("fault", ["401", "500", "dropped"])
+# An engine retries the upload of a layer for a minute, and does not retry the manifest.
+@pytest.mark.parametrize(
+    "case",
+    [
+        "500",
+        pytest.param("401", marks=pytest.mark.slow),
+        pytest.param("dropped", marks=pytest.mark.slow),
+    ],
+)
 def test_a_push_that_fails(
     engine_project: LayeredProject,
     engine: DockerClient,
     faulty_registry: FaultyRegistry,
-    fault: str,
+    case: str,
 ) -> None:
-    how, message = _FAULTS[fault]
+    how, message = _RESPONSES[case]
     faulty_registry.faults.append(Fault("PUT", "/manifests/", **how, times=1000))
-    repository = f"{faulty_registry.address}/push-{fault}/demo"
+    repository = f"{faulty_registry.address}/push-{case}/demo"
     error = _refused(engine_project, engine, repository=repository, push=True)
     assert error.message.startswith(f"the Docker Engine could not push {repository}:1.0.0: ")
     assert re.search(message, error.message, re.IGNORECASE), error.message

@@ -102,7 +102,7 @@ class BuildCommand:
 def docker_command() -> BuildCommand:
     """Return the first ``docker`` command on PATH that has BuildKit.
 
-    :raises UserError: if there is none.
+    :raises UserError: if PATH has no such command.
     """
     without_buildx = None
     for program in _programs("docker"):

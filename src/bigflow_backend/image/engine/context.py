@@ -1,4 +1,4 @@
-"""The build context: what of the project the engine gets to see, and nothing else."""
+"""The build context: the files of the project that the engine gets, as a tar archive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bigflow_backend.ground.errors import UserError
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
 
-# What a directory never brings along. Whoever wants one of these in an image names it in `context`.
+# Never added with their directory. A user who wants one in the image names it in `context`.
 _NEVER_BY_ACCIDENT = {".git", ".env", ".dags", ".image", "__pycache__", "deployment_config.py"}
 _DISTRIBUTIONS = (".whl", ".tar.gz")
 
@@ -28,13 +28,13 @@ def context_files(
     find_links: Sequence[Path],
     additions: Sequence[str],
 ) -> dict[str, Path]:
-    """The files of the context by their names in it.
+    """Return the files of the context by their names in it.
 
     They are the Dockerfile, ``dist/`` with the wheel, ``resources/``, ``wheels/`` with the
-    distributions found in ``find_links``, and ``additions``. ``.dockerignore`` takes away from
-    what is the project's own: ``resources/`` and the additions.
+    distributions found in ``find_links``, and ``additions``. ``.dockerignore`` excludes
+    files of the project: of ``resources/`` and the additions.
 
-    :raises UserError: for a path that is missing, outside the project, or no regular file.
+    :raises UserError: for a path that is missing, outside the project, or not a regular file.
     """
     ignored = _ignored(project.root)
     files = {
@@ -50,13 +50,13 @@ def context_files(
 
 
 def write_context(files: Mapping[str, Path], output: IO[bytes], *, epoch: int) -> None:
-    """Writes the context as a tar archive: the same files give the same bytes.
+    """Write the context as a tar archive: the same files give the same bytes.
 
-    Owner, rights, order and times are normalised; ``epoch`` is the time of every file, which
-    ``COPY`` keeps. ``resources/`` and ``wheels/`` are there even when they are empty, since COPY
-    fails where its source is missing.
+    Owner, permissions, order and times are normalised. ``epoch`` is the time of every file, which
+    ``COPY`` keeps. ``resources/`` and ``wheels/`` are in the archive even if they are empty, since
+    COPY fails without its source.
 
-    :raises UserError: when a file cannot be read.
+    :raises UserError: if a file cannot be read.
     """
     directories = {"resources", "wheels"}
     for name in files:
@@ -82,18 +82,18 @@ def _opened(path: Path) -> IO[bytes]:
     except OSError as error:
         raise UserError(
             f"cannot read {path} for the image: {error.strerror}",
-            hint="check the file and its rights",
+            hint="check the file and its permissions",
         ) from error
 
 
 def _project_files(root: Path, start: str) -> Iterator[tuple[str, Path]]:
-    """The names in the context and the paths of what lies at or below ``start``."""
+    """Yield the names in the context, and the paths, of the files at or below ``start``."""
     relative = Path(os.path.normpath(start))
     path = root / relative
     if relative.is_absolute() or ".." in relative.parts:
         raise UserError(
             f"pyproject.toml: tool.bigflow.image.context names {start!r}, outside the project",
-            hint="name paths below the project's directory; wheels come by find-links",
+            hint="name paths in the project's directory; for wheels, use find-links",
         )
     if path.is_dir():
         yield from _directory_files(root, path)
@@ -102,14 +102,14 @@ def _project_files(root: Path, start: str) -> Iterator[tuple[str, Path]]:
     elif start != "resources":
         raise UserError(
             f"pyproject.toml: tool.bigflow.image.context names {start!r}, which does not exist",
-            hint="correct the path, or leave it out",
+            hint="correct the path, or remove it",
         )
 
 
 def _directory_files(root: Path, directory: Path) -> Iterator[tuple[str, Path]]:
     for parent, directories, names in os.walk(directory, onerror=_raise):
         directories[:] = sorted(set(directories) - _NEVER_BY_ACCIDENT)
-        # os.walk counts a link to a directory as a directory, and does not enter it.
+        # os.walk lists a link to a directory as a directory, and does not enter it.
         links = [name for name in directories if Path(parent, name).is_symlink()]
         for name in sorted({*names, *links} - _NEVER_BY_ACCIDENT):
             path = Path(parent, name)
@@ -119,17 +119,17 @@ def _directory_files(root: Path, directory: Path) -> Iterator[tuple[str, Path]]:
 def _regular(root: Path, path: Path) -> Path:
     if path.is_file():
         return path
-    what = "a link to a directory" if path.is_dir() else "no regular file"
+    kind = "a link to a directory" if path.is_dir() else "not a regular file"
     raise UserError(
-        f"{path.relative_to(root)} is {what}, which has no place in an image",
-        hint="put a file there, or exclude it in .dockerignore",
+        f"the image cannot have {path.relative_to(root)}: it is {kind}",
+        hint="replace it by a file, or exclude it in .dockerignore",
     )
 
 
 def _raise(error: OSError) -> None:
     raise UserError(
         f"cannot read {error.filename} for the image: {error.strerror}",
-        hint="check the directory and its rights",
+        hint="check the directory and its permissions",
     ) from error
 
 
@@ -139,20 +139,20 @@ def _distributions(root: Path, find_links: Sequence[Path]) -> dict[str, Path]:
         directory = root / entry
         if not directory.is_dir():
             raise UserError(
-                f"find-links names {entry}, which is no directory",
-                hint="name a directory that holds wheels",
+                f"find-links names {entry}, which is not a directory",
+                hint="name a directory of wheels",
             )
         files = [p for p in sorted(directory.iterdir()) if p.name.endswith(_DISTRIBUTIONS)]
         if not files:
             raise UserError(
-                f"find-links names {entry}, which holds no wheel",
-                hint="put the wheels there, or leave the directory out",
+                f"find-links names {entry}, which has no wheels",
+                hint="put the wheels there, or remove the directory from find-links",
             )
         for path in files:
             other = found.setdefault(f"wheels/{path.name}", path)
             if not filecmp.cmp(other, path, shallow=False):
                 raise UserError(
-                    f"find-links holds two different files {path.name}, in {other.parent} and "
+                    f"find-links has two different files {path.name}, in {other.parent} and "
                     f"{path.parent}",
                     hint="remove one of them",
                 )
