@@ -1,4 +1,4 @@
-"""A property: along a line of history, versions go up as its tags do."""
+"""Property: if tags increase along a line of history, versions increase, too."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bigflow_backend.version.scheme import Version
 from support.git_repository import Repository, isolate_git, make_repository
 
 number = st.integers(min_value=0, max_value=11)
-# Releases and pre-releases. A post-release is left out: 1.2.0.post1 is a tag above 1.2.0 and yet
-# below 1.2.1.devN, as every scheme that guesses the next release has it; it gets a note.
+# Releases and pre-releases. Post-releases break this property: 1.2.0.post1 sorts after 1.2.0, but
+# before 1.2.1.devN. A note warns of them.
 releases = st.builds(
     "{}.{}{}{}".format,
     number,
@@ -24,14 +24,14 @@ releases = st.builds(
     st.one_of(st.just(""), st.builds(".{}".format, number)),
     st.one_of(st.just(""), st.builds("{}{}".format, st.sampled_from(["a", "b", "rc"]), number)),
 )
-# For each commit: a merge of a side branch before it, a tag on it.
+# For each commit: True if it merges a side branch, True if it has a tag.
 histories = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=7)
 
 
 def import_history(
     repository: Repository, history: list[tuple[bool, bool]], tags: list[str]
 ) -> list[str]:
-    """Commits by ``git fast-import``; the marks of the main line, in order."""
+    """Import commits with ``git fast-import``. Return the hashes of the main line, in order."""
     stream: list[str] = []
     marks = itertools.count(1)
     line: list[int] = []

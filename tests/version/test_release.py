@@ -1,4 +1,4 @@
-"""Releases, pushed to a real bare repository."""
+"""Releases, pushed to a bare repository."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def plan(
     )
 
 
-def refusal(repository: Repository, wanted: str = "minor") -> UserError:
+def plan_error(repository: Repository, wanted: str = "minor") -> UserError:
     with pytest.raises(UserError) as caught:
         plan(repository, wanted)
     assert len(str(caught.value).splitlines()) == 2
@@ -92,14 +92,14 @@ def test_a_release_is_tagged_and_pushed(repository: Repository, remote: Reposito
         f"git tag --annotate '--message=demo 1.3.0' v1.3.0 {commit}",
         "git push --no-follow-tags --recurse-submodules=no origin refs/tags/v1.3.0",
     )
-    assert repository.tags() == ["v1.2.0"], "a plan changes nothing"
+    assert repository.tags() == ["v1.2.0"], "a plan must not change anything"
 
     carry_out(planned)
 
     assert repository.tags() == ["v1.2.0", "v1.3.0"]
-    assert remote.tags() == ["v1.3.0"], "no other tag is pushed"
+    assert remote.tags() == ["v1.3.0"], "only the new tag must be pushed"
     assert remote.git("rev-parse", "v1.3.0^{commit}") == commit
-    assert remote.git("cat-file", "-t", "v1.3.0") == "tag", "it is annotated"
+    assert remote.git("cat-file", "-t", "v1.3.0") == "tag", "the tag must be annotated"
     assert "demo 1.3.0" in remote.git("cat-file", "-p", "v1.3.0")
     assert version(repository) == "1.3.0"
 
@@ -143,74 +143,73 @@ def test_a_tagged_commit_is_released_again(repository: Repository, remote: Repos
     carry_out(plan(repository))
     assert remote.tags() == ["7.2.0"]
     assert version(repository) == "7.2.0"
-    # A post-release is above the tag it stands on; after a commit it would not be above that.
+    # On the tagged commit a post-release is higher. After another commit it is not.
     assert plan(repository, "7.2.0.post1").tag == "7.2.0.post1"
     repository.commit()
-    assert "7.2.0.post1 would not sort after 7.2.1.dev0" in (
-        refusal(repository, "7.2.0.post1").message
-    )
+    error = plan_error(repository, "7.2.0.post1")
+    assert "7.2.0.post1 is not higher than this commit's version, 7.2.1.dev0" in error.message
 
 
-def test_a_changed_work_tree_is_refused(repository: Repository) -> None:
+def test_a_changed_work_tree_is_an_error(repository: Repository) -> None:
     for number in range(7):
         repository.write(f"file{number}.py", "")
     repository.write("untracked.py", "")
-    assert plan(repository).tag == "0.1.0", "untracked files are no changes"
+    assert plan(repository).tag == "0.1.0", "untracked files are not changes"
     repository.git("add", "file*")
-    error = refusal(repository)
+    error = plan_error(repository)
     assert "file0.py, file1.py, file2.py, file3.py, file4.py, ..." in error.message
     assert "commit them" in error.hint
 
 
 @pytest.mark.parametrize("spelling", ["v1.3.0", "1.3.0", "1.3"])
-def test_a_tag_that_exists_is_refused(spelling: str, repository: Repository) -> None:
-    """It is on another branch, where this one does not see it; the spelling does not matter."""
+def test_an_existing_tag_is_an_error(spelling: str, repository: Repository) -> None:
+    """The tag is on another branch, in any spelling."""
     repository.tag("v1.2.0")
     repository.git("switch", "--quiet", "--create", "other")
     repository.commit(file="other.py")
     repository.tag(spelling)
     repository.git("switch", "--quiet", "main")
     repository.commit()
-    assert f"has a tag already: {spelling}" in refusal(repository).message
+    assert f"already has a tag: {spelling}" in plan_error(repository).message
     assert plan(repository, "patch").tag == "v1.2.1"
 
 
 @pytest.mark.parametrize(
-    ("wanted", "fault"),
+    ("wanted", "message"),
     [
-        ("1.2.0", "1.2.0 would not sort after 1.2.1.dev0"),
-        ("1.1.0", "1.1.0 would not sort after 1.2.1.dev0"),
-        ("mayor", "'mayor' is neither a level nor a version"),
-        ("2", "'2' is neither a level nor a version"),
-        ("", "'' is neither a level nor a version"),
-        ("1.3.0+local", "is no version to release"),
-        ("1.3.0.dev1", "is no version to release"),
+        ("1.2.0", "1.2.0 is not higher than this commit's version, 1.2.1.dev0"),
+        ("1.1.0", "1.1.0 is not higher than this commit's version, 1.2.1.dev0"),
+        ("mayor", "two or more numbers: got 'mayor'"),
+        ("2", "two or more numbers: got '2'"),
+        ("", "two or more numbers: got ''"),
+        ("1.3.0+local", "it cannot be released"),
+        ("1.3.0.dev1", "it cannot be released"),
     ],
 )
-def test_a_wish_that_is_none(wanted: str, fault: str, repository: Repository) -> None:
+def test_wrong_releases(wanted: str, message: str, repository: Repository) -> None:
     repository.tag("v1.2.0")
     repository.commit()
-    assert fault in refusal(repository, wanted).message
+    assert message in plan_error(repository, wanted).message
 
 
-def test_where_git_does_not_give_the_version(
+def test_a_version_that_does_not_come_from_git(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UserError, match=r"\[project\] version gives the version 1.0.0"):
+    with pytest.raises(UserError, match=r"\[project\] version sets it to 1\.0\.0"):
         plan(repository, static=("1.0.0", "pyproject.toml [project] version"))
     monkeypatch.setenv("BIGFLOW_VERSION", "3.0.0")
-    assert "BIGFLOW_VERSION gives the version 3.0.0" in refusal(repository).message
+    assert "BIGFLOW_VERSION sets it to 3.0.0" in plan_error(repository).message
 
 
-def test_a_shallow_clone_is_refused(
+def test_a_shallow_clone_is_an_error(
     repository: Repository, remote: Repository, tmp_path: Path
 ) -> None:
     clone = Repository(tmp_path / "clone")
     repository.git("clone", "--quiet", "--depth=1", f"file://{remote.path}", str(clone.path))
-    assert "is a shallow clone" in refusal(clone).message
+    assert "is a shallow clone" in plan_error(clone).message
 
 
-def test_a_push_that_is_refused_leaves_no_tag(repository: Repository, remote: Repository) -> None:
+def test_a_rejected_push_leaves_no_tag(repository: Repository, remote: Repository) -> None:
     repository.tag("v1.2.0")
     hook = remote.path / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)
@@ -218,7 +217,7 @@ def test_a_push_that_is_refused_leaves_no_tag(repository: Repository, remote: Re
     hook.chmod(0o755)
     with pytest.raises(UserError) as caught:
         carry_out(plan(repository))
-    assert "the tag v1.3.0 was not pushed to origin, and is removed here" in caught.value.message
+    assert "the tag v1.3.0 was not pushed to origin, and was removed here" in caught.value.message
     assert "no tags on a Friday" in caught.value.message
     assert len(str(caught.value).splitlines()) == 2
     assert repository.tags() == ["v1.2.0"]
@@ -237,14 +236,14 @@ def test_a_tag_that_only_the_remote_has(repository: Repository, remote: Reposito
     assert remote.git("rev-parse", "v1.3.0") != repository.head
 
 
-def test_a_remote_that_is_not_there(repository: Repository) -> None:
+def test_a_missing_remote(repository: Repository) -> None:
     repository.git("remote", "set-url", "origin", "/nowhere/at/all.git")
     with pytest.raises(UserError, match="/nowhere/at/all"):
         carry_out(plan(repository))
     assert repository.tags() == []
 
 
-def test_a_push_that_hangs_leaves_no_tag(
+def test_a_push_without_an_end_leaves_no_tag(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planned = plan(repository)
@@ -254,7 +253,7 @@ def test_a_push_that_hangs_leaves_no_tag(
         script.read_text().replace("exec", 'case "$*" in "push "*) sleep 600;; esac\nexec')
     )
     monkeypatch.setenv("BIGFLOW_GIT_TIMEOUT", "2")
-    with pytest.raises(UserError, match="`git push` did not answer within 2 s"):
+    with pytest.raises(UserError, match="`git push` did not finish within 2 s"):
         carry_out(planned)
     assert [line.split()[0] for line in real.read_text().splitlines()] == ["tag", "push", "tag"]
     assert repository.tags() == []
@@ -280,18 +279,18 @@ def test_without_a_push(repository: Repository, remote: Repository) -> None:
     assert remote.tags() == []
 
 
-def test_nobody_makes_the_tag(repository: Repository) -> None:
+def test_git_without_a_user(repository: Repository) -> None:
     planned = plan(repository)
     repository.git("config", "--global", "--remove-section", "user")
     repository.git("config", "user.useConfigOnly", "true")
-    with pytest.raises(UserError, match="git does not know who makes it") as caught:
+    with pytest.raises(UserError, match="git has no name and e-mail address") as caught:
         carry_out(planned)
     assert "user.email" in caught.value.hint
     assert repository.tags() == []
 
 
-def test_a_prefix_that_no_tag_can_have(repository: Repository) -> None:
-    with pytest.raises(UserError, match=r"the tag my project-0\.1\.0 cannot be made") as caught:
+def test_a_prefix_that_git_does_not_accept(repository: Repository) -> None:
+    with pytest.raises(UserError, match=r"cannot create the tag my project-0\.1\.0: ") as caught:
         carry_out(plan(repository, prefix="my project-"))
     assert "tag-prefix" in caught.value.hint
 
@@ -307,7 +306,7 @@ def test_a_prefix_that_no_tag_can_have(repository: Repository) -> None:
         ({"branch.other.remote": "fork"}, "origin"),
     ],
 )
-def test_the_right_one_of_several_remotes(
+def test_the_choice_among_several_remotes(
     configuration: dict[str, str], chosen: str, repository: Repository, tmp_path: Path
 ) -> None:
     repository.git("branch", "--unset-upstream")
@@ -330,25 +329,25 @@ def test_the_only_remote_of_a_detached_head(repository: Repository, remote: Repo
     assert remote.tags() == ["0.1.0"]
 
 
-def test_no_remote_and_too_many(repository: Repository, remote: Repository) -> None:
+def test_no_remote_and_too_many_remotes(repository: Repository, remote: Repository) -> None:
     repository.git("remote", "rename", "origin", "one")
     repository.git("remote", "add", "two", str(remote.path))
     repository.git("branch", "--unset-upstream")
-    error = refusal(repository)
+    error = plan_error(repository)
     assert "one, two" in error.message
     repository.git(*shlex.split(error.hint.partition("git ")[2]))
     assert plan(repository).remote == "one"
     repository.git("config", "--unset", "remote.pushDefault")
     repository.git("remote", "remove", "one")
     repository.git("remote", "remove", "two")
-    error = refusal(repository)
+    error = plan_error(repository)
     assert "has no remote" in error.message
     assert "--no-push" in error.hint
 
 
 @pytest.fixture
 def ssh(tmp_path: Path) -> Path:
-    """An ssh that writes down its arguments and runs the command here."""
+    """Return an ssh that logs its arguments and runs the command on this machine."""
     program = tmp_path / "fake ssh"
     program.write_text(
         f'#!/bin/sh\necho "$@" >> {shlex.quote(str(tmp_path / "ssh.log"))}\n'
@@ -387,7 +386,7 @@ def test_the_identity_file(repository: Repository, remote: Repository, tmp_path:
     assert "example.org git-receive-pack" in logged
 
 
-def test_an_identity_file_that_is_not_there(repository: Repository, tmp_path: Path) -> None:
+def test_a_missing_identity_file(repository: Repository, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot read the identity file"):
         plan(repository, identity_file=tmp_path / "nothing")
 
@@ -395,9 +394,9 @@ def test_an_identity_file_that_is_not_there(repository: Repository, tmp_path: Pa
 def test_an_interrupted_push_leaves_no_tag(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C while git pushes: here the push itself sends the signal."""
+    """Ctrl-C during the push: the fake git sends the signal."""
     monkeypatch.setenv("BIGFLOW_GIT_TIMEOUT", "60")
-    # A job in the background of a shell is started with the signal ignored.
+    # A background job of a shell starts with this signal ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     planned = plan(repository)
     real = shutil.which("git")

@@ -1,4 +1,4 @@
-"""PEP 440 arithmetic."""
+"""Arithmetic of PEP 440."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from bigflow_backend.version.scheme import Version, bump, following, tagged
         ("latest", "", None),
     ],
 )
-def test_which_tags_are_versions(tag: str, prefix: str, version: str | None) -> None:
+def test_tags_that_are_versions(tag: str, prefix: str, version: str | None) -> None:
     found = tagged(tag, prefix)
     assert (str(found) if found else None) == version
 
@@ -57,7 +57,7 @@ def test_which_tags_are_versions(tag: str, prefix: str, version: str | None) -> 
         ("1.2.0+local", "1.2.1.dev3+gabc"),
     ],
 )
-def test_what_follows_a_version(base: str | None, after: str) -> None:
+def test_the_version_of_later_commits(base: str | None, after: str) -> None:
     assert following(Version(base) if base else None, 3, "gabc") == after
 
 
@@ -76,7 +76,7 @@ def test_what_follows_a_version(base: str | None, after: str) -> None:
         ("1!2.3.0", "1!3.0.0", "1!2.4.0", "1!2.3.1"),
     ],
 )
-def test_levels_of_a_release(base: str | None, major: str, minor: str, patch: str) -> None:
+def test_bumps(base: str | None, major: str, minor: str, patch: str) -> None:
     version = Version(base) if base else None
     assert [str(bump(version, level)) for level in ("major", "minor", "patch")] == [
         major,
@@ -99,12 +99,14 @@ versions = st.builds(
 
 
 @given(versions, st.integers(0, 2000), st.integers(0, 2000))
-def test_what_follows_sorts_after_and_by_distance(base: Version, one: int, other: int) -> None:
+def test_later_commits_sort_after_the_base_and_by_distance(
+    base: Version, one: int, other: int
+) -> None:
     earlier, later = (Version(following(base, n, "gabc")) for n in sorted((one, other)))
     assert base < earlier <= later
 
 
 @given(versions, st.integers(0, 2000))
-def test_every_level_sorts_after_what_follows(base: Version, distance: int) -> None:
+def test_every_bump_sorts_after_later_commits(base: Version, distance: int) -> None:
     for level in ("major", "minor", "patch"):
         assert Version(following(base, distance, "gabc")) < bump(base, level)

@@ -1,4 +1,4 @@
-"""The order of the sources: variables, the static version, PKG-INFO, git, the archive's file."""
+"""The sources of a version: variables, the project's files, PKG-INFO, git, git archives."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def archival(root: Path, *, describe: str = "", refs: str = "", node: str = NODE
 
 
 def test_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All sources are there; each is taken away when it has given its version."""
+    """All sources exist at first. Then they are removed one by one."""
     repository = make_repository(tmp_path / "repository")
     root = repository.path
     archival(root, describe="v2.0.0")
@@ -75,7 +75,7 @@ def test_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found.append(version(root, static=static))
     monkeypatch.delenv("SETUPTOOLS_SCM_PRETEND_VERSION_FOR_DEMO_PROJECT")
     found.append(version(root, static=static))
-    monkeypatch.setenv("SETUPTOOLS_SCM_PRETEND_VERSION", "")  # as CI writes "not set"
+    monkeypatch.setenv("SETUPTOOLS_SCM_PRETEND_VERSION", "")  # CI jobs set an empty variable
     found.append(version(root, static=static))
     static = None
     found.append(version(root, static=static))
@@ -96,13 +96,15 @@ def test_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-def test_the_revision_is_a_question_to_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_of_a_revision_comes_from_git(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     repository = make_repository(tmp_path / "repository")
     repository.commit()
     repository.tag("v4.0.0")
     monkeypatch.setenv("BIGFLOW_VERSION", "8.0.0")
     assert version(repository.path, revision="HEAD").text == "4.0.0"
-    with pytest.raises(UserError, match="the version is stated"):
+    with pytest.raises(UserError, match="the version of 'HEAD' is not in git: it is set by "):
         version(repository.path, static=("5.0.0", PYPROJECT), revision="HEAD")
 
 
@@ -125,11 +127,11 @@ def test_an_override_is_normalised(
 
 
 @pytest.mark.parametrize("text", ["latest", "1.0;id", "4.0/beta", " ", "1.2.0\n1.3.0", "0+BROKEN!"])
-def test_an_override_that_is_no_version(
-    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_invalid_override(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BIGFLOW_VERSION", text)
-    with pytest.raises(UserError, match=r"BIGFLOW_VERSION is .* no version \(PEP 440\)") as caught:
+    with pytest.raises(
+        UserError, match=r"BIGFLOW_VERSION is not a valid version \(PEP 440\): got"
+    ) as caught:
         version(tmp_path)
     assert "1.2.0" in caught.value.hint
     assert len(str(caught.value).splitlines()) == 2
@@ -141,7 +143,7 @@ def test_a_version_too_long_for_an_image_tag(
     monkeypatch.setenv("BIGFLOW_VERSION", "1.0+" + "x" * 124)
     assert len(version(tmp_path).image_tag) == 128
     monkeypatch.setenv("BIGFLOW_VERSION", "1.0+" + "x" * 125)
-    with pytest.raises(UserError, match=r"BIGFLOW_VERSION: .* is 129 characters long"):
+    with pytest.raises(UserError, match=r"BIGFLOW_VERSION: .* has 129 characters"):
         version(tmp_path)
 
 
@@ -160,12 +162,12 @@ def test_an_override_must_not_differ_from_the_project_table(
     assert version(tmp_path, static=("1.2.0", PYPROJECT)).text == "1.2.0"
 
 
-def test_a_static_version_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"project_setup\.py version is 'one'"):
+def test_an_invalid_static_version(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"project_setup\.py version is not a valid .*: got 'one'"):
         version(tmp_path, static=("one", SCRIPT))
 
 
-def test_pkg_info_wins_over_a_repository_around_it(tmp_path: Path) -> None:
+def test_pkg_info_takes_precedence_over_a_repository_around_it(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repository")
     repository.commit()
     repository.tag("v9.9.9")
@@ -176,16 +178,16 @@ def test_pkg_info_wins_over_a_repository_around_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "number", "fault"),
+    ("name", "number", "error"),
     [
-        ("other", "3.0.0", r"PKG-INFO is that of 'other', not of 'Demo-Project'"),
-        ("demo.project", "x", r"PKG-INFO: Version is 'x', which is no version"),
-        ("demo.project", "", r"PKG-INFO: Version is '', which is no version"),
+        ("other", "3.0.0", r"PKG-INFO belongs to 'other', not to 'Demo-Project'"),
+        ("demo.project", "x", r"PKG-INFO: Version is not a valid version \(PEP 440\): got 'x'"),
+        ("demo.project", "", r"PKG-INFO: Version is not a valid version \(PEP 440\): got ''"),
     ],
 )
-def test_a_pkg_info_that_is_none(name: str, number: str, fault: str, tmp_path: Path) -> None:
+def test_a_wrong_pkg_info(name: str, number: str, error: str, tmp_path: Path) -> None:
     pkg_info(tmp_path, name=name, number=number)
-    with pytest.raises(UserError, match=fault):
+    with pytest.raises(UserError, match=error):
         version(tmp_path)
 
 
@@ -224,10 +226,10 @@ def test_a_real_archive(tmp_path: Path) -> None:
         ("v1.2.0-3-g0123456", "HEAD -> main", "", "1.2.1.dev3+g0123456789ab"),
         ("v1.2.0-rc1-3-g0123456", "", "", "1.2.0rc2.dev3+g0123456789ab"),
         ("reports-v1.2.0-3-g0123456", "", "reports-", "1.2.1.dev3+g0123456789ab"),
-        ("%(describe:tags=true)", "tag: v1.2.0", "", "1.2.0"),  # written by git before 2.32
+        ("%(describe:tags=true)", "tag: v1.2.0", "", "1.2.0"),  # git before 2.32 writes this
     ],
 )
-def test_what_an_archive_says(
+def test_versions_of_archives(
     describe: str, refs: str, prefix: str, expected: str, tmp_path: Path
 ) -> None:
     archival(tmp_path, describe=describe, refs=refs)
@@ -241,7 +243,7 @@ def test_what_an_archive_says(
 )
 def test_an_archive_without_a_version(describe: str, refs: str, tmp_path: Path) -> None:
     archival(tmp_path, describe=describe, refs=refs)
-    with pytest.raises(UserError, match="names no version tag") as caught:
+    with pytest.raises(UserError, match="has no version tag") as caught:
         version(tmp_path)
     assert "BIGFLOW_VERSION" in caught.value.hint
 
@@ -255,7 +257,7 @@ def test_an_archive_that_git_did_not_fill_in(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("around", ["foreign", "unborn", "broken"])
-def test_an_archive_inside_a_repository_that_does_not_keep_it(around: str, tmp_path: Path) -> None:
+def test_an_archive_inside_another_repository(around: str, tmp_path: Path) -> None:
     outer = Repository(tmp_path / "outer")
     outer.path.mkdir()
     if around == "broken":

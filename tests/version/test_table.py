@@ -1,4 +1,4 @@
-"""The whole table: what version a project has, in real repositories of every kind."""
+"""The version of a project in real repositories, as the table in docs/versioning.md lists it."""
 
 from __future__ import annotations
 
@@ -158,7 +158,9 @@ def after_a_merge(repository: Repository) -> None:
     repository.tag("v1.2.1")
     repository.git("switch", "--quiet", "main")
     repository.commit()
-    repository.git("merge", "--quiet", "--no-edit", "fix")  # 1 and the merge are after v1.2.1
+    repository.git(
+        "merge", "--quiet", "--no-edit", "fix"
+    )  # two commits after v1.2.1: one on main, and the merge
 
 
 def higher_tag_on_another_branch(repository: Repository) -> None:
@@ -305,12 +307,12 @@ def test_table(
     assert re.fullmatch(expected, found.text), found
     assert len(log.read_text().splitlines()) <= PROCESSES
     assert found.commit == repository.head
-    assert index.read_bytes() == before, "the user's index was written"
-    assert repository.git("count-objects", "--verbose") == objects, "objects were left behind"
+    assert index.read_bytes() == before, "the index must not change"
+    assert repository.git("count-objects", "--verbose") == objects, "git must not write objects"
     assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", found.image_tag)
     assert re.fullmatch(r"[A-Za-z0-9_]+", found.identifier)
     if DIRTY not in expected:
-        # The same when the commit is asked for by name, and in another work tree.
+        # The version of HEAD, and of another work tree, is the same.
         assert version(repository.path, revision="HEAD") == found
         repository.git("worktree", "add", "--quiet", "--detach", str(tmp_path / "other"))
         assert version(tmp_path / "other") == found
@@ -322,7 +324,7 @@ def test_the_note_without_a_tag(tmp_path: Path) -> None:
     (note,) = version(repository.path).notes
     assert "bigflow release" in note
     assert "git fetch --tags" in note
-    assert "passed over: 4.0/beta, release-2026" in note
+    assert "skipped tags: 4.0/beta, release-2026" in note
     repository.tag("v1.0.0")
     assert version(repository.path).notes == ()
 
@@ -348,7 +350,7 @@ def test_the_source_is_named(tmp_path: Path) -> None:
     assert version(repository.path).source == "git tag v1.3.0, 1 changed file"
 
 
-def test_tag_prefixes_tell_the_projects_of_a_repository_apart(tmp_path: Path) -> None:
+def test_tag_prefixes_of_several_projects(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repository")
     repository.commit(file="reports/one.py")
     repository.tag("reports-v1.2.0", "v7.0.0")
@@ -368,14 +370,14 @@ def test_a_project_in_a_subdirectory(tmp_path: Path) -> None:
     repository.tag("v1.2.0")
     project = repository.path / "projects" / "demo"
     assert version(project).text == "1.2.0"
-    # The commit stands for the whole repository, and so do the changes.
+    # Commit and changes are those of the whole repository.
     repository.write("elsewhere.py", "")
     repository.git("add", "elsewhere.py")
     assert version(project) == version(repository.path)
     assert version(project).text.startswith("1.2.1.dev0+g")
 
 
-def test_a_work_tree_of_its_own(tmp_path: Path) -> None:
+def test_another_work_tree(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repository")
     on_tag(repository)
     other = Repository(tmp_path / "other")
@@ -412,7 +414,7 @@ def test_revisions(tmp_path: Path) -> None:
     assert ".t" not in version(repository.path, revision="main").text
 
 
-def test_a_shallow_clone_on_a_tag_knows_it(tmp_path: Path) -> None:
+def test_a_shallow_clone_on_a_tag(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repository")
     repository.commit(3)
     repository.tag("v1.2.0")
@@ -439,7 +441,7 @@ def test_a_partial_and_sparse_clone(tmp_path: Path) -> None:
     assert version(clone.path / "a").text.startswith("1.2.1.dev3+g")
 
 
-def test_a_repository_of_sha256(tmp_path: Path) -> None:
+def test_a_repository_with_sha256(tmp_path: Path) -> None:
     path = tmp_path / "repository"
     path.mkdir()
     repository = Repository(path)
@@ -463,7 +465,7 @@ def test_replaced_objects_are_local_and_do_not_count(tmp_path: Path) -> None:
     assert version(repository.path) == expected
 
 
-def test_a_submodule_is_its_own_repository(tmp_path: Path) -> None:
+def test_a_submodule_has_its_own_version(tmp_path: Path) -> None:
     inner = make_repository(tmp_path / "inner")
     on_tag(inner)
     outer = make_repository(tmp_path / "outer")
@@ -506,7 +508,7 @@ def test_the_environment_of_a_hook_does_not_matter(
 
 
 def test_inside_a_real_hook(tmp_path: Path) -> None:
-    """git itself sets the variables: a commit in one repository builds a project in another."""
+    """A hook of one repository builds a project in another. git sets the variables."""
     project = make_repository(tmp_path / "project")
     on_tag(project)
     working = make_repository(tmp_path / "working")
@@ -544,7 +546,9 @@ def test_inside_a_real_hook(tmp_path: Path) -> None:
         ("log.showSignature", "true"),
     ],
 )
-def test_the_user_s_configuration_does_not_matter(name: str, value: str, tmp_path: Path) -> None:
+def test_the_configuration_of_the_user_does_not_matter(
+    name: str, value: str, tmp_path: Path
+) -> None:
     repository = make_repository(tmp_path / "repository")
     repository.commit(file="demo/ä one.py")
     on_tag(repository)
@@ -557,7 +561,7 @@ def test_the_user_s_configuration_does_not_matter(name: str, value: str, tmp_pat
 
 
 def test_a_copied_repository_has_the_same_version(tmp_path: Path) -> None:
-    """Every file's time and inode is another: nothing has changed for all that."""
+    """Times and inodes of the files differ, but their content is the same."""
     repository = make_repository(tmp_path / "repository")
     on_tag(repository)
     shutil.copytree(repository.path, tmp_path / "copy", copy_function=shutil.copyfile)

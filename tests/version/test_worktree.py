@@ -1,4 +1,4 @@
-"""Changed and untracked files of a work tree."""
+"""The changed and the untracked files of a work tree."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_every_kind_of_change_has_its_own_version(repository: Repository) -> Non
     assert len(found) == len(CHANGES)
 
 
-def test_a_file_that_git_no_longer_tracks_is_as_one_deleted(repository: Repository) -> None:
+def test_a_file_that_git_no_longer_tracks_counts_as_deleted(repository: Repository) -> None:
     repository.git("rm", "--quiet", "--cached", "run.sh")
     kept = version(repository.path)
     (repository.path / "run.sh").unlink()
@@ -163,11 +163,11 @@ def test_submodules(repository: Repository, tmp_path: Path) -> None:
     repository.git("add", "lib")
     staged = version(repository.path)
     assert staged.startswith("1.3.1.dev0+g")
-    # It stays hidden neither from a configuration that ignores submodules ...
+    # A configuration that ignores submodules does not matter.
     repository.git("config", "submodule.lib.ignore", "all")
     assert version(repository.path) == staged
     repository.git("config", "--unset", "submodule.lib.ignore")
-    # ... and the commit counts.
+    # The commit of the submodule counts.
     lib.commit()
     repository.git("add", "lib")
     assert version(repository.path) != staged
@@ -184,11 +184,11 @@ def test_no_hook_and_no_monitor_runs(repository: Repository, tmp_path: Path) -> 
     os.utime(repository.path / "tracked.py", (1, 1))
     assert version(repository.path) == "1.2.0"
     assert not ran.exists()
-    repository.git("status")  # git itself would have run them
+    repository.git("status")  # without our options, git runs them
     assert ran.exists()
 
 
-def test_untracked_files_are_told_by_name(
+def test_untracked_files_are_returned(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = repository.path
@@ -204,9 +204,9 @@ def test_untracked_files_are_told_by_name(
     log = log_git_processes(monkeypatch, tmp_path)
     assert untracked(root, [new, *tracked, ignored, removed]) == (new, ignored, removed)
     assert len(log.read_text().splitlines()) == 1
-    # Relative to the root they come back as they were given.
+    # Relative paths stay relative.
     assert untracked(root, [Path("demo/new.py"), Path("tracked.py")]) == (Path("demo/new.py"),)
-    # In a sub-directory, and from it to a file beside it.
+    # The project is a subdirectory. One path is outside it.
     assert untracked(root / "demo", [new, staged, root / "tracked.py"]) == (new,)
     assert untracked(root, []) == ()
 
@@ -236,7 +236,7 @@ def test_untracked_files_of_a_new_repository(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["nowhere", "sdist", "foreign", "no git", "broken"])
-def test_where_git_does_not_keep_the_project_nothing_is_untracked(
+def test_projects_outside_git_have_no_untracked_files(
     where: str, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = (tmp_path if where == "nowhere" else repository.path) / "demo"

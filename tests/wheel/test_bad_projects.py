@@ -200,14 +200,14 @@ CASES = [
     Case(
         "a malformed SOURCE_DATE_EPOCH",
         {},
-        "SOURCE_DATE_EPOCH is 'yesterday'",
+        "a whole number of seconds since 1970: got 'yesterday'",
         "git log -1",
         environment={"SOURCE_DATE_EPOCH": "yesterday"},
     ),
     Case(
         "an invalid version",
         {},
-        "BIGFLOW_VERSION is 'INVALID'",
+        "BIGFLOW_VERSION is not a valid version (PEP 440): got 'INVALID'",
         "1.2.0",
         environment={"BIGFLOW_VERSION": "INVALID"},
     ),

@@ -1,8 +1,13 @@
-"""The version of a project: git -> PEP 440.
+"""git -> PEP 440: the version of a project. See docs/versioning.md.
 
-``scheme`` knows versions, ``git`` runs git, ``repository`` and ``worktree`` ask it, ``archive``
-reads what copies carry, ``sources`` has the order in which they are asked; ``release``, which is
-imported on its own, makes the next tag. All of it is described in docs/versioning.md.
+- ``model``: ``ProjectVersion``, and its forms for image tags and DAG ids
+- ``scheme``: arithmetic of PEP 440
+- ``git``: git processes
+- ``repository``: commit, tags and distance
+- ``worktree``: changed and untracked files
+- ``archive``: the versions in ``PKG-INFO`` and ``.git_archival.txt``
+- ``sources``: the order of all sources
+- ``release``: the next tag
 """
 
 from bigflow_backend.version.model import ProjectVersion

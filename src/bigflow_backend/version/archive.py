@@ -1,4 +1,4 @@
-"""Versions that travel with a copy of the project: PKG-INFO and ``.git_archival.txt``."""
+"""The version in a copy of the project: ``PKG-INFO`` or ``.git_archival.txt``."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.version.model import HASH_DIGITS, ProjectVersion
+from bigflow_backend.version.model import HASH_DIGITS, SET_VERSION, ProjectVersion
 from bigflow_backend.version.scheme import following, parse, tagged
 
 if TYPE_CHECKING:
     from email.message import Message
 
 ARCHIVAL = ".git_archival.txt"
-_WAYS_OUT = "use a git clone or an sdist, or set BIGFLOW_VERSION to the version, such as 1.2.0"
+_WAYS_OUT = f"use a git clone or an sdist, or {SET_VERSION}"
 _DESCRIBED = re.compile(r"(?P<tag>.+)-(?P<distance>\d+)-g[0-9a-f]+")
 
 
 def from_pkg_info(root: Path, distribution: str) -> ProjectVersion | None:
-    """The version in an unpacked sdist's PKG-INFO, or None when there is no such file.
+    """Return the version in the PKG-INFO of an unpacked sdist, or None without the file.
 
     https://packaging.python.org/en/latest/specifications/source-distribution-format/
 
-    :raises UserError: when the file is another distribution's or names no version.
+    :raises UserError: if the file belongs to another distribution, or has no valid version.
     """
     fields = _fields(root / "PKG-INFO")
     if fields is None:
@@ -32,24 +32,24 @@ def from_pkg_info(root: Path, distribution: str) -> ProjectVersion | None:
     name, text = fields.get("Name", ""), fields.get("Version", "")
     if _normalised(name) != _normalised(distribution):
         raise UserError(
-            f"{root / 'PKG-INFO'} is that of {name!r}, not of {distribution!r}",
-            hint="remove the file: only an unpacked sdist has one",
+            f"{root / 'PKG-INFO'} belongs to {name!r}, not to {distribution!r}",
+            hint="remove the file: only an unpacked sdist has it",
         )
     version = parse(text)
     if version is None:
         raise UserError(
-            f"{root / 'PKG-INFO'}: Version is {text!r}, which is no version (PEP 440)",
+            f"{root / 'PKG-INFO'}: Version is not a valid version (PEP 440): got {text!r}",
             hint="unpack the sdist again, or remove the file",
         )
     return ProjectVersion(text=str(version), source="PKG-INFO", commit=None)
 
 
 def from_archival(root: Path, prefix: str) -> ProjectVersion | None:
-    """The version that ``git archive`` wrote into ``.git_archival.txt``, or None without the file.
+    """Return the version that ``git archive`` wrote into the file, or None without the file.
 
     https://git-scm.com/docs/gitattributes#_creating_an_archive
 
-    :raises UserError: when git has not filled the file in, or no version tag is in it.
+    :raises UserError: if git did not fill in the file, or the file has no version tag.
     """
     fields = _fields(root / ARCHIVAL)
     if fields is None:
@@ -57,8 +57,8 @@ def from_archival(root: Path, prefix: str) -> ProjectVersion | None:
     node, described = fields.get("node", ""), fields.get("describe-name", "")
     if "$Format:" in node or not node:
         raise UserError(
-            f"{root / ARCHIVAL} is not filled in: this copy was made by other means than"
-            " `git archive`, or .gitattributes lacks the line `.git_archival.txt export-subst`",
+            f"{root / ARCHIVAL} is not filled in: `git archive` did not create this copy,"
+            " or .gitattributes has no line `.git_archival.txt export-subst`",
             hint=_WAYS_OUT,
         )
     names = [ref[5:] for ref in fields.get("ref-names", "").split(", ") if ref.startswith("tag: ")]
@@ -70,7 +70,7 @@ def from_archival(root: Path, prefix: str) -> ProjectVersion | None:
     base = match and tagged(match["tag"], prefix)
     if not match or not base:
         raise UserError(
-            f"{root / ARCHIVAL} names no version tag: describe-name is {described!r}",
+            f"{root / ARCHIVAL} has no version tag: describe-name is {described!r}",
             hint=_WAYS_OUT,
         )
     return ProjectVersion(
@@ -81,7 +81,7 @@ def from_archival(root: Path, prefix: str) -> ProjectVersion | None:
 
 
 def _fields(path: Path) -> Message | None:
-    """Both files are headers as those of a mail."""
+    """Read the file's fields. Both files have the format of e-mail headers."""
     try:
         return email.message_from_string(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -89,10 +89,10 @@ def _fields(path: Path) -> Message | None:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UserError(
-            f"cannot read {path}: {reason}", hint="check the file and its rights"
+            f"cannot read {path}: {reason}", hint="check the file and its permissions"
         ) from error
 
 
 def _normalised(name: str) -> str:
-    """https://packaging.python.org/en/latest/specifications/name-normalization/"""
+    # https://packaging.python.org/en/latest/specifications/name-normalization/
     return re.sub(r"[-_.]+", "-", name).lower()

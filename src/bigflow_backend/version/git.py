@@ -1,7 +1,7 @@
-"""Running git: a cleaned environment, a fixed locale, a time limit, never a prompt.
+"""git processes with a clean environment, a fixed locale and a time limit, without prompts.
 
-A build may run inside a git hook, an IDE or a CI job. Each of them sets variables that make git
-look at another repository, or speak another language, than the command line would.
+A build may run in a git hook, an IDE or a CI job. They set variables that make git use another
+repository or another language.
 """
 
 from __future__ import annotations
@@ -16,60 +16,60 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.version.model import SET_VERSION
 
 _KEPT = frozenset({
-    # Where git and its configuration are; CI jobs set safe.directory by the last three.
+    # The programs and the configuration of git. CI jobs set safe.directory with the last three.
     "GIT_EXEC_PATH", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM",
     "GIT_CONFIG_COUNT", "GIT_CONFIG_KEY", "GIT_CONFIG_VALUE",
-    # How far it searches for a repository: containers mount parts of one.
+    # The limits of the search for a repository: containers mount parts of one.
     "GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM",
-    # Who makes a tag, and the way to the remote.
+    # The author of a tag, and the connection to the remote.
     "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "GIT_COMMITTER_DATE",
     "GIT_SSH", "GIT_SSH_COMMAND", "GIT_SSH_VARIANT", "GIT_ASKPASS", "GIT_ALLOW_PROTOCOL",
     "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_CERT", "GIT_SSL_KEY", "GIT_SSL_NO_VERIFY",
     "GIT_PROXY_COMMAND", "GIT_HTTP_USER_AGENT",
 })  # fmt: skip
-"""The variables of git that do not say which repository, index or objects to look at; what they
-mean: https://git-scm.com/docs/git#_environment_variables"""
+"""The variables of git that do not choose a repository, an index or objects.
+
+https://git-scm.com/docs/git#_environment_variables
+"""
 
 _LIMIT = 60.0
-"""Seconds for one git process, where ``BIGFLOW_GIT_TIMEOUT`` sets no other limit."""
-
-_OTHERWISE = ", or set BIGFLOW_VERSION to the version, such as 1.2.0"
+"""Seconds for one git process. ``BIGFLOW_GIT_TIMEOUT`` overrides it."""
 
 _READ_ONLY = ("--no-optional-locks", "-c", "core.fsmonitor=false")
-"""A question does not write (``git status`` would refresh the index) and starts no daemon."""
+"""Options against a refresh of the index by ``git status``, and against a daemon."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a git process said."""
+    """Exit status and output of a git process."""
 
     status: int
     out: bytes
-    complaint: str
-    """Its standard error."""
+    stderr: str
 
     @property
     def lines(self) -> list[str]:
-        """The output's lines; bytes that are no UTF-8 pass through as :func:`os.fsdecode` does."""
-        # Not splitlines(): a tag or a directory may hold one of Unicode's other line separators.
+        """The lines of the output. Bytes outside UTF-8 are decoded as in :func:`os.fsdecode`."""
+        # splitlines() also splits at other line separators of Unicode, which a tag may contain.
         *lines, rest = self.out.decode("utf-8", "surrogateescape").split("\n")
         return [*lines, rest] if rest else lines
 
     @property
     def reason(self) -> str:
-        """The complaint in one line, without git's advice."""
-        lines = (line.strip() for line in self.complaint.splitlines())
+        """The errors in one line, without the advice of git."""
+        lines = (line.strip() for line in self.stderr.splitlines())
         return "; ".join(line for line in lines if line and not line.startswith("hint:"))
 
 
 def ask(directory: Path, *arguments: str) -> Answer:
-    """The answer to a question that changes nothing in the repository.
+    """Run a git command that only reads the repository.
 
-    :raises UserError: when git is missing or does not answer in time.
+    :raises UserError: if git is missing or too slow.
     """
-    return run(directory, [*_READ_ONLY, *arguments], otherwise=_OTHERWISE)
+    return run(directory, [*_READ_ONLY, *arguments], alternative=SET_VERSION)
 
 
 def run(
@@ -78,25 +78,25 @@ def run(
     *,
     variables: Mapping[str, str] | None = None,
     limit: float = _LIMIT,
-    otherwise: str = "",
+    alternative: str = "",
 ) -> Answer:
-    """Runs git in ``directory``, with ``variables`` on top of the cleaned environment.
+    """Run git in ``directory``, with ``variables`` added to the clean environment.
 
-    ``limit`` is in seconds; a process that takes longer is ended, with all that it has started.
-    ``otherwise`` says what else than mending git the user can do.
+    ``limit`` is in seconds. A slower process is killed, together with its child processes.
+    ``alternative`` is a command or setting for a user without a working git.
 
-    :raises UserError: when git is missing or does not answer in time.
+    :raises UserError: if git is missing or too slow.
     """
     git = shutil.which("git")
     if git is None:
         raise UserError(
-            "git is not installed: there is no `git` in PATH",
-            hint="install git" + otherwise,
+            "git is not installed: PATH has no `git`",
+            hint=_either("install git", alternative),
         )
     limit = _limit(limit)
     try:
-        # A session of its own: nothing below it can prompt on the terminal, and all of it can be
-        # ended at once, ssh and hooks included.
+        # In a session of its own, ssh and hooks cannot prompt on the terminal, and one signal
+        # kills them all.
         process = subprocess.Popen(
             [git, *arguments],
             cwd=directory,
@@ -108,32 +108,32 @@ def run(
         )
     except OSError as error:
         raise UserError(
-            f"{git} cannot be run in {directory}: {error.strerror}",
-            hint="mend git's installation" + otherwise,
+            f"cannot run {git} in {directory}: {error.strerror}",
+            hint=_either("fix the installation of git", alternative),
         ) from error
     with process:
         try:
-            out, complaint = process.communicate(timeout=limit)
+            out, errors = process.communicate(timeout=limit)
         except BaseException as error:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait()  # `with` does not, after Ctrl-C
+            process.wait()  # after Ctrl-C, `with` does not wait
             if isinstance(error, subprocess.TimeoutExpired):
-                raise _too_slow(arguments, directory, limit, otherwise) from error
+                raise _too_slow(arguments, directory, limit, alternative) from error
             raise
-    return Answer(process.returncode, out, complaint.decode("utf-8", "replace"))
+    return Answer(process.returncode, out, errors.decode("utf-8", "replace"))
 
 
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if _is_kept(name)}
     return {
         **kept,
-        # git's messages are told apart by their text. LANGUAGE would win over C.UTF-8:
+        # This package reads the messages of git. LANGUAGE takes precedence over C.UTF-8:
         # https://www.gnu.org/software/gettext/manual/html_node/The-LANGUAGE-variable.html
         "LC_ALL": "C.UTF-8",
         "LANGUAGE": "",
         "GIT_TERMINAL_PROMPT": "0",
-        # Replacements of objects are local to one clone; the version is not.
+        # Replaced objects exist in one clone only; a version must be the same in all clones.
         "GIT_NO_REPLACE_OBJECTS": "1",
     }
 
@@ -154,16 +154,24 @@ def _limit(default: float) -> float:
         limit = 0
     if not 0 < limit < float("inf"):
         raise UserError(
-            f"BIGFLOW_GIT_TIMEOUT is {text!r}, which is no number of seconds",
-            hint="write a number greater than 0, or unset it",
+            f"BIGFLOW_GIT_TIMEOUT must be a number of seconds above 0: got {text!r}",
+            hint="set it to a number, for example 120, or unset it",
         )
     return limit
 
 
-def _too_slow(arguments: Sequence[str], directory: Path, limit: float, otherwise: str) -> UserError:
+def _too_slow(
+    arguments: Sequence[str], directory: Path, limit: float, alternative: str
+) -> UserError:
     command = next(a for a in arguments if not a.startswith("-") and "=" not in a)
     return UserError(
-        f"`git {command}` did not answer within {limit:g} s in {directory}",
-        hint="run it there to see what it waits for; BIGFLOW_GIT_TIMEOUT (seconds) gives it longer"
-        + otherwise,
+        f"`git {command}` did not finish within {limit:g} s in {directory}",
+        hint=_either(
+            "run it there to see why; for more time, set BIGFLOW_GIT_TIMEOUT=300",
+            alternative,
+        ),
     )
+
+
+def _either(fix: str, alternative: str) -> str:
+    return f"{fix}, or {alternative}" if alternative else fix

@@ -1,4 +1,4 @@
-"""A version, and the forms of it that images and DAGs take."""
+"""A version, and its forms for image tags and DAG ids."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from bigflow_backend.version.worktree import WorkTree
 
 HASH_DIGITS = 12
-"""How much of a hash a version shows: enough for any repository, short enough to read."""
+"""Digits of a hash in a version: unique in any repository, and readable."""
+
+SET_VERSION = "set BIGFLOW_VERSION to the version, for example 1.2.0"
+"""The end of each hint for a version that cannot be read."""
 
 _LONGEST_IMAGE_TAG = 128
 """https://github.com/distribution/reference/blob/main/regexp.go"""
@@ -19,28 +22,28 @@ _LONGEST_IMAGE_TAG = 128
 
 @dataclass(frozen=True)
 class ProjectVersion:
-    """A version and where it comes from.
+    """A version and its source.
 
-    :raises UserError: when it is longer than an image's tag may be.
+    :raises UserError: if it is longer than an image tag can be.
     """
 
     text: str
-    """The version, normalised as PEP 440 says."""
+    """The version, normalised by PEP 440."""
     source: str
-    """What gave it, in words: ``git tag v1.2.0``, ``BIGFLOW_VERSION``, ..."""
+    """The source in words: ``git tag v1.2.0``, ``BIGFLOW_VERSION``, ..."""
     commit: str | None
-    """The full hash of the commit it was made from, where git gave it."""
+    """The full hash of the commit, if the version comes from git."""
     notes: tuple[str, ...] = ()
-    """What the user should know of it, a line each."""
+    """Warnings for the user, a line each."""
     work_tree: WorkTree | None = field(default=None, compare=False, repr=False)
-    """The work tree that git was asked of for it, so that it need not be asked again."""
+    """The work tree that git read for this version. Later steps use it without another process."""
 
     def __post_init__(self) -> None:
         if len(self.text) > _LONGEST_IMAGE_TAG:
             raise UserError(
-                f"{self.source}: the version {self.text} is {len(self.text)} characters long,"
-                f" an image's tag at most {_LONGEST_IMAGE_TAG}",
-                hint="give a shorter version",
+                f"{self.source}: the version {self.text} has {len(self.text)} characters,"
+                f" but an image tag has at most {_LONGEST_IMAGE_TAG}",
+                hint="set a shorter version",
             )
 
     def __str__(self) -> str:
@@ -48,10 +51,10 @@ class ProjectVersion:
 
     @property
     def image_tag(self) -> str:
-        """The tag of the image: neither ``+`` nor an epoch's ``!`` is allowed in one."""
+        """The tag of the image. A tag cannot contain ``+``, nor the ``!`` of an epoch."""
         return self.text.replace("+", "-").replace("!", "_")
 
     @property
     def identifier(self) -> str:
-        """The version's part of a DAG id: only letters, digits and ``_``."""
+        """The version in a DAG id: only letters, digits and ``_``."""
         return self.image_tag.replace(".", "_").replace("-", "_")

@@ -1,4 +1,4 @@
-"""The next release: a tag, planned first, then made and pushed."""
+"""The next release: plan a tag, then create and push it."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from typing import cast
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.version import git
-from bigflow_backend.version.repository import Tags, find_checkout, find_tags, no_answer
+from bigflow_backend.version.repository import Tags, find_checkout, find_tags, git_error
 from bigflow_backend.version.scheme import Level, Version, bump, following, is_level, tagged
-from bigflow_backend.version.sources import from_outside_git, refuse_shallow
+from bigflow_backend.version.sources import check_full_history, from_outside_git
 from bigflow_backend.version.worktree import read_work_tree
 
-_NAMED = 5
-"""How many of the changed files are named."""
+_LISTED = 5
+"""The number of changed files that the message lists."""
 _PUSH_LIMIT = 600.0
-"""Seconds for a push: it includes the hooks of both sides."""
+"""Seconds for a push, with the hooks of both sides."""
 
 
 @dataclass(frozen=True)
 class ReleasePlan:
-    """A release that can be made: nothing is in its way, and nothing is done yet."""
+    """A release that passed all checks. Nothing is created yet."""
 
     top: Path
-    """The top of the repository's work tree."""
+    """The top directory of the work tree."""
     version: str
     previous: str | None
-    """The highest version that is tagged on the way to the commit."""
+    """The highest version among the tags before the commit."""
     tag: str
     message: str
-    """The tag's message."""
+    """The message of the tag."""
     commit: str
     """The full hash of the commit to tag."""
     remote: str | None
-    """Where the tag is pushed to; None when it stays here."""
+    """The remote for the tag, or None if the tag is not pushed."""
     ssh_command: str | None
-    """What git runs to reach the remote, where an identity file was given."""
+    """The ssh command of git, if the user named an identity file."""
 
     @property
     def commands(self) -> tuple[str, ...]:
-        """What will be run, as one would type it."""
+        """The commands of the release, as a user would type them."""
         pushing = f"GIT_SSH_COMMAND={shlex.quote(self.ssh_command)} " if self.ssh_command else ""
         return (
             shlex.join(["git", *self.tag_arguments]),
@@ -56,7 +56,7 @@ class ReleasePlan:
 
     @property
     def push_arguments(self) -> tuple[str, ...]:
-        # The tag alone, whatever push.followTags and push.recurseSubmodules say.
+        # Push this tag only: the configuration may have push.followTags or push.recurseSubmodules.
         return (
             "push", "--no-follow-tags", "--recurse-submodules=no",
             str(self.remote), f"refs/tags/{self.tag}",
@@ -73,26 +73,26 @@ def plan_release(
     push: bool = True,
     identity_file: Path | None = None,
 ) -> ReleasePlan:
-    """The next release of the project in ``root``: ``wanted`` is a level (major, minor, patch) or
-    a version. Nothing is changed, and no remote asked.
+    """Return the next release of the project in ``root``, without changing anything.
 
-    The tag is written as the one before it, with or without ``v``. It goes to the remote that
-    ``git push`` would take: the branch's ``pushRemote``, ``remote.pushDefault``, the upstream
-    branch's remote, the only remote, ``origin``.
+    ``wanted`` is a level (major, minor, patch) or a version. The tag has a ``v`` if the tag before
+    it has one. The remote is the one of ``git push``: the ``pushRemote`` of the branch,
+    ``remote.pushDefault``, the remote of the upstream branch, the only remote, ``origin``.
 
-    :raises UserError: when git does not give the version, the work tree has changes, the version
-        has a tag already or would sort before what this commit is now, or no remote can be told.
+    :raises UserError: if the version does not come from git, the work tree has changes, the
+        version already has a tag, the version is not higher than this commit's version, or the
+        repository has no remote.
     """
     root = root.resolve()
     elsewhere = from_outside_git(root, distribution=distribution, static=static)
     if elsewhere is not None:
         raise UserError(
-            f"{elsewhere.source} gives the version {elsewhere.text}: a tag would not change it",
-            hint="change it there, or remove it, so that git gives the version",
+            f"a tag does not change the version: {elsewhere.source} sets it to {elsewhere.text}",
+            hint="change the version there, or remove it there, so that it comes from git",
         )
     checkout = find_checkout(root)
-    refuse_shallow(checkout)
-    _refuse_changes(checkout.top)
+    check_full_history(checkout)
+    _check_committed(checkout.top)
     tags = find_tags(checkout, tag_prefix)
     refs = _all_refs(checkout.top)
     version = _next_version(wanted, tags)
@@ -101,8 +101,8 @@ def plan_release(
     taken = sorted(name for name in everywhere if everywhere[name] == version)
     if taken:
         raise UserError(
-            f"the version {version} has a tag already: {taken[0]}",
-            hint="release another: bigflow release [major|minor|patch|VERSION]",
+            f"the version {version} already has a tag: {taken[0]}",
+            hint="release another version: bigflow release [major|minor|patch|VERSION]",
         )
     remote = _remote(checkout.top, refs) if push else None
     return ReleasePlan(
@@ -118,13 +118,13 @@ def plan_release(
 
 
 def carry_out(plan: ReleasePlan) -> None:
-    """Makes the tag and pushes it. When the push fails, or is interrupted, the tag is removed.
+    """Create the tag and push it. If the push fails or is interrupted, remove the tag.
 
-    :raises UserError: with git's words, when it cannot make the tag or push it.
+    :raises UserError: if git cannot create or push the tag, with the message of git.
     """
-    made = git.run(plan.top, plan.tag_arguments)
-    if made.status:
-        raise _no_tag_made(plan, made)
+    created = git.run(plan.top, plan.tag_arguments)
+    if created.status:
+        raise _tag_error(plan, created)
     if plan.remote is None:
         return
     pushed = None
@@ -136,24 +136,24 @@ def carry_out(plan: ReleasePlan) -> None:
             removed = git.run(plan.top, ["tag", "--delete", plan.tag])
             if removed.status:
                 raise UserError(
-                    f"the push failed, and the tag {plan.tag} cannot be removed: {removed.reason}",
+                    f"the push failed, and git cannot remove the tag {plan.tag}: {removed.reason}",
                     hint=f"git tag --delete {plan.tag}",
                 )
     if pushed.status:
         raise UserError(
-            f"the tag {plan.tag} was not pushed to {plan.remote}, and is removed here:"
+            f"the tag {plan.tag} was not pushed to {plan.remote}, and was removed here:"
             f" {pushed.reason}",
-            hint="mend that and release again; with --no-push the tag stays here",
+            hint="fix that and run `bigflow release` again; with --no-push the tag stays local",
         )
 
 
-def _refuse_changes(top: Path) -> None:
+def _check_committed(top: Path) -> None:
     changed = read_work_tree(top).changes
     if changed:
-        named = ", ".join(map(str, changed[:_NAMED])) + (", ..." if changed[_NAMED:] else "")
+        named = ", ".join(map(str, changed[:_LISTED])) + (", ..." if changed[_LISTED:] else "")
         raise UserError(
             f"{top} has changes that are not committed: {named}",
-            hint="commit them, or put them aside by `git stash`: a release is a commit",
+            hint="commit them, or save them for later: git stash",
         )
 
 
@@ -164,8 +164,8 @@ def _next_version(wanted: str, tags: Tags) -> Version:
     now = tags.highest if on_highest and tags.highest else after
     if version <= now:
         raise UserError(
-            f"{version} would not sort after {now.public}, which this commit is already",
-            hint=f"release {bump(tags.highest, 'patch')} or higher",
+            f"{version} is not higher than this commit's version, {now.public}",
+            hint=f"bigflow release {bump(tags.highest, 'patch')}, or a higher version",
         )
     return version
 
@@ -174,19 +174,20 @@ def _explicit(wanted: str) -> Version:
     version = tagged(wanted, "")
     if version is None:
         raise UserError(
-            f"{wanted!r} is neither a level nor a version of at least two numbers",
-            hint="write major, minor, patch, or a version such as 1.2.0",
+            f"a release must be major, minor, patch, or a version of two or more numbers:"
+            f" got {wanted!r}",
+            hint="bigflow release minor, or bigflow release 1.2.0",
         )
     if version.local or version.dev is not None:
         raise UserError(
-            f"{version} is no version to release: development and local versions are for builds",
-            hint=f"release {version.base_version}, or {version.base_version}rc1",
+            f"{version} is a development or local version: it cannot be released",
+            hint=f"bigflow release {version.base_version}",
         )
     return version
 
 
 def _letter(versions: Mapping[str, Version], prefix: str) -> str:
-    """The ``v`` of the highest version's tag, so that the tags of a project are all alike."""
+    """Return the ``v`` of the highest version's tag, so that all tags look the same."""
     if not versions:
         return ""
     highest = max(versions, key=lambda name: (versions[name], name))
@@ -197,7 +198,7 @@ def _letter(versions: Mapping[str, Version], prefix: str) -> str:
 class _Refs:
     tags: tuple[str, ...]
     push_remote: str | None
-    """Where the branch is pushed to, where its configuration says so."""
+    """The remote in the configuration of the branch."""
 
 
 def _all_refs(top: Path) -> _Refs:
@@ -206,7 +207,7 @@ def _all_refs(top: Path) -> _Refs:
         "refs/tags", "refs/heads",
     )  # fmt: skip
     if answer.status:
-        raise no_answer(top, answer)
+        raise git_error(top, answer)
     tags = []
     push_remote = None
     for line in answer.lines:
@@ -219,16 +220,16 @@ def _all_refs(top: Path) -> _Refs:
 
 
 def _remote(top: Path, refs: _Refs) -> str:
-    if refs.push_remote and refs.push_remote != ".":  # "." is this repository itself
+    if refs.push_remote and refs.push_remote != ".":  # "." is this repository
         return refs.push_remote
     answer = git.ask(top, "remote")
     if answer.status:
-        raise no_answer(top, answer)
+        raise git_error(top, answer)
     match answer.lines:
         case []:
             raise UserError(
                 f"the repository {top} has no remote to push the tag to",
-                hint="add one: git remote add origin URL; or release with --no-push",
+                hint="git remote add origin URL, or bigflow release --no-push",
             )
         case [only]:
             return only
@@ -236,8 +237,8 @@ def _remote(top: Path, refs: _Refs) -> str:
             return "origin"
         case several:
             raise UserError(
-                f"which remote the tag is for cannot be told: {', '.join(several)}",
-                hint=f"name it: git config remote.pushDefault {several[0]}",
+                f"the repository {top} has several remotes and no default: {', '.join(several)}",
+                hint=f"choose one: git config remote.pushDefault {several[0]}",
             )
 
 
@@ -245,21 +246,23 @@ def _ssh_command(top: Path, identity_file: Path) -> str:
     file = identity_file.expanduser().absolute()
     if not (file.is_file() and os.access(file, os.R_OK)):
         raise UserError(
-            f"cannot read the identity file {file}", hint="give the file of a private SSH key"
+            f"cannot read the identity file {file}",
+            hint="name the file of a private SSH key, for example ~/.ssh/id_ed25519",
         )
-    # Whatever runs ssh for this user goes on doing so: it may know a proxy.
+    # The user's own ssh command may use a proxy, so extend it.
     configured = git.ask(top, "config", "--get", "core.sshCommand").lines
     ssh = os.environ.get("GIT_SSH_COMMAND") or (configured[0] if configured else "ssh")
     return f"{ssh} -i {shlex.quote(str(file))} -o IdentitiesOnly=yes"
 
 
-def _no_tag_made(plan: ReleasePlan, answer: git.Answer) -> UserError:
-    if "tell me who you are" in answer.complaint or "empty ident" in answer.complaint:
+def _tag_error(plan: ReleasePlan, answer: git.Answer) -> UserError:
+    if "who you are" in answer.stderr or "empty ident" in answer.stderr:
         return UserError(
-            f"the tag {plan.tag} cannot be made: git does not know who makes it",
+            f"cannot create the tag {plan.tag}: git has no name and e-mail address for it",
             hint='git config --global user.name "..." && git config --global user.email "..."',
         )
     return UserError(
-        f"the tag {plan.tag} cannot be made: {answer.reason}",
-        hint="mend that and release again; [tool.bigflow.version] tag-prefix is part of the name",
+        f"cannot create the tag {plan.tag}: {answer.reason}",
+        hint="fix that and run `bigflow release` again; the tag begins with tag-prefix of"
+        " [tool.bigflow.version]",
     )

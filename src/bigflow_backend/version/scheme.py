@@ -1,4 +1,4 @@
-"""PEP 440 arithmetic: which tags are versions, and what comes after one.
+"""Arithmetic of PEP 440: versions in tags, and the versions after them.
 
 https://packaging.python.org/en/latest/specifications/version-specifiers/
 """
@@ -12,22 +12,22 @@ from bigflow_backend.ground.errors import UserError
 
 try:
     from packaging.version import InvalidVersion
-    from packaging.version import Version as Version  # noqa: PLC0414  (for the others here)
+    from packaging.version import Version as Version  # noqa: PLC0414  (re-exported)
 except ImportError as error:
     raise UserError(
-        "the library `packaging` is not installed, without which versions cannot be compared",
+        "the library `packaging` is not installed: versions cannot be compared without it",
         hint="pip install 'bigflow-backend[build]'",
     ) from error
 
 Level = Literal["major", "minor", "patch"]
 
-# At least two numbers: a tag `2026` or `v1` is a date, a build's number or a moving mark, and the
-# highest "version" of all from then on.
+# A version has at least two numbers. A tag `2026` or `v1` is a date, a build number or a moving
+# tag, and would be the highest version from then on.
 _TAG = re.compile(r"[vV]?(?P<version>(\d+!)?\d+(\.\d+)+.*)", re.DOTALL)
 
 
 def parse(text: str) -> Version | None:
-    """The version that ``text`` is, or None."""
+    """Return the version in ``text``, or None if it is not a valid version."""
     try:
         return Version(text)
     except InvalidVersion:
@@ -35,7 +35,7 @@ def parse(text: str) -> Version | None:
 
 
 def tagged(tag: str, prefix: str) -> Version | None:
-    """The version that a tag names: ``prefix``, perhaps a ``v``, and a version; or None."""
+    """Return the version in a tag (``prefix``, an optional ``v``, a version), or None."""
     if not tag.startswith(prefix):
         return None
     match = _TAG.fullmatch(tag[len(prefix) :])
@@ -43,12 +43,16 @@ def tagged(tag: str, prefix: str) -> Version | None:
 
 
 def following(base: Version | None, distance: int, local: str) -> str:
-    """The version of a commit that lies ``distance`` commits after ``base``.
+    """Return the version of a commit that is ``distance`` commits after ``base``.
 
-    It sorts after ``base`` and before the next release: 1.2.0 -> 1.2.1.devN+local,
-    1.2 -> 1.2.1.devN+local, 1.2.0rc1 -> 1.2.0rc2.devN+local,
-    1.2.0.post1 -> 1.2.0.post2.devN+local. Without a base it is 0.0.devN+local. Between 1.3.0.dev1
-    and 1.3.0.dev2 there is room for local versions only: 1.3.0.dev1+N.local.
+    It sorts after ``base`` and before the next release:
+
+    - 1.2.0 -> 1.2.1.devN+local
+    - 1.2 -> 1.2.1.devN+local
+    - 1.2.0rc1 -> 1.2.0rc2.devN+local
+    - 1.2.0.post1 -> 1.2.0.post2.devN+local
+    - 1.3.0.dev1 -> 1.3.0.dev1+N.local, because only local versions sort before 1.3.0.dev2
+    - None -> 0.0.devN+local
     """
     if base is None:
         return f"0.0.dev{distance}+{local}"
@@ -66,14 +70,14 @@ def following(base: Version | None, distance: int, local: str) -> str:
 
 
 def bump(base: Version | None, level: Level) -> Version:
-    """The release that raises ``base`` by a level; a pre-release is raised to its own release.
+    """Return ``base``, raised by a level. A pre-release becomes its own release.
 
-    1.2.3 -> 2.0.0, 1.3.0 or 1.2.4; 1.3.0rc1 -> 2.0.0, 1.3.0 or 1.3.0. Without a base it counts
-    from 0.0.0.
+    1.2.3 -> 2.0.0, 1.3.0 or 1.2.4; 1.3.0rc1 -> 2.0.0, 1.3.0 or 1.3.0. Without a base, 0.0.0 is
+    raised.
     """
     base = base or Version("0.0.0")
     major, minor, patch = _padded(base)[:3]
-    # 1.3.0rc1 already stands for the minor release 1.3.0: only a lower number needs raising.
+    # 1.3.0rc1 already has the number of the minor release 1.3.0.
     early = base < Version(base.base_version) and not any(_padded(base)[3:])
     if level == "major":
         raised = (major if early and minor == patch == 0 else major + 1, 0, 0)
@@ -85,7 +89,7 @@ def bump(base: Version | None, level: Level) -> Version:
 
 
 def is_level(word: str) -> bool:
-    """Whether ``word`` is major, minor or patch."""
+    """Return True if ``word`` is major, minor or patch."""
     return word in get_args(Level)
 
 

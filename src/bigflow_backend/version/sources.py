@@ -1,4 +1,4 @@
-"""The order in which the sources of a version are asked."""
+"""The sources of a version, in their order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.version.archive import from_archival, from_pkg_info
-from bigflow_backend.version.model import HASH_DIGITS, ProjectVersion
+from bigflow_backend.version.model import HASH_DIGITS, SET_VERSION, ProjectVersion
 from bigflow_backend.version.repository import (
     Checkout,
     OutsideGitError,
@@ -25,8 +25,8 @@ from bigflow_backend.version.worktree import read_work_tree, tree_hash
 if TYPE_CHECKING:
     from bigflow_backend.version.worktree import WorkTree
 
-_NAMED = 5
-"""How many of the tags that are passed over are named."""
+_LISTED = 5
+"""The number of skipped tags that a note lists."""
 
 
 def project_version(
@@ -37,24 +37,24 @@ def project_version(
     tag_prefix: str,
     revision: str | None = None,
 ) -> ProjectVersion:
-    """The version of the project in ``root``: the same for wheel, image, DAGs and command line.
+    """Return the version of the project in ``root``. Wheel, image and DAGs all have it.
 
-    ``distribution`` is its name, ``static`` the version that its files state, and where.
+    ``distribution`` is the project's name. ``static`` is the version in its files, and the place.
     The sources, in this order: ``BIGFLOW_VERSION``, ``SETUPTOOLS_SCM_PRETEND_VERSION_FOR_<NAME>``,
     ``SETUPTOOLS_SCM_PRETEND_VERSION``, the static version, PKG-INFO, git, ``.git_archival.txt``.
-    At most four git processes.
+    It takes at most four git processes.
 
-    With ``revision`` the question is another: which version git gives to that commit. The work
-    tree and the variables, which speak of what is being built, do not matter then.
+    With ``revision``, return the version of that commit in git. The variables and the work tree
+    do not count then, because they describe the current build.
 
-    :raises UserError: when the version cannot be told, or two sources contradict each other.
+    :raises UserError: if no source has a valid version, or two sources contradict each other.
     """
     root = root.resolve()
     if revision is not None:
         if static is not None:
             raise UserError(
-                f"the version is stated ({static[1]}): git does not know that of {revision!r}",
-                hint="see the file as it was then: git show REVISION:./FILE",
+                f"the version of {revision!r} is not in git: it is set by {static[1]}",
+                hint="print the file of that commit: git show REVISION:./FILE",
             )
         return _from_git(root, tag_prefix, revision)
     stated = from_outside_git(root, distribution=distribution, static=static)
@@ -72,11 +72,12 @@ def project_version(
 def from_outside_git(
     root: Path, *, distribution: str, static: tuple[str, str] | None
 ) -> ProjectVersion | None:
-    """The version that takes precedence over git's, if there is one: a variable's, the static one
-    or PKG-INFO's.
+    """Return the version of a variable, the project's files or PKG-INFO, or None.
 
-    :raises UserError: for one that is no version, and for a variable that differs from the
-        ``version`` of ``[project]``, which no tool may change (PEP 621).
+    These sources take precedence over git.
+
+    :raises UserError: if the version is not valid, or a variable differs from ``version`` in
+        ``[project]``. PEP 621 forbids tools to change that field.
     """
     override = _override(distribution)
     fixed = static and _stated(*static)
@@ -87,18 +88,21 @@ def from_outside_git(
             return fixed
         raise UserError(
             f"{override.source} is {override.text}, but {fixed.source} is {fixed.text}",
-            hint=f"unset {override.source}, or replace the version in pyproject.toml by"
+            hint=f"unset {override.source}, or write in pyproject.toml, in place of the version:"
             ' dynamic = ["version"]',
         )
     return override
 
 
-def refuse_shallow(checkout: Checkout) -> None:
-    """:raises UserError: in a shallow clone, which does not have the tags and the distance."""
+def check_full_history(checkout: Checkout) -> None:
+    """Check that the clone has all tags and commits.
+
+    :raises UserError: if the clone is shallow.
+    """
     if checkout.shallow:
         raise UserError(
-            f"{checkout.top} is a shallow clone: its history, and the tags in it, are cut off",
-            hint="git fetch --unshallow --tags; or set BIGFLOW_VERSION to the version, as 1.2.0",
+            f"{checkout.top} is a shallow clone: its history and its tags are incomplete",
+            hint=f"git fetch --unshallow --tags; or {SET_VERSION}",
         )
 
 
@@ -106,7 +110,7 @@ def _override(distribution: str) -> ProjectVersion | None:
     own = re.sub(r"[-_.]+", "_", distribution).upper()
     for variable in (
         "BIGFLOW_VERSION",
-        # The names that CI and packagers of distributions already set:
+        # CI jobs and packagers may already set these names:
         # https://setuptools-scm.readthedocs.io/en/latest/overrides/
         f"SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{own}",
         "SETUPTOOLS_SCM_PRETEND_VERSION",
@@ -121,8 +125,8 @@ def _stated(text: str, source: str) -> ProjectVersion:
     version = parse(text)
     if version is None:
         raise UserError(
-            f"{source} is {text!r}, which is no version (PEP 440)",
-            hint="write one such as 1.2.0, 1.2.0rc1 or 1.2.0+local",
+            f"{source} is not a valid version (PEP 440): got {text!r}",
+            hint="write a version such as 1.2.0, 1.2.0rc1 or 1.2.0+local",
         )
     return ProjectVersion(text=str(version), source=source, commit=None)
 
@@ -137,11 +141,11 @@ def _from_git(root: Path, tag_prefix: str, revision: str | None = None) -> Proje
     if not changed and tags.here.intersection(names):
         return _on_tag(checkout, tags, tags.here, tree)
     count = distance(checkout, names)
-    if not changed and base and count == 0:  # a tag of a tag, which is not seen to be here
+    if not changed and base and count == 0:  # a tag of a tag, which `tags.here` lacks
         return _on_tag(checkout, tags, names, tree)
     if not changed and tags.here:
         return _on_tag(checkout, tags, tags.here, tree)
-    refuse_shallow(checkout)
+    check_full_history(checkout)
     local = f"g{checkout.commit[:HASH_DIGITS]}"
     source = f"git tag {names[-1]}" if base else "git, no tag"
     if base and count:
@@ -177,19 +181,19 @@ def _on_tag(
 def _backwards(version: Version, before: Version) -> tuple[str, ...]:
     built = Version(following(before, 1, "g"))
     note = (
-        f"{version} sorts before {built.public}, which commits after {before} have been given:"
-        " pip will not take it for an upgrade of those"
+        f"{version} sorts before {built.public}, the version of commits after {before}:"
+        " pip does not install it as an upgrade of them"
     )
     return (note,) if version < built else ()
 
 
 def _no_tag(tags: Tags, prefix: str) -> str:
     wanted = f"`{prefix}v1.2.0`" if prefix else "`v1.2.0` or `1.2.0`"
-    there = ", ".join(tags.passed_over[:_NAMED]) + (", ..." if tags.passed_over[_NAMED:] else "")
+    skipped = ", ".join(tags.skipped[:_LISTED]) + (", ..." if tags.skipped[_LISTED:] else "")
     return (
-        f"no tag like {wanted} leads here, so the version counts from 0.0; `bigflow release`"
-        " makes the first, `git fetch --tags` gets those of the remote"
-        + (f"; passed over: {there}" if there else "")
+        f"this commit has no version tag such as {wanted} before it: the version starts at 0.0;"
+        " create a tag with `bigflow release`, or get the remote's tags with `git fetch --tags`"
+        + (f"; skipped tags: {skipped}" if skipped else "")
     )
 
 

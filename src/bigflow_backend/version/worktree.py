@@ -1,4 +1,4 @@
-"""What of a work tree is not in its commit: changed files, and files that git does not track."""
+"""The changed and the untracked files of a work tree."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.version import git
-from bigflow_backend.version.repository import no_answer
+from bigflow_backend.version.model import SET_VERSION
+from bigflow_backend.version.repository import git_error
 
 _CHUNK = 1 << 20
 _SHA1_DIGITS = 40
@@ -19,14 +20,14 @@ _DELETED, _SYMLINK, _SUBMODULE = b"000000", b"120000", b"160000"
 
 @dataclass(frozen=True, order=True)
 class Change:
-    """A tracked file that is not as HEAD has it."""
+    """A tracked file that differs from HEAD."""
 
     path: bytes
-    """Relative to the top of the work tree."""
+    """The path, relative to the top of the work tree."""
     mode: bytes
-    """As git writes it: ``100644``, ``100755``, ``120000``; ``000000`` for a deleted file."""
+    """The mode in git: ``100644``, ``100755``, ``120000``, or ``000000`` for a deleted file."""
     content: str
-    """The git hash of the bytes on disk, or of a submodule's commit; empty for a deleted file."""
+    """The git hash of the bytes on disk, or the commit of a submodule. Empty for a deleted file."""
 
     def __str__(self) -> str:
         return self.path.decode("utf-8", "backslashreplace")
@@ -34,17 +35,17 @@ class Change:
 
 @dataclass(frozen=True)
 class WorkTree:
-    """What one question to git tells of the files on disk."""
+    """The files on disk, as one git process lists them."""
 
     top: Path
     changes: tuple[Change, ...]
-    """The tracked files that differ from HEAD, in the whole repository, sorted."""
+    """The tracked files of the whole repository that differ from HEAD, sorted."""
     others: frozenset[str]
-    """What git does not track or ignores, relative to ``top``; a directory ends with ``/``."""
+    """Untracked and ignored paths, relative to ``top``. A directory ends with ``/``."""
 
     def holds_untracked(self, path: Path) -> bool:
-        """Whether git does not track this file, which is given by its absolute path."""
-        # A symbolic link to a directory may be tracked, and the file that it leads to not.
+        """Return True if git does not track the file with this absolute path."""
+        # A tracked symbolic link can lead to a directory with untracked files.
         return any(self._is_other(os.fspath(p)) for p in (path, path.resolve()))
 
     def _is_other(self, path: str) -> bool:
@@ -55,20 +56,20 @@ class WorkTree:
 
 
 def read_work_tree(top: Path) -> WorkTree:
-    """The state of the work tree at ``top``. Nothing is written, neither the index nor an object.
+    """Return the state of the work tree at ``top``. It takes one process.
 
-    What is on disk counts as changed, staged or not: it is what gets packaged. The whole repository
-    counts, as it does for the commit's hash. One process.
+    git writes neither the index nor objects. The files on disk count, staged or not, because the
+    wheel contains them. The whole repository counts, as in the hash of a commit.
 
-    :raises UserError: for a submodule that differs from what is staged: no hash of this
-        repository covers what is in it.
+    :raises UserError: if a submodule differs from the index. No hash of this repository covers
+        the files of a submodule.
     """
     answer = git.ask(
         top, "status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignored=matching",
         "--no-renames", "--ignore-submodules=untracked",
     )  # fmt: skip
     if answer.status:
-        raise no_answer(top, answer)
+        raise git_error(top, answer)
     entries = answer.out.split(b"\0")
     return WorkTree(
         top=top,
@@ -78,8 +79,10 @@ def read_work_tree(top: Path) -> WorkTree:
 
 
 def tree_hash(changed: Sequence[Change]) -> str:
-    """A hash of the changes, sorted as in :class:`WorkTree`; together with the commit's it
-    stands for the content of all tracked files."""
+    """Return a hash of the changes, sorted as in :class:`WorkTree`.
+
+    This hash and the hash of the commit identify the content of all tracked files.
+    """
     digest = hashlib.sha256()
     for change in changed:
         for part in (change.path, change.mode, change.content.encode()):
@@ -90,12 +93,12 @@ def tree_hash(changed: Sequence[Change]) -> str:
 def untracked(
     root: Path, paths: Iterable[Path], *, known: WorkTree | None = None
 ) -> tuple[Path, ...]:
-    """Those of ``paths`` that git does not track, ignored ones too, in the order given.
+    """Return the ``paths`` that git does not track or ignores, in the given order.
 
-    Relative paths are relative to ``root``, the project. Empty where git does not keep the
-    project (no repository, an unpacked sdist, no answer): there it has nothing to say. With the
-    work tree that gave the version no process is needed, else one. (What is in a submodule is only
-    seen by that one.)
+    Relative paths are relative to ``root``, the project. The result is empty if the project is not
+    in git: without a repository, in an unpacked sdist, or if git fails. With ``known``, the work
+    tree of the version, it takes no process, but the files of submodules are not checked. Without
+    it, it takes one process.
     """
     root = root.resolve()
     if known is not None:
@@ -112,7 +115,7 @@ def untracked(
         return ()
 
     def is_tracked(path: Path) -> bool:
-        # The file itself, or the one that a tracked symbolic link to a directory leads to.
+        # The second path is behind a tracked symbolic link to a directory.
         return os.path.normpath(path) in tracked or str(path.resolve()) in tracked
 
     return tuple(path for path in paths if not is_tracked(root / path))
@@ -124,7 +127,7 @@ def _changes(top: Path, entries: Sequence[bytes]) -> Iterator[Change]:
         match entry[:1]:
             case b"1":
                 _, _, submodule, old_mode, _, mode, old, staged, path = entry.split(b" ", 8)
-            case b"u":  # in conflict: "ours" is HEAD's
+            case b"u":  # a conflict: "ours" is HEAD
                 _, _, submodule, _, old_mode, _, mode, _, old, _, path = entry.split(b" ", 10)
                 staged = old
             case _:
@@ -138,13 +141,13 @@ def _changes(top: Path, entries: Sequence[bytes]) -> Iterator[Change]:
         else:
             algorithm = "sha1" if len(old) == _SHA1_DIGITS else "sha256"
             content = _blob_hash(top / os.fsdecode(path), mode, algorithm)
-        # Staged and then taken back in the work tree: listed, yet nothing has changed on disk.
+        # git also lists a change that is staged, then reverted on disk.
         if (mode, content) != (old_mode, old.decode()):
             yield Change(path, mode, content)
 
 
 def _blob_hash(file: Path, mode: bytes, algorithm: str) -> str:
-    """What ``git hash-object --no-filters`` says."""
+    """Return the result of ``git hash-object --no-filters``."""
     digest = hashlib.new(algorithm, usedforsecurity=False)
     try:
         if mode == _SYMLINK:
@@ -158,7 +161,7 @@ def _blob_hash(file: Path, mode: bytes, algorithm: str) -> str:
     except OSError as error:
         raise UserError(
             f"cannot read {file}, which git tracks: {error.strerror}",
-            hint="check the file and its rights",
+            hint="check the file and its permissions",
         ) from error
     return digest.hexdigest()
 
@@ -166,6 +169,6 @@ def _blob_hash(file: Path, mode: bytes, algorithm: str) -> str:
 def _changed_submodule(path: str) -> UserError:
     return UserError(
         f"the submodule {path} has changes that this repository does not record",
-        hint=f"commit them inside it and `git add {path}`, or go back by `git submodule update`,"
-        " or set BIGFLOW_VERSION to the version, such as 1.2.0",
+        hint=f"commit them in the submodule and run `git add {path}`, or check out the recorded"
+        f" commit with `git submodule update`, or {SET_VERSION}",
     )

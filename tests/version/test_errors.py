@@ -1,4 +1,4 @@
-"""What cannot give a version says why, with the ways out; it never makes a number up."""
+"""Projects without a version: each error has its reason and a fix. No version is invented."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def tagged(tmp_path: Path) -> Repository:
     return repository
 
 
-def fault(root: Path, revision: str | None = None) -> UserError:
-    """The error, which must be two lines: what is wrong and what to do."""
+def version_error(root: Path, revision: str | None = None) -> UserError:
+    """Return the error. It must have two lines: the problem and the fix."""
     with pytest.raises(UserError) as caught:
         project_version(root, distribution="demo", static=None, tag_prefix="", revision=revision)
     assert len(str(caught.value).splitlines()) == 2
     return caught.value
 
 
-def the_way_out_works(root: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
+def fix_works(root: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
     monkeypatch.setenv("BIGFLOW_VERSION", "1.2.3")
     found = project_version(root, distribution="demo", static=None, tag_prefix="")
     return found.text == "1.2.3"
@@ -47,9 +47,9 @@ def the_way_out_works(root: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
 def test_a_shallow_clone(tagged: Repository, tmp_path: Path) -> None:
     tagged.commit(3)
     clone = Repository(tmp_path / "clone")
-    # Deep enough to hold the tag, and still not all of the history that decides.
+    # It has the tag, but not the whole history.
     tagged.git("clone", "--quiet", "--depth=4", f"file://{tagged.path}", str(clone.path))
-    error = fault(clone.path)
+    error = version_error(clone.path)
     assert f"{clone.path} is a shallow clone" in error.message
     command, _, rest = error.hint.partition(";")
     assert "BIGFLOW_VERSION" in rest
@@ -66,54 +66,54 @@ def test_a_changed_shallow_clone_on_a_tag(tagged: Repository, tmp_path: Path) ->
         "clone", "--quiet", "--depth=1", "--branch=v1.3.0", f"file://{tagged.path}", str(clone.path)
     )
     clone.write("tracked.py", "changed\n")
-    assert "is a shallow clone" in fault(clone.path).message
+    assert "is a shallow clone" in version_error(clone.path).message
 
 
 def test_no_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "demo").mkdir()
-    error = fault(tmp_path / "demo")
-    assert error.message == f"no git repository holds {tmp_path / 'demo'}"
+    error = version_error(tmp_path / "demo")
+    assert error.message == f"{tmp_path / 'demo'} is not in a git repository"
     assert "sdist" in error.hint
     assert "BIGFLOW_VERSION" in error.hint
-    assert the_way_out_works(tmp_path / "demo", monkeypatch)
+    assert fix_works(tmp_path / "demo", monkeypatch)
 
 
 def test_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository = make_repository(tmp_path / "repository")
     repository.write("tracked.py", "")
     repository.git("add", "tracked.py")
-    assert "has no commit yet" in fault(repository.path).message
-    assert the_way_out_works(repository.path, monkeypatch)
+    assert "has no commit yet" in version_error(repository.path).message
+    assert fix_works(repository.path, monkeypatch)
 
 
-def test_a_repository_that_does_not_keep_the_project(tagged: Repository) -> None:
+def test_a_repository_without_files_of_the_project(tagged: Repository) -> None:
     tagged.write("demo/one.py", "")
-    error = fault(tagged.path / "demo")
-    assert "no file of it is committed" in error.message
+    error = version_error(tagged.path / "demo")
+    assert f"no file of {tagged.path / 'demo'} is committed" in error.message
     assert str(tagged.path) in error.message
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a repository away")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner of files")
 def test_a_foreign_owner(tagged: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in (tagged.path, *tagged.path.rglob("*")):
         shutil.chown(path, "nobody")
-    error = fault(tagged.path)
+    error = version_error(tagged.path)
     assert "another user owns it" in error.message
     command, _, rest = error.hint.partition(", or ")
     assert command == f"git config --global --add safe.directory {tagged.path}"
     assert "BIGFLOW_VERSION" in rest
     with monkeypatch.context() as context:
-        assert the_way_out_works(tagged.path, context)
+        assert fix_works(tagged.path, context)
     tagged.git(*command.split()[1:])
     found = project_version(tagged.path, distribution="demo", static=None, tag_prefix="")
     assert found.text == "1.2.0"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a repository away")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner of files")
 def test_safe_directory_from_the_environment(
     tagged: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """CI jobs give it by variables, which the cleaning must not take away."""
+    """CI jobs set safe.directory with variables. The clean environment keeps them."""
     for path in (tagged.path, *tagged.path.rglob("*")):
         shutil.chown(path, "nobody")
     monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
@@ -127,13 +127,13 @@ def test_git_is_not_installed(
     tagged: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
-    error = fault(tagged.path)
+    error = version_error(tagged.path)
     assert "git is not installed" in error.message
     assert "install git" in error.hint
-    # Without a repository git is not missed.
+    # Without a repository, git is not needed.
     (tmp_path / "demo").mkdir()
-    assert "no git repository" in fault(tmp_path / "demo").message
-    assert the_way_out_works(tagged.path, monkeypatch)
+    assert "is not in a git repository" in version_error(tmp_path / "demo").message
+    assert fix_works(tagged.path, monkeypatch)
 
 
 def test_git_cannot_be_run(
@@ -141,8 +141,8 @@ def test_git_cannot_be_run(
 ) -> None:
     put_git(monkeypatch, tmp_path, "")
     (tmp_path / "bin" / "git").write_text("#!/no/such/interpreter\n")
-    error = fault(tagged.path)
-    assert "cannot be run" in error.message
+    error = version_error(tagged.path)
+    assert "cannot run" in error.message
     assert str(tmp_path / "bin" / "git") in error.message
 
 
@@ -152,11 +152,11 @@ def test_git_hangs(tagged: Repository, tmp_path: Path, monkeypatch: pytest.Monke
     reader = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
     put_git(monkeypatch, tmp_path, f"exec 3> {held}\necho started >&3\nsleep 600 &\nwait")
     monkeypatch.setenv("BIGFLOW_GIT_TIMEOUT", "1")
-    error = fault(tagged.path)
-    assert error.message == f"`git rev-parse` did not answer within 1 s in {tagged.path}"
+    error = version_error(tagged.path)
+    assert error.message == f"`git rev-parse` did not finish within 1 s in {tagged.path}"
     assert "BIGFLOW_GIT_TIMEOUT" in error.hint
     assert "BIGFLOW_VERSION" in error.hint
-    # The pipe ends when neither git nor what it has started holds it any longer.
+    # The pipe is closed when git and its child processes have ended.
     assert os.read(reader, 100) == b"started\n"
     ready, _, _ = select.select([reader], [], [], 30)
     assert ready
@@ -165,38 +165,39 @@ def test_git_hangs(tagged: Repository, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "inf"])
-def test_a_limit_that_is_none(
-    text: str, tagged: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_time_limit(text: str, tagged: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BIGFLOW_GIT_TIMEOUT", text)
-    assert f"BIGFLOW_GIT_TIMEOUT is {text!r}" in fault(tagged.path).message
+    assert (
+        f"BIGFLOW_GIT_TIMEOUT must be a number of seconds above 0: got {text!r}"
+        in version_error(tagged.path).message
+    )
 
 
 @pytest.mark.parametrize(
     "revision", ["nope", "", "--all", "-1", "main..HEAD", "v1.2.0^", "HEAD:tracked.py", "HEAD^@"]
 )
-def test_a_revision_that_is_no_commit(revision: str, tagged: Repository) -> None:
-    assert f"{revision!r} names no commit" in fault(tagged.path, revision).message
+def test_a_revision_that_is_not_a_commit(revision: str, tagged: Repository) -> None:
+    assert f"{revision!r} is not a commit" in version_error(tagged.path, revision).message
 
 
 def test_a_broken_repository(tagged: Repository) -> None:
     for pack in (tagged.path / ".git" / "objects").iterdir():
         shutil.rmtree(pack)
-    error = fault(tagged.path)
+    error = version_error(tagged.path)
     assert str(tagged.path) in error.message
 
 
 def test_a_damaged_index(tagged: Repository) -> None:
-    (tagged.path / ".git" / "index").write_bytes(b"no index")
-    error = fault(tagged.path)
-    assert f"git fails in {tagged.path}: " in error.message
+    (tagged.path / ".git" / "index").write_bytes(b"not an index")
+    error = version_error(tagged.path)
+    assert f"git failed in {tagged.path}: " in error.message
     assert "index" in error.message
 
 
 def test_a_changed_file_that_cannot_be_read(
     tagged: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It goes away between git's answer and the reading."""
+    """The file is removed after git listed it."""
     file = tagged.write("tracked.py", "changed\n")
     put_git(
         monkeypatch,
@@ -205,4 +206,4 @@ def test_a_changed_file_that_cannot_be_read(
         f'case "$*" in *" status "*) rm {file};; esac\n'
         "exit $code",
     )
-    assert f"cannot read {file}, which git tracks" in fault(tagged.path).message
+    assert f"cannot read {file}, which git tracks" in version_error(tagged.path).message
