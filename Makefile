@@ -1,19 +1,21 @@
 # make demo      the sample project becomes a wheel, an image and DAGs
-# make test      what fits into ten minutes on two cores
-# make test-all  the longer matrices
+# make lint      checks sources, types, layers of imports, spelling and words
+# make test      runs `make lint` and the quick tests: at most five minutes on two cores
+# make test-all  runs `make test` and the slow tests, and prints the line coverage of all
 # make format    rewrites the sources as `make lint` wants them
-# make benchmark measures package, image and DAGs, beside BigFlow 1.11.3 (half an hour)
+# make benchmark measures package, image and DAGs, beside BigFlow 1.11.3 (half an hour);
+#                OLD=DIRECTORY compares with another checkout, too
 #
-# Each makes its own virtual environment with PYTHON, below .venv/.
+# Each creates its own virtual environment with PYTHON, below .venv/. See tests/README.md.
 
 PYTHON ?= python3
 DEMO := .venv/demo
 TEST := .venv/test
-# A file of tests runs in one process, so that its fixtures are made once. Their order is that of
-# tests/conftest.py: xdist's own has files with few tests last, and those take longest.
-# Three on two cores: a good part of the tests waits, for servers and for what is tried again.
+# The tests of a file run in one process, which creates their fixtures once. tests/conftest.py
+# orders the files. Three processes on two cores, because many tests wait for servers.
 WORKERS ?= 3
 PYTEST = $(TEST)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+COVERAGE =
 # Nothing is built in this tree: setuptools would leave a build/ whose leftovers it packs again.
 # (An unpacked archive has no git to list them.)
 SOURCES := $(shell git ls-files --cached --others --exclude-standard src pyproject.toml setup.cfg \
@@ -27,10 +29,11 @@ demo: $(DEMO)/ready
 	$(DEMO)/bin/python scripts/demo.py
 
 test: lint
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" $(COVERAGE)
 
-test-all: $(TEST)/ready
-	$(PYTEST) -m slow
+test-all: COVERAGE = --cov --cov-report=
+test-all: test
+	$(PYTEST) -m slow --cov --cov-append
 
 lint: $(TEST)/ready
 	$(TEST)/bin/ruff check .
@@ -44,9 +47,9 @@ format: $(TEST)/ready
 	$(TEST)/bin/ruff format .
 
 benchmark: $(TEST)/ready
-	$(TEST)/bin/python benchmarks/package.py
-	PYTHONPATH=tests $(TEST)/bin/python benchmarks/image.py
-	$(TEST)/bin/python benchmarks/dags.py
+	$(TEST)/bin/python benchmarks/package.py $(addprefix --old=,$(OLD))
+	PYTHONPATH=tests $(TEST)/bin/python benchmarks/image.py $(addprefix --old=,$(OLD))
+	$(TEST)/bin/python benchmarks/dags.py $(addprefix --old=,$(OLD))
 
 # The distribution is on no index yet: a wheel of it stands in $(DEMO)/wheels, for find-links.
 $(DEMO)/ready: $(SOURCES) scripts/distribution.py
@@ -64,4 +67,4 @@ $(TEST)/ready: pyproject.toml setup.cfg
 	touch $@
 
 clean:
-	rm -rf .venv .cache build dist
+	rm -rf .venv .cache .coverage* build dist

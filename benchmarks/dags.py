@@ -1,6 +1,8 @@
 """DAGs: ``build_dags`` beside BigFlow's, and what an Airflow needs to parse the files.
 
-    python benchmarks/dags.py [--rounds N]
+    python benchmarks/dags.py [--rounds N] [--old CHECKOUT]
+
+``--old`` measures `build-dags` of another checkout, too, and prints the ratio to it.
 
 Building: the commands `bigflow build-dags` of this project and of BigFlow 1.11.3, each in a virtual
 environment of its own with compiled bytecode, on the same workflows of four jobs. The figures are
@@ -31,7 +33,7 @@ from typing import TYPE_CHECKING
 from environments import environment, own_wheel
 from processes import cpu_seconds, in_turn
 
-from bigflow_backend.dags.airflow.environment import airflow_environment
+from bigflow_backend.dags.airflow.releases import PROVIDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,14 +108,15 @@ with DAG({0!r}):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--old", type=Path, help="another checkout of this repository")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        building(work, rounds)
-        parsing(work, max(3, rounds // 2))
+        building(work, options.rounds, options.old)
+        parsing(work, max(3, options.rounds // 2))
 
 
-def building(work: Path, rounds: int) -> None:
+def building(work: Path, rounds: int, checkout: Path | None) -> None:
     ours = environment(work / "ours", f"{own_wheel(work / 'wheels')}[build]")
     theirs = {
         release: environment(work / f"setuptools-{release}", "bigflow==1.11.3", wanted)
@@ -123,6 +126,12 @@ def building(work: Path, rounds: int) -> None:
     for number in (1, 200, 1000):
         project = write_project(work / f"ours-{number}", number, _OURS)
         measures[f"ours {number}"] = build_measure(ours, project)
+    if checkout:
+        wheel = own_wheel(work / "old-wheels", checkout)
+        old = environment(work / "old", f"{wheel}[build]")
+        for number in (1, 200, 1000):
+            project = write_project(work / f"old-{number}", number, _OURS)
+            measures[f"old {number}"] = build_measure(old, project)
     for number in (1, 200):
         project = write_project(work / f"bigflow-{number}", number, _BIGFLOW)
         for release, python in theirs.items():
@@ -133,6 +142,9 @@ def building(work: Path, rounds: int) -> None:
     print(
         "| this project | " + " | ".join(f"{found[f'ours {n}']:.2f}" for n in (1, 200, 1000)) + " |"
     )
+    if checkout:
+        ratios = [found[f"ours {n}"] / found[f"old {n}"] for n in (1, 200, 1000)]
+        print("| ratio to the old checkout | " + " | ".join(f"{r:.3f}" for r in ratios) + " |")
     for release in theirs:
         figures = [found[f"{release} {number}"] for number in (1, 200)]
         ratios = [found[f"ours {n}"] / figure for n, figure in zip((1, 200), figures, strict=True)]
@@ -159,7 +171,7 @@ def write_project(root: Path, workflows: int, files: dict[str, str]) -> Path:
 
 
 def parsing(work: Path, rounds: int) -> None:
-    airflow = airflow_environment(_AIRFLOW, say=print)
+    python = environment(work / "airflow-venv", f"apache-airflow=={_AIRFLOW}", PROVIDER)
     files = sorted((work / "ours-200" / ".dags").glob("*.py"))[:_FILES]
     texts = {file.name: file.read_text() for file in files}
     folders = {
@@ -171,8 +183,8 @@ def parsing(work: Path, rounds: int) -> None:
     }
     (work / "airflow").mkdir()
     migrated = work / "airflow" / "airflow.db"
-    run_airflow(airflow.interpreter, migrated.parent, {}, "db", "migrate")
-    print(f"\nParsing by the dag-processor of Airflow {airflow.airflow}: seconds for a file\n")
+    run_airflow(python, migrated.parent, {}, "db", "migrate")
+    print(f"\nParsing by the dag-processor of Airflow {_AIRFLOW}: seconds for a file\n")
     for what, variables in _BYTECODE.items():
         found: dict[str, list[float]] = {name: [] for name in folders}
         for number in range(rounds):
@@ -183,7 +195,7 @@ def parsing(work: Path, rounds: int) -> None:
                 for file, text in content.items():
                     (home / "dags" / file).write_text(text)
                 command = ("dag-processor", "--num-runs", "1")
-                run_airflow(airflow.interpreter, home, variables, *command)
+                run_airflow(python, home, variables, *command)
                 found[name] += parse_seconds(home / "airflow.db")
         print_parsing(what, found)
 

@@ -10,14 +10,12 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-__all__ = ["environment", "own_wheel"]
-
-_REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[1]
 _PROJECT_FILES = ("pyproject.toml", "setup.cfg", "README.md", "LICENSE")
 
 
 def environment(place: Path, *requirements: str | Path) -> Path:
-    """A new one at ``place``, with bytecode; returns its interpreter."""
+    """Create a virtual environment at ``place`` with compiled bytecode; return its Python."""
     uv, python = find_uv_bin(), place / "bin" / "python"
     subprocess.run([uv, "venv", "-q", "-p", sys.executable, place], check=True)
     install = [uv, "pip", "install", "-q", "-p", python, "--compile-bytecode"]
@@ -25,13 +23,14 @@ def environment(place: Path, *requirements: str | Path) -> Path:
     return python
 
 
-def own_wheel(directory: Path) -> Path:
-    """The wheel of bigflow-backend as it stands in this tree, made in ``directory``."""
+def own_wheel(directory: Path, repository: Path = REPOSITORY) -> Path:
+    """Build the wheel of bigflow-backend from a checkout, by default this one."""
     with tempfile.TemporaryDirectory() as name:
-        # setuptools writes beside the sources; a copy keeps it away from this tree.
-        copy = shutil.copytree(_REPOSITORY / "src", Path(name, "copy", "src")).parent
+        # setuptools writes beside the sources. A copy keeps the checkout clean.
+        leftovers = shutil.ignore_patterns("*.egg-info", "__pycache__")
+        copy = shutil.copytree(repository / "src", Path(name, "src"), ignore=leftovers).parent
         for file in _PROJECT_FILES:
-            shutil.copy2(_REPOSITORY / file, copy)
+            shutil.copy2(repository / file, copy)
         build = [find_uv_bin(), "build", "-q", "--wheel", "--no-build-isolation"]
         subprocess.run([*build, "-p", sys.executable, "-o", directory, copy], check=True)
     (wheel,) = directory.glob("*.whl")

@@ -92,8 +92,8 @@ root, wheel, repository, base, links = sys.argv[1:]
 build_image(
     read_project(Path(root)), Path(wheel), repository=repository,
     version=ProjectVersion(text="1.0.0", source="the benchmark", commit="c0ffee"),
-    options=ImageSettings(
-        builder="layered", base_image=base, find_links=(Path(links),), push=True, load=True
+    settings=ImageSettings(
+        builder="layered", base_image=base, find_links=(links,), push=True, load=True
     ),
     say=lambda _line: None,
 )
@@ -172,7 +172,7 @@ class Bench:
             self.last_wheel(),
             repository=repository or f"bigflow-benchmark/{builder}",
             version=_VERSION,
-            options=dataclasses.replace(self.options[builder], **options),
+            settings=dataclasses.replace(self.options[builder], **options),
             say=said.append,
         )
         return image, said
@@ -285,7 +285,7 @@ class Bench:
             repository = f"{registry.address}/peak"
             arguments = [self.root, self.last_wheel(), repository, options.base_image]
             done = subprocess.run(
-                [sys.executable, "-c", _PEAK, *map(str, arguments), str(options.find_links[0])],
+                [sys.executable, "-c", _PEAK, *map(str, arguments), options.find_links[0]],
                 env={**os.environ, "BIGFLOW_CACHE": f"{name}/cache"},
                 check=True,
                 stdout=subprocess.PIPE,
@@ -321,7 +321,7 @@ def make_bench(machine: Machine, name: str, requirements: Sequence[str]) -> Benc
     for file, text in {**_FILES, "resources/requirements.txt": "\n".join(lines)}.items():
         (root / file).parent.mkdir(parents=True, exist_ok=True)
         (root / file).write_text(text, "utf-8")
-    common = ImageSettings(find_links=(machine.wheels,), network="host")
+    common = ImageSettings(find_links=(str(machine.wheels),), network="host")
     bigflow = bigflow_project(
         machine.work,
         _MODULES,

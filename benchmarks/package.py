@@ -1,6 +1,8 @@
 """The package: hooks of bigflow_backend, setuptools and hatchling on the same project.
 
-    python benchmarks/package.py [--rounds N]
+    python benchmarks/package.py [--rounds N] [--old CHECKOUT]
+
+``--old`` measures the backend of another checkout, too, and prints the ratio to it.
 
 Makes a virtual environment with the three backends, projects of 30 and of 2,000 modules, and calls
 each hook in a process of its own, as a frontend does. The figures are CPU seconds of the hook's
@@ -71,6 +73,7 @@ _SYNTAX = (
     "from bigflow_backend.project.project import read_project;"
     "members = content.project_content(read_project(Path.cwd())).modules;{}"
 )
+_HOOKS = ("build_wheel", "get_requires_for_build_wheel")
 # setuptools' egg_info leaves a directory that the next run reads.
 _LITTER = ("build", "pipelines.egg-info")
 
@@ -78,24 +81,33 @@ _LITTER = ("build", "pipelines.egg-info")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--old", type=Path, help="another checkout of this repository")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        wheel = own_wheel(work / "wheels")
-        python = environment(work / "venv", "setuptools", "packaging", "hatchling", wheel)
+        peers = ("setuptools", "packaging", "hatchling")
+        python = environment(work / "venv", *peers, own_wheel(work / "wheels"))
+        old = None
+        if options.old:
+            old = environment(work / "old", *peers, own_wheel(work / "old-wheels", options.old))
         for modules in (30, 2000):
-            print_table(modules, measure(python, work, modules, rounds))
+            print_table(modules, measure(python, old, work, modules, options.rounds))
 
 
-def measure(python: Path, work: Path, modules: int, rounds: int) -> dict[str, float]:
+def measure(
+    python: Path, old: Path | None, work: Path, modules: int, rounds: int
+) -> dict[str, float]:
     measures: dict[str, Callable[[], float]] = {
         "python": partial(cpu_seconds, [python, "-c", "pass"], work)
     }
     for backend, settings in _BACKENDS.items():
         root = write_project(work / f"{backend}-{modules}", modules, settings)
-        for hook in ("build_wheel", "get_requires_for_build_wheel"):
+        for hook in _HOOKS:
             measures[f"{backend} {hook}"] = hook_measure(python, root, backend, hook)
     root = work / f"bigflow_backend-{modules}"
+    if old:
+        for hook in _HOOKS:
+            measures[f"old {hook}"] = hook_measure(old, root, "bigflow_backend", hook)
     for name, call in (("with", "content.check_syntax(members)"), ("without", "")):
         script = _SYNTAX.format(call)
         measures[name] = partial(cpu_seconds, [python, "-c", script], root)
@@ -133,10 +145,7 @@ def print_table(modules: int, found: dict[str, float]) -> None:
     syntax = found["with"] - found["without"]
     print(f"\n{modules:,} modules: CPU seconds, and the ratio to setuptools\n")
     print("| | build_wheel | | get_requires | |\n|---|---|---|---|---|")
-    peers = {
-        hook: found[f"setuptools.build_meta {hook}"] - nothing
-        for hook in ("build_wheel", "get_requires_for_build_wheel")
-    }
+    peers = {hook: found[f"setuptools.build_meta {hook}"] - nothing for hook in _HOOKS}
     for backend in _BACKENDS:
         row = [backend]
         for hook, peer in peers.items():
@@ -146,6 +155,13 @@ def print_table(modules: int, found: dict[str, float]) -> None:
             row += [f"{value:.3f}", f"{value / peer:.2f}"]
         print("| " + " | ".join(row) + " |")
     print(f"\nand {syntax:.3f} s for the syntax check of ours, not in the table")
+    for hook in _HOOKS:
+        if old := found.get(f"old {hook}"):
+            new = found[f"bigflow_backend {hook}"]
+            print(
+                f"{hook}, process and syntax check included: {new:.3f} s; "
+                f"{new / old:.3f} of the old checkout"
+            )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from support.kubernetes import PodRecord
 
-pytestmark = pytest.mark.engine
+# test_sample_project.py uses the same kubelet, in `make test`, too.
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 TIMEOUT = 60
 PODS = "/api/v1/namespaces/default/pods"
 

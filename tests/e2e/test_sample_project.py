@@ -29,6 +29,9 @@ NORMALS: dict[str, dict[str, float]] = {
 REPORT = "Seattle, 04 July: 14.4 to 26.6 °C, 7% chance of rain"
 
 
+@pytest.mark.parametrize(
+    "airflow", ["airflow_3", pytest.param("airflow_2", marks=pytest.mark.slow)], indirect=True
+)
 def test_the_sample_project_runs_on_airflow(
     connected_airflow: Airflow, kubernetes: Kubernetes, sample: BuiltProject
 ) -> None:

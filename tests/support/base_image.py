@@ -8,7 +8,6 @@ or in an engine. As a script, this module makes it in the engine with the given 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
@@ -36,7 +35,7 @@ from support.debian import (
 if TYPE_CHECKING:
     from docker import DockerClient
 
-__all__ = ["make_base_image", "shared_base_archive", "write_base_archive"]
+__all__ = ["make_base_image", "write_base_archive"]
 
 _PACKAGES = (
     "base-files", "base-passwd", "bash", "ca-certificates", "coreutils", "dash", "findutils",
@@ -96,21 +95,6 @@ def write_base_archive(path: Path, tag: str) -> str:
             layer.seek(0)
             archive.addfile(_file("layer.tar", size), layer)
     return recipe
-
-
-def shared_base_archive(directory: Path, tag: str) -> Path:
-    """Return the archive of the image in ``directory``; the first of several processes writes it.
-
-    :raises DebianError: as :func:`write_base_archive`.
-    """
-    path = directory / "base.tar"
-    with (directory / "base.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not path.exists():
-            new = path.with_suffix(".new")
-            write_base_archive(new, tag)
-            new.rename(path)
-    return path
 
 
 def _digest(file: IO[bytes]) -> str:

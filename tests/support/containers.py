@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, NoReturn
 import docker
 import pytest
 
-from support.base_image import make_base_image, shared_base_archive
+from support.base_image import make_base_image, write_base_archive
 from support.debian import DebianError
 from support.engine import docker_engine
+from support.shared import made_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from docker import DockerClient
 
@@ -53,14 +55,15 @@ def base_image(engine: DockerClient) -> str:
 @pytest.fixture(scope="session")
 def base_archive(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of the same image as a file, which takes no engine."""
-    base = tmp_path_factory.getbasetemp()
-    # A worker of xdist has a directory of its own, in one that all workers share.
-    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+
+    def make(directory: Path) -> None:
+        write_base_archive(directory / "base.tar", _BASE_IMAGE)
+
     try:
-        path = shared_base_archive(base.parent if is_worker else base, _BASE_IMAGE)
+        directory = made_once(tmp_path_factory, "base-archive", make)
     except DebianError as error:
         _unavailable(f"no base image: {error}")
-    return f"docker-archive:{path}"
+    return f"docker-archive:{directory / 'base.tar'}"
 
 
 def _unavailable(reason: str) -> NoReturn:

@@ -7,11 +7,14 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from support.shared import made_once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,26 +26,23 @@ _REPOSITORY = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def bigflow_wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the wheel of bigflow-backend, as it stands in this tree: for find-links."""
-    work = tmp_path_factory.mktemp("bigflow-backend")
-    # setuptools writes beside the sources; a copy keeps it away from this tree.
-    shutil.copytree(
-        _REPOSITORY / "src",
-        work / "source" / "src",
-        ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"),
-    )
-    for name in ("pyproject.toml", "setup.cfg", "README.md", "LICENSE"):
-        if (_REPOSITORY / name).exists():
-            shutil.copy2(_REPOSITORY / name, work / "source")
-    subprocess.run(
-        [
-            sys.executable, "-m", "build", "--wheel", "--no-isolation",
-            "--outdir", work / "wheels", work / "source",
-        ],
-        capture_output=True,
-        check=True,
-    )  # fmt: skip
-    return work / "wheels"
+    """A directory with the wheel of bigflow-backend as it is in this tree, for find-links."""
+    return made_once(tmp_path_factory, "bigflow-wheels", _build_wheel)
+
+
+def _build_wheel(directory: Path) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        # setuptools writes beside the sources. A copy keeps this tree clean.
+        source = Path(name)
+        shutil.copytree(
+            _REPOSITORY / "src",
+            source / "src",
+            ignore=shutil.ignore_patterns("*.egg-info", "__pycache__"),
+        )
+        for file in ("pyproject.toml", "setup.cfg", "README.md", "LICENSE"):
+            shutil.copy2(_REPOSITORY / file, source)
+        command = [sys.executable, "-m", "build", "--wheel", "--no-isolation"]
+        subprocess.run([*command, "--outdir", directory, source], capture_output=True, check=True)
 
 
 def make_wheel(

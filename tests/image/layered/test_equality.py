@@ -13,7 +13,6 @@ import stat
 import subprocess
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,9 +24,11 @@ from bigflow_backend.version import ProjectVersion
 from support.builds import build_image
 from support.distribution import make_wheel
 from support.images import ImageFiles, read_image
+from support.registry import installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from docker import DockerClient
 
@@ -305,9 +306,7 @@ def test_a_pod_compiles_nothing_when_it_starts(
 
 def test_it_is_an_oci_layout_and_a_docker_archive(both: Both, tmp_path: Path) -> None:
     """skopeo, an independent client, reads it as both."""
-    skopeo = Path("/usr/bin/skopeo")
-    if not skopeo.exists():
-        pytest.skip("there is no skopeo")
+    skopeo = installed("skopeo", package="skopeo")
     assert both.image.tar is not None
     for kind in ("oci-archive", "docker-archive"):
         target = tmp_path / kind
