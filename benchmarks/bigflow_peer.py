@@ -1,9 +1,9 @@
-"""BigFlow 1.11.3 with a project of its template, on the engine that the others are measured on.
+"""BigFlow 1.11.3 with a project of its template, on the same engine as this project.
 
-Its Dockerfile is the one that ``bigflow start-project`` writes, less the installation of no system
-packages, which a base image without apt cannot do. Its functions are called as its commands call
-them, in a process that has imported them already, so its own start of about a second is left out;
-so are the tests that its ``build-package`` runs first.
+The Dockerfile is that of ``bigflow start-project``, without its apt-get step: the base image has no
+apt, and the step installs nothing. The functions of BigFlow's commands run in a process that has
+already imported them. So the figures contain neither BigFlow's start of about a second, nor the
+tests that ``build-package`` runs first.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["BigFlow", "bigflow_project"]
 
 REQUIREMENT = "bigflow==1.11.3"
-# From 82 on setuptools has no pkg_resources, which BigFlow imports.
+# BigFlow imports pkg_resources, which setuptools 82 removed.
 _SETUPTOOLS = "setuptools<82"
 _SETUP = """\
 import bigflow.build
@@ -52,7 +52,7 @@ for step in sys.argv[1:]:
         operate.build_image(project, export_image_tar=step == "tar")
 print(time.perf_counter() - start)
 """
-# RUN steps of a private engine have no network of their own, and BigFlow cannot ask for another.
+# RUN steps of a private engine need the network of the host, and BigFlow has no option for it.
 _DOCKER = """\
 #!/bin/sh
 if [ "$1" = build ]; then
@@ -65,7 +65,7 @@ exec {docker} "$@"
 
 @dataclass(frozen=True)
 class BigFlow:
-    """A project of BigFlow's, and the BigFlow to build it with."""
+    """A project of BigFlow, and an installed BigFlow."""
 
     root: Path
     python: Path
@@ -77,19 +77,19 @@ class BigFlow:
         return f"{self.repository}:1.0.0"
 
     def seconds(self, *steps: str) -> float:
-        """What the steps take, each one of ``wheel``, ``image`` and ``tar`` (the image with it)."""
+        """Return the time of the steps ``wheel``, ``image`` or ``tar`` (image and archive)."""
         return float(self._run([self.python, "-c", _CALLS, *steps]).splitlines()[-1])
 
     def docker_build(self) -> float:
-        """What `docker build` of the project takes alone, without BigFlow around it."""
-        # As BigFlow does: else the archive of the last build would be in the context.
+        """Return the time of `docker build`, without BigFlow."""
+        # BigFlow also removes the archive of the last build from the context.
         shutil.rmtree(self.root / ".image", ignore_errors=True)
         start = time.perf_counter()
         self._run(["docker", "build", str(self.root), "--tag", self.image])
         return time.perf_counter() - start
 
     def pushed_bytes(self, registry: str, storage: Path) -> int:
-        """How many bytes of blobs a push of the image adds to a registry."""
+        """Push the image to a registry. Return the number of new bytes in its blobs."""
         before = _size(storage)
         target = f"{registry}/bigflow"
         self._run(["docker", "tag", self.image, target])
@@ -120,7 +120,7 @@ def bigflow_project(
     repository: str,
     variables: Mapping[str, str],
 ) -> BigFlow:
-    """A new project in ``work`` with these modules and requirements, and BigFlow's own."""
+    """Create a project in ``work`` with these modules and requirements, and BigFlow."""
     python = work / "bigflow" / "bin" / "python"
     if not python.exists():
         environment(work / "bigflow", REQUIREMENT, _SETUPTOOLS)

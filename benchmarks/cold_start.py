@@ -1,4 +1,4 @@
-"""What a pod's command costs in an image: with our bytecode, with Python's own, and without."""
+"""The CPU time of a pod's command: with our bytecode, with that of Python, and without."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["print_cold_start"]
 
 _STANDARD_LIBRARY = "$(python3 -c 'import sysconfig; print(sysconfig.get_path(\"stdlib\"))')"
-# Of the same files, as `pip install` and `compileall` leave it: checked against the source's time
-# at each import.
+# Bytecode of the same files by `compileall`. Each import compares it with the time of the source.
 _OWN = f"""\
 FROM {{image}}
 USER 0
@@ -31,7 +30,7 @@ _COMMANDS = {
         "import bigflow.run, demo.module_1, json, logging, urllib.request",
     ],
 }
-# CPU seconds of each run, in one container: to start one takes longer than what is measured.
+# CPU seconds of each run. All runs use one container, because its start takes longer than a run.
 _MEASURE = """\
 import json, os, subprocess, sys
 found = []
@@ -47,7 +46,7 @@ print(json.dumps(sorted(found)[len(found) // 2]))
 
 
 def print_cold_start(client: DockerClient, image: str, rounds: int) -> None:
-    """Measures in containers of ``image``, which the engine has, and of variants of it."""
+    """Measure in containers of ``image``, which the engine has, and of its variants."""
     images = {"ours": image}
     for name, dockerfile in {"Python's own": _OWN, "none": _NONE}.items():
         tag = f"bigflow-benchmark/cold:{len(images)}"
@@ -61,14 +60,14 @@ def print_cold_start(client: DockerClient, image: str, rounds: int) -> None:
         return float(output)
 
     measures = {
-        f"{what}, {name}": lambda tag=tag, command=command: seconds(tag, command)
-        for what, command in _COMMANDS.items()
+        f"{title}, {name}": lambda tag=tag, command=command: seconds(tag, command)
+        for title, command in _COMMANDS.items()
         for name, tag in images.items()
     }
     found = in_turn(measures, rounds)
     print("\n| CPU seconds, bytecode: | " + " | ".join(images) + " | ours to Python's own |")
     print("|---|" + "---|" * (len(images) + 1))
-    for what in _COMMANDS:
-        values = [found[f"{what}, {name}"] for name in images]
+    for title in _COMMANDS:
+        values = [found[f"{title}, {name}"] for name in images]
         row = [f"{value:.3f}" for value in values] + [f"{values[0] / values[1]:.2f}"]
-        print(f"| {what} | " + " | ".join(row) + " |")
+        print(f"| {title} | " + " | ".join(row) + " |")

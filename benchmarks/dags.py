@@ -1,20 +1,18 @@
-"""DAGs: ``build_dags`` beside BigFlow's, and what an Airflow needs to parse the files.
+"""DAGs: the time of ``build_dags``, compared with BigFlow, and of Airflow's parsing.
 
     python benchmarks/dags.py [--rounds N] [--old CHECKOUT]
 
 ``--old`` measures `build-dags` of another checkout, too, and prints the ratio to it.
 
-Building: the commands `bigflow build-dags` of this project and of BigFlow 1.11.3, each in a virtual
-environment of its own with compiled bytecode, on the same workflows of four jobs. The figures are
-CPU seconds of the whole command. BigFlow is measured with two releases of setuptools, whose
-pkg_resources it imports: 65.5.0, which the `venv` of Python 3.11 brings, and the newest it runs
-with.
+Building: the commands `bigflow build-dags` of this project and of BigFlow 1.11.3. Each has its own
+virtual environment with compiled bytecode. Both build the same workflows of four jobs. The figures
+are CPU seconds of the whole command. BigFlow imports pkg_resources of setuptools, so it runs with
+two releases of it: 65.5.0, which the `venv` of Python 3.11 installs, and the newest possible one.
 
-Parsing: 8 of the files in a real Airflow 3.3.2, by `airflow dag-processor` with one process, as
-they are and with the imports of BigFlow's DAGs, which stand in `try` (without the fallback to
-Airflow 1, which fails in each later one). The figures are the seconds that Airflow itself records
-for each file, once with Airflow's own bytecode in place, and once without, as where its site
-directory cannot be written. An empty DAG tells what Airflow takes for any file.
+Parsing: `airflow dag-processor` of Airflow 3.3.2 parses 8 of the files in one process. It parses
+them unchanged, and with the imports of BigFlow's DAGs, which are in `try` (without the fallback for
+Airflow 1). The figures are the seconds that Airflow records for each file, with the bytecode of
+Airflow and without it, as in a read-only installation. An empty DAG shows the time of any file.
 """
 
 from __future__ import annotations
@@ -94,7 +92,7 @@ except ImportError:
 """
 _BYTECODE = {
     "with bytecode": {},
-    # It is looked for where there is none.
+    # Python searches bytecode in a place without any.
     "without bytecode": {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": os.devnull},
 }
 _EMPTY = """\
@@ -155,7 +153,7 @@ def building(work: Path, rounds: int, checkout: Path | None) -> None:
 
 
 def build_measure(python: Path, project: Path) -> Callable[[], float]:
-    # BigFlow runs `python` by its name. Its bytecode and that of the project may be kept.
+    # BigFlow runs `python` from PATH. Both can use bytecode.
     path = os.pathsep.join([str(python.parent), os.environ["PATH"]])
     variables = {"PATH": path, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": ""}
     return partial(cpu_seconds, [python, "-m", "bigflow", "build-dags"], project, variables)
@@ -185,7 +183,7 @@ def parsing(work: Path, rounds: int) -> None:
     migrated = work / "airflow" / "airflow.db"
     run_airflow(python, migrated.parent, {}, "db", "migrate")
     print(f"\nParsing by the dag-processor of Airflow {_AIRFLOW}: seconds for a file\n")
-    for what, variables in _BYTECODE.items():
+    for title, variables in _BYTECODE.items():
         found: dict[str, list[float]] = {name: [] for name in folders}
         for number in range(rounds):
             for i, (name, content) in enumerate(folders.items()):
@@ -197,15 +195,15 @@ def parsing(work: Path, rounds: int) -> None:
                 command = ("dag-processor", "--num-runs", "1")
                 run_airflow(python, home, variables, *command)
                 found[name] += parse_seconds(home / "airflow.db")
-        print_parsing(what, found)
+        print_parsing(title, found)
 
 
-def print_parsing(what: str, found: dict[str, list[float]]) -> None:
-    print(f"| imports; {what} | median | slowest |\n|---|---|---|")
+def print_parsing(title: str, found: dict[str, list[float]]) -> None:
+    print(f"| imports; {title} | median | slowest |\n|---|---|---|")
     for name, seconds in found.items():
         print(f"| {name} | {statistics.median(seconds):.3f} | {max(seconds):.3f} |")
     plain, tried, empty = (statistics.median(seconds) for seconds in found.values())
-    print(f"\nratio {plain / tried:.3f}; of an empty DAG {empty / tried:.3f}\n")
+    print(f"\nratio {plain / tried:.3f}; with an empty DAG {empty / tried:.3f}\n")
 
 
 def run_airflow(python: Path, home: Path, variables: dict[str, str], *command: str) -> None:

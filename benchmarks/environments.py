@@ -1,4 +1,4 @@
-"""Virtual environments for what is measured, and the wheel of this project to install there."""
+"""Virtual environments for the benchmarks, and the wheel of this project."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PROJECT_FILES = ("pyproject.toml", "setup.cfg", "README.md", "LICENSE")
 
 
 def environment(place: Path, *requirements: str | Path) -> Path:
-    """Create a virtual environment at ``place`` with compiled bytecode; return its Python."""
+    """Create a virtual environment with bytecode at ``place``. Return its Python."""
     uv, python = find_uv_bin(), place / "bin" / "python"
     subprocess.run([uv, "venv", "-q", "-p", sys.executable, place], check=True)
     install = [uv, "pip", "install", "-q", "-p", python, "--compile-bytecode"]
@@ -26,7 +26,7 @@ def environment(place: Path, *requirements: str | Path) -> Path:
 def own_wheel(directory: Path, repository: Path = REPOSITORY) -> Path:
     """Build the wheel of bigflow-backend from a checkout, by default this one."""
     with tempfile.TemporaryDirectory() as name:
-        # setuptools writes beside the sources. A copy keeps the checkout clean.
+        # setuptools writes files next to the sources. A copy keeps the checkout clean.
         leftovers = shutil.ignore_patterns("*.egg-info", "__pycache__")
         copy = shutil.copytree(repository / "src", Path(name, "src"), ignore=leftovers).parent
         for file in _PROJECT_FILES:

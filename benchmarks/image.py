@@ -1,15 +1,15 @@
-"""The image: both builders, and BigFlow 1.11.3 with its template, on one base in the same run.
+"""Images: the times of both builders and of BigFlow 1.11.3, on the same base image.
 
     PYTHONPATH=tests python benchmarks/image.py [--rounds N]
 
-Takes the engine that is reachable, or starts a private one (root on Debian). The base is of this
-machine's packages. Two projects: one whose only dependency is its runtime, and one with numpy,
-pandas and pyarrow, from the package index as pip and uv are configured.
+It uses a running engine, or starts a private one (as root, on Debian). The base image has packages
+of this machine. There are two projects: one has only its runtime as a dependency, the other has
+numpy, pandas and pyarrow from the configured package index.
 
-Each round does every measure once; a figure is the median, in seconds of wall time, for the engine
-works in processes of its own. Each measure of a changed project changes one line first. What "the
-image alone" leaves behind differs: the engine has the image then, the layered builder has its
-layers in the user's cache.
+Each round runs every measure once. A figure is the median in seconds of wall time, because the
+engine works in other processes. Each measure of a changed project first changes one line. After
+"the image alone", the image is in the engine, or its layers are in the cache of the layered
+builder.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 _BASE = "bigflow-benchmark/base:1"
 _VERSION = ProjectVersion(text="1.0.0", source="the benchmark", commit="c0ffee")
-# In a process of its own, as frontends and `bigflow build` call it.
+# Frontends and `bigflow build` also call it in a process of its own.
 _HOOK = "import bigflow_backend; bigflow_backend.build_wheel('dist')"
 _MODULES = {
     **{f"demo/module_{n}.py": f"def answer():\n    return {n}\n" for n in range(30)},
@@ -70,16 +70,16 @@ _FILES = {
     ),
 }
 _PROJECTS = {
-    "a project without dependencies of its own": (),
-    # As BigFlow 1.11.3 demands it; with it the newest pandas that goes with it.
+    "a project without dependencies": (),
+    # BigFlow 1.11.3 requires this numpy, and pandas 3 does not support it.
     "a project with numpy, pandas and pyarrow": ("numpy<2", "pandas<3", "pyarrow"),
 }
 _ONE_LINE = "one line changed: the image alone"
 _TO_TAR = "one line changed: wheel, image and tar"
 _UNCHANGED = "nothing changed: the image alone"
 _UNCHANGED_TAR = "nothing changed: image and tar"
-# Builds in a process of its own and tells its largest resident size, in kB. (`ru_maxrss` may be
-# that of the process that started it.)
+# Build in a process of its own, and print its peak resident size in kB. (`ru_maxrss` can be the
+# size of the parent process.)
 _PEAK = """\
 import sys
 from pathlib import Path
@@ -128,22 +128,22 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Machine:
-    """What the projects have in common."""
+    """The common inputs of the projects."""
 
     work: Path
     archive: Path
-    """The base image as an archive; the engine has it, too."""
+    """The base image as an archive. The engine has it, too."""
     wheels: Path
-    """A directory with our own wheel."""
+    """A directory with the wheel of bigflow-backend."""
 
 
 @dataclass
 class Bench:
-    """A project, what its images are made with, and the same project as BigFlow has it."""
+    """A project, the settings of its images, and the same project for BigFlow."""
 
     root: Path
     options: dict[str, ImageSettings]
-    """Of each builder."""
+    """The settings of each builder."""
     bigflow: BigFlow
     counter: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -166,25 +166,25 @@ class Bench:
     def build(
         self, builder: str, *, repository: str | None = None, **options: bool
     ) -> tuple[PublishedImage, list[str]]:
-        said: list[str] = []
+        lines: list[str] = []
         image = build_image(
             read_project(self.root),
             self.last_wheel(),
             repository=repository or f"bigflow-benchmark/{builder}",
             version=_VERSION,
             settings=dataclasses.replace(self.options[builder], **options),
-            say=said.append,
+            say=lines.append,
         )
-        return image, said
+        return image, lines
 
     def image(self, builder: str, *, tar: bool) -> float:
-        """The seconds for the image alone, and its archive if that is wanted."""
+        """Return the seconds for the image, and for its archive with ``tar``."""
         start = time.perf_counter()
         self.build(builder, export_tar=tar)
         return time.perf_counter() - start
 
     def unchanged(self, builder: str, *, tar: bool) -> float:
-        self.image(builder, tar=False)  # the other measures have changed it
+        self.image(builder, tar=False)  # the other measures changed the project
         return self.image(builder, tar=tar)
 
     def changed(self, builder: str) -> float:
@@ -200,19 +200,19 @@ class Bench:
         return time.perf_counter() - start
 
     def first_builds(self) -> None:
-        """What a change of the requirements costs: the indexes and caches differ, so no ratio."""
+        """Print the time of the first builds. Indexes and caches differ, so there is no ratio."""
         self.wheel()
         self.bigflow.seconds("wheel")
         seconds = {builder: self.image(builder, tar=False) for builder in self.options}
         seconds["BigFlow"] = self.bigflow.seconds("image")
-        said = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())
-        print(f"the first build, dependencies and all, in seconds: {said}\n")
+        figures = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())
+        print(f"the first build with all dependencies, in seconds: {figures}\n")
 
     def measures(self) -> dict[str, Callable[[], float]]:
         ours = {
-            (what, builder): measure
+            (title, builder): measure
             for builder in self.options
-            for what, measure in {
+            for title, measure in {
                 _ONE_LINE: partial(self.changed, builder),
                 _TO_TAR: partial(self.wheel_to_tar, builder),
                 _UNCHANGED: partial(self.unchanged, builder, tar=False),
@@ -233,7 +233,7 @@ class Bench:
         if change:
             self.change()
         if steps[0] != "wheel":
-            # What is measured then is the image alone.
+            # The measure is the image alone.
             self.bigflow.seconds(*(["wheel"] if change else ["image"]))
         return self.bigflow.seconds(*steps)
 
@@ -246,7 +246,7 @@ class Bench:
         return self.bigflow.docker_build()
 
     def print_layers(self) -> None:
-        """Which layers a change of one line makes anew, and which no change at all."""
+        """Print the layers that a changed line changes, and those that change without a change."""
         infos = []
         for change in (True, True, False):
             if change:
@@ -256,30 +256,30 @@ class Bench:
             infos.append(json.loads(image.info.read_text("utf-8"))["layers"])
         before, after, again = infos
         changed = [new["created_by"] for old, new in zip(before, after, strict=True) if old != new]
-        print(f"\nlayers that a changed line makes anew: {', '.join(changed)};", end=" ")
-        print(f"that no change does: {sum(a != b for a, b in zip(after, again, strict=True))}")
+        print(f"\nlayers that a changed line changes: {', '.join(changed)};", end=" ")
+        print(f"without a change: {sum(a != b for a, b in zip(after, again, strict=True))}")
 
     def print_pushed(self, home: Path) -> None:
-        """What goes to a registry that is empty at first."""
+        """Print the bytes that a push sends to a registry, which is empty at first."""
         home.mkdir()
         print("\n| bytes pushed | BigFlow | layered |\n|---|---|---|")
         with started_registry(home) as registry:
-            for what in ("everything", "one line changed", "nothing changed"):
-                if what == "one line changed":
+            for step in ("everything", "one line changed", "nothing changed"):
+                if step == "one line changed":
                     self.change()
                     self.wheel()
                     self.bigflow.seconds("wheel")
-                if what != "nothing changed":
+                if step != "nothing changed":
                     self.bigflow.seconds("image")
                 theirs = self.bigflow.pushed_bytes(registry.address, registry.storage)
-                _, said = self.build(
+                _, lines = self.build(
                     "layered", repository=f"{registry.address}/demo", push=True, export_tar=False
                 )
-                ours = int(re.findall(r", (\d+) bytes sent", "\n".join(said))[0])
-                print(f"| {what} | {theirs:,} | {ours:,} |")
+                ours = int(re.findall(r", (\d+) bytes sent", "\n".join(lines))[0])
+                print(f"| {step} | {theirs:,} | {ours:,} |")
 
     def peak_memory(self) -> float:
-        """Of our process, in MB: with an empty cache, for archive, registry and engine."""
+        """Return the peak memory of our process in MB, with an empty cache and all targets."""
         options = self.options["layered"]
         with tempfile.TemporaryDirectory() as name, started_registry(Path(name)) as registry:
             repository = f"{registry.address}/peak"
@@ -293,7 +293,7 @@ class Bench:
         return int(done.stdout) / 1000
 
     def loaded(self) -> str:
-        """The name of the layered builder's image, which the engine has then."""
+        """Load the image of the layered builder into the engine. Return its name."""
         self.wheel()
         image, _ = self.build("layered", export_tar=False, load=True)
         return image.tag
@@ -301,7 +301,7 @@ class Bench:
 
 @contextlib.contextmanager
 def prepared(work: Path, client: DockerClient) -> Iterator[Machine]:
-    """The base, in the engine and as an archive; the images go at the end."""
+    """Create the base image, in the engine and as an archive. Remove all images at the end."""
     own_wheel(work / "wheels")
     make_base_image(client, _BASE)
     archive = work / "base.tar"
@@ -342,14 +342,14 @@ def print_table(times: dict[str, float]) -> None:
     columns = ("BigFlow", "docker build", "engine", "layered")
     print(f"| seconds | {' | '.join(columns)} | layered to BigFlow | to docker build |")
     print("|---|" + "---|" * (len(columns) + 2))
-    for what in (_ONE_LINE, _TO_TAR, _UNCHANGED, _UNCHANGED_TAR):
-        found = {column: times.get(f"{what}, {column}") for column in columns}
+    for title in (_ONE_LINE, _TO_TAR, _UNCHANGED, _UNCHANGED_TAR):
+        found = {column: times.get(f"{title}, {column}") for column in columns}
         row = ["" if value is None else f"{value:.3f}" for value in found.values()]
-        ours = times[f"{what}, layered"]
+        ours = times[f"{title}, layered"]
         for peer in ("BigFlow", "docker build"):
             value = found[peer]
             row.append("" if value is None else f"{ours / value:.3f}")
-        print(f"| {what} | " + " | ".join(row) + " |")
+        print(f"| {title} | " + " | ".join(row) + " |")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""The package: hooks of bigflow_backend, setuptools and hatchling on the same project.
+"""Wheels: the hooks of bigflow_backend, setuptools and hatchling on the same project.
 
     python benchmarks/package.py [--rounds N] [--old CHECKOUT]
 
 ``--old`` measures the backend of another checkout, too, and prints the ratio to it.
 
-Makes a virtual environment with the three backends, projects of 30 and of 2,000 modules, and calls
-each hook in a process of its own, as a frontend does. The figures are CPU seconds of the hook's
-process less those of a Python that does nothing.
+It creates a virtual environment with the three backends, and projects of 30 and of 2,000 modules.
+It calls each hook in a process of its own, as a frontend does. The figures are CPU seconds of this
+process, minus those of a Python that does nothing.
 
-The syntax check of every module is measured by itself, as the other backends have none. The rest
-of the time is the import of setuptools, which writes the metadata, and then one pass of zip and
+The syntax check of the modules is measured separately, because the other backends do not have it.
+The rest of the time is the import of setuptools, which writes the metadata, and one pass of zip and
 SHA-256 over each file. setuptools copies every file twice before it zips it.
 """
 
@@ -35,12 +35,12 @@ import os
 
 
 def path_{0}(name: str) -> str:
-    """Where the {0}th of the files is."""
+    """Return the path of file {0}."""
     return os.path.join("directory", str(len(name) + {0}), name)
 
 
 class Job{0}:
-    """The {0}th of the jobs."""
+    """Job {0}."""
 
     id = "job_{0}"
 
@@ -74,7 +74,7 @@ _SYNTAX = (
     "members = content.project_content(read_project(Path.cwd())).modules;{}"
 )
 _HOOKS = ("build_wheel", "get_requires_for_build_wheel")
-# setuptools' egg_info leaves a directory that the next run reads.
+# The egg_info of setuptools leaves a directory that the next run reads.
 _LITTER = ("build", "pipelines.egg-info")
 
 
@@ -154,12 +154,12 @@ def print_table(modules: int, found: dict[str, float]) -> None:
                 value -= syntax
             row += [f"{value:.3f}", f"{value / peer:.2f}"]
         print("| " + " | ".join(row) + " |")
-    print(f"\nand {syntax:.3f} s for the syntax check of ours, not in the table")
+    print(f"\nplus {syntax:.3f} s for the syntax check of bigflow_backend, not in the table")
     for hook in _HOOKS:
         if old := found.get(f"old {hook}"):
             new = found[f"bigflow_backend {hook}"]
             print(
-                f"{hook}, process and syntax check included: {new:.3f} s; "
+                f"{hook}, with process and syntax check: {new:.3f} s; "
                 f"{new / old:.3f} of the old checkout"
             )
 

@@ -1,7 +1,7 @@
-"""CPU seconds of processes, measured so that other work on the machine matters little.
+"""CPU seconds of processes, with little influence of other work on the machine.
 
-Each round runs every command once, in turn; a figure is the median over the rounds. CPU seconds of
-two commands are only compared within one run: they vary with the machine and its load.
+Each round runs every command once. A figure is the median of the rounds. Compare the CPU seconds of
+two commands only within one run: they vary with the machine and its load.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["cpu_seconds", "in_turn"]
 def cpu_seconds(
     command: Sequence[str | Path], cwd: Path, environment: Mapping[str, str] | None = None
 ) -> float:
-    """User and system time of a command and of the processes that it waited for."""
+    """Return user and system time of a command and its finished child processes."""
     process = subprocess.Popen(
         command,
         cwd=cwd,
@@ -40,7 +40,7 @@ def cpu_seconds(
 
 
 def in_turn(measures: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """The median of each measure over the rounds, after one round to warm up."""
+    """Return the median of each measure over the rounds, after one round to warm up."""
     found: dict[str, list[float]] = {name: [] for name in measures}
     for number in range(rounds + 1):
         for name, measure in measures.items():

@@ -1,4 +1,4 @@
-"""Where the project is deployed to. Takes no part in the package build."""
+"""The environments that the project is deployed to. The package does not contain this file."""
 
 from bigflow import DeploymentConfig
 

@@ -1,4 +1,4 @@
-"""Builds the project: see the README of bigflow-backend for the commands."""
+"""The commands of the project: python project_setup.py --help-commands"""
 
 from bigflow_backend import setup
 
@@ -7,6 +7,6 @@ PROJECT_NAME = "project_package"
 if __name__ == "__main__":
     setup(
         name=PROJECT_NAME,
-        description="What weather to expect in Seattle, for each day and each hour",
+        description="The usual weather in Seattle, for each day and each hour",
         python_requires=">=3.10",
     )

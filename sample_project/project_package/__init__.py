@@ -1,1 +1,1 @@
-"""What weather to expect in Seattle, from NOAA's records."""
+"""The usual weather in Seattle, from the records of NOAA."""

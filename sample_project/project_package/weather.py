@@ -1,4 +1,4 @@
-"""Normals of a day and of an hour, computed from the records in ``resources/``."""
+"""The normals of a day and of an hour, from the records in ``resources/``."""
 
 from datetime import date, datetime
 from pathlib import Path
@@ -11,8 +11,8 @@ from bigflow.resources import get_resource_absolute_path
 _DAILY = "seattle-weather.csv"
 _HOURLY = "seattle-temps.csv"
 
-# The distance between two days of the year, which goes around its end: 31 December is one day
-# from 1 January. All days are laid into the year 2000, which has a 29 February.
+# The distance between two days of the year. From 31 December to 1 January it is one day. All days
+# are moved to the year 2000, which has a 29 February.
 _NEAR = """
     select *, abs(
         make_date(2000, month(date), day(date)) - make_date(2000, month($day), day($day))
@@ -23,13 +23,13 @@ _NEAR = """
 
 
 def records(day: date, window_days: int) -> int:
-    """The number of observed days within ``window_days`` of this day of the year."""
+    """Return the number of records within ``window_days`` of this day of the year."""
     (count,) = _one(f"select count(*) from ({_NEAR})", day, window_days)
     return int(count)
 
 
 def temperature(day: date, window_days: int) -> dict[str, float]:
-    """The normal lowest and highest temperature of a day, in degrees Celsius."""
+    """Return the normal lowest and highest temperature of a day, in degrees Celsius."""
     low, high = _one(
         f"select round(avg(temp_min), 1), round(avg(temp_max), 1) from ({_NEAR})", day, window_days
     )
@@ -37,7 +37,7 @@ def temperature(day: date, window_days: int) -> dict[str, float]:
 
 
 def precipitation(day: date, window_days: int) -> dict[str, float]:
-    """The chance of a wet day, and the normal precipitation in millimetres."""
+    """Return the chance of a wet day, and the normal precipitation in millimetres."""
     chance, amount = _one(
         "select round(avg(cast(precipitation > 0 as int)), 2), round(avg(precipitation), 1)"
         f" from ({_NEAR})",
@@ -48,8 +48,8 @@ def precipitation(day: date, window_days: int) -> dict[str, float]:
 
 
 def hourly_temperature(moment: datetime) -> float:
-    """The normal temperature of an hour, in degrees Celsius."""
-    # 2010 had no 29 February.
+    """Return the normal temperature of an hour, in degrees Celsius."""
+    # The records are of 2010, which had no 29 February.
     day = 28 if (moment.month, moment.day) == (2, 29) else moment.day
     found = duckdb.execute(
         "select round((temp - 32) / 1.8, 1) from read_csv($file) where date = $moment",
@@ -66,7 +66,7 @@ def _one(query: str, day: date, window_days: int) -> tuple[Any, ...]:
         query, {"file": _path(_DAILY), "day": day, "window": window_days}
     ).fetchone()
     if row is None:
-        message = f"no answer to: {query}"
+        message = f"no result of: {query}"
         raise LookupError(message)
     return row
 

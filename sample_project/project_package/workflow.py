@@ -1,4 +1,4 @@
-"""The workflows: one Airflow DAG is made of each."""
+"""The workflows. Each one becomes an Airflow DAG."""
 
 import json
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from project_package.config import window_days
 
 
 class CheckRecords(Job):
-    """Fails when there are too few records to speak of normals."""
+    """Fail if there are too few records for normals."""
 
     at_least = 20
 
@@ -19,27 +19,27 @@ class CheckRecords(Job):
         if count < self.at_least:
             message = f"only {count} records around {context.runtime:%d %B}"
             raise ValueError(message)
-        tell(context.runtime, records=count)
+        print_result(context.runtime, records=count)
 
 
 class Temperature(Job):
-    """The day's normal temperatures."""
+    """Print the normal temperatures of the day."""
 
     def execute(self, context: JobContext) -> None:
         day = context.runtime.date()
-        tell(context.runtime, **weather.temperature(day, window_days(context.env)))
+        print_result(context.runtime, **weather.temperature(day, window_days(context.env)))
 
 
 class Precipitation(Job):
-    """The day's chance of rain."""
+    """Print the chance of rain of the day."""
 
     def execute(self, context: JobContext) -> None:
         day = context.runtime.date()
-        tell(context.runtime, **weather.precipitation(day, window_days(context.env)))
+        print_result(context.runtime, **weather.precipitation(day, window_days(context.env)))
 
 
 class Report(Job):
-    """The forecast that a reader sees."""
+    """Print the forecast for a reader."""
 
     def execute(self, context: JobContext) -> None:
         day, window = context.runtime.date(), window_days(context.env)
@@ -51,17 +51,17 @@ class Report(Job):
 
 
 class HourlyTemperature:
-    """The hour's normal temperature: a job needs no base class, only an id and execute()."""
+    """Print the normal temperature of the hour. A job is any object with id and execute()."""
 
     id = "temperature"
     retry_count = 1
 
     def execute(self, context: JobContext) -> None:
-        tell(context.runtime, temperature=weather.hourly_temperature(context.runtime))
+        print_result(context.runtime, temperature=weather.hourly_temperature(context.runtime))
 
 
-def tell(runtime: datetime, **result: Any) -> None:
-    """Prints a result as one line of JSON."""
+def print_result(runtime: datetime, **result: Any) -> None:
+    """Print a result as one line of JSON."""
     print(json.dumps({"runtime": runtime.isoformat(), **result}))
 
 

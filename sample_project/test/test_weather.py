@@ -9,7 +9,7 @@ class WeatherTest(TestCase):
         # Seven days in each of four years.
         self.assertEqual(weather.records(date(2026, 7, 1), window_days=3), 28)
 
-    def test_the_window_goes_around_the_end_of_the_year(self) -> None:
+    def test_the_window_includes_days_of_the_other_year(self) -> None:
         self.assertEqual(weather.records(date(2026, 1, 1), window_days=1), 12)
 
     def test_summer_is_warmer_and_drier_than_winter(self) -> None:
@@ -22,7 +22,7 @@ class WeatherTest(TestCase):
         )
 
     def test_normals_of_one_day(self) -> None:
-        # The four days of 4 July in the file, averaged by hand: 13.05 and 24.875.
+        # The file has four days of 4 July. Their averages are 13.05 and 24.875.
         self.assertEqual(weather.temperature(date(2026, 7, 4), 0), {"low": 13.1, "high": 24.9})
 
     def test_an_hour_in_degrees_celsius(self) -> None:

@@ -1,4 +1,4 @@
-"""The Airflow of the tests works, and each user gets a home of its own."""
+"""The Airflow of the tests works, and each test has its own home directory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ with DAG("harness", schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="
 """
 
 
-def test_it_is_the_wanted_release_and_parses_a_dag(airflow_3: Airflow, tmp_path: Path) -> None:
+def test_it_is_the_right_release_and_parses_a_dag(airflow_3: Airflow, tmp_path: Path) -> None:
     fresh = airflow_3.with_home(tmp_path / "home")
     (fresh.dags / "harness_dag.py").write_text(DAG)
     program = (

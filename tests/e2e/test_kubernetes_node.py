@@ -1,4 +1,4 @@
-"""The tests' kubelet: real containers, their logs, exit codes, secrets and ends."""
+"""The kubelet of the tests: containers, their logs, exit codes, secrets and deletion."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run(
     spec: dict[str, Any] | None = None,
     **more: Any,
 ) -> str:
-    """Creates a pod that runs the script; returns its name."""
+    """Create a pod that runs the script. Return its name."""
     container = {
         "name": "base",
         "image": image,
@@ -69,14 +69,14 @@ def waiting(kubernetes: Kubernetes) -> PodRecord:
 
 
 def get(kubernetes: Kubernetes, path: str) -> Generator[bytes, None, None]:
-    """The lines of an answer, as they come."""
+    """Yield the lines of a response as they arrive."""
     host = kubernetes.url.removeprefix("http://")
     connection = http.client.HTTPConnection(host, timeout=TIMEOUT)
     try:
         connection.request("GET", path, headers={"Authorization": f"Bearer {kubernetes.token}"})
-        answer = connection.getresponse()
-        assert answer.status == 200, answer.read()
-        yield from answer
+        response = connection.getresponse()
+        assert response.status == 200, response.read()
+        yield from response
     finally:
         connection.close()
 
@@ -102,7 +102,7 @@ def test_a_failure(kubernetes: Kubernetes, base_image: str) -> None:
     assert (pod.phase, pod.reason, pod.exit_code) == ("Failed", "Error", 3)
 
 
-def test_a_program_that_is_not_there(kubernetes: Kubernetes, base_image: str) -> None:
+def test_a_missing_program(kubernetes: Kubernetes, base_image: str) -> None:
     run(kubernetes, base_image, "", command=["no-such-program"])
     pod = finished(kubernetes)
     assert (pod.phase, pod.reason, pod.exit_code) == ("Failed", "StartError", 128)
@@ -214,7 +214,7 @@ def containers_of(pod: PodRecord, engine: DockerClient) -> list[Any]:
 FOREVER = "import time; print('up')\nwhile True: time.sleep(60)"
 
 
-def test_deleting_a_pod_kills_its_container(
+def test_a_deleted_pod_has_no_container(
     kubernetes: Kubernetes, base_image: str, engine: DockerClient
 ) -> None:
     name = run(kubernetes, base_image, FOREVER)
@@ -227,7 +227,7 @@ def test_deleting_a_pod_kills_its_container(
     assert containers_of(pod, engine) == []
 
 
-def test_a_program_has_time_to_end(kubernetes: Kubernetes, base_image: str) -> None:
+def test_a_program_has_time_to_exit(kubernetes: Kubernetes, base_image: str) -> None:
     script = f"import signal; signal.signal(signal.SIGTERM, lambda *_: exit(7)); {FOREVER}"
     name = run(kubernetes, base_image, script, spec={"terminationGracePeriodSeconds": 30})
     kubernetes.wait_for(lambda pods: bool(pods[0].started), timeout=TIMEOUT)
@@ -237,7 +237,7 @@ def test_a_program_has_time_to_end(kubernetes: Kubernetes, base_image: str) -> N
     assert finished(kubernetes).exit_code == 7
 
 
-def test_stopping_the_cluster_leaves_no_container(engine: DockerClient, base_image: str) -> None:
+def test_a_stopped_cluster_has_no_container(engine: DockerClient, base_image: str) -> None:
     with Kubernetes(engine) as kubernetes:
         run(kubernetes, base_image, FOREVER)
         (pod,) = kubernetes.wait_for(lambda pods: bool(pods[0].started), timeout=TIMEOUT)
@@ -260,7 +260,7 @@ def test_a_log_is_followed_to_its_end(kubernetes: Kubernetes, base_image: str) -
     assert list(get(kubernetes, f"{PODS}/{name}/log?sinceSeconds=3600")) == [b"0\n", b"1\n", b"2\n"]
 
 
-def test_a_watch_tells_the_whole_life(kubernetes: Kubernetes, base_image: str) -> None:
+def test_a_watch_shows_all_changes_of_a_pod(kubernetes: Kubernetes, base_image: str) -> None:
     name = run(kubernetes, base_image, "")
     seen: list[tuple[str, str]] = []
     with contextlib.closing(get(kubernetes, f"{PODS}?watch=1&timeoutSeconds={TIMEOUT}")) as lines:
@@ -277,5 +277,5 @@ def test_a_watch_tells_the_whole_life(kubernetes: Kubernetes, base_image: str) -
     assert seen[-1] == ("DELETED", "Succeeded")
 
 
-def test_a_watch_ends_when_its_time_is_over(kubernetes: Kubernetes) -> None:
+def test_a_watch_ends_after_its_timeout(kubernetes: Kubernetes) -> None:
     assert list(get(kubernetes, f"{PODS}?watch=1&timeoutSeconds=1")) == []

@@ -1,4 +1,4 @@
-"""The tests' API server refuses what a real one refuses. No pod runs here: there is no node."""
+"""The API server of the tests has the rules of a real one. It has no node, so no pod runs here."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ GOOD = {
 
 
 @pytest.mark.parametrize("body", GOOD.values(), ids=GOOD)
-def test_what_a_real_server_accepts(call: Client, body: dict[str, Any]) -> None:
+def test_valid_pods(call: Client, body: dict[str, Any]) -> None:
     status, answer = call("POST", PODS, body)
     assert (status, answer.get("message")) == (201, None)
 
@@ -188,23 +188,21 @@ WRONG: dict[str, tuple[dict[str, Any], int, str]] = {
 
 
 @pytest.mark.parametrize(("body", "code", "message"), WRONG.values(), ids=WRONG)
-def test_what_a_real_server_refuses(
-    call: Client, body: dict[str, Any], code: int, message: str
-) -> None:
+def test_invalid_pods(call: Client, body: dict[str, Any], code: int, message: str) -> None:
     status, answer = call("POST", PODS, body)
     assert (status, answer["code"], answer["kind"]) == (code, code, "Status")
     assert message in answer["message"]
     assert call.server.pods == []
 
 
-def test_names_are_taken_once(call: Client) -> None:
+def test_names_are_unique(call: Client) -> None:
     call("POST", PODS, pod())
     status, answer = call("POST", PODS, pod())
     assert (status, answer["reason"]) == (409, "AlreadyExists")
     assert answer["message"] == 'pods "one" already exists'
 
 
-def test_what_is_not_there_is_not_found(call: Client) -> None:
+def test_missing_objects(call: Client) -> None:
     for path in (f"{PODS}/none", f"{PODS}/none/log", f"{SECRETS}/none", "/api/v2", PODS + "s"):
         assert call("GET", path)[0] == 404
     other = PODS.replace("default", "other")
@@ -212,7 +210,7 @@ def test_what_is_not_there_is_not_found(call: Client) -> None:
     assert call("POST", other, pod())[0] == 404
 
 
-def test_requests_that_make_no_sense(call: Client) -> None:
+def test_wrong_requests(call: Client) -> None:
     assert call("POST", PODS, b"{")[0] == 400
     assert call("POST", PODS, [])[0] == 400
     assert call("POST", PODS, ["x"])[0] == 400
@@ -224,7 +222,7 @@ def test_requests_that_make_no_sense(call: Client) -> None:
 
 @pytest.mark.parametrize("bad", ["a%3Da%20b", "a%3D%C5%BC", "a%3D" + "x" * 64, "-a%3Db", "a%20b"])
 def test_a_bad_label_selector_is_a_bad_request(call: Client, bad: str) -> None:
-    """The operator lists by label before it creates: this is the refusal that its users see."""
+    """The operator lists pods by label before it creates one, so its users see this error."""
     status, answer = call("GET", f"{PODS}?labelSelector={bad}")
     assert (status, answer["reason"]) == (400, "BadRequest")
     assert "unable to parse requirement" in answer["message"]
@@ -249,7 +247,7 @@ def test_label_selectors(call: Client, selector: str, selected: bool) -> None:
     assert (status, bool(found["items"])) == (200, selected)
 
 
-def test_the_token_is_asked_for(call: Client) -> None:
+def test_the_token_is_checked(call: Client) -> None:
     call.server.token = "another"
     assert call("GET", PODS) == (401, {**call("GET", PODS)[1], "reason": "Unauthorized"})
 
@@ -270,7 +268,7 @@ def test_labels_can_be_patched_and_the_spec_cannot(call: Client) -> None:
     assert call("GET", f"{PODS}/one")[1] == patched
 
 
-def test_deleting_can_name_the_very_pod(call: Client) -> None:
+def test_a_delete_can_require_a_uid(call: Client) -> None:
     call("POST", PODS, pod())
     status, answer = call("DELETE", f"{PODS}/one", {"preconditions": {"uid": "another"}})
     assert (status, answer["reason"]) == (409, "Conflict")
@@ -283,13 +281,13 @@ def test_secrets(call: Client) -> None:
     body = {"metadata": {"name": "bad_name"}, "data": {"a b": "!"}}
     status, answer = call("POST", SECRETS, body)
     assert status == 422
-    for culprit in ('"bad_name"', "data[a b]", "not base64"):
-        assert culprit in answer["message"]
+    for part in ('"bad_name"', "data[a b]", "not base64"):
+        assert part in answer["message"]
     assert call("DELETE", f"{SECRETS}/password")[0] == 200
     assert call("GET", f"{SECRETS}/password")[0] == 404
 
 
-def test_without_a_node_a_pod_waits_and_has_no_log(call: Client) -> None:
+def test_a_pod_without_a_node_is_pending_and_has_no_log(call: Client) -> None:
     call("POST", PODS, pod())
     status, answer = call("GET", f"{PODS}/one/log")
     assert (status, "is waiting to start" in answer["message"]) == (400, True)

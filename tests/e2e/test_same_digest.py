@@ -1,4 +1,4 @@
-"""The sample project's image, built by two Pythons, users, caches and directories."""
+"""The image of the sample project has one digest for two Pythons, users, caches and directories."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).parents[2]
 DEBIAN_PYTHON = "/usr/bin/python3"
-# The way to the package index is the machine's, not the user's.
+# The configuration of the package index belongs to the machine, not to the user.
 PASSED_ON = ("PIP_", "UV_", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "HTTP", "http", "NO_PROXY")
 
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A directory that all users may enter; those of pytest are private."""
+    """Create a directory that all users can enter. The directories of pytest are private."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         yield Path(name)

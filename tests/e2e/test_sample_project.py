@@ -1,7 +1,7 @@
-"""The whole path: the sample project becomes a wheel, an image and DAGs, and Airflow runs them.
+"""The whole chain: the sample project becomes a wheel, an image and DAGs, and Airflow runs them.
 
-Nothing is made easier: the project is built by its own commands, its DAG files are unmodified, and
-each pod is a container of its image.
+The project's own commands build it, Airflow gets its DAG files without changes, and each pod is a
+container of its image.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine
 
-# The means of the seven days around 4 July, 2012 to 2015, as the csv has them.
+# The means of the seven days around 4 July, 2012 to 2015, from the csv.
 NORMALS: dict[str, dict[str, float]] = {
     "check_records": {"records": 28},
     "temperature": {"low": 14.4, "high": 26.6},
@@ -79,5 +79,5 @@ def ends(pod: PodRecord) -> int:
 
 
 def result(pod: PodRecord) -> Any:
-    """What a job of the sample tells: one line of JSON."""
+    """Return the output of a job of the sample project, which is one line of JSON."""
     return json.loads(pod.log.splitlines()[-1])

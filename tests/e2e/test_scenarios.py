@@ -1,4 +1,4 @@
-"""What can become of a run, on both Airflows: `tests/projects/scenarios`, built and really run."""
+"""The outcomes of runs on both Airflows: `tests/projects/scenarios`, built and run."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ WORKFLOWS = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of the run of one workflow."""
+    """The outcome of the run of one workflow."""
 
     state: str
     tasks: dict[str, tuple[str, int]]
     """The state and the number of tries of each task."""
     pods: list[PodRecord]
     output: str
-    """What `airflow dags test` said."""
+    """The output of `airflow dags test`."""
 
     @property
-    def told(self) -> Any:
-        """The JSON that the only pod printed last."""
+    def result(self) -> Any:
+        """The JSON in the last line of the only pod."""
         (pod,) = self.pods
         return json.loads(pod.log.splitlines()[-1])
 
@@ -57,7 +57,7 @@ class Outcome:
 def outcomes(
     airflow: Airflow, engine: DockerClient, scenarios: BuiltProject
 ) -> Iterator[dict[str, Outcome]]:
-    """All workflows, run once."""
+    """Run all workflows once."""
     with Kubernetes(engine) as kubernetes:
         kubernetes.create_secret("db-password", {"db_password": "s3cr3t"})
         connected = connect(airflow, kubernetes)
@@ -80,7 +80,7 @@ def outcomes(
         }
 
 
-def test_a_failing_job_is_tried_again_and_stops_what_follows(outcomes: dict[str, Outcome]) -> None:
+def test_a_failing_job_is_retried_and_stops_later_jobs(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["fails"]
     assert outcome.state == "failed"
     assert outcome.tasks["breaks"] == ("failed", 2)
@@ -91,7 +91,7 @@ def test_a_failing_job_is_tried_again_and_stops_what_follows(outcomes: dict[str,
         assert pod.deleted is not None
 
 
-def test_a_job_that_hangs_is_ended_and_its_pod_is_gone(outcomes: dict[str, Outcome]) -> None:
+def test_a_job_that_hangs_is_stopped_and_its_pod_is_deleted(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["hangs"]
     assert (outcome.state, outcome.tasks) == ("failed", {"hangs": ("failed", 1)})
     (pod,) = outcome.pods
@@ -102,11 +102,11 @@ def test_a_job_that_hangs_is_ended_and_its_pod_is_gone(outcomes: dict[str, Outco
 def test_a_secret_reaches_the_job(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["has_secret"]
     assert outcome.state == "success"
-    assert outcome.told["variables"] == {"DB_PASSWORD": "s3cr3t"}
+    assert outcome.result["variables"] == {"DB_PASSWORD": "s3cr3t"}
     assert "s3cr3t" not in json.dumps(dict(outcome.pods[0].spec))
 
 
-def test_a_missing_secret_fails_and_is_named(outcomes: dict[str, Outcome]) -> None:
+def test_a_missing_secret_fails_with_its_name(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["lacks_secret"]
     assert (outcome.state, outcome.tasks["job"][0]) == ("failed", "failed")
     (pod,) = outcome.pods
@@ -115,19 +115,19 @@ def test_a_missing_secret_fails_and_is_named(outcomes: dict[str, Outcome]) -> No
     assert 'secrets "not-there" not found' in outcome.output
 
 
-def test_a_missing_variable_fails_and_is_named(outcomes: dict[str, Outcome]) -> None:
+def test_a_missing_variable_fails_with_its_name(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["lacks_variable"]
     assert (outcome.state, outcome.tasks["job"][0]) == ("failed", "failed")
     assert outcome.pods == []
     assert "not_set" in outcome.output
 
 
-def test_hostile_text_arrives_as_it_was_written(
+def test_hostile_text_reaches_the_job_unchanged(
     outcomes: dict[str, Outcome], scenarios: BuiltProject
 ) -> None:
     outcome = outcomes["hostile"]
     program = "import json; from scenarios.texts import HOSTILE; print(json.dumps(HOSTILE))"
     hostile = json.loads(scenarios.run("-c", program))
     assert outcome.state == "success"
-    assert outcome.told["variables"] == {"HOSTILE": hostile}
+    assert outcome.result["variables"] == {"HOSTILE": hostile}
     assert outcome.pods[0].annotations["hostile"] == hostile

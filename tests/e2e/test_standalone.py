@@ -1,4 +1,4 @@
-"""The DAGs under a whole Airflow, with its scheduler: runs by schedule and runs by hand."""
+"""The DAGs in a complete Airflow with a scheduler: scheduled runs and manual runs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 TIMEOUT = 300
 
 
-def test_the_scheduler_runs_what_is_due_and_what_is_asked_for(
+def test_scheduled_and_manual_runs(
     connected_airflow: Airflow, kubernetes: Kubernetes, scenarios: BuiltProject, tmp_path: Path
 ) -> None:
-    """Four runs: two of a daily workflow deployed yesterday, and two by hand without a date."""
+    """Four runs: two of a daily workflow deployed yesterday, and two manual runs without a date."""
     day = today()
     airflow = connected_airflow.with_home(tmp_path / "home")
     daily, by_hand, defers = map(scenarios.dag_id, ("catches_up", "by_hand", "defers"))
@@ -48,11 +48,11 @@ def test_the_scheduler_runs_what_is_due_and_what_is_asked_for(
         assert list(airflow.run_states(dag_id).values())[:runs] == ["success"] * runs
     runtimes: dict[str, list[str]] = {daily: [], by_hand: [], defers: []}
     for pod in kubernetes.pods:
-        told = json.loads(pod.log.splitlines()[-1])
-        assert (told["env"], pod.exit_code) == ("dev", 0)
+        result = json.loads(pod.log.splitlines()[-1])
+        assert (result["env"], pod.exit_code) == ("dev", 0)
         runs_of = runtimes[pod.labels["dag_id"]]
-        if told["runtime"] not in runs_of:  # another try of the same run has the same one
-            runs_of.append(told["runtime"])
+        if result["runtime"] not in runs_of:  # a retry has the same runtime
+            runs_of.append(result["runtime"])
     days = [day - timedelta(days=2), day - timedelta(days=1)]
     assert runtimes[daily][:2] == [f"{d} 00:00:00" for d in days]
     assert runtimes[by_hand] == airflow.run_times(by_hand)
@@ -62,6 +62,6 @@ def test_the_scheduler_runs_what_is_due_and_what_is_asked_for(
 
 
 def task_logs(airflow: Airflow, dag_id: str) -> str:
-    """What Airflow wrote into the log of a DAG's tasks."""
+    """Return the logs of the tasks of a DAG."""
     logs = (airflow.home / "logs" / f"dag_id={dag_id}").rglob("*.log")
     return "".join(log.read_text("utf-8") for log in logs)

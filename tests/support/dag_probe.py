@@ -1,6 +1,6 @@
-"""Run by the Python of an Airflow: what that Airflow makes of the DAG files given, as JSON.
+"""Load DAG files and print their DAGs as JSON. The Python of an Airflow runs this file.
 
-Nothing of the project or of its tests is imported here.
+It imports nothing from the project or its tests.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MARK = "@@probe "
-"""Begins the line with the answer; Airflow writes others."""
+"""The start of the line with the result. Airflow prints other lines."""
 
 OBJECTS = (
     *("affinity", "container_security_context", "dns_config", "env_from", "host_aliases"),
@@ -32,7 +32,7 @@ RUN_AFTER = datetime(2026, 1, 3, 4, 5, 6, tzinfo=timezone.utc)
 
 
 def first_found(*places: str) -> Any:
-    """The first of the objects ``module:name`` that this Airflow has."""
+    """Return the first of the objects ``module:name`` that exists in this Airflow."""
     for place in places:
         module, _, name = place.partition(":")
         with contextlib.suppress(ImportError, AttributeError):
@@ -41,7 +41,7 @@ def first_found(*places: str) -> Any:
 
 
 def load(path: str) -> tuple[Any, list[str]]:
-    """The DagBag of one file, and the warnings that name it."""
+    """Return the DagBag of one file, and the warnings with its name."""
     bag_class = first_found("airflow.dag_processing.dagbag:DagBag", "airflow.models.dagbag:DagBag")
     known = inspect.signature(bag_class.__init__).parameters
     options = {"include_examples": False} if "include_examples" in known else {}
@@ -67,7 +67,7 @@ def describe(dag: Any) -> dict[str, Any]:
 
 
 def first_runs(dag: Any) -> Iterator[Any]:
-    """The first three scheduled runs."""
+    """Yield the first three scheduled runs."""
     restriction = first_found("airflow.timetables.base:TimeRestriction")
     limits = restriction(earliest=dag.start_date, latest=None, catchup=True)
     last = None
@@ -80,7 +80,7 @@ def first_runs(dag: Any) -> Iterator[Any]:
 
 
 def scheduled(dag: Any) -> Any:
-    """The DAG as the scheduler has it; raises where it cannot be kept."""
+    """Return the DAG as the scheduler stores it. Raise an error if it cannot be stored."""
     serializer = first_found(
         "airflow.serialization.serialized_objects:DagSerialization",
         "airflow.serialization.serialized_objects:SerializedDAG",
@@ -111,7 +111,7 @@ def describe_task(dag: Any, task: Any) -> dict[str, Any]:
 
 
 def manifest(dag: Any, task: Any, name: str) -> Any:
-    """An argument as it is sent to Kubernetes, after Airflow has rendered it."""
+    """Return an argument, rendered by Airflow, in the form for Kubernetes."""
     client = first_found("kubernetes.client:ApiClient")()
     value = getattr(task, name)
     if name in task.template_fields:
@@ -126,7 +126,7 @@ def callback_name(callback: Any) -> Any:
 
 
 def render(dag: Any, task: Any, content: Any, logical_date: datetime | None) -> Any:
-    """What a template field becomes in a run, or the error that fails the task."""
+    """Return a rendered template field, or the error that fails the task."""
     variables = first_found(
         "airflow.sdk.execution_time.context:VariableAccessor",
         "airflow.utils.context:VariableAccessor",
@@ -137,12 +137,12 @@ def render(dag: Any, task: Any, content: Any, logical_date: datetime | None) -> 
     }
     try:
         return task.render_template(content, context, dag.get_template_env())
-    except Exception as error:  # noqa: BLE001 - each release has its own, and all are the answer
+    except Exception as error:  # noqa: BLE001 - each release raises other errors
         return {"error": str(error)}
 
 
-def stand_in_for_the_supervisor() -> None:
-    """Airflow 3.0 asks the process above a task's own for Variables, and here is none."""
+def replace_supervisor() -> None:
+    """Answer requests for Variables in Airflow 3.0, where a supervisor process answers them."""
     if not import_module("airflow").__version__.startswith("3.0."):
         return
     comms = import_module("airflow.sdk.execution_time.comms")
@@ -159,17 +159,17 @@ def stand_in_for_the_supervisor() -> None:
 
 
 def main(paths: list[str]) -> None:
-    stand_in_for_the_supervisor()
+    replace_supervisor()
     first_found("airflow.providers.cncf.kubernetes.operators.pod:KubernetesPodOperator")
-    answer = {}
+    result = {}
     for path in paths:
         bag, found = load(path)
-        answer[Path(path).name] = {
+        result[Path(path).name] = {
             "errors": list(bag.import_errors.values()),
             "warnings": found,
             "dags": {dag.dag_id: describe(dag) for dag in bag.dags.values()},
         }
-    sys.stdout.write(f"\n{MARK}{json.dumps(answer)}\n")
+    sys.stdout.write(f"\n{MARK}{json.dumps(result)}\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Debian's packages: installs them, and lists their files and dependencies."""
+"""Debian packages: install them, and list their files and dependencies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def install(*packages: str) -> None:
     with _alone():
         if _apt_get(command).returncode == 0:
             return
-        # The lists of packages may be old, or, in a fresh container, missing.
+        # The package lists may be old, or missing in a new container.
         _apt_get(["apt-get", "update"])
         last = _apt_get(command)
     if last.returncode:
@@ -65,7 +65,7 @@ def _apt_get(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def architecture() -> str:
-    """Return this machine's architecture, as Debian and images name it: ``amd64``, ``arm64``."""
+    """Return the architecture of this machine in Debian and in images: ``amd64``, ``arm64``."""
     return subprocess.check_output(["dpkg", "--print-architecture"], text=True).strip()
 
 

@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tests: projects, built once per session, and Airflows to run them."""
+"""Fixtures of the end-to-end tests: projects, built once per session, and Airflows."""
 
 from __future__ import annotations
 
@@ -30,9 +30,11 @@ def sample(
     engine: DockerClient,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> BuiltProject:
-    """The sample project, version 1.2.0, deployed on 1 July 2026; its image takes no engine to
-    build, and `engine` has it."""
-    del engine  # it is found by DOCKER_HOST
+    """Build version 1.2.0 of the sample project, deployed on 1 July 2026.
+
+    The layered builder builds its image, and `engine` loads it.
+    """
+    del engine  # DOCKER_HOST has its address
     return build_project_copy(
         REPOSITORY / "sample_project",
         tmp_path_factory.mktemp("sample"),
@@ -47,8 +49,7 @@ def sample(
 def scenarios(
     bigflow_wheels: Path, base_image: str, tmp_path_factory: pytest.TempPathFactory
 ) -> BuiltProject:
-    """``tests/projects/scenarios``, deployed on the day before :func:`today`; the engine builds
-    its image."""
+    """Build ``tests/projects/scenarios`` on the engine, deployed the day before :func:`today`."""
     yesterday = today() - timedelta(days=1)
     return build_project_copy(
         PROJECTS / "scenarios",
@@ -62,17 +63,17 @@ def scenarios(
 
 @pytest.fixture
 def connected_airflow(airflow: Airflow, kubernetes: Kubernetes) -> Airflow:
-    """Each Airflow in turn, whose default connection to Kubernetes leads to `kubernetes`."""
+    """Return each Airflow, with a default connection to `kubernetes`."""
     return connect(airflow, kubernetes)
 
 
 def today() -> date:
-    """The date, UTC."""
+    """Return the current date in UTC."""
     return datetime.now(timezone.utc).date()
 
 
 def connect(airflow: Airflow, kubernetes: Kubernetes) -> Airflow:
-    """The Airflow with what unmodified DAGs need: a connection and the Variable `env`."""
+    """Return the Airflow with a connection to Kubernetes and the Variable `env`."""
     return airflow.with_variables(
         AIRFLOW_CONN_KUBERNETES_DEFAULT=kubernetes_connection(kubernetes.kubeconfig()),
         AIRFLOW_VAR_ENV="dev",

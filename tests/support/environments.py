@@ -20,7 +20,7 @@ class Environment:
 
     root: Path
     wheels: Path
-    """The directory with the wheel of bigflow-backend, which no index has."""
+    """The directory with the wheel of bigflow-backend."""
 
     @property
     def python(self) -> Path:

@@ -1,4 +1,4 @@
-"""A project whose workflows are written by a test, built through the ``bigflow`` command."""
+"""A project whose workflows a test writes, built with the ``bigflow`` command."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _GOOD = PRELUDE + 'good = bigflow.Workflow("good", [Step("load")])\n'
 
 @dataclass(frozen=True)
 class Flows:
-    """A project whose workflows are written by a test, and the commands that are run in it."""
+    """A project whose workflows a test writes, and its commands."""
 
     project: Project
 
@@ -50,8 +50,10 @@ class Flows:
         return self.project.root / ".dags"
 
     def write(self, code: str = "", **modules: str) -> Flows:
-        """``code`` is what ``pipelines/workflow.py`` says after its imports and a class of jobs;
-        each of ``modules`` becomes another module there, as it is."""
+        """Write ``code`` to ``pipelines/workflow.py``, after imports and a class of jobs.
+
+        Each of ``modules`` becomes another module in ``pipelines/``, without additions.
+        """
         files = {f"pipelines/{name}.py": text for name, text in modules.items()}
         self.project.write(files)
         if code:
@@ -59,21 +61,21 @@ class Flows:
         return self
 
     def build(self, *options: str, **environment: str) -> dict[str, Any]:
-        """Builds the DAGs; the manifest."""
+        """Build the DAGs. Return the manifest."""
         done = self._build(*options, **environment)
         assert done.returncode == 0, done.stderr
         manifest: dict[str, Any] = json.loads((self.dags / "manifest.json").read_text("utf-8"))
         return manifest
 
     def refusal(self, *options: str, status: int = 1) -> str:
-        """The message of a build that is refused, which leaves the files of the last one alone."""
+        """Return the message of a build that fails. The files of the last build must not change."""
         before = self.project.files()
         done = self._build(*options)
         assert done.returncode == status, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         assert self.project.files() == before
         lines = done.stderr.splitlines()
-        if status == 2:  # wrong usage, which argparse tells
+        if status == 2:  # wrong usage, an error of argparse
             return lines[-1]
         *_, message, hint = lines
         assert message.startswith("bigflow: error: ")
@@ -81,12 +83,12 @@ class Flows:
         return message.removeprefix("bigflow: error: ")
 
     def source(self, workflow_id: str) -> DagSource:
-        """The DAG file of a workflow."""
+        """Return the DAG file of a workflow."""
         (file,) = self.dags.glob(f"{workflow_id}__v*_dag.py")
         return DagSource(file.read_text("utf-8"))
 
     def run_pod(self, workflow_id: str, job_id: str) -> str:
-        """Runs the command of a pod of the DAG file, as Airflow would fill it in; its output."""
+        """Run the command of a pod in the DAG file, with rendered templates. Return its output."""
         task = self.source(workflow_id).tasks[job_id]
         command = [*task["cmds"], *task["arguments"]]
         filled = {"RUNTIME": "2026-01-01 00:00:00", "CONFIG": "dev"}
@@ -101,7 +103,7 @@ class Flows:
 
 @pytest.fixture
 def flows(tmp_path: Path) -> Flows:
-    """With one workflow, and the DAG of it as the last build left it."""
+    """Create a project with one workflow, and build its DAG."""
     files = {"deployment_config.py": _DEPLOYMENT, "pipelines/good.py": _GOOD}
     built = Flows(write_project(tmp_path / "rides", files))
     built.build()

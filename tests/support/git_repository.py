@@ -1,4 +1,4 @@
-"""Real, throw-away git repositories, apart from the configuration of whoever runs the tests."""
+"""Temporary git repositories, isolated from the git configuration of the user."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Repository:
     path: Path
 
     def git(self, *arguments: str, stdin: str = "") -> str:
-        """What a git command prints; it must succeed."""
+        """Run git, which must succeed. Return its output."""
         return subprocess.run(
             ["git", *arguments],
             cwd=self.path,
@@ -48,14 +48,14 @@ class Repository:
         ).stdout.strip()
 
     def write(self, name: str, text: str) -> Path:
-        """A file in the work tree; it is not added."""
+        """Write a file in the work tree, without `git add`. Return its path."""
         file = self.path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         return file
 
     def commit(self, times: int = 1, *, file: str = "tracked.py") -> str:
-        """So many commits, each with one line more in a file; the hash of the last."""
+        """Create commits. Each adds one line to a file. Return the hash of the last one."""
         for _ in range(times):
             path = self.path / file
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ class Repository:
 
 
 def make_repository(path: Path) -> Repository:
-    """A new repository without a commit."""
+    """Create a repository without a commit."""
     path.mkdir(parents=True)
     repository = Repository(path)
     repository.git("init", "--quiet")
@@ -86,8 +86,10 @@ def make_repository(path: Path) -> Repository:
 
 
 def isolate_git(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
-    """Hides the machine's and the user's git configuration, and every variable that would give a
-    version; ``directory`` takes a configuration of the tests."""
+    """Hide the git configuration of machine and user, and all variables that set a version.
+
+    The configuration of the tests is written to ``directory``.
+    """
     for name in os.environ:
         if name.startswith(("GIT_", "BIGFLOW_", "SETUPTOOLS_SCM_")):
             monkeypatch.delenv(name)
@@ -98,7 +100,7 @@ def isolate_git(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
 
 
 def log_git_processes(monkeypatch: pytest.MonkeyPatch, directory: Path) -> Path:
-    """Puts a `git` into PATH that writes down how it is called; the file with a line a process."""
+    """Put a `git` into PATH that logs its arguments. Return the log, with one line per process."""
     log = directory / "git-processes"
     log.touch()
     put_git(
@@ -110,7 +112,7 @@ def log_git_processes(monkeypatch: pytest.MonkeyPatch, directory: Path) -> Path:
 
 
 def put_git(monkeypatch: pytest.MonkeyPatch, directory: Path, script: str) -> None:
-    """Puts a shell script in front of the git in PATH."""
+    """Put a shell script into PATH, before git."""
     bin_directory = directory / "bin"
     bin_directory.mkdir()
     git = bin_directory / "git"

@@ -1,4 +1,4 @@
-"""Skipped tests are told on the last line of a run; with ``BIGFLOW_REQUIRE_ALL=1`` they fail it."""
+"""Print skipped tests in the last lines. With ``BIGFLOW_REQUIRE_ALL=1`` they fail the test run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_unconfigure() -> Iterator[None]:
-    # After the summary, which would be the last line otherwise.
+    # Print after pytest has printed its summary.
     yield
     for reason, count in sorted(_reasons.items()):
         print(f"NOT RUN: {count} {'test' if count == 1 else 'tests'}: {reason}")

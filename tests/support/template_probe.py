@@ -1,7 +1,7 @@
-"""Run by the Python of an Airflow: what its templates make of texts.
+"""Render texts as templates of an operator. The Python of an Airflow runs this file.
 
-A JSON list of texts on standard input; on the marked line what each becomes where an operator has
-it as a template, or the error that would fail the task. Nothing of the project is imported here.
+It reads a JSON list of texts from stdin. On the marked line it prints each rendered text, or the
+error that fails the task. It imports nothing from the project.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def main() -> None:
     def rendered(text: str) -> Any:
         try:
             return task.render_template({"VALUE": text}, {}, environment)["VALUE"]
-        except Exception as error:  # noqa: BLE001 - whatever it is, the text was no good
+        except Exception as error:  # noqa: BLE001 - each error fails the task
             return {"error": repr(error)}
 
-    answer = [rendered(text) for text in json.load(sys.stdin)]
-    sys.stdout.write(f"\n{MARK}{json.dumps(answer)}\n")
+    result = [rendered(text) for text in json.load(sys.stdin)]
+    sys.stdout.write(f"\n{MARK}{json.dumps(result)}\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The log of all changes: what a watch reads, and where every resource version comes from."""
+"""The log of all changes. It feeds the watches, and gives each object its resource version."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 @dataclass(frozen=True)
 class Change:
-    """One object as it became, and as it was before."""
+    """One object, before and after a change."""
 
     version: int
     resource: str
@@ -30,7 +30,7 @@ class Change:
     previous: dict[str, Any] | None
 
     def seen_through(self, selector: Selector) -> ChangeType | None:
-        """What a watch with this selector is told: an object that leaves it counts as deleted."""
+        """Return the change for a watch with this selector. An object that leaves it is deleted."""
         was = self.previous is not None and selector(self.previous)
         now = self.type != "DELETED" and selector(self.object)
         if was and now:
@@ -41,7 +41,7 @@ class Change:
 
 
 class ChangeLog:
-    """An ever-growing list; its condition guards the whole state of the cluster."""
+    """A list that only grows. Its condition is the lock of the whole cluster."""
 
     def __init__(self) -> None:
         self.condition = threading.Condition(threading.RLock())
@@ -59,7 +59,7 @@ class ChangeLog:
         found: dict[str, Any],
         previous: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Records a change; the object returned carries its resource version."""
+        """Record a change. Return the object with its resource version."""
         with self.condition:
             new = copy.deepcopy(found)
             new["metadata"]["resourceVersion"] = str(self.version + 1)
@@ -72,7 +72,7 @@ class ChangeLog:
             return [change for change in self._changes if change.resource == resource]
 
     def watch(self, resource: str, *, after: int, timeout: float | None) -> Iterator[Change]:
-        """The changes after a version, then those to come, until the time is over or the close."""
+        """Yield the changes after a version, and later ones, until the timeout or the close."""
         end = None if timeout is None else time.monotonic() + timeout
         while True:
             with self.condition:
@@ -89,7 +89,7 @@ class ChangeLog:
             yield from (change for change in new if change.resource == resource)
 
     def wait_for(self, predicate: Callable[[], bool], timeout: float) -> bool:
-        """Whether the predicate became true in time; it is asked after every change."""
+        """Check the predicate after each change. Return False if it is false until the timeout."""
         with self.condition:
             return self.condition.wait_for(predicate, timeout)
 

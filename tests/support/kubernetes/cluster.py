@@ -1,4 +1,4 @@
-"""The objects of a cluster and what may be done with them: the API without its HTTP."""
+"""The objects of a cluster and their operations: the API without HTTP."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Cluster", "Object", "timestamp"]
 
 Object = dict[str, Any]
-"""An API object as its JSON."""
+"""An API object as JSON."""
 
 _PRIORITY_CLASSES = {"system-cluster-critical", "system-node-critical"}
 _DEFAULT_GRACE_SECONDS = 30
@@ -37,12 +37,12 @@ _KINDS = {"pods": "Pod", "secrets": "Secret", "events": "Event"}
 
 
 def timestamp() -> str:
-    """Now, as Kubernetes' ``Time`` has it."""
+    """Return the current time in the format of Kubernetes."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Cluster:
-    """Pods, secrets and events by namespace. Every method is safe to call from any thread."""
+    """Pods, secrets and events by namespace. All methods are thread-safe."""
 
     def __init__(
         self, *, namespaces: Iterable[str], service_accounts: Iterable[str] = ("default",)
@@ -55,7 +55,7 @@ class Cluster:
         self._logs: dict[str, ContainerLog] = {}
 
     def get(self, resource: str, namespace: str, name: str) -> Object:
-        """A copy of one object.
+        """Return a copy of one object.
 
         :raises ApiError: 404.
         """
@@ -66,7 +66,7 @@ class Cluster:
             return copy.deepcopy(found)
 
     def list(self, resource: str, namespace: str, selector: Selector) -> tuple[list[Object], int]:
-        """Copies of the objects that the selector wants, and the version of this state."""
+        """Return copies of the selected objects, and the version of this state."""
         with self._lock:
             self._check_namespace(namespace)
             found = [
@@ -77,7 +77,7 @@ class Cluster:
             return found, self.changes.version
 
     def create_pod(self, namespace: str, body: object) -> Object:
-        """Stores a pod.
+        """Store a pod.
 
         :raises ApiError: 400, 403, 404, 409 or 422.
         """
@@ -95,14 +95,14 @@ class Cluster:
         return self._create("pods", namespace, pod)
 
     def create_secret(self, namespace: str, body: object) -> Object:
-        """Stores a secret.
+        """Store a secret.
 
         :raises ApiError: 400, 404, 409 or 422.
         """
         return self._create("secrets", namespace, checked_secret(self._named(body, namespace)))
 
     def patch_pod(self, namespace: str, name: str, patch: object) -> Object:
-        """Applies a merge patch (RFC 7386); of a pod only labels and annotations may change.
+        """Apply a merge patch (RFC 7386) to labels or annotations of a pod.
 
         :raises ApiError: 400, 404, 409 or 422.
         """
@@ -120,7 +120,7 @@ class Cluster:
             return self._store("pods", after, before)
 
     def delete(self, resource: str, namespace: str, name: str, options: object) -> Object:
-        """Removes an object; a pod that a node has is only marked, and the node removes it.
+        """Remove an object. A pod on a node is only marked, and the node removes it.
 
         :raises ApiError: 400, 404 or 409.
         """
@@ -143,10 +143,10 @@ class Cluster:
             )
             return self._store("pods", found, before)
 
-    # What a node does.
+    # The operations of a node.
 
     def bind_pod(self, pod: Object, node: str) -> bool:
-        """Gives a pod to a node; False when it is gone already."""
+        """Bind a pod to a node. Return False if the pod does not exist any more."""
         with self._lock:
             found = self._current(pod)
             if found is None:
@@ -157,7 +157,7 @@ class Cluster:
             return True
 
     def set_pod_status(self, pod: Object, **status: Any) -> None:
-        """Updates the status of a pod, unless it is gone or has come to its end."""
+        """Update the status of a pod that exists and has not finished."""
         with self._lock:
             found = self._current(pod)
             if found is not None and found["status"]["phase"] not in _FINISHED:
@@ -166,7 +166,7 @@ class Cluster:
                 self._store("pods", found, before)
 
     def remove_pod(self, pod: Object) -> None:
-        """Removes a pod that was marked for deletion and does not run any more."""
+        """Remove a pod that is marked for deletion and has stopped."""
         with self._lock:
             found = self._current(pod)
             if found is not None:
@@ -175,7 +175,7 @@ class Cluster:
     def record_event(
         self, pod: Object, reason: str, message: str, *, warning: bool = False
     ) -> None:
-        """Records an event of a pod."""
+        """Record an event of a pod."""
         meta, now = pod["metadata"], timestamp()
         event = {
             "metadata": {"name": f"{meta['name']}.{uuid.uuid4().hex[:16]}"},
@@ -197,17 +197,17 @@ class Cluster:
         self._create("events", meta["namespace"], event)
 
     def attach_log(self, pod: Object, log: ContainerLog) -> None:
-        """Makes the output of a pod's container readable; it stays so when the pod is gone."""
+        """Keep the output of a pod's container. It is available after the pod is deleted, too."""
         with self._lock:
             self._logs[pod["metadata"]["uid"]] = log
 
     def log(self, uid: str) -> ContainerLog | None:
-        """The output of a pod's container, once that has started."""
+        """Return the output of a pod's container, or None before the container starts."""
         with self._lock:
             return self._logs.get(uid)
 
     def _named(self, body: object, namespace: str) -> Object:
-        """A copy of the object with name and namespace; the server, not the client, fills in."""
+        """Return a copy of the object with name and namespace, which the server fills in."""
         if not isinstance(body, dict) or not isinstance(body.get("metadata", {}), dict):
             raise bad_request("the object provided is unrecognized")
         named = copy.deepcopy(body)
@@ -248,7 +248,7 @@ class Cluster:
         return self.changes.append(resource, "DELETED", found, found)
 
     def _current(self, pod: Object) -> Object | None:
-        """The pod as it is now: one of the same name may have taken its place."""
+        """Return the current state of the pod, or None. A later pod can have the same name."""
         meta = pod["metadata"]
         found = self._objects["pods"].get((meta["namespace"], meta["name"]))
         same = found is not None and found["metadata"]["uid"] == meta["uid"]
@@ -256,7 +256,7 @@ class Cluster:
 
 
 def _merged(target: Any, patch: Any) -> Any:
-    """``target`` with a JSON merge patch applied (RFC 7386)."""
+    """Return ``target`` with a JSON merge patch (RFC 7386)."""
     if not isinstance(patch, dict):
         return patch
     merged = dict(target) if isinstance(target, dict) else {}

@@ -1,4 +1,4 @@
-"""The output of one container, line by line, for readers that may follow it."""
+"""The output of one container, line by line. Readers can follow it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = ["ContainerLog", "LogLine"]
 
 @dataclass(frozen=True)
 class LogLine:
-    """A line without its end, and when it was written."""
+    """A line without its end, and its time."""
 
     time: datetime
     content: bytes
 
     def encoded(self, *, timestamp: bool) -> bytes:
-        """As the API sends it; the time is RFC 3339 with nanoseconds."""
+        """Return the line in the format of the API. The time is RFC 3339 with nanoseconds."""
         stamp = self.time.strftime("%Y-%m-%dT%H:%M:%S.%f000Z ").encode() if timestamp else b""
         return stamp + self.content + b"\n"
 
 
 class ContainerLog:
-    """Lines that one thread appends while others read."""
+    """Lines that one thread appends while other threads read them."""
 
     def __init__(self) -> None:
         self._lines: list[LogLine] = []
@@ -35,35 +35,35 @@ class ContainerLog:
         self._changed = threading.Condition()
 
     def write(self, chunks: Iterable[bytes]) -> None:
-        """Appends the whole lines of a stream until it ends; its chunks may end within a line."""
+        """Append the lines of a stream until its end. A chunk can end within a line."""
         rest = b""
         for chunk in chunks:
             *lines, rest = (rest + chunk).split(b"\n")
             self._append(lines)
 
     def complete(self, output: bytes) -> None:
-        """Appends what ``output``, all that was written, has beyond the lines so far.
+        """Append the lines that ``output``, the whole output, has in addition.
 
-        Docker may end the stream of a container's log before its very last lines.
+        Docker may end the stream of a container's log before the last lines.
         """
         lines = output.removesuffix(b"\n").split(b"\n") if output else []
         self._append(lines[len(self._lines) :])
 
     def close(self) -> None:
-        """Nothing follows: readers that follow the log come to its end."""
+        """End the log, and with it the readers that follow it."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     @property
     def text(self) -> str:
-        """All lines; what is not UTF-8 is replaced."""
+        """All lines. Bytes that are not UTF-8 are replaced."""
         return b"".join(line.encoded(timestamp=False) for line in self.read()).decode(
             errors="replace"
         )
 
     def read(self, *, since: datetime | None = None, tail: int | None = None) -> list[LogLine]:
-        """The lines so far, of these the last ``tail``, of these the ones from ``since`` on."""
+        """Return the last ``tail`` lines so far, without those before ``since``."""
         with self._changed:
             lines = self._lines if tail is None else self._lines[max(0, len(self._lines) - tail) :]
             return [line for line in lines if since is None or line.time >= since]
@@ -71,7 +71,7 @@ class ContainerLog:
     def follow(
         self, *, since: datetime | None = None, tail: int | None = None
     ) -> Iterator[list[LogLine]]:
-        """The lines as :meth:`read` has them, then those to come, until the log is closed."""
+        """Yield the lines of :meth:`read`, then later ones, until the log is closed."""
         with self._changed:
             seen = len(self._lines)
             lines = self.read(since=since, tail=tail)

@@ -1,4 +1,4 @@
-"""From a pod's container to the arguments of the Docker Engine."""
+"""Container of a pod -> arguments for the Docker Engine."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _REFERENCE = re.compile(r"\$\$|\$\((?P<name>[^()]*)\)")
 
 
 class ContainerConfigError(Exception):
-    """The container cannot be made; its pod waits with CreateContainerConfigError."""
+    """The container cannot be created. Its pod waits with CreateContainerConfigError."""
 
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """What one container is started with."""
+    """The arguments of one container."""
 
     name: str
     image: str
     command: list[str]
-    """Takes the place of the image's entrypoint, unless it is empty."""
+    """Replaces the entrypoint of the image, unless it is empty."""
     arguments: list[str]
-    """Take the place of the image's command, unless both lists are empty."""
+    """Replace the command of the image, unless both lists are empty."""
     environment: dict[str, str]
     user: str | None
     working_directory: str | None
@@ -44,9 +44,9 @@ class ContainerSpec:
 
 
 def container_spec(pod: Object, cluster: Cluster) -> ContainerSpec:
-    """The only container of the pod, with its secrets read.
+    """Return the arguments of the only container of the pod, with the values of its secrets.
 
-    :raises ContainerConfigError: for a secret, or a key in one, that does not exist.
+    :raises ContainerConfigError: if a secret or its key does not exist.
     """
     (container,) = pod["spec"]["containers"]
     environment = dict(_environment(pod, container, cluster))
@@ -68,7 +68,7 @@ def container_spec(pod: Object, cluster: Cluster) -> ContainerSpec:
 
 
 def expand(text: str, environment: Mapping[str, str]) -> str:
-    """Replaces ``$(NAME)`` where the variable exists; ``$$`` stands for one ``$``."""
+    """Replace each ``$(NAME)`` of an existing variable, and each ``$$`` by ``$``."""
 
     def replacement(match: re.Match[str]) -> str:
         if match[0] == "$$":

@@ -1,4 +1,4 @@
-"""The fixture `kubernetes`: a cluster of its own for each test that asks for one."""
+"""The fixture `kubernetes`: a new cluster for each test."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ __all__ = ["kubernetes"]
 
 @pytest.fixture
 def kubernetes(engine: DockerClient) -> Iterator[Kubernetes]:
-    """A Kubernetes whose node is the Docker Engine."""
+    """Start a Kubernetes whose node is the Docker Engine."""
     with Kubernetes(engine) as cluster:
         yield cluster

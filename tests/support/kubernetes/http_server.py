@@ -1,4 +1,4 @@
-"""The API over HTTP on loopback: paths, verbs, streams. What it answers comes from the cluster.
+"""The API of the cluster over HTTP on loopback: paths, verbs, streams.
 
 https://kubernetes.io/docs/reference/using-api/api-concepts/
 """
@@ -43,7 +43,7 @@ _PARAMETERS = {
 
 
 class ApiServer(ThreadingHTTPServer):
-    """Serves the cluster to those who hold the token."""
+    """A server of the cluster for clients with the token."""
 
     daemon_threads = False
 
@@ -64,11 +64,11 @@ class ApiServer(ThreadingHTTPServer):
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends all connections, also those that wait, and all threads."""
+        """End all connections, also the waiting ones, and all threads."""
         self.shutdown()
         self._thread.join()
         for connection in tuple(self._connections):
-            with contextlib.suppress(OSError):  # its thread may be closing it at this moment
+            with contextlib.suppress(OSError):  # its thread may close it at the same time
                 connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
 
@@ -86,24 +86,24 @@ class _Handler(BaseHTTPRequestHandler):
     server: ApiServer
 
     def do_GET(self) -> None:
-        self._answer()
+        self._respond()
 
     def do_POST(self) -> None:
-        self._answer()
+        self._respond()
 
     def do_PATCH(self) -> None:
-        self._answer()
+        self._respond()
 
     def do_DELETE(self) -> None:
-        self._answer()
+        self._respond()
 
     def do_PUT(self) -> None:
-        self._answer()
+        self._respond()
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is inherited
-        """Says nothing: tests assert on what happened, and a log would hide pytest's output."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class has this name
+        """Print nothing: a log would hide the output of pytest."""
 
-    def _answer(self) -> None:
+    def _respond(self) -> None:
         url = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
@@ -113,8 +113,8 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 target = _target(url.path)
                 self._serve(**target, parameters=_Parameters(url.query), body=_decoded(body))
-        except ApiError as refusal:
-            self._send_json(refusal.code, refusal.body)
+        except ApiError as error:
+            self._send_json(error.code, error.body)
         except ConnectionError:
             self.close_connection = True
 
@@ -165,15 +165,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_list(self, namespace: str, resource: str, parameters: _Parameters) -> None:
         selector = parameters.selector()
         items, version = self.server.cluster.list(resource, namespace, selector)
-        asked = parameters.number("resourceVersion")
+        since = parameters.number("resourceVersion")
         if not parameters.flag("watch"):
             kind, meta = _LISTS[resource], {"resourceVersion": str(version)}
             self._send_json(
                 200, {"kind": kind, "apiVersion": "v1", "metadata": meta, "items": items}
             )
             return
-        if asked:
-            items, version = [], asked
+        if since:
+            items, version = [], since
         timeout = parameters.number("timeoutSeconds")
 
         def in_namespace(found: Any) -> bool:
@@ -246,7 +246,7 @@ class _Parameters:
         return self._values.get(name, "")
 
     def flag(self, name: str) -> bool:
-        """As Go's ``strconv.ParseBool`` reads it: Python's client sends ``True``."""
+        """Return a boolean, as ``strconv.ParseBool`` of Go. Python's client sends ``True``."""
         return self.text(name) in {"1", "t", "T", "true", "TRUE", "True"}
 
     def number(self, name: str) -> int | None:

@@ -1,4 +1,4 @@
-"""The node: watches the cluster for pods and runs their containers on a Docker Engine."""
+"""The node: it watches the pods of the cluster, and runs them on a Docker Engine."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Node:
     name: str = "node"
     labels: Mapping[str, str] = field(default_factory=lambda: {"kubernetes.io/os": "linux"})
     allocatable: Mapping[str, str] = field(default_factory=lambda: {"cpu": "8", "memory": "32Gi"})
-    """What one pod may request at most; other resources, such as GPUs, it has none of."""
+    """The most that one pod can request. The node has no other resources, such as GPUs."""
 
-    def why_not(self, pod: Object) -> str | None:
-        """Why the pod cannot be scheduled here."""
+    def obstacle(self, pod: Object) -> str | None:
+        """Return the reason why the pod cannot run on this node, or None."""
         selector = pod["spec"].get("nodeSelector", {})
         if not selector.items() <= self.labels.items():
             return "node(s) didn't match Pod's node affinity/selector"
@@ -42,7 +42,7 @@ class Node:
 
 
 class Kubelet:
-    """Gives each new pod to a :class:`PodWorker` and tells it when the pod is to go."""
+    """Start a :class:`PodWorker` for each new pod, and end it when the pod is deleted."""
 
     def __init__(self, cluster: Cluster, engine: DockerClient, node: Node) -> None:
         self._cluster = cluster
@@ -55,7 +55,7 @@ class Kubelet:
         self._thread.start()
 
     def stop(self) -> None:
-        """Kills what runs. The cluster's log of changes must be closed, which ends the watch."""
+        """Kill all containers. The change log must be closed, so that the watch ends."""
         self._thread.join()
         for worker in self._workers.values():
             worker.terminate(grace_seconds=0)
@@ -72,9 +72,9 @@ class Kubelet:
                 self._workers[uid].terminate(grace_seconds=grace)
 
     def _schedule(self, pod: Object) -> None:
-        why_not = self._node.why_not(pod)
-        if why_not:
-            message = f"0/1 nodes are available: 1 {why_not}."
+        obstacle = self._node.obstacle(pod)
+        if obstacle:
+            message = f"0/1 nodes are available: 1 {obstacle}."
             condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
             self._cluster.set_pod_status(pod, conditions=[{**condition, "message": message}])
             self._cluster.record_event(pod, "FailedScheduling", message, warning=True)

@@ -1,4 +1,4 @@
-"""The life of one pod on the node: from its secrets to its exit code and its removal."""
+"""One pod on the node: its container, exit code and removal."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["PodWorker"]
 
-# PID 1 ignores SIGTERM by default, so the usual 30 seconds of grace are often only waited for.
+# PID 1 ignores SIGTERM by default, so many tests would wait for the usual 30 seconds of grace.
 _LONGEST_GRACE_SECONDS = 10
 _CANNOT_START = 128
 
 
 class PodWorker:
-    """Runs a pod's container in a thread of its own."""
+    """Run the container of a pod in a thread."""
 
     def __init__(self, pod: Object, cluster: Cluster, engine: DockerClient) -> None:
         self._pod = pod
@@ -48,7 +48,7 @@ class PodWorker:
         self._thread.join()
 
     def terminate(self, *, grace_seconds: int) -> None:
-        """Stops the container, and has the pod removed when it is stopped. Returns at once."""
+        """Stop the container, then remove the pod. Return at once."""
         self._removal.set()
         threading.Thread(target=self._stop, args=(grace_seconds,)).start()
 
@@ -92,8 +92,8 @@ class PodWorker:
     def _created(self, spec: ContainerSpec) -> Container:
         options: dict[str, Any] = {
             "entrypoint": spec.command or None,
-            # Docker keeps the image's command for an empty list, and Kubernetes drops it when it
-            # is given a command.
+            # For an empty list, Docker uses the command of the image. Kubernetes does not use it
+            # if the pod has a command.
             "command": spec.arguments or ([] if spec.command else None),
             "environment": spec.environment,
             "user": spec.user,
@@ -116,7 +116,7 @@ class PodWorker:
                 container.start()
                 self._container = container
         except APIError as error:
-            # As containerd tells of a program that does not exist in the image.
+            # containerd reports a program that the image does not have in this way.
             log.close()
             self._cluster.attach_log(self._pod, log)
             self._event("Failed", f"Error: {error.explanation}", warning=True)

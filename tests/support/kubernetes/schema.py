@@ -1,7 +1,8 @@
-"""The part of the Pod and Secret types that this server knows, and the decoding by type.
+"""The fields of Pod and Secret that this server has, and the decoding by type.
 
-A value of another type is refused as a Go decoder refuses it, with 400. A field that is not listed
-here is one of a real cluster's that the tests' kubelet would not honour: 501, unless it is empty.
+A value of another type is an error with status 400, as in the decoder of Go. Other fields exist in
+a real cluster, but not in the kubelet of the tests. Unless they are empty, they are an error 501.
+
 https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
 """
 
@@ -16,7 +17,7 @@ __all__ = ["DELETE_OPTIONS", "POD", "SECRET", "decode"]
 
 
 class _Quantity:
-    """A marker: a string or a number that is a quantity."""
+    """The marker of a quantity: a string or a number."""
 
 
 _KEY_REF = {"name": str, "key": str, "optional": bool}
@@ -103,9 +104,10 @@ DELETE_OPTIONS: dict[str, Any] = {
 
 
 def decode(value: object, schema: Any, path: str) -> Any:
-    """``value`` without its nulls, which mean "absent".
+    """Return ``value`` without its nulls, which mean "absent".
 
-    :raises ApiError: 400 for a value of a wrong type, 501 for a field that this server lacks.
+    :raises ApiError: 400 for a value of a wrong type, 501 for a field that this server does not
+        have.
     """
     if isinstance(schema, list):
         if not isinstance(value, list):

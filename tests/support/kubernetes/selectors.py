@@ -15,7 +15,7 @@ from support.kubernetes.syntax import is_label_value, is_qualified_name
 __all__ = ["Selector", "field_selector", "label_selector"]
 
 Selector = Callable[[Mapping[str, Any]], bool]
-"""Tells whether an object is wanted."""
+"""A function that returns True for a selected object."""
 
 _SET_TERM = re.compile(r"(?P<key>\S+)\s+(?P<operator>in|notin)\s+\((?P<values>[^()]*)\)\Z")
 _EQUALITY_TERM = re.compile(r"(?P<key>[^!=]+?)\s*(?P<operator>==|=|!=)\s*(?P<values>.*)\Z")
@@ -23,9 +23,9 @@ _BETWEEN_TERMS = re.compile(r",(?![^(]*\))")
 
 
 def label_selector(text: str) -> Selector:
-    """The selector that ``text`` says, such as ``a=b,c!=d,e in (f, g),!h``.
+    """Return the selector for a text such as ``a=b,c!=d,e in (f, g),!h``.
 
-    :raises ApiError: 400 when it cannot be parsed; a bad label value is such a case.
+    :raises ApiError: 400 if it cannot be parsed, or has an invalid label value.
     """
     terms = [_label_term(term.strip()) for term in _BETWEEN_TERMS.split(text) if term.strip()]
 
@@ -65,9 +65,9 @@ def _check_key(key: str) -> None:
 
 
 def field_selector(text: str) -> Selector:
-    """The selector that ``text`` says, such as ``involvedObject.name=x``.
+    """Return the selector for a text such as ``involvedObject.name=x``.
 
-    :raises ApiError: 400 when it cannot be parsed.
+    :raises ApiError: 400 if it cannot be parsed.
     """
     terms: list[tuple[list[str], bool, str]] = []
     for term in filter(None, text.split(",")):

@@ -1,4 +1,4 @@
-"""A Kubernetes of one node for one test: started and stopped by a ``with`` block."""
+"""A Kubernetes with one node for one test. A ``with`` block starts and stops it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Kubernetes", "PodRecord"]
 
 @dataclass(frozen=True)
 class PodRecord:
-    """What became of one pod. Its moments are resource versions, so they are in one order."""
+    """The history of one pod. Its times are resource versions, so they have one order."""
 
     uid: str
     name: str
@@ -32,7 +32,7 @@ class PodRecord:
     spec: Mapping[str, Any]
     phase: str
     reason: str
-    """Why it failed or waits: ``Error``, ``DeadlineExceeded``, ``ErrImagePull``, ..."""
+    """The reason of a failure or a wait: ``Error``, ``DeadlineExceeded``, ``ErrImagePull``, ..."""
     exit_code: int | None
     log: str
     created: int
@@ -51,12 +51,12 @@ class PodRecord:
 
     @property
     def command(self) -> list[str]:
-        """The whole command line: ``command`` and ``args``."""
+        """The command line: ``command`` and ``args``."""
         return [*self.container.get("command", []), *self.container.get("args", [])]
 
 
 class Kubernetes:
-    """API server and kubelet; without an engine no pod is ever scheduled."""
+    """API server and kubelet. Without an engine, no pod is scheduled."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Kubernetes:
         return self._server.url
 
     def kubeconfig(self, namespace: str = "default") -> dict[str, Any]:
-        """The configuration of a client; written as JSON it is YAML, too."""
+        """Return the configuration of a client. Its JSON is also YAML."""
         context = {"cluster": "tests", "user": "tests", "namespace": namespace}
         return {
             "apiVersion": "v1",
@@ -112,14 +112,14 @@ class Kubernetes:
 
     @property
     def pods(self) -> list[PodRecord]:
-        """All pods that ever were, in the order of their creation."""
+        """All pods, also deleted ones, in the order of their creation."""
         histories: dict[str, list[Any]] = {}
         for change in self.cluster.changes.of("pods"):
             histories.setdefault(change.object["metadata"]["uid"], []).append(change)
         return [self._record(history) for history in histories.values()]
 
     def events(self) -> list[str]:
-        """The events of all pods so far, each as ``pod: reason: message``."""
+        """Return the events of all pods so far, each as ``pod: reason: message``."""
         return [
             f"{e['involvedObject']['name']}: {e['reason']}: {e['message']}"
             for e in (change.object for change in self.cluster.changes.of("events"))
@@ -128,12 +128,12 @@ class Kubernetes:
     def wait_for(
         self, predicate: Callable[[list[PodRecord]], bool], *, timeout: float
     ) -> list[PodRecord]:
-        """The pods as soon as the predicate holds of them; a new line in a log does not count.
+        """Return the pods as soon as the predicate is true. A new log line does not trigger it.
 
-        :raises TimeoutError: when it does not hold in time.
+        :raises TimeoutError: if it is false until the timeout.
         """
         if not self.cluster.changes.wait_for(lambda: predicate(self.pods), timeout):
-            raise TimeoutError(f"within {timeout} seconds the pods only became: {self.pods}")
+            raise TimeoutError(f"timeout after {timeout} seconds, with these pods: {self.pods}")
         return self.pods
 
     def _record(self, history: list[Any]) -> PodRecord:

@@ -1,4 +1,4 @@
-"""The refusals of a Kubernetes API server: HTTP status and the `Status` object of its body.
+"""The errors of a Kubernetes API server: HTTP status, and the `Status` object in the body.
 
 https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
 """
@@ -23,7 +23,7 @@ __all__ = [
 
 
 class ApiError(Exception):
-    """An answer other than success."""
+    """A response that is not a success."""
 
     def __init__(self, code: int, reason: str, message: str) -> None:
         super().__init__(message)
@@ -63,11 +63,11 @@ def conflict(resource: str, name: str, why: str) -> ApiError:
     return ApiError(409, "Conflict", f'Operation cannot be fulfilled on {resource} "{name}": {why}')
 
 
-def invalid(kind: str, name: str, faults: Sequence[str]) -> ApiError:
-    listed = faults[0] if len(faults) == 1 else "[" + ", ".join(faults) + "]"
+def invalid(kind: str, name: str, errors: Sequence[str]) -> ApiError:
+    listed = errors[0] if len(errors) == 1 else "[" + ", ".join(errors) + "]"
     return ApiError(422, "Invalid", f'{kind} "{name}" is invalid: {listed}')
 
 
-def not_implemented(what: str) -> ApiError:
-    """A real server knows it and this one does not: a test that needs it must say so loudly."""
-    return ApiError(501, "NotImplemented", f"the API server of the tests does not know {what}")
+def not_implemented(feature: str) -> ApiError:
+    """Return the error for a feature of a real server that this one does not have."""
+    return ApiError(501, "NotImplemented", f"the API server of the tests does not know {feature}")

@@ -33,12 +33,12 @@ _BINARY_SUFFIXES = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 
 
 def is_dns_label(text: str) -> bool:
-    """An RFC 1123 label: the name of a container or a namespace."""
+    """Check an RFC 1123 label: the name of a container or a namespace."""
     return len(text) <= 63 and bool(_DNS_LABEL.match(text))
 
 
 def is_subdomain(text: str) -> bool:
-    """An RFC 1123 subdomain: the name of most objects."""
+    """Check an RFC 1123 subdomain: the name of most objects."""
     return len(text) <= 253 and bool(_SUBDOMAIN.match(text))
 
 
@@ -47,10 +47,10 @@ def is_label_value(text: str) -> bool:
 
 
 def is_qualified_name(text: str) -> bool:
-    """The key of a label or an annotation, the name of a resource: ``[prefix/]name``."""
+    """Check the key of a label or annotation, or the name of a resource: ``[prefix/]name``."""
     prefix, slash, name = text.rpartition("/")
-    prefix_is_right = is_subdomain(prefix) if slash else True
-    return prefix_is_right and len(name) <= 63 and bool(_NAME.match(name))
+    prefix_is_valid = is_subdomain(prefix) if slash else True
+    return prefix_is_valid and len(name) <= 63 and bool(_NAME.match(name))
 
 
 def is_env_name(text: str) -> bool:
@@ -58,14 +58,14 @@ def is_env_name(text: str) -> bool:
 
 
 def is_config_key(text: str) -> bool:
-    """A key in the data of a Secret."""
+    """Check a key in the data of a Secret."""
     return len(text) <= 253 and bool(_CONFIG_KEY.match(text)) and text not in {".", ".."}
 
 
 def parse_quantity(text: str) -> Decimal:
-    """The number that a quantity such as ``500m``, ``1.5Gi`` or ``1e3`` stands for.
+    """Return the number of a quantity such as ``500m``, ``1.5Gi`` or ``1e3``.
 
-    :raises ValueError: when it is no quantity.
+    :raises ValueError: if it is not a quantity.
     """
     match = _QUANTITY.match(text)
     if match is None:

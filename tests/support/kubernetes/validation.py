@@ -1,4 +1,4 @@
-"""What a Kubernetes API server demands of an object before it stores it (422 otherwise)."""
+"""The checks of a Kubernetes API server before it stores an object. An error is a 422."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ _FIELD_PATHS = {"metadata.name", "metadata.namespace", "metadata.uid"}
 
 
 def checked_pod(body: object) -> dict[str, Any]:
-    """The pod, decoded.
+    """Decode and check a pod.
 
     :raises ApiError: 400, 422 or 501.
     """
     pod: dict[str, Any] = decode(body, POD, "")
     pod.setdefault("metadata", {})
     spec = pod.setdefault("spec", {})
-    faults = [*_kind_faults(pod, "Pod"), *_meta_faults(pod["metadata"]), *_spec_faults(spec)]
+    errors = [*_kind_errors(pod, "Pod"), *_meta_errors(pod["metadata"]), *_spec_errors(spec)]
     names = [container.get("name") for container in spec.get("containers", [])]
     if not names:
-        faults.append("spec.containers: Required value")
+        errors.append("spec.containers: Required value")
     for index, container in enumerate(spec.get("containers", [])):
         at = f"spec.containers[{index}]"
-        faults += _container_faults(container, at)
+        errors += _container_errors(container, at)
         if container.get("name") in names[:index]:
-            faults.append(f"{at}.name: Duplicate value: {_quoted(container['name'])}")
-    if faults:
-        raise invalid("Pod", pod["metadata"].get("name", ""), faults)
+            errors.append(f"{at}.name: Duplicate value: {_quoted(container['name'])}")
+    if errors:
+        raise invalid("Pod", pod["metadata"].get("name", ""), errors)
     if len(names) > 1:
         raise not_implemented("pods of several containers")
     if spec.get("restartPolicy") != "Never":
@@ -67,42 +67,42 @@ def checked_pod(body: object) -> dict[str, Any]:
 
 
 def checked_secret(body: object) -> dict[str, Any]:
-    """The secret, decoded, with all its values in ``data``.
+    """Decode and check a secret. All its values are then in ``data``.
 
     :raises ApiError: 400 or 422.
     """
     secret: dict[str, Any] = decode(body, SECRET, "")
     meta, data = secret.setdefault("metadata", {}), secret.setdefault("data", {})
-    faults = [*_kind_faults(secret, "Secret"), *_meta_faults(meta)]
+    errors = [*_kind_errors(secret, "Secret"), *_meta_errors(meta)]
     for key, text in secret.pop("stringData", {}).items():
         data[key] = base64.b64encode(text.encode()).decode()
     for key, value in data.items():
         if not is_config_key(key):
-            faults.append(
+            errors.append(
                 f"data[{key}]: Invalid value: {_quoted(key)}: a valid config key must consist of "
                 "alphanumeric characters, '-', '_' or '.'"
             )
         try:
             base64.b64decode(value, validate=True)
         except binascii.Error:
-            faults.append(f"data[{key}]: Invalid value: it is not base64")
-    if faults:
-        raise invalid("Secret", meta.get("name", ""), faults)
+            errors.append(f"data[{key}]: Invalid value: it is not base64")
+    if errors:
+        raise invalid("Secret", meta.get("name", ""), errors)
     return secret
 
 
-def _kind_faults(found: Mapping[str, Any], kind: str) -> Iterator[str]:
+def _kind_errors(found: Mapping[str, Any], kind: str) -> Iterator[str]:
     if (found.get("apiVersion", "v1"), found.get("kind", kind)) != ("v1", kind):
         yield f"kind: Invalid value: not a v1 {kind}"
 
 
-def _meta_faults(meta: Mapping[str, Any]) -> Iterator[str]:
+def _meta_errors(meta: Mapping[str, Any]) -> Iterator[str]:
     name = meta.get("name", "")
     if not name:
         yield "metadata.name: Required value: name or generateName is required"
     elif not is_subdomain(name):
         yield f"metadata.name: Invalid value: {_quoted(name)}: {_SUBDOMAIN_RULE}"
-    yield from _labels_faults(meta.get("labels", {}), "metadata.labels")
+    yield from _labels_errors(meta.get("labels", {}), "metadata.labels")
     annotations = meta.get("annotations", {})
     for key in annotations:
         if not is_qualified_name(key.lower()):
@@ -111,7 +111,7 @@ def _meta_faults(meta: Mapping[str, Any]) -> Iterator[str]:
         yield f"metadata.annotations: Too long: may not be more than {_ANNOTATIONS_LIMIT} bytes"
 
 
-def _labels_faults(labels: Mapping[str, str], at: str) -> Iterator[str]:
+def _labels_errors(labels: Mapping[str, str], at: str) -> Iterator[str]:
     for key, value in labels.items():
         if not is_qualified_name(key):
             yield f"{at}: Invalid value: {_quoted(key)}: {_NAME_RULE}"
@@ -119,8 +119,8 @@ def _labels_faults(labels: Mapping[str, str], at: str) -> Iterator[str]:
             yield f"{at}: Invalid value: {_quoted(value)}: {_LABEL_RULE}"
 
 
-def _spec_faults(spec: Mapping[str, Any]) -> Iterator[str]:
-    yield from _choice_faults(spec, "spec", "restartPolicy", ("Always", "OnFailure", "Never"))
+def _spec_errors(spec: Mapping[str, Any]) -> Iterator[str]:
+    yield from _choice_errors(spec, "spec", "restartPolicy", ("Always", "OnFailure", "Never"))
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and not 1 <= deadline <= _LARGEST_INT32:
         yield (
@@ -134,15 +134,15 @@ def _spec_faults(spec: Mapping[str, Any]) -> Iterator[str]:
             yield f"spec.{field}: Invalid value: {_quoted(spec[field])}: {_SUBDOMAIN_RULE}"
     if spec.get("hostname") and not is_dns_label(spec["hostname"]):
         yield f"spec.hostname: Invalid value: {_quoted(spec['hostname'])}"
-    yield from _labels_faults(spec.get("nodeSelector", {}), "spec.nodeSelector")
+    yield from _labels_errors(spec.get("nodeSelector", {}), "spec.nodeSelector")
     for index, toleration in enumerate(spec.get("tolerations", [])):
-        yield from _toleration_faults(toleration, f"spec.tolerations[{index}]")
+        yield from _toleration_errors(toleration, f"spec.tolerations[{index}]")
 
 
-def _toleration_faults(toleration: Mapping[str, Any], at: str) -> Iterator[str]:
+def _toleration_errors(toleration: Mapping[str, Any], at: str) -> Iterator[str]:
     key, operator = toleration.get("key", ""), toleration.get("operator", "Equal")
-    yield from _choice_faults(toleration, at, "operator", ("Exists", "Equal"))
-    yield from _choice_faults(
+    yield from _choice_errors(toleration, at, "operator", ("Exists", "Equal"))
+    yield from _choice_errors(
         toleration, at, "effect", ("NoSchedule", "PreferNoSchedule", "NoExecute")
     )
     if key and not is_qualified_name(key):
@@ -155,7 +155,7 @@ def _toleration_faults(toleration: Mapping[str, Any], at: str) -> Iterator[str]:
         yield f"{at}.effect: Invalid value: must be 'NoExecute' when `tolerationSeconds` is set"
 
 
-def _container_faults(container: Mapping[str, Any], at: str) -> Iterator[str]:
+def _container_errors(container: Mapping[str, Any], at: str) -> Iterator[str]:
     name, image = container.get("name", ""), container.get("image", "")
     if not name:
         yield f"{at}.name: Required value"
@@ -165,16 +165,16 @@ def _container_faults(container: Mapping[str, Any], at: str) -> Iterator[str]:
         yield f"{at}.image: Required value"
     elif image != image.strip():
         yield f"{at}.image: Invalid value: {_quoted(image)}: no leading or trailing whitespace"
-    yield from _choice_faults(container, at, "imagePullPolicy", ("Always", "IfNotPresent", "Never"))
+    yield from _choice_errors(container, at, "imagePullPolicy", ("Always", "IfNotPresent", "Never"))
     for index, variable in enumerate(container.get("env", [])):
-        yield from _env_faults(variable, f"{at}.env[{index}]")
+        yield from _env_errors(variable, f"{at}.env[{index}]")
     for index, source in enumerate(container.get("envFrom", [])):
         reference = source.get("secretRef", {})
-        yield from _reference_faults(reference, f"{at}.envFrom[{index}].secretRef")
-    yield from _resources_faults(container.get("resources", {}), f"{at}.resources")
+        yield from _reference_errors(reference, f"{at}.envFrom[{index}].secretRef")
+    yield from _resources_errors(container.get("resources", {}), f"{at}.resources")
 
 
-def _env_faults(variable: Mapping[str, Any], at: str) -> Iterator[str]:
+def _env_errors(variable: Mapping[str, Any], at: str) -> Iterator[str]:
     name, source = variable.get("name", ""), variable.get("valueFrom")
     if not is_env_name(name):
         yield (
@@ -190,7 +190,7 @@ def _env_faults(variable: Mapping[str, Any], at: str) -> Iterator[str]:
         yield f"{at}.valueFrom: Invalid value: must specify one of: `fieldRef`, `secretKeyRef`"
     if "secretKeyRef" in source:
         reference = source["secretKeyRef"]
-        yield from _reference_faults(reference, f"{at}.valueFrom.secretKeyRef")
+        yield from _reference_errors(reference, f"{at}.valueFrom.secretKeyRef")
         if not is_config_key(reference.get("key", "")):
             key = _quoted(reference.get("key", ""))
             yield f"{at}.valueFrom.secretKeyRef.key: Invalid value: {key}: a valid config key"
@@ -199,12 +199,12 @@ def _env_faults(variable: Mapping[str, Any], at: str) -> Iterator[str]:
         yield f"{at}.valueFrom.fieldRef.fieldPath: Invalid value: {_quoted(path)}: not supported"
 
 
-def _reference_faults(reference: Mapping[str, Any], at: str) -> Iterator[str]:
+def _reference_errors(reference: Mapping[str, Any], at: str) -> Iterator[str]:
     if not is_subdomain(reference.get("name", "")):
         yield f"{at}.name: Invalid value: {_quoted(reference.get('name', ''))}: {_SUBDOMAIN_RULE}"
 
 
-def _resources_faults(resources: Mapping[str, Any], at: str) -> Iterator[str]:
+def _resources_errors(resources: Mapping[str, Any], at: str) -> Iterator[str]:
     requests, limits = resources.get("requests", {}), resources.get("limits", {})
     for section, values in (("requests", requests), ("limits", limits)):
         for name, text in values.items():
@@ -228,7 +228,7 @@ def _resources_faults(resources: Mapping[str, Any], at: str) -> Iterator[str]:
 _STANDARD_RESOURCES = {"cpu", "memory", "ephemeral-storage"}
 
 
-def _choice_faults(
+def _choice_errors(
     found: Mapping[str, Any], at: str, field: str, choices: tuple[str, ...]
 ) -> Iterator[str]:
     if found.get(field) and found[field] not in choices:
