@@ -1,7 +1,7 @@
 # make demo      the sample project becomes a wheel, an image and DAGs
 # make lint      checks sources, types, layers of imports, spelling and words
 # make test      runs `make lint` and the quick tests: at most five minutes on two cores
-# make test-all  runs `make test` and the slow tests, and prints the line coverage of all
+# make test-all  runs `make test`, then the slow tests, and prints the line coverage of both
 # make format    rewrites the sources as `make lint` wants them
 # make benchmark measures package, image and DAGs, beside BigFlow 1.11.3 (half an hour);
 #                OLD=DIRECTORY compares with another checkout, too
@@ -15,7 +15,6 @@ TEST := .venv/test
 # orders the files. Three processes on two cores, because many tests wait for servers.
 WORKERS ?= 3
 PYTEST = $(TEST)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
-COVERAGE =
 # Nothing is built in this tree: setuptools would leave a build/ whose leftovers it packs again.
 # (An unpacked archive has no git to list them.)
 SOURCES := $(shell git ls-files --cached --others --exclude-standard src pyproject.toml setup.cfg \
@@ -33,7 +32,8 @@ test: lint
 
 test-all: COVERAGE = --cov --cov-report=
 test-all: test
-	$(PYTEST) -m slow --cov --cov-append
+	$(PYTEST) -m slow $(COVERAGE) --cov-append
+	$(TEST)/bin/coverage report
 
 lint: $(TEST)/ready
 	$(TEST)/bin/ruff check .

@@ -35,7 +35,7 @@ def engine() -> Iterator[DockerClient]:
     with docker_engine() as found:
         if found.url is None:
             _unavailable(found.note)
-        with contextlib.closing(docker.from_env(timeout=60)) as client:
+        with contextlib.closing(docker.from_env(timeout=300)) as client:
             yield client
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "docker_engine", "private_engine", "sockets_may_leak"]
 
-_START_SECONDS = 60
+_START_SECONDS = 120
 _STOP_SECONDS = 30
 _DOCKERD = "dockerd"
 _SYSTEM_PATH = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/sbin"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["podman_base", "podman_engine"]
 
-_START_SECONDS = 30
+_START_SECONDS = 120
 # runc and the kernel's own groups work where systemd is not the first process; limits of its own,
 # since it may not raise them in a container to what they are outside.
 _CONTAINERS = """\

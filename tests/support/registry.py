@@ -28,7 +28,7 @@ __all__ = ["Registry", "installed", "registry", "registry_with_password", "start
 
 _PROGRAM = "docker-registry"
 _LISTENING = re.compile(r"listening on 127\.0\.0\.1:(?P<port>\d+)")
-_START_SECONDS = 30
+_START_SECONDS = 120
 
 
 @dataclass(frozen=True)
