@@ -108,14 +108,14 @@ def _refused(project: LayeredProject, tmp_path: Path, **options: Any) -> UserErr
 
 
 _PULLS: dict[str, tuple[dict[str, Any], str]] = {
-    "401": ({"status": 401}, "wants credentials"),
+    "401": ({"status": 401}, "requires credentials"),
     "403": ({"status": 403}, r"refuses access: it answered 403 \(Forbidden\)"),
     "404": ({"status": 404}, "(has no image|404)"),
     "429": ({"status": 429, "headers": {"Retry-After": "1"}}, r"429 \(Too Many Requests\) 5 times"),
     "500": ({"status": 500}, r"500 \(Internal Server Error\) 5 times"),
     "dropped": ({"drop_after": -1}, "dropped the connection 5 times"),
-    "cut": ({"drop_after": 10}, "(dropped the connection|sent less than the whole) 5 times"),
-    "silent": ({"is_silent": True}, "fell silent 5 times"),
+    "cut": ({"drop_after": 10}, "(dropped the connection|sent an incomplete blob) 5 times"),
+    "silent": ({"is_silent": True}, "sent no data in time 5 times"),
     "corrupt": ({"is_corrupt": True}, "sent corrupt content"),
 }
 
@@ -197,7 +197,7 @@ def test_a_push_that_fails(
         (
             "localhost:1/team/base:1",
             "no registry answers at localhost:1: Connection refused",
-            "way",
+            "network",
         ),
         ("registry.invalid/base:1", "no registry answers at registry.invalid: ", "name and port"),
         ("{registry}/no/such:1", "the registry {registry} has no image", "name and tag"),

@@ -67,7 +67,7 @@ def test_a_password(registry_with_password: Registry, config: Path, store: BlobS
 def test_no_password(registry_with_password: Registry, config: Path, store: BlobStore) -> None:
     address = registry_with_password.address
     error = _fault(f"{address}/team/basic:1", store)
-    assert error.message.startswith(f"the registry {address} wants credentials: it answered ")
+    assert error.message.startswith(f"the registry {address} requires credentials: it answered ")
     assert "401 (Unauthorized)" in error.message
     assert error.hint == f"log in: docker login {address}"
 
@@ -124,7 +124,7 @@ def test_everybody_may_pull_what_is_public(
     with Registries() as registries:
         _read(name, store, registries)
     error = _fault(f"{token_registry.address}/team/private:1", store)
-    assert "wants credentials: it answered" in error.message
+    assert "requires credentials: it answered" in error.message
 
 
 def test_layers_are_mounted_with_a_token_for_both_repositories(
@@ -172,7 +172,7 @@ def test_a_server_of_tokens_that_refuses(
 ) -> None:
     _login(config, token_registry.address, "ada", "wr0ng")
     error = _fault(f"{token_registry.address}/team/token:1", store)
-    assert "which gives the tokens for the registry" in error.message
+    assert "the token server of the registry" in error.message
     assert "answered 401 (Unauthorized)" in error.message
     # This one sends the header back that it was sent.
     assert _encoded("ada", "wr0ng") not in str(error)
@@ -197,7 +197,7 @@ def test_a_server_of_tokens_that_is_gone(
         proxy.faults.append(Fault("GET", "/manifests/", status=401, headers=headers))
         error = _fault(f"{proxy.address}/team/token:1", store)
     assert error.message == (
-        f"nobody answers at localhost:1, to which the registry {proxy.address} sends us: "
+        f"no server answers at localhost:1, to which the registry {proxy.address} redirects: "
         "Connection refused"
     )
 
@@ -210,7 +210,7 @@ def test_a_server_of_tokens_at_no_address(
         headers = {"WWW-Authenticate": f'Bearer realm="{realm}",service="x"'}
         proxy.faults.append(Fault("GET", "/manifests/", status=401, headers=headers))
         error = _fault(f"{proxy.address}/team/token:1", store)
-    assert error.message == f"the registry {proxy.address} sends us to an address that is none"
+    assert error.message == f"the registry {proxy.address} redirects to an invalid URL"
 
 
 def test_credentials_do_not_leave_without_tls(
@@ -222,7 +222,7 @@ def test_credentials_do_not_leave_without_tls(
         headers = {"WWW-Authenticate": f'Bearer realm="{realm}",service="x"'}
         proxy.faults.append(Fault("GET", "/manifests/", status=401, headers=headers))
         error = _fault(f"{proxy.address}/team/token:1", store)
-    assert f"sends to {realm!r} for a token, which has no TLS" in error.message
+    assert f"names the token server {realm!r}, which has no TLS" in error.message
 
 
 def test_credentials_do_not_follow_a_redirection(
@@ -264,7 +264,7 @@ def test_the_netrc_is_not_read(
     )
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    assert "wants credentials" in _fault(f"{given.address}/team/basic:1", store).message
+    assert "requires credentials" in _fault(f"{given.address}/team/basic:1", store).message
 
 
 def test_a_helper(

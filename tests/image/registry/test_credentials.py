@@ -120,8 +120,8 @@ def test_a_helper_that_has_none_leaves_it_to_the_file(home: Path) -> None:
     ("script", "told"),
     [
         (f"echo {_SECRET}; echo {_SECRET} >&2; exit 3", "failed for registry.example.com"),
-        (f"echo {_SECRET}", "gave no valid answer for registry.example.com"),
-        (f'echo \'{{"Secret": "{_SECRET}"}}\'', "gave no valid answer for registry.example.com"),
+        (f"echo {_SECRET}", "printed no valid answer for registry.example.com"),
+        (f'echo \'{{"Secret": "{_SECRET}"}}\'', "printed no valid answer for registry.example.com"),
         (None, "which is not installed"),
     ],
 )
@@ -138,9 +138,9 @@ def test_a_helper_that_fails(home: Path, script: str | None, told: str) -> None:
     ("content", "told"),
     [
         ("{", "config.json is not valid JSON"),
-        ("[]", "config.json is not a configuration of Docker"),
+        ("[]", "config.json is not a valid Docker configuration"),
         ('{"auths": []}', None),
-        ('{"auths": [1]}', "config.json is not a configuration of Docker"),
+        ('{"auths": [1]}', "config.json is not a valid Docker configuration"),
         (
             json.dumps({"auths": {"registry.example.com": {"auth": _SECRET}}}),
             "the entry 'registry.example.com' of",

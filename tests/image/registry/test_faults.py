@@ -135,7 +135,7 @@ def test_a_registry_that_asks_to_wait_too_long_is_not_waited_for(
     with Registries(Access(pause=pauses.append, deadline=deadline)) as waiting:
         message = _fault_of(image, empty_store, waiting)
     assert message.startswith(f"the registry {faulty_registry.address} answered 429 (Too Many ")
-    assert message.endswith(f"; it asks to come back in {asked} seconds, which is too long")
+    assert message.endswith(f"; it asks for a pause of {asked} seconds, which is too long")
     assert pauses == []
 
 
@@ -153,8 +153,8 @@ def test_each_further_try_is_announced(
     start = f"the registry {faulty_registry.address} "
     end = f"while asking for the manifest of {image}"
     assert lines == [
-        f"{start}dropped the connection {end}: try 2 of 5 comes in 1 s",
-        f"{start}answered 429 (Too Many Requests) {end}: try 3 of 5 comes in 7 s",
+        f"{start}dropped the connection {end}: retry 2 of 5 in 1 s",
+        f"{start}answered 429 (Too Many Requests) {end}: retry 3 of 5 in 7 s",
     ]
 
 
@@ -230,43 +230,16 @@ def test_an_upload_that_was_cut_is_made_whole(
     fetch_layers(_read(name, empty_store, registries), store=empty_store, registries=registries)
 
 
-def test_a_large_upload_that_was_cut_goes_on_in_parts(
+def test_a_registry_that_refuses_to_continue_gets_the_whole_again(
     faulty_registry: FaultyRegistry,
     store: BlobStore,
     empty_store: BlobStore,
     registries: Registries,
 ) -> None:
-    manifest = make_image(store, os.urandom(40 * _MEBIBYTE))
-    size = json.loads(store.read(manifest.digest))["layers"][0]["size"]
+    manifest = make_image(store, os.urandom(3 * _MEBIBYTE))
     faulty_registry.faults += [
         Fault("PATCH", "/uploads/", drop_upload_after=_MEBIBYTE),
-        # Then the second part is lost. The registry knows where the first one ended.
-        Fault("PATCH", "/uploads/", after=1, drop_after=-1),
-    ]
-    name = f"{faulty_registry.address}/team/parts:1"
-    push_image(manifest, name, store=store, registries=registries)
-    part = 16 * _MEBIBYTE
-    assert [
-        r.headers.get("Content-Range") for r in faulty_registry.requests if r.method == "PATCH"
-    ] == [
-        None,
-        f"0-{part - 1}",
-        f"{part}-{2 * part - 1}",
-        f"{part}-{2 * part - 1}",
-        f"{2 * part}-{size - 1}",
-    ]
-    fetch_layers(_read(name, empty_store, registries), store=empty_store, registries=registries)
-
-
-def test_a_registry_that_takes_no_parts_gets_the_whole_again(
-    faulty_registry: FaultyRegistry,
-    store: BlobStore,
-    empty_store: BlobStore,
-    registries: Registries,
-) -> None:
-    manifest = make_image(store, os.urandom(20 * _MEBIBYTE))
-    faulty_registry.faults += [
-        Fault("PATCH", "/uploads/", drop_upload_after=_MEBIBYTE),
+        Fault("GET", "/uploads/", status=204, headers={"Range": f"0-{_MEBIBYTE - 1}"}),
         Fault("PATCH", "/uploads/", status=400, body=_error("UNSUPPORTED")),
     ]
     name = f"{faulty_registry.address}/team/no-parts:1"
@@ -274,8 +247,7 @@ def test_a_registry_that_takes_no_parts_gets_the_whole_again(
     ranges = [
         r.headers.get("Content-Range") for r in faulty_registry.requests if r.method == "PATCH"
     ]
-    assert len(ranges) == 3
-    assert (ranges[0], ranges[2]) == (None, None)
+    assert [r is None for r in ranges] == [True, False, True]
     fetch_layers(_read(name, empty_store, registries), store=empty_store, registries=registries)
 
 
@@ -287,7 +259,7 @@ def test_a_registry_that_takes_no_parts_gets_the_whole_again(
         (500, "answered 500 (Internal Server Error)"),
         (503, "answered 503 (Service Unavailable)"),
         (404, None),
-        (401, "wants credentials: it answered 401 (Unauthorized)"),
+        (401, "requires credentials: it answered 401 (Unauthorized)"),
         (403, "refuses access: it answered 403 (Forbidden)"),
         (418, "answered 418 (I'm a Teapot)"),
     ],
@@ -370,7 +342,9 @@ def test_a_name_that_nobody_knows(store: BlobStore, registries: Registries) -> N
     assert message.startswith("no registry answers at registry.invalid: ")
 
 
-_ELSEWHERE = "nobody answers at localhost:1, to which the registry {} sends us: Connection refused"
+_ELSEWHERE = (
+    "no server answers at localhost:1, to which the registry {} redirects: Connection refused"
+)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -434,7 +408,7 @@ def test_a_redirection_to_a_host_that_fails(
     if told is None:
         assert message == f"the registry {faulty_registry.address} has no image {name}"
     else:
-        start = f"the registry {faulty_registry.address} sends us to {other.address}, which {told}"
+        start = f"the registry {faulty_registry.address} redirects to {other.address}, which {told}"
         assert message.startswith(start)
 
 
@@ -448,7 +422,7 @@ def test_a_redirection_to_no_address(
         Fault("POST", "/uploads/", status=202, headers=headers),
     ]
     name = f"{faulty_registry.address}/team/nowhere:1"
-    told = f"the registry {faulty_registry.address} sends us to an address that is none"
+    told = f"the registry {faulty_registry.address} redirects to an invalid URL"
     assert _fault_of(name, store, registries) == told
     with pytest.raises(UserError) as caught:
         push_image(make_image(store, b"nowhere"), name, store=store, registries=registries)
@@ -463,7 +437,7 @@ def test_a_redirection_without_end(
         Fault("GET", "/manifests/", status=307, headers=headers, times=_MANY)
     )
     message = _fault_of(f"{faulty_registry.address}/team/circle:1", store, registries)
-    assert message == f"the registry {faulty_registry.address} sends us round in a circle"
+    assert message == f"the registry {faulty_registry.address} redirects in a cycle"
 
 
 def test_something_that_is_no_registry(
@@ -474,16 +448,16 @@ def test_something_that_is_no_registry(
     )
     name = f"{faulty_registry.address}/team/base:1"
     assert _fault_of(name, store, registries) == (
-        f"the registry {faulty_registry.address} sent a page in the place of the manifest of {name}"
+        f"the registry {faulty_registry.address} sent a web page instead of the manifest of {name}"
     )
 
 
 @pytest.mark.parametrize(
     ("status", "told", "hint"),
     [
-        (202, "answered 202 (Accepted) without saying where to send it", "a proxy before it"),
+        (202, "answered 202 (Accepted) without the header Location", "a proxy in front of it"),
         (400, "answered 400 (Bad Request) while pushing the blob", "the image's name"),
-        (405, "answered 405 (Method Not Allowed) while pushing the blob", "takes no images"),
+        (405, "answered 405 (Method Not Allowed) while pushing the blob", "accept no images"),
         (413, "answered 413 (", "limits the size"),
         (418, "answered 418 (I'm a Teapot) while pushing the blob", "see the log"),
     ],
@@ -515,7 +489,9 @@ def test_a_registry_that_falls_silent(
     access = Access(idle_timeout=0.1, attempts=2, pause=lambda _seconds: None)
     with Registries(access) as impatient:
         message = _fault_of(image, empty_store, impatient)
-    assert message.startswith(f"the registry {faulty_registry.address} fell silent 2 times while ")
+    assert message.startswith(
+        f"the registry {faulty_registry.address} sent no data in time 2 times while "
+    )
 
 
 def test_a_registry_that_is_too_slow(image: str, empty_store: BlobStore) -> None:
@@ -602,9 +578,9 @@ def test_a_blob_that_is_damaged_on_its_way(
     with pytest.raises(UserError) as caught:
         push_image(manifest, name, store=store, registries=registries)
     assert caught.value.message == (
-        f"the registry {faulty_registry.address} finds the blob {digest} damaged"
+        f"the registry {faulty_registry.address} received the blob {digest} damaged"
     )
-    assert "a proxy before the registry" in caught.value.hint
+    assert "a proxy in front of the registry" in caught.value.hint
     assert store.path(digest).exists()
 
 

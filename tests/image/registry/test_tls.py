@@ -165,6 +165,6 @@ def test_the_place_of_an_upload(location: str, expected: str) -> None:
 
 def test_an_upload_does_not_leave_tls() -> None:
     connection = Connection("r.example.com", Access())
-    with pytest.raises(UserError, match=r"sends to storage\.example\.com, which has no TLS"):
+    with pytest.raises(UserError, match=r"redirects to storage\.example\.com, which has no TLS"):
         connection.url("http://storage.example.com/x?signature=1")
     connection.close()

@@ -1,6 +1,16 @@
-"""Pull and push by the distribution protocol, with the credentials of Docker's configuration.
+"""Names of images -> blobs and manifests: pull and push by the distribution protocol.
 
-Why it is our own client: docs/decisions/0004-our-own-registry-client.md
+- ``connection``: requests to one registry
+- ``auth``: the Authorization header
+- ``credentials``: credentials of Docker's configuration
+- ``tls``: certificates of registries
+- ``retry``: timeouts, retries and pauses
+- ``errors``: errors of connections and answers
+- ``pull``: manifests and blobs into the store
+- ``push``: an image of the store into a registry
+- ``upload``: the upload of one blob
+
+docs/decisions/0004-our-own-registry-client.md says why we have our own client.
 """
 
 from bigflow_backend.image.registry.connection import Registries

@@ -1,4 +1,4 @@
-"""Who we are, said to a registry: basic authentication, or a bearer token for it.
+"""The Authorization header for a registry: basic authentication, or a bearer token.
 
 https://distribution.github.io/distribution/spec/auth/token/ and, for identity tokens,
 https://distribution.github.io/distribution/spec/auth/oauth/
@@ -17,9 +17,9 @@ from bigflow_backend.image.reference import is_loopback
 from bigflow_backend.image.registry.credentials import Credentials, docker_credentials
 from bigflow_backend.image.registry.errors import (
     TransientError,
-    connection_fault,
-    no_address,
-    said,
+    connection_error,
+    error_detail,
+    invalid_url,
     status_text,
 )
 
@@ -45,22 +45,22 @@ class Authorization:
 
     @functools.cached_property
     def credentials(self) -> Credentials | None:
-        """Read when the registry asks for them, not before."""
+        """The credentials; they are read when the registry asks for them."""
         return docker_credentials(self.registry)
 
     def header(self, scopes: tuple[str, ...]) -> str | None:
-        """What to send for these scopes, as far as the registry has asked for something."""
+        """Return the header for these scopes, if the registry has asked for one."""
         token = self._tokens.get(scopes)
         return f"Bearer {token}" if token else self._basic
 
     def answer(self, challenge: str, scopes: tuple[str, ...]) -> bool:
-        """Prepares the header that a ``WWW-Authenticate`` asks for; False when we have none.
+        """Prepare the header that a ``WWW-Authenticate`` asks for; return False without one.
 
-        :raises UserError: when the server that gives the tokens refuses or fails.
-        :raises TransientError: when another try may help.
+        :raises UserError: if the token server refuses the credentials, or fails.
+        :raises TransientError: if a retry may help.
         """
         kind, _, parameters = challenge.partition(" ")
-        # A registry may offer both; the headers come joined with a comma.
+        # A registry may offer both; requests joins the headers with a comma.
         if bearer := re.search(r"\bBearer\s+(.*)", challenge, re.IGNORECASE):
             kind, parameters = "bearer", bearer[1]
         if kind.lower() == "bearer":
@@ -73,7 +73,7 @@ class Authorization:
         return False
 
     def redact(self, text: str) -> str:
-        """The text without our secrets, should a server send them back."""
+        """Return the text without our secrets, which a server may send back."""
         known = list(self._tokens.values())
         if "credentials" in vars(self) and self.credentials:
             known += self.credentials.secrets
@@ -105,25 +105,25 @@ class Authorization:
         token = answer.get("token") or answer.get("access_token")
         if not isinstance(token, str) or not token:
             raise UserError(
-                f"{urlsplit(realm).hostname} gave no token for the registry {self.registry}",
+                f"{urlsplit(realm).hostname} sent no token for the registry {self.registry}",
                 hint=f"log in again: docker login {self.registry}",
             )
         return token
 
     def _check_realm(self, realm: str) -> None:
-        """Credentials go nowhere without TLS, unless the registry itself may be spoken to so."""
+        """Refuse a token server without TLS, unless the registry may use plain HTTP."""
         try:
             place = urlsplit(realm)
         except ValueError as error:
-            raise no_address(self.registry) from error
+            raise invalid_url(self.registry) from error
         plain_is_allowed = self._access.allows_plain_http(self.registry) or is_loopback(
             place.netloc
         )
         if place.scheme == "https" or (place.scheme == "http" and plain_is_allowed):
             return
         raise UserError(
-            f"the registry {self.registry} sends to {realm!r} for a token, which has no TLS",
-            hint="correct its configuration, or allow plain HTTP for it",
+            f"the registry {self.registry} names the token server {realm!r}, which has no TLS",
+            hint="correct its configuration, or name it in insecure-registries",
         )
 
     def _ask(self, method: str, realm: str, **request: Any) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class Authorization:
                 method,
                 realm,
                 timeout=(self._access.connect_timeout, self._access.idle_timeout),
-                # A redirection could lead the credentials to anybody.
+                # A redirect could send the credentials to anybody.
                 allow_redirects=False,
                 stream=True,
                 **request,
@@ -145,19 +145,19 @@ class Authorization:
                 status = response.status_code
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             sent_to = None if place == self.registry else place
-            raise connection_fault(self.registry, error, sent_to=sent_to) from error
+            raise connection_error(self.registry, error, sent_to=sent_to) from error
         if status == requests.codes.ok:
             try:
                 answer = json.loads(body)
             except ValueError:
                 answer = None
             return answer if isinstance(answer, dict) else {}
-        why = f"answered {status_text(status)}{said(body, self.redact)}"
+        why = f"answered {status_text(status)}{error_detail(body, self.redact)}"
         if status == requests.codes.too_many_requests or status >= _TRY_AGAIN:
-            raise TransientError(f"has no tokens: {place} {why}", hint="try again later")
+            raise TransientError(f"gets no token: {place} {why}", hint="try again later")
         source = f"the credentials from {self.credentials.source}" if self.credentials else "us"
         raise UserError(
-            f"{place}, which gives the tokens for the registry {self.registry}, refuses {source}: "
+            f"{place}, the token server of the registry {self.registry}, refuses {source}: "
             f"it {why}",
             hint=f"log in again: docker login {self.registry}",
         )

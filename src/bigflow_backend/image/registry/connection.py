@@ -1,4 +1,4 @@
-"""Requests to one registry: authorised, checked, and with its faults told apart."""
+"""Requests to one registry, with authorization, limits, and errors in the user's words."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from bigflow_backend.image.reference import DOCKER_HUB, is_loopback
 from bigflow_backend.image.registry.auth import Authorization
 from bigflow_backend.image.registry.errors import (
     TransientError,
-    connection_fault,
-    no_address,
-    said,
-    sends_to,
+    connection_error,
+    error_detail,
+    invalid_url,
+    redirects_to,
     status_text,
 )
-from bigflow_backend.image.registry.retry import Access, Patience, retry_after_seconds
+from bigflow_backend.image.registry.retry import Access, Retries, retry_after_seconds
 from bigflow_backend.image.registry.tls import ca_bundle, registry_adapter
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 _HUB_HOST = "registry-1.docker.io"
-# The specification lets a registry refuse manifests beyond 4 MiB; nothing else is read whole.
+# The specification lets a registry refuse manifests beyond 4 MiB. Only manifests are read whole.
 _LONGEST_ANSWER = 4 << 20
 _CHUNK = 1 << 18
 _PROBE_SECONDS = 5
@@ -38,40 +38,40 @@ OK, CREATED, ACCEPTED, NO_CONTENT, PARTIAL = 200, 201, 202, 204, 206
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED = 400, 401, 403, 404, 405
 TOO_LARGE = 413
 RANGE_NOT_SATISFIABLE, TOO_MANY_REQUESTS = 416, 429
-# What a server answers that is overloaded, restarted, or behind a proxy that waits for it.
+# The answers of a server that is overloaded or restarts, and of a proxy in front of it.
 _TRANSIENT = frozenset({TOO_MANY_REQUESTS, 500, 502, 503, 504})
-_CHECK_NAME = "check the image's name; the registry's log may tell more"
+_CHECK_NAME = "check the image's name, and the registry's log"
 _HINTS = {
     BAD_REQUEST: _CHECK_NAME,
     NOT_FOUND: _CHECK_NAME,
-    NOT_ALLOWED: "check the registry's name; a mirror, or what is no registry, takes no images",
-    TOO_LARGE: "the registry, or a proxy before it, limits the size of what is sent: raise that "
-    "limit, or split what makes the layer large",
+    NOT_ALLOWED: "check the registry's name; mirrors and other web servers accept no images",
+    TOO_LARGE: "the registry, or a proxy in front of it, limits the size of requests: raise that "
+    "limit, or make the layer smaller",
 }
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A response that was read whole."""
+    """A response with its whole body."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     url: str
-    """Of the server that answered: the registry may have sent us to another."""
+    """Of the server that answered, which may be another after a redirect."""
 
 
 class Registries(contextlib.AbstractContextManager["Registries"]):
-    """The connections of a build; closed at the end of the block."""
+    """The connections of a build. The end of the ``with`` block closes them."""
 
     def __init__(self, access: Access | None = None) -> None:
         self.access = access or Access()
         self._connections: dict[str, Connection] = {}
 
     def connection(self, registry: str) -> Connection:
-        """The connection to a registry: made when the first request is sent, then kept.
+        """Return the connection to a registry, which opens with the first request.
 
-        :raises UserError: when the library that it takes is not installed.
+        :raises UserError: if the library ``requests`` is not installed.
         """
         if registry not in self._connections:
             self._connections[registry] = Connection(registry, self.access)
@@ -83,7 +83,7 @@ class Registries(contextlib.AbstractContextManager["Registries"]):
 
 
 class Connection:
-    """A registry, as the distribution specification describes it.
+    """A registry of the distribution specification.
 
     https://github.com/opencontainers/distribution-spec/blob/main/spec.md
     """
@@ -99,7 +99,7 @@ class Connection:
 
     @functools.cached_property
     def _base(self) -> str:
-        """Where the registry is. What is on this machine may speak TLS, or not: it is tried."""
+        """The base URL. A registry on this machine may use TLS or not, so it is tried."""
         host = _HUB_HOST if self.registry == DOCKER_HUB else self.registry
         if not self._access.allows_plain_http(self.registry):
             return f"https://{host}"
@@ -110,33 +110,33 @@ class Connection:
     def _refuses_plain_http(self, url: str) -> bool:
         import requests
 
-        # Silence costs little here: what comes next has all the time that it may have.
+        # A short timeout is enough: the next request has the full one.
         seconds = (self._access.connect_timeout, min(self._access.idle_timeout, _PROBE_SECONDS))
         try:
             with self._session.get(url, timeout=seconds, allow_redirects=False) as response:
-                # What TLS servers say to those who do not begin with a handshake.
+                # The answer of a TLS server to plain HTTP.
                 return response.status_code == BAD_REQUEST
         except requests.RequestException:
-            return False  # the request that is to be made will tell
+            return False  # the next request reports the error
 
-    def patience(self, doing: str) -> Patience:
-        """The tries of something; ``doing`` is a gerund for its faults."""
-        return Patience(self._access, self.registry, doing)
+    def retries(self, doing: str) -> Retries:
+        """Return the retries of one operation; ``doing`` is a gerund for messages."""
+        return Retries(self._access, self.registry, doing)
 
-    def patiently(self, operation: Callable[[], _T], *, doing: str) -> _T:
-        """Repeats what failed, as long as another try may help.
+    def retried(self, operation: Callable[[], _T], *, doing: str) -> _T:
+        """Call ``operation``, and retry it after transient errors.
 
-        :raises UserError: when none is left.
+        :raises UserError: if the last try fails.
         """
-        patience = self.patience(doing)
+        retries = self.retries(doing)
         while True:
-            with patience:
+            with retries:
                 return operation()
 
     def ask(self, method: str, place: str, **request: Any) -> Answer:
-        """One request whose response is short; see :meth:`exchange` for the parameters.
+        """Return the answer to one request; see :meth:`exchange` for the parameters.
 
-        :raises TransientError: when another try may help.
+        :raises TransientError: if a retry may help.
         """
         with self.exchange(method, place, **request) as response:
             body = b"".join(self.content(response, limit=_LONGEST_ANSWER))
@@ -153,20 +153,20 @@ class Connection:
         params: Mapping[str, str] | None = None,
         body: Callable[[], bytes | IO[bytes]] | None = None,
     ) -> Iterator[requests.Response]:
-        """One request, sent again with credentials where the registry asks for them.
+        """Send one request, and send it again with credentials if the registry asks for them.
 
         ``place`` is a path below the registry, or a URL that it gave. ``body`` is called for each
-        sending. The response is of any status but those that tell of a passing failure.
+        request. The response has any status except those of transient errors.
 
-        :raises UserError: when the registry cannot be reached, or may not be used by us.
-        :raises TransientError: when another try may help.
+        :raises UserError: if the registry cannot be reached, or refuses the credentials.
+        :raises TransientError: if a retry may help.
         """
         url = self.url(place)
         is_ours = _origin(url) == _origin(self._base)
         for is_last in (False, True):
             self._access.check_deadline(self.registry)
             sent = dict(headers or {})
-            # A store behind the registry has its own authorisation in the URL.
+            # A store behind the registry has its authorization in the URL.
             if is_ours and (authorization := self._authorization.header(scopes)):
                 sent["Authorization"] = authorization
             with self._sent(method, url, headers=sent, params=params, body=body) as response:
@@ -175,15 +175,15 @@ class Connection:
                 if is_asked and self._authorization.answer(challenge, scopes):
                     continue
                 if response.status_code in _TRANSIENT:
-                    raise self._passing_failure(response)
+                    raise self._transient_error(response)
                 yield response
                 return
 
     def content(self, response: requests.Response, *, limit: int) -> Iterator[bytes]:
-        """The body of a response as it was sent, in pieces.
+        """Yield the body of a response in pieces, without decoding.
 
-        :raises UserError: when it is longer than ``limit`` bytes.
-        :raises TransientError: when the connection ends before it is complete.
+        :raises UserError: if it is longer than ``limit`` bytes.
+        :raises TransientError: if the connection ends too early.
         """
         import urllib3
 
@@ -193,25 +193,25 @@ class Connection:
                 self._access.check_deadline(self.registry)
                 received += len(chunk)
                 if received > limit:
-                    raise self.corrupt(f"more than the {limit} bytes that it should have")
+                    raise self.corrupt(f"more than the expected {limit} bytes")
                 yield chunk
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._connection_fault(error, response.url) from error
+            raise self._connection_error(error, response.url) from error
 
     def url(self, place: str) -> str:
-        """The absolute URL of a path, or of a ``Location``, which may be relative.
+        """Return the absolute URL of a path, or of a ``Location``, which may be relative.
 
-        :raises UserError: when it leads from TLS to plain HTTP, or nowhere.
+        :raises UserError: if it is not a valid URL, or changes from TLS to plain HTTP.
         """
         try:
             url = urljoin(self._base, place)
             _origin(url)
         except ValueError as error:
-            raise no_address(self.registry) from error
+            raise invalid_url(self.registry) from error
         base, found = urlsplit(self._base), urlsplit(url)
         if base.scheme == "https" and found.scheme == "http":
             if found.hostname == base.hostname:
-                # A registry behind a proxy that does TLS for it may not know of it.
+                # A registry behind a TLS proxy may not know about TLS.
                 return found._replace(scheme="https", netloc=base.netloc).geturl()
             raise _downgraded(self.registry, url)
         return url
@@ -219,36 +219,36 @@ class Connection:
     def corrupt(self, what: str) -> UserError:
         return UserError(
             f"the registry {self.registry} sent corrupt content: {what}",
-            hint="try again; if it stays so, the registry or a proxy before it is damaged",
+            hint="try again; if it happens again, check the registry and the proxy in front of it",
         )
 
     def refusal(self, answer: Answer, *, doing: str) -> UserError:
-        """The fault of a response that is not what the specification foresees."""
-        why = f"{status_text(answer.status)}{said(answer.body, self._authorization.redact)}"
+        """Return the error for an answer that the specification does not allow."""
+        why = f"{status_text(answer.status)}{error_detail(answer.body, self._authorization.redact)}"
         elsewhere = self._elsewhere(answer.url)
-        told = f"answered {why} while {doing}"
+        event = f"answered {why} while {doing}"
         if elsewhere is None and answer.status in {UNAUTHORIZED, FORBIDDEN}:
-            return self._no_access(answer, told)
+            return self._no_access(answer, event)
         return UserError(
-            f"the registry {self.registry} {sends_to(elsewhere)}{told}",
-            hint=_HINTS.get(answer.status, "see the log of the registry, or of a proxy before it"),
+            f"the registry {self.registry} {redirects_to(elsewhere)}{event}",
+            hint=_HINTS.get(answer.status, "see the log of the registry or of its proxy"),
         )
 
-    def _no_access(self, answer: Answer, told: str) -> UserError:
+    def _no_access(self, answer: Answer, event: str) -> UserError:
         credentials = self._authorization.credentials
         if credentials is not None:
             return UserError(
                 f"the registry {self.registry} refuses the credentials from {credentials.source}: "
-                f"it {told}",
-                hint=f"log in again, or ask for the right: docker login {self.registry}",
+                f"it {event}",
+                hint=f"log in again, or ask for the permission: docker login {self.registry}",
             )
         if answer.status == FORBIDDEN:
             return UserError(
-                f"the registry {self.registry} refuses access: it {told}",
-                hint=f"log in, or ask for the right: docker login {self.registry}",
+                f"the registry {self.registry} refuses access: it {event}",
+                hint=f"log in, or ask for the permission: docker login {self.registry}",
             )
         return UserError(
-            f"the registry {self.registry} wants credentials: it {told}",
+            f"the registry {self.registry} requires credentials: it {event}",
             hint=f"log in: docker login {self.registry}",
         )
 
@@ -280,40 +280,40 @@ class Connection:
                     allow_redirects=method in {"GET", "HEAD"},
                     stream=True,
                 )
-            # urllib3's own errors, and the system's, come through when a body cannot be sent;
-            # ValueError when a redirection leads nowhere.
+            # requests does not wrap errors while it sends a body, nor the ValueError of a redirect
+            # to an invalid URL.
             except (
                 requests.RequestException,
                 urllib3.exceptions.HTTPError,
                 OSError,
                 ValueError,
             ) as error:
-                # Of the last request: a redirection leads to another than the first.
+                # After a redirect, the URL of the last request.
                 request = getattr(error, "request", None)
-                raise self._connection_fault(error, getattr(request, "url", url)) from error
+                raise self._connection_error(error, getattr(request, "url", url)) from error
             yield stack.enter_context(response)
 
-    def _connection_fault(self, error: Exception, url: str) -> TransientError:
-        return connection_fault(self.registry, error, sent_to=self._elsewhere(url))
+    def _connection_error(self, error: Exception, url: str) -> TransientError:
+        return connection_error(self.registry, error, sent_to=self._elsewhere(url))
 
     def _elsewhere(self, url: str) -> str | None:
-        """The host and port of a URL, where they are not those of the registry."""
+        """Return the host and port of a URL, if they are not the registry's."""
         try:
             if _origin(url) == _origin(self._base):
                 return None
         except ValueError:
-            return None  # the URL that has failed may be none
+            return None  # the URL is not valid
         return urlsplit(url).netloc.rpartition("@")[2]
 
-    def _passing_failure(self, response: requests.Response) -> TransientError:
+    def _transient_error(self, response: requests.Response) -> TransientError:
         body = b"".join(self.content(response, limit=_LONGEST_ANSWER))
-        why = said(body, self._authorization.redact)
+        why = error_detail(body, self._authorization.redact)
         status = response.status_code
         hint = "try again later, or see its log"
         if status == TOO_MANY_REQUESTS:
-            hint = f"try again later; who logs in may ask more often: docker login {self.registry}"
+            hint = f"try again later, or log in for a higher limit: docker login {self.registry}"
         return TransientError(
-            f"{sends_to(self._elsewhere(response.url))}answered {status_text(status)}{why}",
+            f"{redirects_to(self._elsewhere(response.url))}answered {status_text(status)}{why}",
             hint=hint,
             retry_after=retry_after_seconds(response.headers.get("Retry-After")),
         )
@@ -324,7 +324,7 @@ def _session(registry: str) -> requests.Session:
         import requests
     except ImportError as error:
         raise UserError(
-            "speaking to a registry takes the library requests, which is not installed",
+            "the access to a registry needs the library requests, which is not installed",
             hint="pip install 'bigflow-backend[build]'",
         ) from error
 
@@ -332,9 +332,9 @@ def _session(registry: str) -> requests.Session:
         def rebuild_auth(
             self, prepared_request: requests.PreparedRequest, response: requests.Response
         ) -> None:
-            """Called before a redirection is followed: nobody else gets our credentials.
+            """Remove our credentials before a redirect to another host.
 
-            Unlike the method in the library it does not look for others in ``~/.netrc``.
+            The library's method would also look for credentials in ``~/.netrc``.
             """
             before, after = str(response.request.url), str(prepared_request.url)
             if urlsplit(before).scheme == "https" and urlsplit(after).scheme == "http":
@@ -344,14 +344,14 @@ def _session(registry: str) -> requests.Session:
 
     session = Session()
     session.headers["User-Agent"] = "bigflow-backend"
-    # A blob is compressed already, and its digest is that of what is sent.
+    # A blob is compressed already, and its digest is that of the bytes as sent.
     session.headers["Accept-Encoding"] = "identity"
-    session.auth = _unchanged  # else ~/.netrc would be asked
+    session.auth = _unchanged  # otherwise requests would read ~/.netrc
     session.verify = ca_bundle() or True
     if adapter := registry_adapter(registry):
         session.mount("https://", adapter)
     if is_loopback(registry):
-        session.trust_env = False  # no proxy stands between us and this machine
+        session.trust_env = False  # this machine needs no proxy
     return session
 
 
@@ -362,14 +362,15 @@ def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
 def _downgraded(registry: str, url: str) -> UserError:
     # Without the query, which may be a signature.
     return UserError(
-        f"the registry {registry} sends to {urlsplit(url).netloc}, which has no TLS",
-        hint="correct its configuration, or allow plain HTTP for it",
+        f"the registry {registry} redirects to {urlsplit(url).netloc}, which has no TLS",
+        hint="correct its configuration, or name it in insecure-registries",
     )
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
-    """
-    :raises ValueError: when it is no URL.
+    """Return scheme, host and port.
+
+    :raises ValueError: if it is not a URL.
     """
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)

@@ -1,7 +1,7 @@
-"""The credentials that Docker's configuration has for a registry.
+"""Credentials for a registry from Docker's configuration.
 
 https://docs.docker.com/reference/cli/docker/login/ and, for the helpers' protocol,
-https://github.com/docker/docker-credential-helpers . What is read here appears in no message.
+https://github.com/docker/docker-credential-helpers . No message contains them.
 """
 
 from __future__ import annotations
@@ -20,40 +20,40 @@ from bigflow_backend.image.reference import DOCKER_HUB
 
 _HUB_KEY = "https://index.docker.io/v1/"
 _HELPER_SECONDS = 60
-_TOKEN_USER = "<token>"  # noqa: S105 - the helpers' mark for an identity token, no secret
+_TOKEN_USER = "<token>"  # noqa: S105 - the helpers' mark of an identity token, not a secret
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What proves to a registry who the user is: a name and password, or one of the tokens."""
+    """A name and password, or one of the tokens."""
 
     source: str
-    """Where they are from, for messages."""
+    """Their origin, for messages."""
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     identity_token: str = field(default="", repr=False)
-    """Exchanged for a bearer token (OAuth2's refresh token)."""
+    """A refresh token of OAuth2, which is exchanged for a bearer token."""
     registry_token: str = field(default="", repr=False)
-    """A bearer token as it is."""
+    """A bearer token."""
 
     @property
     def basic(self) -> str:
-        """Name and password as basic authentication sends them."""
+        """Name and password in the form of basic authentication."""
         return base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must be shown to nobody; nothing when there is nothing to prove who the user is."""
+        """The texts that no output may contain; empty if these are not valid credentials."""
         password = (self.password, self.basic) if self.password else ()
         return (*password, *filter(None, (self.identity_token, self.registry_token)))
 
 
 def docker_credentials(registry: str) -> Credentials | None:
-    """The credentials of ``config.json`` in ``$DOCKER_CONFIG``, else in ``~/.docker``.
+    """Return the credentials of ``config.json`` in ``$DOCKER_CONFIG``, else in ``~/.docker``.
 
-    A credential helper comes before what the file itself has, as with Docker.
+    As in Docker, a credential helper has priority over the entries of the file.
 
-    :raises UserError: when the file cannot be read, or a helper that it names fails.
+    :raises UserError: if the file cannot be read, or its helper fails.
     """
     directory = os.environ.get("DOCKER_CONFIG")
     path = (Path(directory) if directory else Path.home() / ".docker") / "config.json"
@@ -74,7 +74,7 @@ def docker_credentials(registry: str) -> Credentials | None:
 
 
 def _configuration(path: Path) -> dict[str, Any]:
-    hint = "mend it, or log in again: docker login"
+    hint = "fix it, or log in again: docker login"
     try:
         document = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -86,7 +86,7 @@ def _configuration(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or not all(
         isinstance(document.get(key) or {}, dict) for key in ("auths", "credHelpers")
     ):
-        raise UserError(f"{path} is not a configuration of Docker", hint=hint)
+        raise UserError(f"{path} is not a valid Docker configuration", hint=hint)
     return document
 
 
@@ -103,14 +103,14 @@ def _from_file(entry: dict[str, Any], source: str) -> Credentials | None:
         except (binascii.Error, UnicodeDecodeError, TypeError):
             colon = ""
         if not colon:
-            # `from None`: the cause would carry the secret into a traceback.
+            # `from None`: a traceback of the cause would contain the secret.
             raise UserError(
                 f"{source} has no valid 'auth'", hint="log in again: docker login"
             ) from None
     found = Credentials(
         source=source,
         username=username,
-        password=password.rstrip("\0"),  # as Docker does: old versions padded it
+        password=password.rstrip("\0"),  # as Docker does: old versions padded the password
         identity_token=str(entry.get("identitytoken", "")),
         registry_token=str(entry.get("registrytoken", "")),
     )
@@ -131,7 +131,7 @@ def _from_helper(helper: str, key: str, path: Path) -> Credentials | None:
     except FileNotFoundError as error:
         raise UserError(
             f"{path} names the credential helper {command}, which is not installed",
-            hint=f"install it, or take {helper!r} out of that file",
+            hint=f"install it, or remove {helper!r} from that file",
         ) from error
     except OSError as error:
         raise UserError(f"cannot run {command}: {error.strerror}", hint=_HELPER_HINT) from error
@@ -141,7 +141,7 @@ def _from_helper(helper: str, key: str, path: Path) -> Credentials | None:
             hint=_HELPER_HINT,
         ) from None
     if done.returncode:
-        # The protocol has no other way to say that there are none.
+        # The protocol has no other way to report missing credentials.
         if "credentials not found" in done.stdout:
             return None
         raise UserError(
@@ -154,7 +154,7 @@ def _from_helper(helper: str, key: str, path: Path) -> Credentials | None:
         username, secret = str(answer["Username"]), str(answer["Secret"])
     except (ValueError, KeyError, TypeError):
         raise UserError(
-            f"the credential helper {command} gave no valid answer for {_host(key)}",
+            f"the credential helper {command} printed no valid answer for {_host(key)}",
             hint=_HELPER_HINT,
         ) from None
     if not secret:
@@ -164,4 +164,4 @@ def _from_helper(helper: str, key: str, path: Path) -> Credentials | None:
     return Credentials(source=command, username=username, password=secret)
 
 
-_HELPER_HINT = "try it by hand, or log in again: docker login"
+_HELPER_HINT = "run it by hand, or log in again: docker login"

@@ -1,4 +1,4 @@
-"""What goes wrong between us and a registry, in the user's words."""
+"""Errors of connections to registries, in the user's words."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _LONGEST = 200
 
 
 class TransientError(Exception):
-    """A failure that may be gone at the next try.
+    """An error that a retry may solve.
 
-    ``reason`` says what the registry did: ``answered 500 (Internal Server Error)``.
+    ``reason`` is a predicate of the registry: ``answered 500 (Internal Server Error)``.
     """
 
     def __init__(self, reason: str, *, hint: str, retry_after: float | None = None) -> None:
@@ -24,19 +24,19 @@ class TransientError(Exception):
         self.reason = reason
         self.hint = hint
         self.retry_after = retry_after
-        """How many seconds the registry asks to wait."""
+        """The pause in seconds that the registry asks for."""
 
 
 def status_text(status: int) -> str:
-    """``404 (Not Found)``"""
+    """Return a status in words: ``404 (Not Found)``."""
     try:
         return f"{status} ({http.HTTPStatus(status).phrase})"
     except ValueError:
         return str(status)
 
 
-def said(body: bytes, redact: Callable[[str], str]) -> str:
-    """What a registry says of an error, as the end of a sentence; nothing when it says nothing.
+def error_detail(body: bytes, redact: Callable[[str], str]) -> str:
+    """Return a registry's description of an error as the end of a sentence, or nothing.
 
     https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
     """
@@ -52,69 +52,69 @@ def shortened(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
-def connection_fault(
+def connection_error(
     registry: str, error: Exception, *, sent_to: str | None = None
 ) -> TransientError:
-    """The fault of a connection that could not be made, or did not hold.
+    """Return the error of a connection that failed.
 
-    ``sent_to`` is the host that failed, where it is another one than the registry, which named it.
-    The messages of requests and urllib3 hold whole URLs, which may be signed: they are not told.
+    ``sent_to`` is the host that failed, if the registry has redirected to it. The messages of
+    requests and urllib3 are not used: they contain whole URLs, which may be signed.
 
-    :raises UserError: when another try would be in vain.
+    :raises UserError: if a retry cannot help.
     """
     import requests
 
     where = f"the registry {registry}"
     if sent_to is not None:
-        where = f"{sent_to}, to which the registry {registry} sends us"
+        where = f"{sent_to}, to which the registry {registry} redirects"
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, requests.exceptions.SSLError):
             raise UserError(
                 f"no trusted connection to {where}: {_tls_reason(causes)}",
-                hint="put the authority that signed its certificate into "
-                f"/etc/docker/certs.d/{registry}/ca.crt or name it in REQUESTS_CA_BUNDLE; if it "
-                "speaks plain HTTP, allow that for it by insecure-registries",
+                hint="copy the authority that signed its certificate to "
+                f"/etc/docker/certs.d/{registry}/ca.crt, or name it in REQUESTS_CA_BUNDLE; if it "
+                "has no TLS, name it in insecure-registries",
             ) from error
         if isinstance(cause, (requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL)):
             raise UserError(
                 f"the proxy in front of {where} fails: {_reason(causes)}",
-                hint="see HTTPS_PROXY and NO_PROXY",
+                hint="check HTTPS_PROXY and NO_PROXY",
             ) from error
         if isinstance(cause, (ConnectionRefusedError, socket.gaierror)):
             if sent_to is not None:
                 raise UserError(
-                    f"nobody answers at {where}: {_reason(causes)}",
-                    hint=f"check the way to {sent_to}, or correct the registry's configuration",
+                    f"no server answers at {where}: {_reason(causes)}",
+                    hint=f"check the network to {sent_to}, or correct the registry's configuration",
                 ) from error
             raise UserError(
                 f"no registry answers at {registry}: {_reason(causes)}",
-                hint="check its name and port, and the way to it",
+                hint="check its name and port, and the network to it",
             ) from error
     if isinstance(error, requests.TooManyRedirects):
         raise UserError(
-            f"the registry {registry} sends us round in a circle",
-            hint="correct its configuration, or that of the proxy before it",
+            f"the registry {registry} redirects in a cycle",
+            hint="correct its configuration, or that of the proxy in front of it",
         ) from error
     if isinstance(error, ValueError):
-        raise no_address(registry) from error
+        raise invalid_url(registry) from error
     hint = "try again later, or see its log"
     what = "dropped the connection"
     if isinstance(error, requests.Timeout):
-        hint, what = "try again later, or see what keeps it busy", "fell silent"
-    return TransientError(f"{sends_to(sent_to)}{what}", hint=hint)
+        hint, what = "try again later, or see why it is busy", "sent no data in time"
+    return TransientError(f"{redirects_to(sent_to)}{what}", hint=hint)
 
 
-def sends_to(place: str | None) -> str:
-    """The start of what happened elsewhere, for a sentence that starts with the registry."""
-    return "" if place is None else f"sends us to {place}, which "
+def redirects_to(place: str | None) -> str:
+    """Return the start of a predicate of the registry, if another host has failed."""
+    return "" if place is None else f"redirects to {place}, which "
 
 
-def no_address(registry: str) -> UserError:
-    """The fault of a registry that gave a URL that is none."""
+def invalid_url(registry: str) -> UserError:
+    """Return the error of a registry that redirects to an invalid URL."""
     return UserError(
-        f"the registry {registry} sends us to an address that is none",
-        hint="correct its configuration, or that of the proxy before it",
+        f"the registry {registry} redirects to an invalid URL",
+        hint="correct its configuration, or that of the proxy in front of it",
     )
 
 
@@ -126,13 +126,13 @@ def _causes(error: BaseException) -> list[BaseException]:
         if not isinstance(cause, BaseException) or cause in found:
             continue
         found.append(cause)
-        # urllib3 keeps what it wraps in `reason` or in the arguments as often as in the context.
+        # urllib3 keeps the wrapped error in `reason`, in the arguments or in the context.
         todo += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
     return found
 
 
 def _reason(causes: list[BaseException]) -> str:
-    """What the operating system said, under the wrappings of the libraries."""
+    """What the operating system error_detail, under the wrappings of the libraries."""
     for cause in causes:
         if isinstance(cause, OSError) and cause.strerror:
             return one_line(str(cause.strerror))

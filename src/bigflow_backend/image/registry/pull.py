@@ -1,4 +1,4 @@
-"""Manifests and blobs from a registry into the store."""
+"""Fetch manifests and blobs from a registry into the store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bigflow_backend.image.registry.errors import TransientError
 if TYPE_CHECKING:
     from bigflow_backend.image.reference import RemoteName
     from bigflow_backend.image.registry.connection import Connection, Registries
-    from bigflow_backend.image.registry.retry import Patience
+    from bigflow_backend.image.registry.retry import Retries
     from bigflow_backend.image.store.blobs import BlobStore
     from bigflow_backend.image.store.files import BlobWriter
 
@@ -34,11 +34,11 @@ _CONTENT_RANGE = re.compile(r"bytes (?P<start>\d+)-")
 
 
 def fetch_manifest(name: RemoteName, *, store: BlobStore, registries: Registries) -> Descriptor:
-    """Brings the manifest or index of that name into the store.
+    """Fetch the manifest or index of that name into the store; return its descriptor.
 
-    One that the store has is not fetched again: a tag is looked up, a digest not even that.
+    The store is used if it has the manifest: a tag costs one request then, a digest none.
 
-    :raises UserError: when it cannot be had.
+    :raises UserError: if it cannot be fetched.
     """
     known = store.get_record(_key(name)) if name.digest is None else name.digest
     if isinstance(known, str):
@@ -47,7 +47,7 @@ def fetch_manifest(name: RemoteName, *, store: BlobStore, registries: Registries
             return descriptor
     connection = registries.connection(name.registry)
     doing = f"asking for the manifest of {name}"
-    answer = connection.patiently(
+    answer = connection.retried(
         lambda: connection.ask(
             "GET", _place(name), scopes=_scopes(name.path), headers=MANIFEST_TYPES
         ),
@@ -62,8 +62,8 @@ def fetch_manifest(name: RemoteName, *, store: BlobStore, registries: Registries
         raise connection.refusal(answer, doing=doing)
     if answer.body.lstrip().startswith(b"<"):
         raise UserError(
-            f"the registry {name.registry} sent a page in the place of the manifest of {name}",
-            hint="check its name and port; what answers is no registry, or a proxy before it",
+            f"the registry {name.registry} sent a web page instead of the manifest of {name}",
+            hint="check its name and port; another web server or a proxy answers there",
         )
     digest = sha256_digest(answer.body)
     promised = name.digest or answer.headers.get("Docker-Content-Digest") or digest
@@ -75,57 +75,66 @@ def fetch_manifest(name: RemoteName, *, store: BlobStore, registries: Registries
     return descriptor
 
 
-def find_digest(name: RemoteName, *, registries: Registries) -> str | None:
-    """The digest of the manifest or index of that name in its registry, if it has one and tells.
+def find_digest(
+    name: RemoteName, *, registries: Registries, scopes: tuple[str, ...] = ()
+) -> str | None:
+    """Return the digest of the manifest or index of that name, if the registry has it.
 
-    :raises UserError: when it cannot be asked.
+    ``scopes`` are those of the request; by default it is a pull.
+
+    :raises UserError: if the registry does not answer, or refuses.
     """
     connection = registries.connection(name.registry)
-    answer = connection.patiently(
+    doing = f"asking for {name}"
+    answer = connection.retried(
         lambda: connection.ask(
-            "HEAD", _place(name), scopes=_scopes(name.path), headers=MANIFEST_TYPES
+            "HEAD", _place(name), scopes=scopes or _scopes(name.path), headers=MANIFEST_TYPES
         ),
-        doing=f"asking for the manifest of {name}",
+        doing=doing,
     )
-    return answer.headers.get("Docker-Content-Digest") if answer.status == OK else None
+    if answer.status == OK:
+        return answer.headers.get("Docker-Content-Digest")
+    if answer.status == NOT_FOUND:
+        return None
+    raise connection.refusal(answer, doing=doing)
 
 
 def fetch_blob(
     descriptor: Descriptor, repository: str, *, store: BlobStore, registries: Registries
 ) -> None:
-    """Brings a blob of the repository (``registry/path``) into the store, unless it is there.
+    """Fetch a blob of the repository (``registry/path``) into the store, unless it is there.
 
-    What has come when the connection drops need not come again.
+    If the connection drops, the download continues where it stopped.
 
-    :raises UserError: when it cannot be had, or is not what its digest says.
+    :raises UserError: if it cannot be fetched, or does not have its digest.
     """
     if store.has(descriptor.digest, descriptor.size):
         return
     registry, _, path = repository.partition("/")
     connection = registries.connection(registry)
     doing = f"asking for the blob {descriptor.digest}"
-    patience = connection.patience(doing)
+    retries = connection.retries(doing)
     with store.writer(
         descriptor.media_type, digest=descriptor.digest, size=descriptor.size
     ) as blob:
         while True:
             was_resumed = blob.size > 0
-            with patience:
-                _fetch_rest(blob, descriptor, path, connection, patience=patience, doing=doing)
+            with retries:
+                _fetch_rest(blob, descriptor, path, connection, retries=retries, doing=doing)
                 if blob.descriptor.digest == descriptor.digest:
                     return
                 what = f"the blob {descriptor.digest} has the digest {blob.descriptor.digest}"
                 if not was_resumed:
                     raise connection.corrupt(what)
-                # Two servers behind one name may not have the same: once more, in one piece.
+                # Two servers behind one name may send different parts: fetch it in one piece.
                 blob.restart()
-                raise TransientError("sent parts that do not fit", hint="try again later")
+                raise TransientError("sent parts of different blobs", hint="try again later")
 
 
 def _stored_manifest(
     name: RemoteName, known: str, *, store: BlobStore, registries: Registries
 ) -> Descriptor | None:
-    """What the store has of that name, when the registry still means the same by it."""
+    """Return the manifest of the store, if the name still means it in the registry."""
     media_type = store.get_record(f"media type of {known}")
     if not isinstance(media_type, str) or not store.has(known):
         return None
@@ -140,7 +149,7 @@ def _fetch_rest(
     path: str,
     connection: Connection,
     *,
-    patience: Patience,
+    retries: Retries,
     doing: str,
 ) -> None:
     headers = {"Range": f"bytes={blob.size}-"} if blob.size else {}
@@ -149,7 +158,7 @@ def _fetch_rest(
     ) as response:
         if response.status_code == RANGE_NOT_SATISFIABLE:
             blob.restart()
-            raise TransientError("has less of it than it sent", hint="try again later")
+            raise TransientError("refuses to continue the download", hint="try again later")
         if response.status_code not in {OK, PARTIAL}:
             body = b"".join(connection.content(response, limit=1 << 20))
             answer = Answer(response.status_code, response.headers, body, response.url)
@@ -159,12 +168,12 @@ def _fetch_rest(
         if start != blob.size:
             blob.restart()
             if start:
-                raise TransientError("sent another part than asked for", hint="try again later")
+                raise TransientError("sent the wrong part", hint="try again later")
         for chunk in connection.content(response, limit=descriptor.size - blob.size):
             blob.write(chunk)
-            patience.progress(blob.size)
+            retries.progress(blob.size)
     if blob.size < descriptor.size:
-        raise TransientError("sent less than the whole", hint="try again later")
+        raise TransientError("sent an incomplete blob", hint="try again later")
 
 
 def _place(name: RemoteName) -> str:
@@ -180,7 +189,7 @@ def _key(name: RemoteName) -> str:
 
 
 def _media_type(answer: Answer) -> str:
-    """Of a manifest: what it says itself, else what the registry says."""
+    """Return the media type of a manifest: its own statement, else the registry's."""
     try:
         document = json.loads(answer.body)
     except ValueError:

@@ -1,7 +1,8 @@
-"""An image from the store, and its base's layers from wherever they are, into a registry."""
+"""Push an image of the store, and the layers of its base, into a registry."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.oci import Descriptor
 from bigflow_backend.image.reference import RemoteName, remote_name
 from bigflow_backend.image.registry.connection import CREATED, NOT_FOUND, OK
-from bigflow_backend.image.registry.pull import MANIFEST_TYPES, fetch_blob
+from bigflow_backend.image.registry.pull import fetch_blob, find_digest
 from bigflow_backend.image.registry.upload import Upload
 
 if TYPE_CHECKING:
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pushed:
-    """What a push did."""
+    """The result of a push."""
 
     name: RemoteName
     digest: str
-    """Of the manifest, as the registry has it."""
+    """Of the manifest in the registry."""
     sent: int
-    """How many bytes of blobs and manifests went over."""
+    """The number of bytes of blobs and manifests that were sent."""
 
 
 def push_image(
@@ -40,19 +41,19 @@ def push_image(
     base: BaseImage | None = None,
     say: Callable[[str], None] = lambda _line: None,
 ) -> Pushed:
-    """Pushes the image whose manifest, configuration and own layers are in the store.
+    """Push the image whose manifest, configuration and own layers are in the store.
 
-    ``target`` is its name with the tag. Only what the registry has not is sent; layers of ``base``
-    are taken over within the registry, if they are in it, and fetched only as the last resort.
+    ``target`` is its name with the tag. Only blobs that the registry does not have are sent. Layers
+    of ``base`` are mounted from another repository of the registry if possible, else fetched.
 
-    :raises UserError: when the registry cannot be reached, or does not take the image.
+    :raises UserError: if the registry cannot be reached, or refuses the image.
     """
     name = remote_name(target)
     push = _Push(name, store=store, registries=registries, base=base, say=say)
-    if push.found_manifest(name.tag) == manifest.digest:
+    if push.has_manifest(name, manifest.digest):
         return Pushed(name, manifest.digest, 0)
     content = store.read(manifest.digest)
-    if push.found_manifest(manifest.digest) is None:
+    if not push.has_manifest(dataclasses.replace(name, digest=manifest.digest), manifest.digest):
         document = json.loads(content)
         for blob in (*document["layers"], document["config"]):
             push.blob(Descriptor.from_json(blob))
@@ -88,24 +89,11 @@ class _Push:
                 self._scopes += (f"repository:{path}:pull",)
         self.sent = 0
 
-    def found_manifest(self, reference: str) -> str | None:
-        """The digest of the manifest that the repository has under a tag or digest."""
-        place = f"/v2/{self._name.path}/manifests/{reference}"
-        doing = f"asking for {self._name}"
-        answer = self._connection.patiently(
-            lambda: self._connection.ask(
-                "HEAD", place, scopes=self._scopes, headers=MANIFEST_TYPES
-            ),
-            doing=doing,
-        )
-        if answer.status == OK:
-            return answer.headers.get("Docker-Content-Digest")
-        if answer.status == NOT_FOUND:
-            return None
-        raise self._connection.refusal(answer, doing=doing)
+    def has_manifest(self, name: RemoteName, digest: str) -> bool:
+        return find_digest(name, registries=self._registries, scopes=self._scopes) == digest
 
     def blob(self, blob: Descriptor) -> None:
-        """Sees to it that the repository has the blob."""
+        """Mount or send the blob, unless the repository has it."""
         if self._has(blob):
             return
         upload = Upload(blob, self._name.path, connection=self._connection, scopes=self._scopes)
@@ -124,14 +112,14 @@ class _Push:
         try:
             self.sent += upload.send(self._store.path(blob.digest))
         except (UserError, FileNotFoundError):
-            # It may have been refused because it is no longer what its digest says, or is gone.
+            # The registry may refuse it because the store has lost or damaged it.
             self._store.verify(blob)
             raise
 
     def manifest(self, manifest: Descriptor, content: bytes) -> None:
-        """Puts the manifest under the tag: from then on the image is there."""
+        """Put the manifest under the tag: this is the last step of a push."""
         doing = f"pushing the manifest of {self._name}"
-        answer = self._connection.patiently(
+        answer = self._connection.retried(
             lambda: self._connection.ask(
                 "PUT",
                 f"/v2/{self._name.path}/manifests/{self._name.tag}",
@@ -145,12 +133,12 @@ class _Push:
             raise self._connection.refusal(answer, doing=doing)
         stored = answer.headers.get("Docker-Content-Digest", manifest.digest)
         if stored != manifest.digest:
-            raise self._connection.corrupt(f"it took the manifest {manifest.digest} for {stored}")
+            raise self._connection.corrupt(f"it stored the manifest {manifest.digest} as {stored}")
         self.sent += len(content)
 
     def _has(self, blob: Descriptor) -> bool:
         doing = f"asking for the blob {blob.digest}"
-        answer = self._connection.patiently(
+        answer = self._connection.retried(
             lambda: self._connection.ask(
                 "HEAD", f"/v2/{self._name.path}/blobs/{blob.digest}", scopes=self._scopes
             ),

@@ -1,4 +1,4 @@
-"""How registries are spoken to: for how long, how often, and over what."""
+"""Timeouts, retries and pauses of requests to registries."""
 
 from __future__ import annotations
 
@@ -20,51 +20,53 @@ _LONGEST_PAUSE = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """The rules for the ways to registries."""
+    """The rules of requests to registries."""
 
     plain_http: frozenset[str] = frozenset()
-    """Registries that are spoken to without TLS; those on this machine may be."""
+    """Registries without TLS. Those on this machine need not be named."""
     connect_timeout: float = 15
-    """Seconds for a connection to come about."""
+    """Seconds to open a connection."""
     idle_timeout: float = 60
-    """Seconds that a registry may be silent."""
+    """Seconds without data from a registry."""
     deadline: float | None = None
-    """When everything must be done, as :func:`time.monotonic` counts."""
+    """The end of all requests, as a value of :func:`time.monotonic`."""
     attempts: int = 5
-    """How often something is tried that may succeed at the next try."""
+    """The number of tries after transient errors."""
     pause: Callable[[float], None] = field(default=time.sleep, repr=False)
-    """Waits so many seconds between two tries."""
+    """Wait for the given seconds between two tries."""
     say: Callable[[str], None] = field(default=lambda _line: None, repr=False)
-    """Takes a line for the user before each such wait."""
+    """Receives a line of progress before each pause."""
 
     def allows_plain_http(self, registry: str) -> bool:
         return registry in self.plain_http or is_loopback(registry)
 
     def check_deadline(self, registry: str) -> None:
-        """:raises UserError: when the time is over."""
+        """Check the deadline.
+
+        :raises UserError: if it is over.
+        """
         if self.deadline is not None and time.monotonic() > self.deadline:
             raise UserError(
-                f"the registry {registry} was too slow: the time for the build is over",
-                hint="raise timeout in [tool.bigflow.image], or find a faster way to it",
+                f"the registry {registry} was too slow: the timeout of the build is over",
+                hint="raise timeout in [tool.bigflow.image], or use a faster network",
             )
 
     def longest_pause(self) -> float:
-        """How many seconds between two tries the user may be asked to wait."""
+        """Return the longest allowed pause between two tries, in seconds."""
         if self.deadline is None:
             return _LONGEST_PAUSE
         return min(_LONGEST_PAUSE, self.deadline - time.monotonic())
 
 
-class Patience(contextlib.AbstractContextManager["Patience"]):
-    """The tries of one thing: a block that may fail and be entered again::
+class Retries(contextlib.AbstractContextManager["Retries"]):
+    """The tries of one operation: a block that can be entered again::
 
         while True:
-            with patience:
+            with retries:
                 return operation()
 
-    It swallows each :exc:`TransientError` but the last, after a pause that is twice as long each
-    time, or as long as the registry asks, if that is not too long. ``doing`` is a gerund for the
-    messages.
+    It swallows each :exc:`TransientError` except the last, after a pause. The pause doubles each
+    time, or is what the registry asks for, up to a limit. ``doing`` is a gerund for messages.
     """
 
     def __init__(self, access: Access, registry: str, doing: str) -> None:
@@ -75,9 +77,10 @@ class Patience(contextlib.AbstractContextManager["Patience"]):
         self._furthest = 0
 
     def progress(self, position: int) -> None:
-        """How many bytes of the whole are there: what gets on has not failed again and again.
+        """Reset the count of failures when at least 1 MiB of new data has arrived.
 
-        Only new ground counts, so that no registry can send the same part for ever.
+        ``position`` is the number of bytes so far. A registry that sends the same part again and
+        again makes no progress.
         """
         if position >= self._furthest + _PROGRESS:
             self._furthest = position
@@ -96,23 +99,23 @@ class Patience(contextlib.AbstractContextManager["Patience"]):
         asked = error.retry_after or 0
         if asked > self._access.longest_pause():
             raise UserError(
-                f"{what} {while_doing}; it asks to come back in {asked:.0f} seconds, "
+                f"{what} {while_doing}; it asks for a pause of {asked:.0f} seconds, "
                 "which is too long",
                 hint=error.hint,
             ) from error
-        # Spread, so that the many jobs that one failure stopped do not come back all at once.
+        # Random, so that many jobs that failed together do not retry together.
         pause = 0.5 * 2 ** (self._failures - 1) * random.uniform(0.8, 1.2)  # noqa: S311
         pause = max(pause, asked)
         self._access.say(
             f"{what} {while_doing}: "
-            f"try {self._failures + 1} of {attempts} comes in {math.ceil(pause)} s"
+            f"retry {self._failures + 1} of {attempts} in {math.ceil(pause)} s"
         )
         self._access.pause(pause)
         return True
 
 
 def retry_after_seconds(value: str | None) -> float | None:
-    """What a ``Retry-After`` asks for, in seconds: it holds a number of them, or a date.
+    """Return the seconds of a ``Retry-After``, which holds a number or a date.
 
     https://www.rfc-editor.org/rfc/rfc9110#name-retry-after
     """

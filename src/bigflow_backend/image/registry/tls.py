@@ -1,4 +1,4 @@
-"""Which authorities a registry's certificate may be signed by, beside those that all trust.
+"""Certificate authorities of registries, in addition to those of the system.
 
 https://docs.docker.com/engine/security/certificates/ : the files of ``certs.d/HOST:PORT/``.
 """
@@ -15,16 +15,16 @@ from bigflow_backend.ground.errors import UserError
 if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
 
-# What requests reads, what curl reads, and what OpenSSL and uv read.
+# The variables of requests, of curl, and of OpenSSL and uv.
 _VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-# An engine's, and that of Podman.
+# The directories of Docker and of Podman.
 _SHARED = (Path("/etc/docker/certs.d"), Path("/etc/containers/certs.d"))
 
 
 def ca_bundle() -> str | None:
-    """The file or directory of authorities that the environment names, if it names one.
+    """Return the file or directory of authorities that the environment names.
 
-    :raises UserError: when that does not exist.
+    :raises UserError: if it does not exist.
     """
     for variable in _VARIABLES:
         if value := os.environ.get(variable):
@@ -38,9 +38,9 @@ def ca_bundle() -> str | None:
 
 
 def registry_adapter(registry: str) -> HTTPAdapter | None:
-    """What speaks TLS to this registry in a way of its own, if ``certs.d`` has files for it.
+    """Return the adapter with the certificates of ``certs.d`` for this registry, if there are any.
 
-    :raises UserError: when one of them cannot be used.
+    :raises UserError: if one of them is not valid.
     """
     from requests.adapters import HTTPAdapter
     from urllib3.util.ssl_ import create_urllib3_context
@@ -54,7 +54,7 @@ def registry_adapter(registry: str) -> HTTPAdapter | None:
 
     class Adapter(HTTPAdapter):
         def init_poolmanager(self, *args: object, **options: object) -> None:
-            # What all trust is loaded into it as well, when the connection is made.
+            # The connection also loads the authorities of the system into it.
             super().init_poolmanager(*args, ssl_context=context, **options)  # type: ignore[arg-type]
 
     return Adapter()
@@ -69,7 +69,7 @@ def _load(context: ssl.SSLContext, path: Path) -> None:
     except (ssl.SSLError, OSError) as error:
         raise UserError(
             f"cannot use the certificate {path}: {error.strerror or error}",
-            hint="mend that file, or remove it; a *.cert needs its *.key beside it",
+            hint="fix that file, or remove it; a *.cert needs a *.key beside it",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""One blob into a repository of a registry: mounted, sent at once, or sent in parts.
+"""Upload one blob into a repository of a registry, or mount it from another repository.
 
 https://github.com/opencontainers/distribution-spec/blob/main/spec.md#push
 """
@@ -18,19 +18,17 @@ if TYPE_CHECKING:
     from bigflow_backend.image.registry.connection import Answer, Connection
 
 _RANGE = re.compile(r"(?:bytes=)?0-(?P<end>\d+)")
-# Up to this size one request does; beyond, one sends and another says that it was all.
+# Up to this size one request sends the blob. A larger one needs a second request, which ends it.
 _SMALL = 1 << 20
-# Read into memory, so that it can be sent again.
-_PART = 16 << 20
 _BINARY = {"Content-Type": "application/octet-stream"}
 
 
 class Upload:
-    """The way of a blob into the repository at ``path``.
+    """The upload of a blob into the repository at ``path``.
 
-    A large blob goes in one piece, because not all registries take parts (Google's do not). When
-    the connection drops, it goes on where the registry says that it stopped; a registry that
-    cannot tell gets it anew, in parts, of which only the last can be lost then.
+    A blob is sent in one piece, because some registries do not accept parts (Google's). If the
+    connection drops, the upload continues where the registry says that it stopped. A registry that
+    does not say it, or refuses to continue, gets the whole blob again.
     """
 
     def __init__(
@@ -42,114 +40,104 @@ class Upload:
         self._scopes = scopes
         self._doing = f"pushing the blob {blob.digest}"
         self._sent = 0
-        # The upload that the registry has begun, and how much of the blob it has.
         self._location: str | None = None
+        """The URL of the upload that the registry has started."""
         self._offset = 0
-        self._is_interrupted = False
-        self._was_resumed = False
-        self._in_parts = False
-        self._takes_parts = blob.size > _PART
+        """The bytes that the registry has."""
 
     def mount(self, source: str) -> bool:
-        """Takes the blob over from another repository of the registry; False if it does not."""
-        answer = self._begin({"mount": self._blob.digest, "from": source})
-        if answer.status == ACCEPTED:
-            self._location = answer.headers.get("Location")  # begun as if we had not asked
+        """Mount the blob from another repository of the registry; return whether it did."""
+        answer = self._start({"mount": self._blob.digest, "from": source})
+        if answer.status == ACCEPTED:  # the registry starts an upload instead
+            self._location = answer.headers.get("Location")
         return answer.status == CREATED
 
     def send(self, file: Path) -> int:
-        """Sends the blob; returns how many bytes went over.
+        """Send the blob; return the number of bytes that were sent.
 
-        :raises UserError: when the registry does not take it.
+        :raises UserError: if the registry refuses the blob.
         """
-        patience = self._connection.patience(self._doing)
+        retries = self._connection.retries(self._doing)
+        is_retry = False
         while True:
-            with patience:
-                if self._is_interrupted:
-                    self._find_offset()
+            with retries:
+                resumes = is_retry and self._find_offset()
+                is_retry = True
                 if self._location is None:
-                    self._start()
-                self._is_interrupted = True
-                self._send_rest(file)
+                    self._location, self._offset = self._new_location(), 0
+                try:
+                    self._send_rest(file, self._location)
+                except UserError as error:
+                    if not resumes:
+                        raise
+                    self._location = None
+                    raise TransientError("cannot continue an upload", hint=error.hint) from error
                 return self._sent
 
-    def _start(self) -> None:
-        answer = self._begin({})
+    def _new_location(self) -> str:
+        answer = self._start({})
         if answer.status != ACCEPTED:
             raise self._refusal(answer)
         if "Location" not in answer.headers:
             raise UserError(
-                f"the registry {self._connection.registry} answered 202 (Accepted) without saying "
-                f"where to send it (Location) while {self._doing}",
-                hint="check the registry's name; a proxy before it may take the header away",
+                f"the registry {self._connection.registry} answered 202 (Accepted) without the"
+                f" header Location while {self._doing}",
+                hint="check the registry's name; a proxy in front of it may remove the header",
             )
-        self._location = answer.headers["Location"]
-        self._offset = 0
-        self._was_resumed = False
+        return answer.headers["Location"]
 
-    def _find_offset(self) -> None:
-        """Asks how far an interrupted upload came; it must begin anew if nobody knows."""
+    def _find_offset(self) -> bool:
+        """Ask for the offset of an interrupted upload; return whether the registry knows it."""
         if self._location is None:
-            return
+            return False
         answer = self._connection.ask("GET", self._location, scopes=self._scopes)
         found = _RANGE.fullmatch(answer.headers.get("Range", ""))
-        if answer.status == NO_CONTENT and found:
-            self._location = answer.headers.get("Location", self._location)
-            # "0-0" stands for one byte, and for none.
-            self._offset = int(found["end"]) + 1 if int(found["end"]) else 0
-            self._was_resumed = True
-        else:
+        if answer.status != NO_CONTENT or not found:
             self._location = None
-            self._in_parts = self._takes_parts
-
-    def _send_rest(self, file: Path) -> None:
-        if self._offset == 0 and self._blob.size <= _SMALL:
-            self._finish(file.read_bytes())
-            return
-        while self._offset < self._blob.size:
-            self._send_part(file)
-        self._finish(b"")
-
-    def _send_part(self, file: Path) -> None:
-        start, end = self._offset, self._blob.size
-        if self._in_parts:
-            end = min(start + _PART, end)
-        headers = dict(_BINARY)
-        if (start, end) != (0, self._blob.size):
-            headers["Content-Range"] = f"{start}-{end - 1}"
-        answer = self._connection.ask(
-            "PATCH",
-            self._known_location(),
-            scopes=self._scopes,
-            headers=headers,
-            body=lambda: _opened(file, start, _PART if self._in_parts else None),
-        )
-        if answer.status not in {ACCEPTED, NO_CONTENT}:
-            if "Content-Range" in headers:
-                raise self._anew(takes_parts=False)
-            raise self._refusal(answer)
+            return False
         self._location = answer.headers.get("Location", self._location)
-        self._sent += end - start
-        self._offset = end
+        # "0-0" means one byte, or none.
+        self._offset = int(found["end"]) + 1 if int(found["end"]) else 0
+        return True
 
-    def _finish(self, content: bytes) -> None:
+    def _send_rest(self, file: Path, location: str) -> None:
+        start, size = self._offset, self._blob.size
+        if start == 0 and size <= _SMALL:
+            self._finish(file.read_bytes(), location)
+            return
+        if start < size:
+            headers = dict(_BINARY)
+            if start:
+                headers["Content-Range"] = f"{start}-{size - 1}"
+            answer = self._connection.ask(
+                "PATCH",
+                location,
+                scopes=self._scopes,
+                headers=headers,
+                body=lambda: _opened(file, start),
+            )
+            if answer.status not in {ACCEPTED, NO_CONTENT}:
+                raise self._refusal(answer)
+            location = self._location = answer.headers.get("Location", location)
+            self._sent += size - start
+            self._offset = size
+        self._finish(b"", location)
+
+    def _finish(self, content: bytes, location: str) -> None:
         answer = self._connection.ask(
             "PUT",
-            self._known_location(),
+            location,
             scopes=self._scopes,
             params={"digest": self._blob.digest},
             headers=_BINARY,
             body=lambda: content,
         )
         self._sent += len(content)
-        if answer.status in {CREATED, NO_CONTENT}:
-            return
-        if self._was_resumed:
-            raise self._anew(takes_parts=self._takes_parts)
-        raise self._refusal(answer)
+        if answer.status not in {CREATED, NO_CONTENT}:
+            raise self._refusal(answer)
 
-    def _begin(self, params: dict[str, str]) -> Answer:
-        return self._connection.patiently(
+    def _start(self, params: dict[str, str]) -> Answer:
+        return self._connection.retried(
             lambda: self._connection.ask(
                 "POST",
                 f"/v2/{self._path}/blobs/uploads/",
@@ -160,32 +148,17 @@ class Upload:
             doing=self._doing,
         )
 
-    def _anew(self, *, takes_parts: bool) -> TransientError:
-        self._location = None
-        self._takes_parts = takes_parts
-        self._in_parts = self._in_parts and takes_parts
-        return TransientError("cannot go on with an upload", hint="try again later")
-
     def _refusal(self, answer: Answer) -> UserError:
         if b"DIGEST_INVALID" in answer.body:
             return UserError(
-                f"the registry {self._connection.registry} finds the blob {self._blob.digest} "
+                f"the registry {self._connection.registry} received the blob {self._blob.digest} "
                 "damaged",
-                hint="try again; if it stays so, a proxy before the registry damages it",
+                hint="try again; if it happens again, a proxy in front of the registry damages it",
             )
         return self._connection.refusal(answer, doing=self._doing)
 
-    def _known_location(self) -> str:
-        if self._location is None:
-            raise AssertionError("no upload has begun")
-        return self._location
 
-
-def _opened(file: Path, start: int, size: int | None) -> bytes | IO[bytes]:
-    """A part of a file in memory, or all from ``start`` as a stream."""
+def _opened(file: Path, start: int) -> IO[bytes]:
     opened = file.open("rb")
     opened.seek(start)
-    if size is None:
-        return opened
-    with opened:
-        return opened.read(size)
+    return opened
