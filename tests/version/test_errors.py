@@ -206,4 +206,4 @@ def test_a_changed_file_that_cannot_be_read(
         f'case "$*" in *" status "*) rm {file};; esac\n'
         "exit $code",
     )
-    assert f"cannot read {file}, which git tracks" in version_error(tagged.path).message
+    assert f"cannot read {file}: No such file" in version_error(tagged.path).message

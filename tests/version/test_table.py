@@ -241,7 +241,7 @@ def touched(repository: Repository) -> None:
     os.utime(repository.path / "tracked.py", (1, 1))
 
 
-def staged_and_taken_back(repository: Repository) -> None:
+def staged_and_reverted(repository: Repository) -> None:
     on_tag(repository)
     was = (repository.path / "tracked.py").read_text()
     repository.write("tracked.py", "changed\n")
@@ -284,7 +284,7 @@ TABLE: list[tuple[Callable[[Repository], None], str]] = [
     (changed_without_a_tag, rf"0\.0\.dev4{DIRTY}"),
     (untracked, r"1\.2\.0"),
     (touched, r"1\.2\.0"),
-    (staged_and_taken_back, r"1\.2\.0"),
+    (staged_and_reverted, r"1\.2\.0"),
 ]
 
 
@@ -447,12 +447,12 @@ def test_a_repository_with_sha256(tmp_path: Path) -> None:
     repository = Repository(path)
     repository.git("init", "--quiet", "--object-format=sha256")
     on_tag(repository)
-    staged_back = (path / "tracked.py").read_text()
+    original = (path / "tracked.py").read_text()
     assert version(path).text == "1.2.0"
     repository.write("tracked.py", "changed\n")
     repository.git("add", "tracked.py")
     assert re.fullmatch(rf"1\.2\.1\.dev0{DIRTY}", version(path).text)
-    repository.write("tracked.py", staged_back)
+    repository.write("tracked.py", original)
     assert version(path).text == "1.2.0"
 
 

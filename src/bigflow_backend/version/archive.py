@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import read_text
 from bigflow_backend.version.model import HASH_DIGITS, SET_VERSION, ProjectVersion
 from bigflow_backend.version.scheme import following, parse, tagged
 
@@ -81,16 +82,9 @@ def from_archival(root: Path, prefix: str) -> ProjectVersion | None:
 
 
 def _fields(path: Path) -> Message | None:
-    """Read the file's fields. Both files have the format of e-mail headers."""
-    try:
-        return email.message_from_string(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise UserError(
-            f"cannot read {path}: {reason}", hint="check the file and its permissions"
-        ) from error
+    """Read the fields of a file, or return None without the file."""
+    # Both files have the format of e-mail headers.
+    return email.message_from_string(read_text(path)) if path.exists() else None
 
 
 def _normalised(name: str) -> str:

@@ -1,4 +1,4 @@
-"""git processes with a clean environment, a fixed locale and a time limit, without prompts.
+"""Run git in a clean environment, with a fixed locale and a time limit, and without prompts.
 
 A build may run in a git hook, an IDE or a CI job. They set variables that make git use another
 repository or another language.
@@ -43,7 +43,7 @@ _READ_ONLY = ("--no-optional-locks", "-c", "core.fsmonitor=false")
 
 
 @dataclass(frozen=True)
-class Answer:
+class Result:
     """Exit status and output of a git process."""
 
     status: int
@@ -64,7 +64,7 @@ class Answer:
         return "; ".join(line for line in lines if line and not line.startswith("hint:"))
 
 
-def ask(directory: Path, *arguments: str) -> Answer:
+def query(directory: Path, *arguments: str) -> Result:
     """Run a git command that only reads the repository.
 
     :raises UserError: if git is missing or too slow.
@@ -79,7 +79,7 @@ def run(
     variables: Mapping[str, str] | None = None,
     limit: float = _LIMIT,
     alternative: str = "",
-) -> Answer:
+) -> Result:
     """Run git in ``directory``, with ``variables`` added to the clean environment.
 
     ``limit`` is in seconds. A slower process is killed, together with its child processes.
@@ -121,7 +121,7 @@ def run(
             if isinstance(error, subprocess.TimeoutExpired):
                 raise _too_slow(arguments, directory, limit, alternative) from error
             raise
-    return Answer(process.returncode, out, errors.decode("utf-8", "replace"))
+    return Result(process.returncode, out, errors.decode("utf-8", "replace"))
 
 
 def _environment() -> dict[str, str]:

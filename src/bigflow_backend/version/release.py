@@ -202,15 +202,15 @@ class _Refs:
 
 
 def _all_refs(top: Path) -> _Refs:
-    answer = git.ask(
+    result = git.query(
         top, "for-each-ref", "--format=%(HEAD)%(refname) %(push:remotename)",
         "refs/tags", "refs/heads",
     )  # fmt: skip
-    if answer.status:
-        raise git_error(top, answer)
+    if result.status:
+        raise git_error(top, result)
     tags = []
     push_remote = None
-    for line in answer.lines:
+    for line in result.lines:
         ref, _, remote = line[1:].partition(" ")
         if ref.startswith("refs/tags/"):
             tags.append(ref.removeprefix("refs/tags/"))
@@ -222,10 +222,10 @@ def _all_refs(top: Path) -> _Refs:
 def _remote(top: Path, refs: _Refs) -> str:
     if refs.push_remote and refs.push_remote != ".":  # "." is this repository
         return refs.push_remote
-    answer = git.ask(top, "remote")
-    if answer.status:
-        raise git_error(top, answer)
-    match answer.lines:
+    result = git.query(top, "remote")
+    if result.status:
+        raise git_error(top, result)
+    match result.lines:
         case []:
             raise UserError(
                 f"the repository {top} has no remote to push the tag to",
@@ -250,19 +250,19 @@ def _ssh_command(top: Path, identity_file: Path) -> str:
             hint="name the file of a private SSH key, for example ~/.ssh/id_ed25519",
         )
     # The user's own ssh command may use a proxy, so extend it.
-    configured = git.ask(top, "config", "--get", "core.sshCommand").lines
+    configured = git.query(top, "config", "--get", "core.sshCommand").lines
     ssh = os.environ.get("GIT_SSH_COMMAND") or (configured[0] if configured else "ssh")
     return f"{ssh} -i {shlex.quote(str(file))} -o IdentitiesOnly=yes"
 
 
-def _tag_error(plan: ReleasePlan, answer: git.Answer) -> UserError:
-    if "who you are" in answer.stderr or "empty ident" in answer.stderr:
+def _tag_error(plan: ReleasePlan, result: git.Result) -> UserError:
+    if "who you are" in result.stderr or "empty ident" in result.stderr:
         return UserError(
             f"cannot create the tag {plan.tag}: git has no name and e-mail address for it",
             hint='git config --global user.name "..." && git config --global user.email "..."',
         )
     return UserError(
-        f"cannot create the tag {plan.tag}: {answer.reason}",
+        f"cannot create the tag {plan.tag}: {result.reason}",
         hint="fix that and run `bigflow release` again; the tag begins with tag-prefix of"
         " [tool.bigflow.version]",
     )

@@ -17,7 +17,7 @@ _SAFE_DIRECTORY = re.compile(r"git config --global --add safe\.directory .+")
 
 
 class OutsideGitError(UserError):
-    """git has no commit of this project. Another source may have the version."""
+    """The project has no commit in git. Another source may have the version."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,15 @@ def find_checkout(root: Path, revision: str | None = None) -> Checkout:
     if revision is not None and (not revision or revision.startswith("-")):
         raise _unknown_revision(revision, root)
     commit = f"{revision or 'HEAD'}^{{commit}}"
-    answer = git.ask(
+    result = git.query(
         root, "rev-parse", "--is-shallow-repository", "--show-toplevel", commit,
         *([] if revision else ["HEAD:./"]),
     )  # fmt: skip
-    match answer.lines:
+    match result.lines:
         case [shallow, top, found, *rest] if _HASH.fullmatch(found):
             if revision and rest:  # a range such as `main..topic`
                 raise _unknown_revision(revision, root)
-            if not revision and answer.status != 0:
+            if not revision and result.status != 0:
                 raise OutsideGitError(
                     f"no file of {root} is committed in the git repository {top}",
                     hint=_COMMIT_IT,
@@ -84,14 +84,14 @@ def find_checkout(root: Path, revision: str | None = None) -> Checkout:
             raise _unknown_revision(revision, root)
         case [_, top, *_]:
             raise OutsideGitError(f"the git repository {top} has no commit yet", hint=_COMMIT_IT)
-        case _ if "not a git repository" in answer.stderr:
+        case _ if "not a git repository" in result.stderr:
             # .git is empty, or it is the file of a work tree whose repository is missing, as in
             # containers.
             raise OutsideGitError(
-                f"{root} is not in a git repository: {answer.reason}", hint=_COMMIT_IT
+                f"{root} is not in a git repository: {result.reason}", hint=_COMMIT_IT
             )
         case _:
-            raise git_error(root, answer)
+            raise git_error(root, result)
 
 
 def find_tags(checkout: Checkout, prefix: str) -> Tags:
@@ -99,16 +99,16 @@ def find_tags(checkout: Checkout, prefix: str) -> Tags:
 
     Tags without ``prefix`` have no version.
     """
-    answer = git.ask(
+    result = git.query(
         checkout.top, "for-each-ref", f"--merged={checkout.commit}",
         "--format=%(objectname) %(*objectname) %(refname:strip=2)", "refs/tags",
     )  # fmt: skip
-    if answer.status:
-        raise git_error(checkout.top, answer)
+    if result.status:
+        raise git_error(checkout.top, result)
     versions: dict[str, Version] = {}
     here = set()
     skipped = []
-    for line in answer.lines:
+    for line in result.lines:
         own, peeled, name = line.split(" ")  # a lightweight tag has an empty `peeled`
         version = tagged(name, prefix)
         if version is not None:
@@ -122,29 +122,29 @@ def find_tags(checkout: Checkout, prefix: str) -> Tags:
 
 def distance(checkout: Checkout, since: Sequence[str]) -> int:
     """Return the number of commits after the tags ``since``. It takes one process."""
-    answer = git.ask(
+    result = git.query(
         checkout.top, "rev-list", "--count", checkout.commit,
         *(f"^refs/tags/{tag}" for tag in since), "--",
     )  # fmt: skip
-    if answer.status:
-        raise git_error(checkout.top, answer)
-    return int(answer.out)
+    if result.status:
+        raise git_error(checkout.top, result)
+    return int(result.out)
 
 
 _COMMIT_IT = f"commit the project with git, build from its sdist or `git archive`, or {SET_VERSION}"
 
 
-def git_error(directory: Path, answer: git.Answer) -> UserError:
+def git_error(directory: Path, result: git.Result) -> UserError:
     """Return the error of a git process that failed, with a hint."""
-    if "dubious ownership" in answer.stderr:
-        command = _SAFE_DIRECTORY.search(answer.stderr)
+    if "dubious ownership" in result.stderr:
+        command = _SAFE_DIRECTORY.search(result.stderr)
         return UserError(
             f"git does not trust the repository of {directory}: another user owns it",
             hint=(command.group() if command else "add it to git's safe.directory")
             + f", or {SET_VERSION}",
         )
     return UserError(
-        f"git failed in {directory}: {answer.reason or f'exit status {answer.status}'}",
+        f"git failed in {directory}: {result.reason or f'exit status {result.status}'}",
         hint=f"fix the repository, or {SET_VERSION}",
     )
 

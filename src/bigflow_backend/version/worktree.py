@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import unreadable
 from bigflow_backend.version import git
 from bigflow_backend.version.model import SET_VERSION
 from bigflow_backend.version.repository import git_error
@@ -64,13 +65,13 @@ def read_work_tree(top: Path) -> WorkTree:
     :raises UserError: if a submodule differs from the index. No hash of this repository covers
         the files of a submodule.
     """
-    answer = git.ask(
+    result = git.query(
         top, "status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignored=matching",
         "--no-renames", "--ignore-submodules=untracked",
     )  # fmt: skip
-    if answer.status:
-        raise git_error(top, answer)
-    entries = answer.out.split(b"\0")
+    if result.status:
+        raise git_error(top, result)
+    entries = result.out.split(b"\0")
     return WorkTree(
         top=top,
         changes=tuple(sorted(_changes(top, entries))),
@@ -93,7 +94,7 @@ def tree_hash(changed: Sequence[Change]) -> str:
 def untracked(
     root: Path, paths: Iterable[Path], *, known: WorkTree | None = None
 ) -> tuple[Path, ...]:
-    """Return the ``paths`` that git does not track or ignores, in the given order.
+    """Return the untracked and the ignored ``paths``, in their order.
 
     Relative paths are relative to ``root``, the project. The result is empty if the project is not
     in git: without a repository, in an unpacked sdist, or if git fails. With ``known``, the work
@@ -106,12 +107,12 @@ def untracked(
     if (root / "PKG-INFO").exists():
         return ()
     try:
-        answer = git.ask(root, "ls-files", "-z", "--recurse-submodules", "--", ":/")
+        result = git.query(root, "ls-files", "-z", "--recurse-submodules", "--", ":/")
     except UserError:
         return ()
-    tracked = {os.path.normpath(f"{root}/{name}") for name in os.fsdecode(answer.out).split("\0")}
+    tracked = {os.path.normpath(f"{root}/{name}") for name in os.fsdecode(result.out).split("\0")}
     ours = (root / ".git").exists() or any(name.startswith(f"{root}/") for name in tracked)
-    if answer.status or not ours:
+    if result.status or not ours:
         return ()
 
     def is_tracked(path: Path) -> bool:
@@ -159,10 +160,7 @@ def _blob_hash(file: Path, mode: bytes, algorithm: str) -> str:
                 while chunk := stream.read(_CHUNK):
                     digest.update(chunk)
     except OSError as error:
-        raise UserError(
-            f"cannot read {file}, which git tracks: {error.strerror}",
-            hint="check the file and its permissions",
-        ) from error
+        raise unreadable(file, error) from error
     return digest.hexdigest()
 
 
