@@ -10,9 +10,10 @@ are CPU seconds of the whole command. BigFlow imports pkg_resources of setuptool
 two releases of it: 65.5.0, which the `venv` of Python 3.11 installs, and the newest possible one.
 
 Parsing: `airflow dag-processor` of Airflow 3.3.2 parses 8 of the files in one process. It parses
-them unchanged, and with the imports of BigFlow's DAGs, which are in `try` (without the fallback for
-Airflow 1). The figures are the seconds that Airflow records for each file, with the bytecode of
-Airflow and without it, as in a read-only installation. An empty DAG shows the time of any file.
+them unchanged, and with the imports of BigFlow's DAGs, without their fallback for Airflow 1. Those
+imports are in `try`. The figures are the seconds that Airflow records for each file. A read-only
+installation has no bytecode of Airflow, so there are figures with and without it. An empty DAG
+shows the time of any file.
 """
 
 from __future__ import annotations

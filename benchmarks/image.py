@@ -7,8 +7,8 @@ of this machine. There are two projects: one has only its runtime as a dependenc
 numpy, pandas and pyarrow from the configured package index.
 
 Each round runs every measure once. A figure is the median in seconds of wall time, because the
-engine works in other processes. Each measure of a changed project first changes one line. After
-"the image alone", the image is in the engine, or its layers are in the cache of the layered
+engine works in other processes. Each measure of a changed project first changes one line. "The
+image alone" ends with the image in the engine, or with its layers in the cache of the layered
 builder.
 """
 

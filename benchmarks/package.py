@@ -9,8 +9,8 @@ It calls each hook in a process of its own, as a frontend does. The figures are 
 process, minus those of a Python that does nothing.
 
 The syntax check of the modules is measured separately, because the other backends do not have it.
-The rest of the time is the import of setuptools, which writes the metadata, and one pass of zip and
-SHA-256 over each file. setuptools copies every file twice before it zips it.
+The rest of the time is the import of setuptools, and one pass of zip and SHA-256 over each file.
+setuptools copies every file twice before it zips it.
 """
 
 from __future__ import annotations

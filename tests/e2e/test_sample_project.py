@@ -1,6 +1,6 @@
 """The whole chain: the sample project becomes a wheel, an image and DAGs, and Airflow runs them.
 
-The project's own commands build it, Airflow gets its DAG files without changes, and each pod is a
+The project's own commands build it. Airflow gets its DAG files without changes. Each pod is a
 container of its image.
 """
 

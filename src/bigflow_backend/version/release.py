@@ -79,9 +79,9 @@ def plan_release(
     it has one. The remote is the one of ``git push``: the ``pushRemote`` of the branch,
     ``remote.pushDefault``, the remote of the upstream branch, the only remote, ``origin``.
 
-    :raises UserError: if the version does not come from git, the work tree has changes, the
-        version already has a tag, the version is not higher than this commit's version, or the
-        repository has no remote.
+    :raises UserError: if the version does not come from git, the work tree has changes, or the
+        repository has no remote. Also if the version already has a tag, or is not higher than
+        this commit's version.
     """
     root = root.resolve()
     elsewhere = from_outside_git(root, distribution=distribution, static=static)

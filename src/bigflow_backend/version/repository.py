@@ -56,8 +56,8 @@ def find_checkout(root: Path, revision: str | None = None) -> Checkout:
 
     ``revision`` is a commit in the syntax of git: a branch, a tag, a hash.
 
-    :raises OutsideGitError: if ``root`` is not in a repository, if the repository has no commit
-        yet, or if its HEAD has no file of ``root``. For example, a repository of the home
+    :raises OutsideGitError: if ``root`` is not in a repository, or HEAD does not exist or has no
+        file of ``root``. For example, a repository of the home
         directory does not have the versions of the projects in it.
     :raises UserError: if git fails, or ``revision`` is not a commit.
     """

@@ -22,7 +22,7 @@ except ImportError as error:
 Level = Literal["major", "minor", "patch"]
 
 # A version has at least two numbers. A tag `2026` or `v1` is a date, a build number or a moving
-# tag, and would be the highest version from then on.
+# tag. As a version it would always be the highest.
 _TAG = re.compile(r"[vV]?(?P<version>(\d+!)?\d+(\.\d+)+.*)", re.DOTALL)
 
 
