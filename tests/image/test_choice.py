@@ -164,8 +164,8 @@ def test_auto_takes_the_engine_for_a_base_that_is_only_there(
             repository=_REPOSITORY,
         )
         assert image.builder.startswith("Docker Engine")
-        (told,) = (line for line in layered_project.said if "with the Docker Engine: " in line)
-        assert base in told
+        (message,) = (line for line in layered_project.said if "with the Docker Engine: " in line)
+        assert base in message
         assert clean_engine.images.get(image.tag).attrs["Config"]["User"] == "10001:10001"
     finally:
         clean_engine.images.remove(base, force=True)

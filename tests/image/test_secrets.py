@@ -89,7 +89,7 @@ def test_no_secret_is_kept(
     caplog.set_level(logging.DEBUG)
     known = registry_with_password
     repository = f"{known.address}/secrets/{builder}"
-    told: list[str] = []
+    outputs: list[str] = []
     if builder == "engine":
         engine: DockerClient = request.getfixturevalue("engine")
         base = request.getfixturevalue("base_image")
@@ -99,15 +99,15 @@ def test_no_secret_is_kept(
             repository=repository,
         )  # fmt: skip
         found = engine.images.get(image.tag)
-        told += [json.dumps(found.attrs), json.dumps(found.history())]
+        outputs += [json.dumps(found.attrs), json.dumps(found.history())]
         engine.images.remove(image.tag, force=True)
     else:
         image = planted.build(repository=repository, push=True, oci_layout=True)
     # What only a registry has: the blobs as they were sent.
-    told += [*planted.said, caplog.text, *capfd.readouterr()]
+    outputs += [*planted.said, caplog.text, *capfd.readouterr()]
     places = [planted.root / ".image", tmp_path / "cache", known.storage]
     for secret in (_PLANTED, known.password):
-        assert places_of(secret, *places, text=told) == []
+        assert places_of(secret, *places, text=outputs) == []
     files = planted.files(image).files
     assert any(name.endswith("/private_library.py") for name in files)
     # They would have been found: here is one in the package, where the user wants it.
@@ -118,7 +118,7 @@ def test_no_secret_is_kept(
     assert any("oci-layout-2.0.0/blobs/sha256/" in place for place in where)
 
 
-def test_no_secret_is_in_a_fault(planted: LayeredProject, package_index: PackageIndex) -> None:
+def test_no_secret_is_in_a_error(planted: LayeredProject, package_index: PackageIndex) -> None:
     """A build that fails says no more than one that does not."""
     planted.require(f"--index-url {package_index.url}", "no-such-library")
     with pytest.raises(UserError, match="no-such-library") as caught:

@@ -1,4 +1,4 @@
-"""A proxy before a registry that fails as it is told."""
+"""A proxy before a registry that fails as it is message."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from support.registry import Registry
 
-__all__ = ["Fault", "FaultyRegistry", "Request", "faulty", "faulty_registry"]
+__all__ = ["Failure", "FaultyRegistry", "Request", "faulty", "faulty_registry"]
 
 
 @dataclass
-class Fault:
+class Failure:
     """What to do with the next ``times`` requests that match."""
 
     method: str
@@ -44,7 +44,7 @@ class Fault:
     """Takes this header out of the request, as proxies that do not know it do."""
     times: int = 1
     after: int = 0
-    """How many requests that match are left to the faults after this one before."""
+    """How many requests that match are left to the failures after this one before."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class FaultyRegistry:
     """The proxy: a registry at ``address``."""
 
     address: str
-    faults: list[Fault] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     fell_silent: threading.Event = field(default_factory=threading.Event)
     """Set once a client waits for an answer that does not come."""
@@ -70,14 +70,14 @@ class FaultyRegistry:
         """How many requests there were of that method whose path has this in it."""
         return sum(r.method == method and bool(re.search(path, r.path)) for r in self.requests)
 
-    def take(self, method: str, path: str) -> Fault | None:
-        for fault in self.faults:
-            if fault.times and fault.method == method and re.search(fault.path, path):
-                if fault.after:
-                    fault.after -= 1
+    def take(self, method: str, path: str) -> Failure | None:
+        for failure in self.failures:
+            if failure.times and failure.method == method and re.search(failure.path, path):
+                if failure.after:
+                    failure.after -= 1
                 else:
-                    fault.times -= 1
-                    return fault
+                    failure.times -= 1
+                    return failure
         return None
 
 
@@ -113,44 +113,46 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _serve(self) -> None:
         # Noted first: once the client has its answer, the test may look.
         self.proxy.requests.append(Request(self.command, self.path, dict(self.headers.items())))
-        fault = self.proxy.take(self.command, self.path) or Fault("", "")
+        failure = self.proxy.take(self.command, self.path) or Failure("", "")
         try:
-            self._answer(fault)
+            self._answer(failure)
         except ConnectionError:
-            self.close_connection = True  # the client went away, or the fault wants it so
+            self.close_connection = True  # the client went away, or the failure wants it so
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = _serve  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Nothing: a test looks at ``requests``."""
 
-    def _answer(self, fault: Fault) -> None:
-        if fault.drop_after == -1:
+    def _answer(self, failure: Failure) -> None:
+        if failure.drop_after == -1:
             raise ConnectionResetError
-        if fault.is_silent:
+        if failure.is_silent:
             self.proxy.fell_silent.set()
             while self.connection.recv(1 << 16):
                 """What it sends; until it loses its patience."""
             raise ConnectionResetError
         length = int(self.headers.get("Content-Length") or 0)
-        if fault.status is not None:
+        if failure.status is not None:
             self.rfile.read(length)
             if self._is_chunked():
                 list(self._chunks())
-            self._head(fault.status, {**fault.headers, "Content-Length": str(len(fault.body))})
+            self._head(
+                failure.status, {**failure.headers, "Content-Length": str(len(failure.body))}
+            )
             if self.command != "HEAD":
-                self.wfile.write(fault.body)
+                self.wfile.write(failure.body)
             return
         with contextlib.closing(http.client.HTTPConnection(self.upstream)) as registry:
-            self._pass_on(registry, length, fault)
+            self._pass_on(registry, length, failure)
 
-    def _pass_on(self, registry: http.client.HTTPConnection, length: int, fault: Fault) -> None:
+    def _pass_on(self, registry: http.client.HTTPConnection, length: int, failure: Failure) -> None:
         registry.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
-            if name != fault.without:
+            if name != failure.without:
                 registry.putheader(name, value)
         registry.endheaders()
-        left = length if fault.drop_upload_after is None else fault.drop_upload_after
+        left = length if failure.drop_upload_after is None else failure.drop_upload_after
         if self._is_chunked():
             for part in self._chunks():
                 registry.send(b"%x\r\n%b\r\n" % (len(part), part))
@@ -158,15 +160,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             chunk = self.rfile.read(min(left, 1 << 16))
             registry.send(chunk)
             left -= len(chunk)
-        if fault.drop_upload_after is not None:
+        if failure.drop_upload_after is not None:
             raise ConnectionResetError
         response = registry.getresponse()
         headers = dict(response.getheaders())
         self._head(response.status, headers)
         sent = 0
-        limit = fault.drop_after
+        limit = failure.drop_after
         while chunk := response.read(1 << 16):
-            if fault.is_corrupt and not sent:
+            if failure.is_corrupt and not sent:
                 chunk = bytes([chunk[0] ^ 1]) + chunk[1:]
             if limit is not None and sent + len(chunk) > limit:
                 self.wfile.write(chunk[: limit - sent])

@@ -61,7 +61,7 @@ def token_server(home: Path) -> Iterator[TokenServer]:
     bundle.write_bytes(certificate.cert_chain_pems[0].bytes())
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         url = f"http://localhost:{server.server_port}/token"
-        told = TokenServer(
+        message = TokenServer(
             url,
             {
                 "token": {
@@ -73,12 +73,12 @@ def token_server(home: Path) -> Iterator[TokenServer]:
             },
         )
         server.RequestHandlerClass = type(
-            "Handler", (_Handler,), {"server_state": told, "certificate": certificate}
+            "Handler", (_Handler,), {"server_state": message, "certificate": certificate}
         )
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            yield told
+            yield message
         finally:
             server.shutdown()
             thread.join()

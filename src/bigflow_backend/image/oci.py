@@ -1,6 +1,6 @@
-"""The nouns of image formats, as the OCI image specification names them.
+"""The terms of image formats, with the names of the OCI image specification.
 
-https://github.com/opencontainers/image-spec ; Docker's schema 2 differs in media types alone:
+https://github.com/opencontainers/image-spec ; Docker's schema 2 differs only in media types:
 https://github.com/distribution/distribution/blob/main/docs/content/spec/manifest-v2-2.md
 """
 
@@ -25,7 +25,7 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 INDEXES = frozenset({INDEX, DOCKER_INDEX})
 MANIFESTS = frozenset({INDEX, MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST})
-"""What a registry has under ``manifests/``."""
+"""The media types below ``manifests/`` of a registry."""
 
 _LAYERS = {
     LAYER_TAR: LAYER_TAR,
@@ -35,36 +35,36 @@ _LAYERS = {
     "application/vnd.docker.image.rootfs.diff.tar.gzip": LAYER_GZIP,
     "application/vnd.docker.image.rootfs.diff.tar.zstd": LAYER_ZSTD,
 }
-# The specification also registers sha512; no builder or registry is known to use it.
+# The specification also has sha512, which no known builder or registry uses.
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Descriptor:
-    """Content by its digest."""
+    """A reference to content by its digest."""
 
     media_type: str
     digest: str
     """``sha256:<64 hexadecimal digits>``"""
     size: int
-    """In bytes, as stored and sent: compressed, where the media type says so."""
+    """In bytes, as stored and sent: compressed, if the media type says so."""
 
     def as_json(self) -> dict[str, Any]:
-        """The descriptor as manifests and indexes hold it."""
+        """Return the descriptor as manifests and indexes contain it."""
         return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
 
     @classmethod
     def from_json(cls, document: object) -> Descriptor:
-        """Reads a descriptor; members beside the three are left out.
+        """Read a descriptor; other members than the three are ignored.
 
-        :raises ValueError: when it is none.
+        :raises ValueError: if it is not valid.
         """
         match document:
             case {"mediaType": str(media_type), "digest": str(digest), "size": int(size)} if (
                 is_digest(digest) and size >= 0
             ):
                 return cls(media_type, digest, size)
-        raise ValueError(f"{document!r} is no descriptor of content by its sha256 digest")
+        raise ValueError(f"{document!r} is not a descriptor with a sha256 digest")
 
 
 @dataclass(frozen=True)
@@ -75,54 +75,54 @@ class Layer:
     diff_id: str
     """The digest of the uncompressed tar, which the image's configuration lists."""
     created_by: str
-    """What made it, for the image's history."""
+    """The instruction that made it, for the image's history."""
 
 
 @dataclass(frozen=True)
 class BaseImage:
     """The image that a build starts from, for one platform.
 
-    Its configuration is read; its layers need not be here yet: see ``bases.fetch_layers``.
+    Its configuration is read. ``base.read.fetch_layers`` fetches its layers into the store.
     """
 
     reference: str
-    """As the user named it."""
+    """The name that the user gave."""
     digest: str
-    """Of its manifest for the platform; a docker-archive has none: of its configuration."""
+    """Of its manifest for the platform; in a docker-archive, of its configuration."""
     os: str
     architecture: str
-    """As Go names it: ``amd64``, ``arm64``."""
+    """The name in Go: ``amd64``, ``arm64``."""
     config: Mapping[str, Any]
     """The whole configuration document: ``config``, ``history``, ``rootfs``, ..."""
     layers: tuple[Layer, ...]
     """From the lowest upwards, with OCI media types."""
     repository: str | None = None
-    """``registry/path`` that has the layers; None when they all came into the store."""
+    """``registry/path`` with the layers; None if the store has them all."""
 
 
 def canonical_json(document: object) -> bytes:
-    """The document with sorted keys and without white space: the same bytes each time."""
+    """Return the document with sorted keys and without white space: always the same bytes."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode()
 
 
 def sha256_digest(content: bytes) -> str:
-    """The digest of the content, as descriptors write it."""
+    """Return the digest of the content, as descriptors write it."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def is_digest(text: str) -> bool:
-    """Whether the text is a digest of the one algorithm that is taken, sha256."""
+    """Return whether the text is a sha256 digest, the only accepted algorithm."""
     return _DIGEST.fullmatch(text) is not None
 
 
 def layer_media_type(media_type: str) -> str:
-    """OCI's name for a kind of layer, which may bear Docker's name for it.
+    """Return the OCI media type of a layer, also for Docker's media type.
 
-    :raises ValueError: for one that is no layer, or that may not be passed on (Windows' base
-        layers, say, which stay at their vendor's).
+    :raises ValueError: for another media type, and for layers that must not be copied, such as
+        the base layers of Windows.
     """
     try:
         return _LAYERS[media_type]
     except KeyError:
-        raise ValueError(f"{media_type} is not a kind of layer that can be copied") from None
+        raise ValueError(f"{media_type} is not a layer that can be copied") from None

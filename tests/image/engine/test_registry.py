@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bigflow_backend.ground.errors import UserError
-from support.faulty_registry import Fault, faulty
+from support.faulty_registry import Failure, faulty
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +72,7 @@ def test_a_base_that_cannot_be_pulled(
         name = f"{proxy.address}/{path}:1"
         places = ("/manifests/",) if case != "corrupt" else ("/blobs/", "/manifests/sha256")
         for method in ("GET", "HEAD"):
-            proxy.faults += [Fault(method, place, **how, times=1000) for place in places]
+            proxy.failures += [Failure(method, place, **how, times=1000) for place in places]
         error = _refused(engine_project, engine, base_image=name)
     assert error.message.startswith(f"Dockerfile, line 2: cannot get the base image {name}: "), (
         error.message
@@ -109,12 +109,12 @@ def test_a_push_that_fails(
     case: str,
 ) -> None:
     how, message = _RESPONSES[case]
-    faulty_registry.faults.append(Fault("PUT", "/manifests/", **how, times=1000))
+    faulty_registry.failures.append(Failure("PUT", "/manifests/", **how, times=1000))
     repository = f"{faulty_registry.address}/push-{case}/demo"
     error = _refused(engine_project, engine, repository=repository, push=True)
     assert error.message.startswith(f"the Docker Engine could not push {repository}:1.0.0: ")
     assert re.search(message, error.message, re.IGNORECASE), error.message
-    faulty_registry.faults.clear()
+    faulty_registry.failures.clear()
     image = engine_project.build(repository=repository, push=True)
     assert image.pushed
     found = engine.images.get_registry_data(image.tag).id

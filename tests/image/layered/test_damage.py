@@ -52,7 +52,7 @@ def test_a_layer_is_damaged(
     with pytest.raises(UserError) as caught:
         build()
     assert caught.value.message == (
-        f"the cache was damaged: {path} had other content than its name says"
+        f"the cache was damaged: {path} did not have the digest of its name"
     )
     assert "build again" in caught.value.hint
     assert {p: p.read_bytes() for p in image.info.parent.rglob("*") if p.is_file()} == before

@@ -13,7 +13,7 @@ import pytest
 from bigflow_backend.image.base.read import read_base
 from bigflow_backend.image.registry import Registries, push_image
 from bigflow_backend.image.store.blobs import open_store
-from support.faulty_registry import Fault
+from support.faulty_registry import Failure
 from support.images import make_image
 from support.interrupted import SIGNALS, interrupted_build
 
@@ -76,7 +76,7 @@ def test_while_its_base_is_pulled(
     with open_store(tmp_path / "made") as store, Registries() as registries:
         base = make_image(store, b"\0" * 10240)
         push_image(base, f"{registry.address}/stop/base:1", store=store, registries=registries)
-    faulty_registry.faults.append(Fault("GET", f"/{place}/", is_silent=True))
+    faulty_registry.failures.append(Failure("GET", f"/{place}/", is_silent=True))
     interrupted_build(
         layered_project,
         number,
@@ -98,7 +98,7 @@ def test_while_it_is_pushed(
     place: str,
 ) -> None:
     before = _built(layered_project)
-    faulty_registry.faults.append(Fault("PUT", f"/{place}/", is_silent=True))
+    faulty_registry.failures.append(Failure("PUT", f"/{place}/", is_silent=True))
     options: dict[str, Any] = {
         "files": _CHANGED,
         "push": True,

@@ -17,7 +17,7 @@ from bigflow_backend.image.registry import Registries, push_image
 from bigflow_backend.image.registry.retry import Access
 from bigflow_backend.image.store.blobs import open_store
 from support.engine import sockets_may_leak
-from support.faulty_registry import Fault
+from support.faulty_registry import Failure
 from support.images import make_image
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def base(layered_project: LayeredProject, registry: Registry, tmp_path: Path) ->
         layers = [layer.descriptor.as_json() for layer in found.layers]
         document = json.loads(store.read(manifest.digest)) | {"layers": layers}
         image = store.add(json.dumps(document).encode(), manifest.media_type)
-        push_image(image, f"{registry.address}/faults/base:1", store=store, registries=registries)
-    return "faults/base:1"
+        push_image(image, f"{registry.address}/failures/base:1", store=store, registries=registries)
+    return "failures/base:1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,12 +140,12 @@ def test_a_pull_that_fails(
         layered_project.build()
     name = f"{faulty_registry.address}/{base}"
     how, message = _PULLS[kind]
-    faulty_registry.faults.append(Fault("GET", what, **how, times=100))
+    faulty_registry.failures.append(Failure("GET", what, **how, times=100))
     with _impatient(when=kind == "silent"):
         error = _refused(layered_project, tmp_path, base_image=name)
     assert name in error.message, error.message
     assert re.search(message, error.message), error.message
-    faulty_registry.faults.clear()
+    faulty_registry.failures.clear()
     image = layered_project.build(base_image=name)
     assert layered_project.info(image)["base"]["name"] == name
 
@@ -174,7 +174,7 @@ def test_a_push_that_fails(
 ) -> None:
     layered_project.build(files={"demo/__init__.py": "before = 1\n"})
     how, message = _PUSHES[kind]
-    faulty_registry.faults.append(Fault(method, what, **how, times=100))
+    faulty_registry.failures.append(Failure(method, what, **how, times=100))
     # Another path in each case, so that the registry has nothing of it yet.
     place = f"{method}{what}".strip("/").replace("/", "-").lower()
     repository = f"{faulty_registry.address}/push-{kind}/{place}"
@@ -182,7 +182,7 @@ def test_a_push_that_fails(
         error = _refused(layered_project, tmp_path, repository=repository, push=True)
     assert faulty_registry.address in error.message
     assert re.search(message, error.message), error.message
-    faulty_registry.faults.clear()
+    faulty_registry.failures.clear()
     image = layered_project.build(repository=repository, push=True)
     with open_store(tmp_path / "pulled") as store, Registries() as registries:
         found = read_base(

@@ -15,7 +15,7 @@ from bigflow_backend.image.base.read import fetch_layers, read_base
 from bigflow_backend.image.registry import Registries, push_image
 from bigflow_backend.image.registry.retry import Access
 from bigflow_backend.image.store.blobs import open_store
-from support.faulty_registry import Fault, faulty
+from support.faulty_registry import Failure, faulty
 from support.images import make_image
 from support.registry import started_registry
 from support.token_server import token_server
@@ -66,7 +66,7 @@ def test_a_password(registry_with_password: Registry, config: Path, store: BlobS
 
 def test_no_password(registry_with_password: Registry, config: Path, store: BlobStore) -> None:
     address = registry_with_password.address
-    error = _fault(f"{address}/team/basic:1", store)
+    error = _failure(f"{address}/team/basic:1", store)
     assert error.message.startswith(f"the registry {address} requires credentials: it answered ")
     assert "401 (Unauthorized)" in error.message
     assert error.hint == f"log in: docker login {address}"
@@ -75,7 +75,7 @@ def test_no_password(registry_with_password: Registry, config: Path, store: Blob
 def test_a_wrong_password(registry_with_password: Registry, config: Path, store: BlobStore) -> None:
     address = registry_with_password.address
     _login(config, address, "ada", _PASSWORD)
-    error = _fault(f"{address}/team/basic:1", store)
+    error = _failure(f"{address}/team/basic:1", store)
     assert f"refuses the credentials from the entry {address!r} of {config}" in error.message
     assert _PASSWORD not in str(error)
 
@@ -123,7 +123,7 @@ def test_everybody_may_pull_what_is_public(
     config.write_text("{}", "utf-8")
     with Registries() as registries:
         _read(name, store, registries)
-    error = _fault(f"{token_registry.address}/team/private:1", store)
+    error = _failure(f"{token_registry.address}/team/private:1", store)
     assert "requires credentials: it answered" in error.message
 
 
@@ -161,7 +161,7 @@ def test_a_token_that_is_over_is_renewed(
         challenge = f'Bearer realm="{tokens.url}",service="registry of the tests"'
         for method, path in (("PUT", "/uploads/"), ("PUT", "/manifests/")):
             headers = {"WWW-Authenticate": challenge}
-            proxy.faults.append(Fault(method, path, status=401, headers=headers))
+            proxy.failures.append(Failure(method, path, status=401, headers=headers))
         name = f"{proxy.address}/team/renewed:1"
         assert push_image(image, name, store=store, registries=registries).sent
     assert len(tokens.issued) == 3
@@ -171,7 +171,7 @@ def test_a_server_of_tokens_that_refuses(
     token_registry: Registry, tokens: TokenServer, config: Path, store: BlobStore
 ) -> None:
     _login(config, token_registry.address, "ada", "wr0ng")
-    error = _fault(f"{token_registry.address}/team/token:1", store)
+    error = _failure(f"{token_registry.address}/team/token:1", store)
     assert "the token server of the registry" in error.message
     assert "answered 401 (Unauthorized)" in error.message
     # This one sends the header back that it was sent.
@@ -184,7 +184,7 @@ def test_a_server_of_tokens_that_fails(
     status: int, token_registry: Registry, tokens: TokenServer, config: Path, store: BlobStore
 ) -> None:
     tokens.fail_with = status
-    error = _fault(f"{token_registry.address}/team/token:1", store)
+    error = _failure(f"{token_registry.address}/team/token:1", store)
     assert f"answered {status} (" in error.message
     assert "5 times" in error.message
 
@@ -194,8 +194,8 @@ def test_a_server_of_tokens_that_is_gone(
 ) -> None:
     with faulty(token_registry.address) as proxy:
         headers = {"WWW-Authenticate": 'Bearer realm="http://localhost:1/token",service="x"'}
-        proxy.faults.append(Fault("GET", "/manifests/", status=401, headers=headers))
-        error = _fault(f"{proxy.address}/team/token:1", store)
+        proxy.failures.append(Failure("GET", "/manifests/", status=401, headers=headers))
+        error = _failure(f"{proxy.address}/team/token:1", store)
     assert error.message == (
         f"no server answers at localhost:1, to which the registry {proxy.address} redirects: "
         "Connection refused"
@@ -208,8 +208,8 @@ def test_a_server_of_tokens_at_no_address(
 ) -> None:
     with faulty(registry.address) as proxy:
         headers = {"WWW-Authenticate": f'Bearer realm="{realm}",service="x"'}
-        proxy.faults.append(Fault("GET", "/manifests/", status=401, headers=headers))
-        error = _fault(f"{proxy.address}/team/token:1", store)
+        proxy.failures.append(Failure("GET", "/manifests/", status=401, headers=headers))
+        error = _failure(f"{proxy.address}/team/token:1", store)
     assert error.message == f"the registry {proxy.address} redirects to an invalid URL"
 
 
@@ -220,8 +220,8 @@ def test_credentials_do_not_leave_without_tls(
         _login(config, proxy.address, "ada", _PASSWORD)
         realm = "ftp://tokens.example.com/token"
         headers = {"WWW-Authenticate": f'Bearer realm="{realm}",service="x"'}
-        proxy.faults.append(Fault("GET", "/manifests/", status=401, headers=headers))
-        error = _fault(f"{proxy.address}/team/token:1", store)
+        proxy.failures.append(Failure("GET", "/manifests/", status=401, headers=headers))
+        error = _failure(f"{proxy.address}/team/token:1", store)
     assert f"names the token server {realm!r}, which has no TLS" in error.message
 
 
@@ -237,9 +237,9 @@ def test_credentials_do_not_follow_a_redirection(
         _login(config, proxy.address, given.username, given.password)
         store.path(layer).unlink()
         there = {"Location": f"http://{elsewhere.address}/v2/x/blobs/{layer}?signature=1"}
-        proxy.faults += [
-            Fault("GET", "/manifests/", without="nothing"),
-            Fault("GET", "/blobs/", status=307, headers=there),
+        proxy.failures += [
+            Failure("GET", "/manifests/", without="nothing"),
+            Failure("GET", "/blobs/", status=307, headers=there),
         ]
         with Registries() as registries:
             base = _read(f"{proxy.address}/team/redirected:1", store, registries)
@@ -264,7 +264,7 @@ def test_the_netrc_is_not_read(
     )
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    assert "requires credentials" in _fault(f"{given.address}/team/basic:1", store).message
+    assert "requires credentials" in _failure(f"{given.address}/team/basic:1", store).message
 
 
 def test_a_helper(
@@ -327,7 +327,7 @@ def _read(name: str, store: BlobStore, registries: Registries) -> BaseImage:
     )
 
 
-def _fault(name: str, store: BlobStore) -> UserError:
+def _failure(name: str, store: BlobStore) -> UserError:
     with (
         Registries(Access(pause=lambda _seconds: None)) as registries,
         pytest.raises(UserError) as caught,

@@ -117,7 +117,7 @@ def test_a_helper_that_has_none_leaves_it_to_the_file(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "message"),
     [
         (f"echo {_SECRET}; echo {_SECRET} >&2; exit 3", "failed for registry.example.com"),
         (f"echo {_SECRET}", "printed no valid answer for registry.example.com"),
@@ -125,17 +125,17 @@ def test_a_helper_that_has_none_leaves_it_to_the_file(home: Path) -> None:
         (None, "which is not installed"),
     ],
 )
-def test_a_helper_that_fails(home: Path, script: str | None, told: str) -> None:
+def test_a_helper_that_fails(home: Path, script: str | None, message: str) -> None:
     if script is not None:
         _script(home, "tests", script)
     _write(home, {"credsStore": "tests"})
-    error = _fault()
+    error = _failure()
     assert "docker-credential-tests" in error.message
-    assert told in error.message
+    assert message in error.message
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("{", "config.json is not valid JSON"),
         ("[]", "config.json is not a valid Docker configuration"),
@@ -151,17 +151,17 @@ def test_a_helper_that_fails(home: Path, script: str | None, told: str) -> None:
         ),
     ],
 )
-def test_a_configuration_that_is_wrong(home: Path, content: str, told: str | None) -> None:
+def test_a_configuration_that_is_wrong(home: Path, content: str, message: str | None) -> None:
     (home / "config.json").write_text(content, "utf-8")
-    if told is None:
+    if message is None:
         assert docker_credentials("registry.example.com") is None
     else:
-        assert told in _fault().message
+        assert message in _failure().message
 
 
 def test_a_configuration_that_is_a_directory(home: Path) -> None:
     (home / "config.json").mkdir()
-    assert f"cannot read {home / 'config.json'}: Is a directory" in _fault().message
+    assert f"cannot read {home / 'config.json'}: Is a directory" in _failure().message
 
 
 def test_credentials_do_not_show_themselves(home: Path) -> None:
@@ -173,13 +173,13 @@ def test_credentials_do_not_show_themselves(home: Path) -> None:
     assert "t0ken" not in shown
 
 
-def _fault() -> UserError:
+def _failure() -> UserError:
     with pytest.raises(UserError) as caught:
         docker_credentials("registry.example.com")
-    told = caught.value.message + caught.value.hint
+    message = caught.value.message + caught.value.hint
     assert caught.value.hint
-    assert "\n" not in told
-    assert _SECRET not in told
+    assert "\n" not in message
+    assert _SECRET not in message
     return caught.value
 
 

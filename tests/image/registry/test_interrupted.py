@@ -14,7 +14,7 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.base.read import fetch_layers, read_base
 from bigflow_backend.image.registry import Registries, push_image
 from bigflow_backend.image.store.blobs import open_store
-from support.faulty_registry import Fault
+from support.faulty_registry import Failure
 from support.images import make_image
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ def test_a_pull(
         push_image(image, pushed, store=store, registries=registries)
     if path == "/blobs/":
         # After the configuration comes the layer; a half of it is there already.
-        faulty_registry.faults += [
-            Fault("GET", path, after=1, drop_after=1 << 19),
-            Fault("GET", path, after=1, is_silent=True),
+        faulty_registry.failures += [
+            Failure("GET", path, after=1, drop_after=1 << 19),
+            Failure("GET", path, after=1, is_silent=True),
         ]
     else:
-        faulty_registry.faults.append(Fault("GET", path, is_silent=True))
+        faulty_registry.failures.append(Failure("GET", path, is_silent=True))
     name = f"{faulty_registry.address}/team/interrupted:1"
     cache = tmp_path / "cache"
     _interrupted(_PULL, faulty_registry, signal_number, str(cache), name)
@@ -105,7 +105,7 @@ def test_a_push(
     cache = tmp_path / "cache"
     with open_store(cache) as store:
         image = make_image(store, os.urandom(2 << 20))
-    faulty_registry.faults.append(Fault(method, path, is_silent=True))
+    faulty_registry.failures.append(Failure(method, path, is_silent=True))
     tag = f"{signal_number.name}-{method}-{path.strip('/')}".lower()
     name = f"{faulty_registry.address}/team/push-interrupted:{tag}"
     _interrupted(

@@ -1,4 +1,4 @@
-"""The files of a base image: in a directory, or in a tar, compressed or not."""
+"""The files of a base image in a directory or a tar, compressed or not."""
 
 from __future__ import annotations
 
@@ -23,18 +23,21 @@ _LONGEST_DOCUMENT = 4 << 20
 
 
 class Files(Protocol):
-    """Files by their names, with ``/`` between the parts."""
+    """Files by their names, with ``/`` as the separator."""
 
     def open(self, name: str) -> BufferedReader:
-        """:raises FileNotFoundError: when there is none of that name."""
+        """Open a file.
+
+        :raises FileNotFoundError: if it does not exist.
+        """
         ...
 
 
 @contextlib.contextmanager
 def image_files(path: Path, *, name: str, store: BlobStore) -> Iterator[Files]:
-    """The files at ``path`` of the base image ``name``.
+    """Yield the files at ``path`` of the base image ``name``.
 
-    :raises UserError: when it cannot be read, also when that shows while the block runs.
+    :raises UserError: if they cannot be read, also later in the block.
     """
     try:
         if path.is_dir():
@@ -43,7 +46,7 @@ def image_files(path: Path, *, name: str, store: BlobStore) -> Iterator[Files]:
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(path.open("rb"))
             if file.peek(2)[:2] == _GZIP:
-                # Reading here and there takes a file that need not be unpacked each time.
+                # Random access needs an unpacked file.
                 packed = stack.enter_context(gzip.open(file))
                 tar = stack.enter_context(store.spooled(packed))
             else:
@@ -52,25 +55,25 @@ def image_files(path: Path, *, name: str, store: BlobStore) -> Iterator[Files]:
     except FileNotFoundError as error:
         missing = error.filename or f"{error} in {path}"
         raise UserError(
-            f"the base image {name} cannot be read: there is no {missing}",
-            hint="check its path, and what kind of file it is",
+            f"cannot read the base image {name}: {missing} does not exist",
+            hint="check its path and its format",
         ) from error
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(
-            f"the base image {name} cannot be read: {path} is no whole tar: {error}",
-            hint="write it again",
+            f"cannot read the base image {name}: {path} is not a complete tar: {error}",
+            hint="write the file again",
         ) from error
     except OSError as error:
         raise UserError(
-            f"the base image {name} cannot be read: {path}: {error.strerror or error}",
-            hint="check its path and its rights",
+            f"cannot read the base image {name}: {path}: {error.strerror or error}",
+            hint="check its path and its permissions",
         ) from error
 
 
 def read_small(files: Files, name: str) -> bytes:
-    """A document, of 4 MiB at the most: a longer one is cut, so that it is no JSON any more.
+    """Return a document of at most 4 MiB. A longer one is truncated, so it is not valid JSON.
 
-    :raises FileNotFoundError: when there is none of that name.
+    :raises FileNotFoundError: if it does not exist.
     """
     with files.open(name) as file:
         return file.read(_LONGEST_DOCUMENT)
@@ -93,7 +96,7 @@ class _Tar:
     def open(self, name: str) -> BufferedReader:
         member = self._members.get(posixpath.normpath(name))
         try:
-            # Follows links: old `docker save` writes a layer once, and links to it.
+            # This follows links: old releases of `docker save` link to layers.
             # Typed as IO, it is a BufferedReader: https://docs.python.org/3/library/tarfile.html
             file = cast("BufferedReader | None", member and self._tar.extractfile(member))
         except KeyError:

@@ -1,4 +1,4 @@
-"""A base image from a docker-archive: the tar that ``docker save`` and ``podman save`` write.
+"""Read a base image from a docker-archive: the tar of ``docker save`` and ``podman save``.
 
 https://github.com/moby/docker-image-spec/blob/main/spec.md#combined-image-json--filesystem-changeset-format
 """
@@ -34,9 +34,9 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 def read_docker_archive(
     path: Path, tag: str | None, *, name: str, architecture: str, store: BlobStore
 ) -> BaseImage:
-    """The image of that tag, or the only one, with its layers in the store: compressed.
+    """Return the image of that tag, or the only one; its layers are in the store, compressed.
 
-    :raises UserError: when it cannot be read, is damaged, or is for another platform.
+    :raises UserError: if it cannot be read, is damaged, or is for another platform.
     """
     with image_files(path, name=name, store=store) as files:
         entry = _chosen(read_small(files, "manifest.json"), tag, name)
@@ -66,7 +66,7 @@ def read_docker_archive(
 def _chosen(content: bytes, tag: str | None, name: str) -> dict[str, Any]:
     entries = json_object(b'{"images":' + content + b"}", name)["images"]
     if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
-        raise malformed(name, "its manifest.json lists no images")
+        raise malformed(name, "its manifest.json does not list images")
     tags = [[_full_name(str(known)) for known in e.get("RepoTags") or ()] for e in entries]
     matching = [
         entry
@@ -85,7 +85,7 @@ def _chosen(content: bytes, tag: str | None, name: str) -> dict[str, Any]:
 
 
 def _full_name(tag: str) -> str:
-    """Docker writes ``team/base:1`` where Podman and skopeo write ``docker.io/team/base:1``."""
+    """Return the name as Podman and skopeo write it; Docker omits ``docker.io/``."""
     try:
         return str(remote_name(tag))
     except UserError:
@@ -100,7 +100,7 @@ def _is_entry(entry: object) -> bool:
 
 
 def _known(diff_id: str, store: BlobStore) -> Descriptor | None:
-    """The layer of that content, when it was read from an archive before."""
+    """Return the layer of that content, if it was read from an archive before."""
     with contextlib.suppress(ValueError):
         layer = Descriptor.from_json(store.get_record(_key(diff_id)))
         return layer if store.has(layer.digest, layer.size) else None
@@ -111,13 +111,13 @@ def _imported(file: BufferedReader, diff_id: str, *, name: str, store: BlobStore
     start = file.peek(4)[:4]
     if start == _ZSTD:
         layer = store.add(file, LAYER_ZSTD)
-        # Where it cannot be unpacked, nothing can be built on it either.
+        # Without the library, the builder refuses such a layer later.
         if can_unpack_zstd():
             try:
                 with store.path(layer.digest).open("rb") as opened, unpacked_zstd(opened) as plain:
                     found = _copied(plain)
             except ValueError as error:
-                raise damaged(name, f"a layer cannot be unpacked: {error}") from error
+                raise damaged(name, f"cannot unpack a layer: {error}") from error
             _check(found, diff_id, name)
         return layer
     if start[:2] == _GZIP:
@@ -127,7 +127,7 @@ def _imported(file: BufferedReader, diff_id: str, *, name: str, store: BlobStore
         return layer
     with (
         store.writer(LAYER_GZIP) as blob,
-        # No name and no time in the header: the same bytes each time.
+        # Without name and time in the header, the bytes are the same each time.
         gzip.GzipFile(fileobj=blob, mode="wb", compresslevel=_LEVEL, mtime=0) as packed,
     ):
         _check(_copied(file, packed), diff_id, name)
@@ -135,7 +135,7 @@ def _imported(file: BufferedReader, diff_id: str, *, name: str, store: BlobStore
 
 
 def _copied(source: SupportsRead[bytes], target: SupportsWrite[bytes] | None = None) -> str:
-    """Copies what ``source`` has; its digest."""
+    """Copy the content of ``source``; return its digest."""
     content = hashlib.sha256()
     while chunk := source.read(_CHUNK):
         content.update(chunk)

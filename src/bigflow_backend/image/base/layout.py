@@ -1,4 +1,4 @@
-"""A base image from an OCI layout: a directory, or a tar of one.
+"""Read a base image from an OCI layout: a directory, or a tar of one.
 
 https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 """
@@ -25,9 +25,9 @@ _REF_NAME = "org.opencontainers.image.ref.name"
 def read_oci_layout(
     path: Path, tag: str | None, *, name: str, architecture: str, store: BlobStore
 ) -> BaseImage:
-    """The image of that tag, or the only one, with its blobs in the store.
+    """Return the image of that tag, or the only one; its blobs are in the store.
 
-    :raises UserError: when it cannot be read, is damaged, or is for another platform.
+    :raises UserError: if it cannot be read, is damaged, or is for another platform.
     """
     with image_files(path, name=name, store=store) as files:
         index = json_object(read_small(files, "index.json"), name)
@@ -47,10 +47,10 @@ def read_oci_layout(
 
 
 def _chosen(index: Mapping[str, Any], tag: str | None, name: str) -> list[dict[str, Any]]:
-    """The entries of one image: several, when it is there for several platforms."""
+    """Return the entries of one image: one for each platform."""
     listed = index.get("manifests")
     if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
-        raise malformed(name, "its index.json lists no manifests")
+        raise malformed(name, "its index.json does not list manifests")
     entries = {_tag(entry): [e for e in listed if _tag(e) == _tag(entry)] for entry in listed}
     if tag is None and len(entries) == 1:
         return next(iter(entries.values()))

@@ -1,4 +1,4 @@
-"""From a manifest, or an index of several platforms, to the base image that it describes."""
+"""From a manifest, or an index of several platforms, to a base image."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from bigflow_backend.image.oci import (
 )
 
 _DEEPEST_INDEX = 4
+_ANOTHER = "build or save it again, or name another one"
 
 
 def base_of_manifest(
@@ -27,11 +28,11 @@ def base_of_manifest(
     architecture: str,
     repository: str | None = None,
 ) -> BaseImage:
-    """The image for ``linux/<architecture>`` of a manifest or an index.
+    """Return the image for ``linux/<architecture>`` of a manifest or an index.
 
-    ``read`` gives the content of a manifest or a configuration.
+    ``read`` returns the content of a manifest or a configuration.
 
-    :raises UserError: when there is none, or the documents are not those of an image.
+    :raises UserError: if there is no such image, or its documents are not valid.
     """
     for _ in range(_DEEPEST_INDEX):
         document = json_object(read(manifest), name)
@@ -49,8 +50,8 @@ def base_of_manifest(
         else:
             break
     raise UserError(
-        f"the base image {name} has a manifest of the kind {manifest.media_type!r}",
-        hint="what is read are OCI's manifests and indexes, and Docker's schema 2",
+        f"the base image {name} has a manifest of the type {manifest.media_type!r}",
+        hint="supported are OCI manifests and indexes, and Docker's schema 2",
     )
 
 
@@ -63,9 +64,9 @@ def base_image(
     architecture: str,
     repository: str | None = None,
 ) -> BaseImage:
-    """The base image of a configuration and the layers that it lists by their content.
+    """Return the base image of a configuration and its layers.
 
-    :raises UserError: when they do not fit together, or are for another platform.
+    :raises UserError: if they do not fit together, or are for another platform.
     """
     found = f"{config.get('os')}/{config.get('architecture')}"
     if found != f"linux/{architecture}":
@@ -94,21 +95,21 @@ def base_image(
 
 
 def json_object(content: bytes, name: str) -> dict[str, Any]:
-    """A document of the base image ``name``.
+    """Parse a document of the base image ``name``.
 
-    :raises UserError: when it is not a JSON object.
+    :raises UserError: if it is not a JSON object.
     """
     try:
         document = json.loads(content)
     except ValueError as error:
         raise malformed(name, f"not valid JSON: {error}") from error
     if not isinstance(document, dict):
-        raise malformed(name, "a document is no JSON object")
+        raise malformed(name, "a document is not a JSON object")
     return document
 
 
 def base_record(base: BaseImage) -> dict[str, Any]:
-    """A base image whose layers are in the store, as JSON, to be read again from there."""
+    """Return the record of a base image whose layers are in the store."""
     return {
         "digest": base.digest,
         "architecture": base.architecture,
@@ -118,7 +119,7 @@ def base_record(base: BaseImage) -> dict[str, Any]:
 
 
 def base_from_record(record: object, *, name: str) -> BaseImage | None:
-    """What :func:`base_record` wrote; None for anything else."""
+    """Return the base image of a record, or None for another value."""
     match record:
         case {
             "digest": str(digest),
@@ -137,16 +138,18 @@ def base_from_record(record: object, *, name: str) -> BaseImage | None:
 
 
 def malformed(name: str, what: str) -> UserError:
-    """The fault of a base image that is none by its documents."""
+    """Return the error of a base image whose documents are not valid."""
     return UserError(
-        f"the base image {name} is malformed: {what}", hint="make it anew, or name another one"
+        f"the base image {name} is malformed: {what}",
+        hint="build or save it again, or name another one",
     )
 
 
 def damaged(name: str, what: str) -> UserError:
-    """The fault of a base image whose content is not what its digests say."""
+    """Return the error of a base image whose content does not have its digests."""
     return UserError(
-        f"the base image {name} is damaged: {what}", hint="make it anew, or name another one"
+        f"the base image {name} is damaged: {what}",
+        hint="build or save it again, or name another one",
     )
 
 
@@ -162,7 +165,7 @@ def _image(
     try:
         config = Descriptor.from_json(document.get("config"))
         layers = [Descriptor.from_json(layer) for layer in document.get("layers") or ()]
-        # Docker's kinds of layers are OCI's by other names: the bytes are the same.
+        # Docker's media types of layers have OCI equivalents with the same bytes.
         layers = [Descriptor(layer_media_type(x.media_type), x.digest, x.size) for x in layers]
     except ValueError as error:
         raise malformed(name, str(error)) from error
@@ -180,14 +183,14 @@ def _for_platform(index: Mapping[str, Any], name: str, architecture: str) -> Des
     entries = [entry for entry in index.get("manifests") or () if isinstance(entry, dict)]
     wanted = f"linux/{architecture}"
     found = [_platform(entry) for entry in entries]
-    # An index of a single image need not say its platform: the configuration tells.
+    # An index of a single image may omit the platform; the configuration has it.
     matching = [e for e, platform in zip(entries, found, strict=True) if platform == wanted] or [
         e for e, platform in zip(entries, found, strict=True) if platform is None
     ]
     if not matching:
         others = ", ".join(sorted({p for p in found if p and "unknown" not in p}))
         raise UserError(
-            f"the base image {name} has nothing for {wanted}; it has {others or 'no image at all'}",
+            f"the base image {name} has no image for {wanted}; it has {others or 'no images'}",
             hint="name another base image, or build for one of its platforms",
         )
     try:
@@ -204,7 +207,7 @@ def _platform(entry: Mapping[str, Any]) -> str | None:
 
 
 def _origins(config: Mapping[str, Any], count: int) -> list[str]:
-    """What made each layer, as the history says, where it has an entry for each."""
+    """Return the instruction of each layer, if the history has an entry for each."""
     history = config.get("history") or ()
     made = [
         str(entry.get("created_by", ""))

@@ -1,10 +1,10 @@
-"""The base image, wherever it is: in a registry, an OCI layout, or a docker-archive.
+"""Read the base image of a name: from a registry, an OCI layout, or a docker-archive.
 
-It is named as Docker and skopeo name images (containers-transports(5))::
+Names are those of Docker and skopeo (containers-transports(5))::
 
     python:3.12-slim-bookworm           in a registry
     oci:PATH[:TAG]                      an OCI layout: a directory, or a tar of one
-    docker-archive:PATH[:NAME:TAG]      what `docker save` wrote, compressed or not
+    docker-archive:PATH[:NAME:TAG]      a tar of `docker save`, compressed or not
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _READERS = {
 
 
 def is_file_name(name: str) -> bool:
-    """Whether the base image of that name is a file or a directory, not one of a registry."""
+    """Return whether the name means a file or a directory, not an image in a registry."""
     transport, colon, _place = name.partition(":")
     return bool(colon) and transport in _READERS
 
@@ -44,18 +44,18 @@ def is_file_name(name: str) -> bool:
 def read_base(
     name: str, *, architecture: str, root: Path, store: BlobStore, registries: Registries
 ) -> BaseImage:
-    """The base image of that name, for ``linux/<architecture>``.
+    """Return the base image of that name for ``linux/<architecture>``.
 
-    Its layers are in the store already if it comes from a file; a relative path starts at
-    ``root``. Of an image in a registry only the manifest and the configuration are fetched, and
-    those only if the store has them not.
+    If it comes from a file, its layers are in the store afterwards; a relative path starts at
+    ``root``. From a registry only manifest and configuration are fetched, unless the store has
+    them.
 
-    :raises UserError: when it cannot be had, is damaged, or is for another platform.
+    :raises UserError: if it cannot be read, is damaged, or is for another platform.
     """
     if architecture not in _ARCHITECTURES:
         raise UserError(
-            f"no image can be built for {'' if '/' in architecture else 'linux/'}{architecture}",
-            hint="the platform is linux/amd64 or linux/arm64",
+            f"cannot build an image for {'' if '/' in architecture else 'linux/'}{architecture}",
+            hint="use linux/amd64 or linux/arm64",
         )
     if is_file_name(name):
         transport, _, place = name.partition(":")
@@ -70,9 +70,9 @@ def fetch_layers(
     registries: Registries,
     say: Callable[[str], None] = lambda _line: None,
 ) -> None:
-    """Brings the layers of a base image into the store, as far as they are not in it.
+    """Fetch the layers of a base image that the store does not have.
 
-    :raises UserError: when they cannot be had.
+    :raises UserError: if they cannot be fetched.
     """
     for layer in base.layers:
         blob = layer.descriptor
@@ -116,19 +116,19 @@ def _from_file(
     if not place.partition(":")[0]:
         raise UserError(
             f"the base image {name} has no path",
-            hint=f"write that of the file after {transport}:, such as {transport}:base.tar",
+            hint=f"write the path after {transport}:, such as {transport}:base.tar",
         )
     if not path.exists():
         head, _, selector = place.partition(":")
         path = root / head
     if not path.exists():
         raise UserError(
-            f"the base image {name} does not exist: there is no {path}",
+            f"the base image {name} does not exist: {path}",
             hint=f"correct the path after {transport}:",
         )
     key = None
     if path.is_file():
-        # A compressed tar takes seconds to look into. The time of a change cannot be set back.
+        # Reading a compressed tar takes seconds. The ctime of a file cannot be set back.
         stat = path.stat()
         identity = (path.resolve(), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
         key = f"base image: {transport} {selector} {architecture} {identity}"

@@ -1,6 +1,6 @@
-"""Zstandard, which some builders compress layers with: RFC 8878.
+"""Layers that are compressed with Zstandard (RFC 8878).
 
-Python's standard library has it since 3.14 (PEP 784); before, the package ``backports.zstd``.
+Python's standard library has it since 3.14 (PEP 784). Before, ``backports.zstd`` is used.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from typing import IO, TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from _typeshed import SupportsRead
 
-ZSTD_MISSING = "unpacking them takes Python 3.14 or backports.zstd"
+ZSTD_MISSING = "they need Python 3.14 or backports.zstd"
 _MODULES = ("compression.zstd", "backports.zstd")
 
 
 def can_unpack_zstd() -> bool:
-    """Whether there is a library for it here."""
+    """Return whether a library for it is installed."""
     return _library() is not None
 
 
 @contextlib.contextmanager
 def unpacked_zstd(source: SupportsRead[bytes]) -> Iterator[SupportsRead[bytes]]:
-    """What ``source`` holds, unpacked, as a file object to read from.
+    """Yield a file object with the unpacked content of ``source``.
 
-    :raises ValueError: from there, when it is not what was packed.
+    :raises ValueError: from its ``read``, if the content is damaged.
     """
     library = _library()
     if library is None:
@@ -36,16 +36,16 @@ def unpacked_zstd(source: SupportsRead[bytes]) -> Iterator[SupportsRead[bytes]]:
 
 
 class _Reader:
-    """Tells faults as the other kinds of compression do."""
+    """A reader that raises ``ValueError`` for damaged content."""
 
-    def __init__(self, file: IO[bytes], fault: type[Exception]) -> None:
+    def __init__(self, file: IO[bytes], error: type[Exception]) -> None:
         self._file = file
-        self._fault = fault
+        self._error = error
 
     def read(self, size: int = -1) -> bytes:
         try:
             return self._file.read(size)
-        except (self._fault, EOFError) as error:
+        except (self._error, EOFError) as error:
             raise ValueError(str(error)) from error
 
 

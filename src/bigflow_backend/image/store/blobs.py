@@ -1,15 +1,15 @@
 """The content store: blobs by their digest, shared by all builds of the user.
 
-It is a cache: whatever is in it can be had again. Several processes use it at once::
+It is a cache: all of its content can be fetched or built again. Several processes use it::
 
-    lock                held for a moment: shared to add or hold, exclusively to remove
-    sha256/<hex>        the blobs, whole and checked; the time of change is that of the last use
-    records/<hex>.json  small notes by key, such as which layer came of which inputs
-    partial/            what is being written, each file locked by its writer
-    sessions/           one locked file for each running build, with the digests that it holds
+    lock                held briefly: shared to add or use blobs, exclusive to remove them
+    sha256/<hex>        the complete, checked blobs; the mtime is the time of the last use
+    records/<hex>.json  small records by key, such as the layer that some inputs gave
+    partial/            files that are being written, each locked by its writer
+    sessions/           a locked file for each running build, with the digests that it uses
 
-All locks are the kernel's (``flock``): those of a killed process are gone with it, and what it
-left in ``partial/`` and ``sessions/`` is removed by the next build.
+All locks are ``flock`` locks, which the kernel releases when a process is killed. The next build
+removes what it left in ``partial/`` and ``sessions/``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.oci import Descriptor, canonical_json, sha256_digest
-from bigflow_backend.image.store.directory import cache_faults, default_root, size_limit
+from bigflow_backend.image.store.directory import cache_errors, default_root, size_limit
 from bigflow_backend.image.store.files import BlobReader, BlobWriter, check_blob
 
 if TYPE_CHECKING:
@@ -37,32 +37,32 @@ _CHUNK = 1 << 20
 
 @contextlib.contextmanager
 def open_store(root: Path | None = None, *, limit: int | None = None) -> Iterator[BlobStore]:
-    """The store at ``root`` (by default :func:`default_root`), for one build.
+    """Yield the store at ``root`` (by default :func:`default_root`) for one build.
 
-    What the build adds or finds stays until the block ends; then the least recently used content
-    beyond ``limit`` bytes goes (by default ``$BIGFLOW_CACHE_LIMIT_GB``, else 10 GB), save what
-    other running builds hold.
+    The blobs that the build adds or finds stay until the block ends. Then the least recently used
+    content above ``limit`` bytes is removed (by default ``$BIGFLOW_CACHE_LIMIT_GB``, else 10 GB),
+    except blobs that other running builds use.
 
-    :raises UserError: when the directory cannot be written.
+    :raises UserError: if the directory is not writable.
     """
     root = default_root() if root is None else root
     limit = size_limit() if limit is None else limit
-    with cache_faults(root):
+    with cache_errors(root):
         for name in ("sha256", "records", "partial", "sessions"):
-            # Private: the layers of a private image are no business of other users.
+            # Private: other users must not see the layers of a private image.
             (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(root, fcntl.LOCK_SH):
             session = _new_locked_file(root / "sessions")
     try:
         yield BlobStore(root, session)
     finally:
-        with session, cache_faults(root):
+        with session, cache_errors(root):
             Path(session.name).unlink(missing_ok=True)
             _trim(root, limit)
 
 
 class BlobStore:
-    """An open store; :func:`open_store` makes it."""
+    """An open store; :func:`open_store` opens it."""
 
     def __init__(self, root: Path, session: IO[bytes]) -> None:
         self.root = root
@@ -70,18 +70,18 @@ class BlobStore:
         self._held: set[str] = set()
 
     def path(self, digest: str) -> Path:
-        """Where the blob is, or would be."""
+        """Return the path of a blob, which may not exist."""
         return self.root / "sha256" / digest.removeprefix("sha256:")
 
     def has(self, digest: str, size: int | None = None) -> bool:
-        """Whether the blob is here, of ``size`` bytes if that is given.
+        """Return whether the store has the blob, with ``size`` bytes if that is given.
 
-        From then on it stays until the store is closed.
+        If it has, the blob stays until the store is closed.
         """
-        with cache_faults(self.root), _locked(self.root, fcntl.LOCK_SH):
+        with cache_errors(self.root), _locked(self.root, fcntl.LOCK_SH):
             path = self.path(digest)
             try:
-                # A power failure may truncate what was moved into place a moment before.
+                # A power failure can truncate a file that was moved just before.
                 if size is not None and path.stat().st_size != size:
                     return False
                 os.utime(path)
@@ -91,10 +91,10 @@ class BlobStore:
             return True
 
     def read(self, digest: str) -> bytes:
-        """The content of a small blob, checked.
+        """Return the checked content of a small blob.
 
-        :raises KeyError: when it is not here.
-        :raises UserError: when it is here, but damaged; then it is removed.
+        :raises KeyError: if the store does not have it.
+        :raises UserError: if it is damaged; it is removed then.
         """
         if not self.has(digest):
             raise KeyError(digest)
@@ -106,11 +106,11 @@ class BlobStore:
 
     @contextlib.contextmanager
     def reader(self, descriptor: Descriptor) -> Iterator[BlobReader]:
-        """A blob to read from its start; what is not read in the block is read at its end.
+        """Yield a blob for reading. The end of the block reads the rest, and checks the digest.
 
-        :raises UserError: at the end of the block, when the content is not what its digest says
-            (a disk may lose what it once had); then it is removed, so that the next build makes or
-            fetches it anew. What went wrong in the block for that reason is told so, too.
+        :raises UserError: if the content does not have its digest, because the disk has damaged
+            it. It is removed then, and the next build fetches or builds it again. An error in the
+            block is replaced by this error.
         """
         path = self.path(descriptor.digest)
         with contextlib.ExitStack() as stack:
@@ -132,15 +132,15 @@ class BlobStore:
                 raise self._damaged(path)
 
     def verify(self, descriptor: Descriptor) -> None:
-        """Reads a whole blob, as :meth:`reader` does."""
+        """Read a whole blob, as :meth:`reader` does, to check it."""
         with self.reader(descriptor):
             pass
 
     def _damaged(self, path: Path) -> UserError:
         path.unlink(missing_ok=True)
         return UserError(
-            f"the cache was damaged: {path} had other content than its name says",
-            hint="it is removed: build again, and check the disk",
+            f"the cache was damaged: {path} did not have the digest of its name",
+            hint="the file is removed; build again, and check the disk",
         )
 
     def add(
@@ -151,9 +151,9 @@ class BlobStore:
         digest: str | None = None,
         size: int | None = None,
     ) -> Descriptor:
-        """Stores the content of ``source``, which is read in pieces.
+        """Store the content of ``source``, which is read in pieces; return its descriptor.
 
-        :raises CorruptBlobError: when it has not the ``digest`` or ``size`` that is given.
+        :raises CorruptBlobError: if it does not have the given ``digest`` or ``size``.
         """
         with self.writer(media_type, digest=digest, size=size) as blob:
             if isinstance(source, bytes):
@@ -167,15 +167,15 @@ class BlobStore:
     def writer(
         self, media_type: str, *, digest: str | None = None, size: int | None = None
     ) -> Iterator[BlobWriter]:
-        """A blob to write; once the block ends well it is in the store: see its ``descriptor``.
+        """Yield a blob for writing. If the block does not raise, the store has it afterwards.
 
-        :raises CorruptBlobError: when it has not the ``digest`` or ``size`` that is given.
+        :raises CorruptBlobError: if it does not have the given ``digest`` or ``size``.
         """
         with self._partial() as file:
             blob = BlobWriter(file, media_type, self.root)
             yield blob
             check_blob(blob.descriptor, digest, size)
-            with cache_faults(self.root):
+            with cache_errors(self.root):
                 file.flush()
                 with _locked(self.root, fcntl.LOCK_SH):
                     Path(file.name).replace(self.path(blob.descriptor.digest))
@@ -183,39 +183,39 @@ class BlobStore:
 
     @contextlib.contextmanager
     def spooled(self, source: SupportsRead[bytes]) -> Iterator[IO[bytes]]:
-        """What ``source`` gives, as a file on the store's disk that can be read at any place."""
+        """Yield the content of ``source`` as a seekable file on the store's disk."""
         with tempfile.TemporaryFile(dir=self.root / "partial") as file:
             while chunk := source.read(_CHUNK):
-                with cache_faults(self.root):
+                with cache_errors(self.root):
                     file.write(chunk)
-            with cache_faults(self.root):
+            with cache_errors(self.root):
                 file.seek(0)
             yield file
 
     def get_record(self, key: str) -> Any:
-        """What :meth:`put_record` noted under ``key``; None when there is nothing.
+        """Return the value of :meth:`put_record` for ``key``, or None.
 
-        The blobs that a record tells of may be gone: ask :meth:`has`.
+        The store may have lost the blobs of a record: call :meth:`has`.
         """
         path = self._record(key)
-        with cache_faults(self.root):
+        with cache_errors(self.root):
             try:
                 value = json.loads(path.read_bytes())
                 os.utime(path)
             except (FileNotFoundError, ValueError):
-                return None  # never noted, removed, or truncated by a power failure
+                return None  # never written, removed, or truncated by a power failure
             return value
 
     def put_record(self, key: str, value: object) -> None:
-        """Notes a small JSON value under ``key``, in the place of what was there."""
-        with self._partial() as file, cache_faults(self.root):
+        """Write a small JSON value for ``key``, and replace the last one."""
+        with self._partial() as file, cache_errors(self.root):
             file.write(canonical_json(value))
             file.flush()
             Path(file.name).replace(self._record(key))
 
     def clear(self) -> int:
-        """Removes everything but what running builds hold; returns the bytes that were freed."""
-        with cache_faults(self.root):
+        """Remove everything that running builds do not use; return the freed bytes."""
+        with cache_errors(self.root):
             return _trim(self.root, 0)
 
     def _hold(self, digest: str) -> None:
@@ -226,22 +226,22 @@ class BlobStore:
 
     @contextlib.contextmanager
     def _partial(self) -> Iterator[IO[bytes]]:
-        """A new file in ``partial/``, gone at the end unless it was moved into place."""
-        with cache_faults(self.root), _locked(self.root, fcntl.LOCK_SH):
+        """Yield a new file in ``partial/``; remove it at the end if it was not moved."""
+        with cache_errors(self.root), _locked(self.root, fcntl.LOCK_SH):
             file = _new_locked_file(self.root / "partial")
         try:
             yield file
         finally:
             Path(file.name).unlink(missing_ok=True)
             with contextlib.suppress(OSError):
-                file.close()  # it may have to write: to a full disk, which was told already
+                file.close()  # this may write to a full disk, which was reported already
 
     def _record(self, key: str) -> Path:
         return self.root / "records" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
 
 
 def _trim(root: Path, limit: int) -> int:
-    """Removes the least recently used content beyond ``limit`` bytes, and what the dead left."""
+    """Remove old content above ``limit`` bytes, and the files of killed processes."""
     with _locked(root, fcntl.LOCK_EX):
         held: set[str] = set()
         for path in (root / "sessions").iterdir():
@@ -253,7 +253,7 @@ def _trim(root: Path, limit: int) -> int:
             for directory in ("sha256", "records")
             for path in (root / directory).iterdir()
         ]
-        # What it takes on the disk: a record of a few bytes takes a block.
+        # The size on disk: a record of a few bytes needs a block.
         total = sum(stat.st_blocks * 512 for stat, _path in files)
         freed = 0
         for stat, path in sorted(files, key=lambda file: (file[0].st_mtime_ns, file[1].name)):
@@ -266,7 +266,7 @@ def _trim(root: Path, limit: int) -> int:
 
 
 def _content_unless_dead(path: Path, *, size: int = -1) -> str:
-    """The content of a file; one that no living process has locked is removed and has none."""
+    """Return the content of a locked file; remove an unlocked one, and return nothing."""
     try:
         with path.open("r", encoding="ascii") as file:
             try:
@@ -275,12 +275,12 @@ def _content_unless_dead(path: Path, *, size: int = -1) -> str:
                 return file.read(size)
             path.unlink()
     except FileNotFoundError:
-        pass  # its process ended well at this moment
+        pass  # its process has just ended
     return ""
 
 
 def _new_locked_file(directory: Path) -> IO[bytes]:
-    # The caller holds the store's lock: nobody sees the file before it is locked.
+    # The caller holds the store's lock, so nobody sees the file before it is locked.
     file = tempfile.NamedTemporaryFile(dir=directory, delete=False)  # noqa: SIM115
     fcntl.flock(file, fcntl.LOCK_EX)
     return file

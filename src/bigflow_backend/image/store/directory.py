@@ -1,4 +1,4 @@
-"""Where the cache of the user is, how large it may be, and what goes wrong with its disk."""
+"""The place and the size limit of the cache, and the errors of its disk."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ _LIMIT_VARIABLE = "BIGFLOW_CACHE_LIMIT_GB"
 
 
 def default_root() -> Path:
-    """``$BIGFLOW_CACHE/blobs``, else ``bigflow/blobs`` in the user's XDG cache directory."""
+    """Return ``$BIGFLOW_CACHE/blobs``, else ``bigflow/blobs`` in the XDG cache directory."""
     return cache_directory() / "blobs"
 
 
 def cache_name(root: Path) -> str:
-    """The store at ``root`` for a message: by what the user has written, if that names it."""
+    """Return the name of the store for a message: as the user wrote it, if possible."""
     own = os.environ.get("BIGFLOW_CACHE")
     return own if own and root == default_root() else str(root)
 
 
 def size_limit() -> int:
-    """How large the store may be after a build, in bytes; a number, or :exc:`UserError`."""
+    """Return the limit of the store's size after a build, in bytes.
+
+    :raises UserError: if the variable is not a number.
+    """
     text = os.environ.get(_LIMIT_VARIABLE, "")
     if not text:
         return _DEFAULT_LIMIT_GB * _GIGABYTE
@@ -41,21 +44,21 @@ def size_limit() -> int:
 
 
 @contextlib.contextmanager
-def cache_faults(root: Path) -> Iterator[None]:
-    """Tells a fault of the disk below ``root`` in the block in the user's words."""
+def cache_errors(root: Path) -> Iterator[None]:
+    """Report errors of the disk below ``root`` as user errors."""
     try:
         yield
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            hint = "make room there, or set BIGFLOW_CACHE to a directory on a larger disk"
+            hint = "free space there, or set BIGFLOW_CACHE to a directory on a larger disk"
         elif error.errno == errno.ENOENT:
             raise UserError(
-                f"the cache {cache_name(root)} is not there, or no longer: {error.strerror}",
-                hint="build again (`bigflow cache --clear` empties it and harms no build), or set "
-                "BIGFLOW_CACHE to a directory that you may write",
+                f"the cache {cache_name(root)} does not exist any more: {error.strerror}",
+                hint="build again, or set BIGFLOW_CACHE to a directory that you can write; "
+                "`bigflow cache --clear` is a safe way to empty the cache",
             ) from error
         elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}:
-            hint = "set BIGFLOW_CACHE to a directory that you may write"
+            hint = "set BIGFLOW_CACHE to a directory that you can write"
         else:
             raise
         raise UserError(

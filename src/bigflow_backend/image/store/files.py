@@ -1,4 +1,4 @@
-"""The file of a blob, while it is written and while it is read: its digest is that of its bytes."""
+"""The file of one blob: it hashes what it reads and writes."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import IO
 
 from bigflow_backend.image.oci import Descriptor
-from bigflow_backend.image.store.directory import cache_faults
+from bigflow_backend.image.store.directory import cache_errors
 
 _CHUNK = 1 << 20
 
 
 class CorruptBlobError(Exception):
-    """Content that is not what its digest or size says; whoever brought it in tells the user."""
+    """Content that does not have its digest or size. The caller reports it to the user."""
 
 
 class BlobWriter:
-    """A file object to write to, whose content becomes a blob."""
+    """A file object for writing; its content becomes a blob."""
 
     def __init__(self, file: IO[bytes], media_type: str, root: Path) -> None:
         self._file = file
@@ -30,14 +30,14 @@ class BlobWriter:
     def write(self, data: bytes) -> int:
         self._hash.update(data)
         self.size += len(data)
-        with cache_faults(self._root):
+        with cache_errors(self._root):
             return self._file.write(data)
 
     def flush(self) -> None:
-        """There for ``gzip``, which calls it; what counts is the end of the block."""
+        """Do nothing; ``gzip`` calls it."""
 
     def restart(self) -> None:
-        """Forgets what was written."""
+        """Discard what was written."""
         self._file.seek(0)
         self._file.truncate()
         self._hash = hashlib.sha256()
@@ -45,12 +45,12 @@ class BlobWriter:
 
     @property
     def descriptor(self) -> Descriptor:
-        """Of what was written so far."""
+        """The descriptor of the content so far."""
         return Descriptor(self._media_type, f"sha256:{self._hash.hexdigest()}", self.size)
 
 
 class BlobReader:
-    """A file object to read from; it hashes what it gives."""
+    """A file object for reading; it hashes its content."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -62,15 +62,16 @@ class BlobReader:
         return content
 
     def digest(self) -> str:
-        """Of the whole content: the rest is read for it."""
+        """Read the rest, and return the digest of the whole content."""
         while self.read(_CHUNK):
             pass
         return f"sha256:{self._hash.hexdigest()}"
 
 
 def check_blob(found: Descriptor, digest: str | None, size: int | None) -> None:
-    """
-    :raises CorruptBlobError: when it has not the ``digest`` or ``size`` that is given.
+    """Check the digest and the size, if they are given.
+
+    :raises CorruptBlobError: if one of them differs.
     """
     if size is not None and found.size != size:
         raise CorruptBlobError(f"it has {found.size} bytes instead of {size}")

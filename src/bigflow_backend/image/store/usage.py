@@ -1,4 +1,4 @@
-"""The cache that all builds of the user share, from the outside: how large it is, emptying it."""
+"""The size of the cache that all builds of the user share, and clearing it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from bigflow_backend.image.store.directory import cache_name, default_root, size
 
 @dataclass(frozen=True)
 class Cache:
-    """The cache, at one moment."""
+    """The size of the cache at one moment."""
 
     path: Path
     size: int
     """In bytes on the disk."""
     limit: int
-    """In bytes; what a build leaves beyond it is removed, the least recently used first."""
+    """In bytes. A build removes content above it, the least recently used first."""
 
 
 def look_at_cache() -> Cache:
-    """The cache as it is: nothing is made, and nothing removed.
+    """Return the size of the cache; nothing is created or removed.
 
-    :raises UserError: when it cannot be read, or its limit is no number.
+    :raises UserError: if the cache cannot be read, or its limit is not a number.
     """
     root = default_root()
     try:
@@ -34,15 +34,15 @@ def look_at_cache() -> Cache:
     except (PermissionError, NotADirectoryError) as error:
         raise UserError(
             f"cannot read the cache {cache_name(root)}: {error.strerror}",
-            hint="set BIGFLOW_CACHE to a directory of your own",
+            hint="set BIGFLOW_CACHE to a directory that you can read",
         ) from error
     return Cache(path=root, size=size, limit=size_limit())
 
 
 def clear_cache() -> int:
-    """Removes all that no running build holds; the bytes that it took on the disk.
+    """Remove everything that no running build uses; return the freed bytes.
 
-    :raises UserError: when it cannot be written.
+    :raises UserError: if the cache is not writable.
     """
     if not default_root().exists():
         return 0
@@ -57,6 +57,6 @@ def _sizes(root: Path) -> Iterator[int]:
         except FileNotFoundError:
             continue  # no build has used it yet
         for path in entries:
-            # A build that ends at this moment may have removed it.
+            # A build that ends now may remove it.
             with contextlib.suppress(FileNotFoundError):
                 yield path.stat().st_blocks * 512

@@ -1,4 +1,4 @@
-"""A registry that fails: what helps is tried again, all else is told in one line."""
+"""A registry that fails: what helps is tried again, all else is message in one line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.base.read import fetch_layers, read_base
 from bigflow_backend.image.registry import Access, Registries, push_image
 from bigflow_backend.image.registry.retry import retry_after_seconds
-from support.faulty_registry import Fault, faulty
+from support.faulty_registry import Failure, faulty
 from support.images import make_image
 
 if TYPE_CHECKING:
@@ -48,16 +48,16 @@ def registries(pauses: list[float]) -> Iterator[Registries]:
 def image(
     registry: Registry, faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
 ) -> str:
-    """The name of an image with a layer of 3 MiB, without faults so far."""
+    """The name of an image with a layer of 3 MiB, without failures so far."""
     manifest = make_image(store, os.urandom(3 * _MEBIBYTE))
     push_image(manifest, f"{registry.address}/team/base:1", store=store, registries=registries)
     return f"{faulty_registry.address}/team/base:1"
 
 
-@pytest.mark.parametrize("fault", ["drop", 500, 502, 503, 504, 429])
-def test_a_passing_fault_of_a_pull_passes(
+@pytest.mark.parametrize("failure", ["drop", 500, 502, 503, 504, 429])
+def test_a_passing_error_of_a_pull_passes(
     *,
-    fault: str | int,
+    failure: str | int,
     image: str,
     faulty_registry: FaultyRegistry,
     empty_store: BlobStore,
@@ -65,7 +65,7 @@ def test_a_passing_fault_of_a_pull_passes(
     pauses: list[float],
 ) -> None:
     for path in ("/manifests/", _BLOB):
-        faulty_registry.faults.append(_fault("GET", path, fault, times=2))
+        faulty_registry.failures.append(_failure("GET", path, failure, times=2))
     base = _read(image, empty_store, registries)
     fetch_layers(base, store=empty_store, registries=registries)
     assert empty_store.has(base.layers[0].descriptor.digest)
@@ -73,7 +73,7 @@ def test_a_passing_fault_of_a_pull_passes(
     assert pauses[0] < pauses[1]
 
 
-@pytest.mark.parametrize("fault", ["drop", 500, 503, 429])
+@pytest.mark.parametrize("failure", ["drop", 500, 503, 429])
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -85,9 +85,9 @@ def test_a_passing_fault_of_a_pull_passes(
         ("PUT", "/manifests/"),
     ],
 )
-def test_a_passing_fault_of_a_push_passes(
+def test_a_passing_error_of_a_push_passes(
     *,
-    fault: str | int,
+    failure: str | int,
     method: str,
     path: str,
     faulty_registry: FaultyRegistry,
@@ -97,7 +97,7 @@ def test_a_passing_fault_of_a_push_passes(
     pauses: list[float],
 ) -> None:
     manifest = make_image(store, os.urandom(2 * _MEBIBYTE))
-    faulty_registry.faults.append(_fault(method, path, fault, times=2))
+    faulty_registry.failures.append(_failure(method, path, failure, times=2))
     name = f"{faulty_registry.address}/team/passing:1"
     push_image(manifest, name, store=store, registries=registries)
     assert len(pauses) == 2
@@ -113,7 +113,7 @@ def test_a_registry_is_waited_for_as_long_as_it_asks(
 ) -> None:
     for value in ("7", "120", "soon"):
         headers = {"Retry-After": value}
-        faulty_registry.faults.append(Fault("GET", "/manifests/", status=429, headers=headers))
+        faulty_registry.failures.append(Failure("GET", "/manifests/", status=429, headers=headers))
     _read(image, empty_store, registries)
     assert pauses[:2] == [7, 120]
     assert pauses[2] < 7
@@ -130,10 +130,10 @@ def test_a_registry_that_asks_to_wait_too_long_is_not_waited_for(
     pauses: list[float],
 ) -> None:
     headers = {"Retry-After": str(asked)}
-    faulty_registry.faults.append(Fault("GET", "/manifests/", status=429, headers=headers))
+    faulty_registry.failures.append(Failure("GET", "/manifests/", status=429, headers=headers))
     deadline = None if left is None else time.monotonic() + left
     with Registries(Access(pause=pauses.append, deadline=deadline)) as waiting:
-        message = _fault_of(image, empty_store, waiting)
+        message = _error_of(image, empty_store, waiting)
     assert message.startswith(f"the registry {faulty_registry.address} answered 429 (Too Many ")
     assert message.endswith(f"; it asks for a pause of {asked} seconds, which is too long")
     assert pauses == []
@@ -144,9 +144,9 @@ def test_each_further_try_is_announced(
 ) -> None:
     lines: list[str] = []
     headers = {"Retry-After": "7"}
-    faulty_registry.faults += [
-        Fault("GET", "/manifests/", drop_after=-1),
-        Fault("GET", "/manifests/", status=429, headers=headers),
+    faulty_registry.failures += [
+        Failure("GET", "/manifests/", drop_after=-1),
+        Failure("GET", "/manifests/", status=429, headers=headers),
     ]
     with Registries(Access(pause=pauses.append, say=lines.append)) as talking:
         _read(image, empty_store, talking)
@@ -172,7 +172,7 @@ def test_a_download_goes_on_where_it_stopped(
 ) -> None:
     base = _read(image, empty_store, registries)
     for _ in range(2):
-        faulty_registry.faults.append(Fault("GET", _BLOB, drop_after=_MEBIBYTE))
+        faulty_registry.failures.append(Failure("GET", _BLOB, drop_after=_MEBIBYTE))
     faulty_registry.requests.clear()
     fetch_layers(base, store=empty_store, registries=registries)
     assert [r.headers.get("Range") for r in faulty_registry.requests] == [
@@ -187,9 +187,9 @@ def test_a_server_without_ranges_sends_all_again(
     image: str, faulty_registry: FaultyRegistry, empty_store: BlobStore, registries: Registries
 ) -> None:
     base = _read(image, empty_store, registries)
-    faulty_registry.faults += [
-        Fault("GET", _BLOB, drop_after=_MEBIBYTE),
-        Fault("GET", _BLOB, without="Range"),
+    faulty_registry.failures += [
+        Failure("GET", _BLOB, drop_after=_MEBIBYTE),
+        Failure("GET", _BLOB, without="Range"),
     ]
     fetch_layers(base, store=empty_store, registries=registries)
     assert empty_store.has(base.layers[0].descriptor.digest)
@@ -199,7 +199,7 @@ def test_a_connection_that_drops_often_but_gets_on(
     image: str, faulty_registry: FaultyRegistry, empty_store: BlobStore, registries: Registries
 ) -> None:
     base = _read(image, empty_store, registries)
-    faulty_registry.faults.append(Fault("GET", _BLOB, drop_after=_MEBIBYTE // 4, times=_MANY))
+    faulty_registry.failures.append(Failure("GET", _BLOB, drop_after=_MEBIBYTE // 4, times=_MANY))
     fetch_layers(base, store=empty_store, registries=registries)
     assert empty_store.has(base.layers[0].descriptor.digest)
     assert faulty_registry.count("GET", _BLOB) > 10
@@ -209,9 +209,9 @@ def test_parts_that_do_not_fit_are_fetched_as_a_whole(
     image: str, faulty_registry: FaultyRegistry, empty_store: BlobStore, registries: Registries
 ) -> None:
     base = _read(image, empty_store, registries)
-    faulty_registry.faults += [
-        Fault("GET", _BLOB, drop_after=_MEBIBYTE),
-        Fault("GET", _BLOB, is_corrupt=True),
+    faulty_registry.failures += [
+        Failure("GET", _BLOB, drop_after=_MEBIBYTE),
+        Failure("GET", _BLOB, is_corrupt=True),
     ]
     fetch_layers(base, store=empty_store, registries=registries)
     assert empty_store.has(base.layers[0].descriptor.digest)
@@ -224,7 +224,7 @@ def test_an_upload_that_was_cut_is_made_whole(
     registries: Registries,
 ) -> None:
     manifest = make_image(store, os.urandom(3 * _MEBIBYTE))
-    faulty_registry.faults.append(Fault("PATCH", "/uploads/", drop_upload_after=_MEBIBYTE))
+    faulty_registry.failures.append(Failure("PATCH", "/uploads/", drop_upload_after=_MEBIBYTE))
     name = f"{faulty_registry.address}/team/cut:1"
     push_image(manifest, name, store=store, registries=registries)
     fetch_layers(_read(name, empty_store, registries), store=empty_store, registries=registries)
@@ -237,10 +237,10 @@ def test_a_registry_that_refuses_to_continue_gets_the_whole_again(
     registries: Registries,
 ) -> None:
     manifest = make_image(store, os.urandom(3 * _MEBIBYTE))
-    faulty_registry.faults += [
-        Fault("PATCH", "/uploads/", drop_upload_after=_MEBIBYTE),
-        Fault("GET", "/uploads/", status=204, headers={"Range": f"0-{_MEBIBYTE - 1}"}),
-        Fault("PATCH", "/uploads/", status=400, body=_error("UNSUPPORTED")),
+    faulty_registry.failures += [
+        Failure("PATCH", "/uploads/", drop_upload_after=_MEBIBYTE),
+        Failure("GET", "/uploads/", status=204, headers={"Range": f"0-{_MEBIBYTE - 1}"}),
+        Failure("PATCH", "/uploads/", status=400, body=_error("UNSUPPORTED")),
     ]
     name = f"{faulty_registry.address}/team/no-parts:1"
     push_image(manifest, name, store=store, registries=registries)
@@ -252,7 +252,7 @@ def test_a_registry_that_refuses_to_continue_gets_the_whole_again(
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("failure", "event"),
     [
         ("drop", "dropped the connection 5 times while"),
         (429, "answered 429 (Too Many Requests)"),
@@ -264,10 +264,10 @@ def test_a_registry_that_refuses_to_continue_gets_the_whole_again(
         (418, "answered 418 (I'm a Teapot)"),
     ],
 )
-def test_a_lasting_fault_is_told(
+def test_a_lasting_error_is_reported(
     *,
-    fault: str | int,
-    told: str | None,
+    failure: str | int,
+    event: str | None,
     image: str,
     faulty_registry: FaultyRegistry,
     store: BlobStore,
@@ -303,23 +303,23 @@ def test_a_lasting_fault_is_told(
         ),
     ]
     for method, path, step in steps:
-        if fault == 404 and method == "HEAD":
-            continue  # that is what it says of what it has not
-        faulty_registry.faults[:] = [_fault(method, path, fault, times=_MANY)]
+        if failure == 404 and method == "HEAD":
+            continue  # this is the normal answer for a missing blob
+        faulty_registry.failures[:] = [_failure(method, path, failure, times=_MANY)]
         with pytest.raises(UserError) as caught:
             step()
         message, hint = caught.value.message, caught.value.hint
-        if path == "/manifests/2" and fault == 404:
+        if path == "/manifests/2" and failure == 404:
             assert message == f"the registry {address} has no image {image[:-1]}2"
         else:
             assert message.startswith(f"the registry {address} ")
-            assert (told or "answered 404 (Not Found)") in message
-            # There is nothing to read in the answer to a HEAD.
-            assert ("not so fast" in message) == (fault != "drop" and method != "HEAD")
-            assert ("5 times while" in message) == (fault in {"drop", 429, 500, 503})
+            assert (event or "answered 404 (Not Found)") in message
+            # The answer to a HEAD has no body.
+            assert ("not so fast" in message) == (failure != "drop" and method != "HEAD")
+            assert ("5 times while" in message) == (failure in {"drop", 429, 500, 503})
         assert "\n" not in message + hint
         assert hint
-    faulty_registry.faults.clear()
+    faulty_registry.failures.clear()
     assert not empty_store.has(layer)
     assert list((empty_store.root / "partial").iterdir()) == []
     assert (
@@ -332,13 +332,13 @@ def test_nobody_listens(store: BlobStore, registries: Registries, pauses: list[f
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"localhost:{unused.getsockname()[1]}"
-        message = _fault_of(f"{address}/team/base:1", store, registries)
+        message = _error_of(f"{address}/team/base:1", store, registries)
     assert message == f"no registry answers at {address}: Connection refused"
     assert pauses == []
 
 
 def test_a_name_that_nobody_knows(store: BlobStore, registries: Registries) -> None:
-    message = _fault_of("registry.invalid/team/base:1", store, registries)
+    message = _error_of("registry.invalid/team/base:1", store, registries)
     assert message.startswith("no registry answers at registry.invalid: ")
 
 
@@ -359,8 +359,8 @@ def test_a_redirection_to_a_host_that_is_gone(
     registries: Registries,
 ) -> None:
     headers = {"Location": "http://localhost:1/cdn?signature=hidden"}
-    faulty_registry.faults.append(Fault("GET", path, status=status, headers=headers))
-    message = _fault_of(image, empty_store, registries)
+    faulty_registry.failures.append(Failure("GET", path, status=status, headers=headers))
+    message = _error_of(image, empty_store, registries)
     assert message == _ELSEWHERE.format(faulty_registry.address)
 
 
@@ -370,7 +370,7 @@ def test_an_upload_to_a_host_that_is_gone(
 ) -> None:
     manifest = make_image(store, os.urandom(2 * _MEBIBYTE))
     headers = {"Location": "http://localhost:1/cdn?signature=hidden"}
-    faulty_registry.faults.append(Fault(method, "/uploads/", status=202, headers=headers))
+    faulty_registry.failures.append(Failure(method, "/uploads/", status=202, headers=headers))
     with pytest.raises(UserError) as caught:
         push_image(
             manifest, f"{faulty_registry.address}/team/x:1", store=store, registries=registries
@@ -380,7 +380,7 @@ def test_an_upload_to_a_host_that_is_gone(
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("failure", "event"),
     [
         ({"drop_after": -1}, "dropped the connection 5 times while asking for the manifest of "),
         ({"status": 503}, "answered 503 (Service Unavailable) 5 times while asking for the "),
@@ -390,70 +390,72 @@ def test_an_upload_to_a_host_that_is_gone(
 )
 def test_a_redirection_to_a_host_that_fails(
     *,
-    fault: dict[str, int],
-    told: str | None,
+    failure: dict[str, int],
+    event: str | None,
     registry: Registry,
     faulty_registry: FaultyRegistry,
     store: BlobStore,
     registries: Registries,
 ) -> None:
     with faulty(registry.address) as other:
-        other.faults.append(Fault("GET", "/cdn", times=_MANY, **fault))  # type: ignore[arg-type]
+        other.failures.append(Failure("GET", "/cdn", times=_MANY, **failure))  # type: ignore[arg-type]
         headers = {"Location": f"http://{other.address}/cdn"}
-        faulty_registry.faults.append(
-            Fault("GET", "/manifests/", status=307, headers=headers, times=_MANY)
+        faulty_registry.failures.append(
+            Failure("GET", "/manifests/", status=307, headers=headers, times=_MANY)
         )
         name = f"{faulty_registry.address}/team/base:1"
-        message = _fault_of(name, store, registries)
-    if told is None:
+        message = _error_of(name, store, registries)
+    if event is None:
         assert message == f"the registry {faulty_registry.address} has no image {name}"
     else:
-        start = f"the registry {faulty_registry.address} redirects to {other.address}, which {told}"
+        start = (
+            f"the registry {faulty_registry.address} redirects to {other.address}, which {event}"
+        )
         assert message.startswith(start)
 
 
 @pytest.mark.parametrize("location", ["http://localhost:99999/x", "http://[::1/x", "ftp://a.b/x"])
-def test_a_redirection_to_no_address(
+def test_a_redirect_to_an_invalid_url(
     location: str, faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
 ) -> None:
     headers = {"Location": location}
-    faulty_registry.faults += [
-        Fault("GET", "/manifests/", status=307, headers=headers),
-        Fault("POST", "/uploads/", status=202, headers=headers),
+    faulty_registry.failures += [
+        Failure("GET", "/manifests/", status=307, headers=headers),
+        Failure("POST", "/uploads/", status=202, headers=headers),
     ]
     name = f"{faulty_registry.address}/team/nowhere:1"
-    told = f"the registry {faulty_registry.address} redirects to an invalid URL"
-    assert _fault_of(name, store, registries) == told
+    message = f"the registry {faulty_registry.address} redirects to an invalid URL"
+    assert _error_of(name, store, registries) == message
     with pytest.raises(UserError) as caught:
         push_image(make_image(store, b"nowhere"), name, store=store, registries=registries)
-    assert caught.value.message == told
+    assert caught.value.message == message
 
 
 def test_a_redirection_without_end(
     faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
 ) -> None:
     headers = {"Location": "/v2/team/circle/manifests/1"}
-    faulty_registry.faults.append(
-        Fault("GET", "/manifests/", status=307, headers=headers, times=_MANY)
+    faulty_registry.failures.append(
+        Failure("GET", "/manifests/", status=307, headers=headers, times=_MANY)
     )
-    message = _fault_of(f"{faulty_registry.address}/team/circle:1", store, registries)
+    message = _error_of(f"{faulty_registry.address}/team/circle:1", store, registries)
     assert message == f"the registry {faulty_registry.address} redirects in a cycle"
 
 
 def test_something_that_is_no_registry(
     faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
 ) -> None:
-    faulty_registry.faults.append(
-        Fault("GET", "/manifests/", status=200, body=b"<html>welcome</html>")
+    faulty_registry.failures.append(
+        Failure("GET", "/manifests/", status=200, body=b"<html>welcome</html>")
     )
     name = f"{faulty_registry.address}/team/base:1"
-    assert _fault_of(name, store, registries) == (
+    assert _error_of(name, store, registries) == (
         f"the registry {faulty_registry.address} sent a web page instead of the manifest of {name}"
     )
 
 
 @pytest.mark.parametrize(
-    ("status", "told", "hint"),
+    ("status", "message", "hint"),
     [
         (202, "answered 202 (Accepted) without the header Location", "a proxy in front of it"),
         (400, "answered 400 (Bad Request) while pushing the blob", "the image's name"),
@@ -465,19 +467,19 @@ def test_something_that_is_no_registry(
 def test_the_hint_fits_what_a_push_is_answered(
     *,
     status: int,
-    told: str,
+    message: str,
     hint: str,
     faulty_registry: FaultyRegistry,
     store: BlobStore,
     registries: Registries,
 ) -> None:
-    faulty_registry.faults.append(Fault("POST", "/uploads/", status=status))
+    faulty_registry.failures.append(Failure("POST", "/uploads/", status=status))
     manifest = make_image(store, f"answered {status}".encode())
     with pytest.raises(UserError) as caught:
         push_image(
             manifest, f"{faulty_registry.address}/team/hint:1", store=store, registries=registries
         )
-    assert caught.value.message.startswith(f"the registry {faulty_registry.address} {told}")
+    assert caught.value.message.startswith(f"the registry {faulty_registry.address} {message}")
     assert hint in caught.value.hint
 
 
@@ -485,10 +487,10 @@ def test_the_hint_fits_what_a_push_is_answered(
 def test_a_registry_that_falls_silent(
     path: str, image: str, faulty_registry: FaultyRegistry, empty_store: BlobStore
 ) -> None:
-    faulty_registry.faults.append(Fault("GET", path, is_silent=True, times=_MANY))
+    faulty_registry.failures.append(Failure("GET", path, is_silent=True, times=_MANY))
     access = Access(idle_timeout=0.1, attempts=2, pause=lambda _seconds: None)
     with Registries(access) as impatient:
-        message = _fault_of(image, empty_store, impatient)
+        message = _error_of(image, empty_store, impatient)
     assert message.startswith(
         f"the registry {faulty_registry.address} sent no data in time 2 times while "
     )
@@ -496,7 +498,7 @@ def test_a_registry_that_falls_silent(
 
 def test_a_registry_that_is_too_slow(image: str, empty_store: BlobStore) -> None:
     with Registries(Access(deadline=time.monotonic())) as late:
-        assert "was too slow" in _fault_of(image, empty_store, late)
+        assert "was too slow" in _error_of(image, empty_store, late)
 
 
 @pytest.mark.parametrize("path", ["/manifests/", _BLOB])
@@ -507,8 +509,8 @@ def test_corrupt_content(
     empty_store: BlobStore,
     registries: Registries,
 ) -> None:
-    faulty_registry.faults.append(Fault("GET", path, is_corrupt=True, times=_MANY))
-    message = _fault_of(image, empty_store, registries)
+    faulty_registry.failures.append(Failure("GET", path, is_corrupt=True, times=_MANY))
+    message = _error_of(image, empty_store, registries)
     address = faulty_registry.address
     assert message.startswith(f"the registry {address} sent corrupt content: the ")
     assert "has the digest sha256:" in message
@@ -527,7 +529,7 @@ def test_a_layer_that_is_corrupt_in_the_registry(
     layer = base.layers[0].descriptor
     stored = registry.blob_path(layer.digest)
     content = stored.read_bytes()
-    for damaged, told in (
+    for damaged, message in (
         (b"X" + content[1:], "sent corrupt content"),
         (content + b"X", "sent corrupt content: more than the"),
         (content[:-1], "5 times while"),
@@ -535,7 +537,7 @@ def test_a_layer_that_is_corrupt_in_the_registry(
         stored.write_bytes(damaged)
         with pytest.raises(UserError) as caught:
             fetch_layers(base, store=empty_store, registries=registries)
-        assert told in caught.value.message
+        assert message in caught.value.message
         assert not empty_store.has(layer.digest)
     stored.write_bytes(content)
     fetch_layers(base, store=empty_store, registries=registries)
@@ -571,8 +573,8 @@ def test_a_blob_that_is_damaged_on_its_way(
 ) -> None:
     manifest = make_image(store, b"damaged on its way")
     digest = json.loads(store.read(manifest.digest))["layers"][0]["digest"]
-    faulty_registry.faults.append(
-        Fault("PUT", "/uploads/", status=400, body=_error("DIGEST_INVALID"))
+    faulty_registry.failures.append(
+        Failure("PUT", "/uploads/", status=400, body=_error("DIGEST_INVALID"))
     )
     name = f"{faulty_registry.address}/team/damaged:2"
     with pytest.raises(UserError) as caught:
@@ -590,7 +592,7 @@ def _read(name: str, store: BlobStore, registries: Registries) -> BaseImage:
     )
 
 
-def _fault_of(name: str, store: BlobStore, registries: Registries) -> str:
+def _error_of(name: str, store: BlobStore, registries: Registries) -> str:
     with pytest.raises(UserError) as caught:
         _read(name, store, registries)
     assert "\n" not in caught.value.message + caught.value.hint
@@ -598,10 +600,10 @@ def _fault_of(name: str, store: BlobStore, registries: Registries) -> str:
     return caught.value.message
 
 
-def _fault(method: str, path: str, kind: str | int, *, times: int) -> Fault:
+def _failure(method: str, path: str, kind: str | int, *, times: int) -> Failure:
     if isinstance(kind, str):
-        return Fault(method, path, drop_after=-1, times=times)
-    return Fault(method, path, status=kind, body=_error("TOOMANYREQUESTS"), times=times)
+        return Failure(method, path, drop_after=-1, times=times)
+    return Failure(method, path, status=kind, body=_error("TOOMANYREQUESTS"), times=times)
 
 
 def _error(code: str) -> bytes:

@@ -74,10 +74,10 @@ def test_a_layout_with_tags(tmp_path: Path, made: BlobStore, store: BlobStore) -
     images = {"one": make_image(made, _TAR), "two": make_image(made, _OTHER)}
     _write_layout(tmp_path / "layout", made, [_entry(image, tag) for tag, image in images.items()])
     assert _read("oci:layout:two", tmp_path, store).digest == images["two"].digest
-    assert _fault("oci:layout", tmp_path, store) == (
+    assert _error("oci:layout", tmp_path, store) == (
         "the base image oci:layout has several images; it has one, two"
     )
-    assert _fault("oci:layout:three", tmp_path, store) == (
+    assert _error("oci:layout:three", tmp_path, store) == (
         "the base image oci:layout:three has no tag 'three'; it has one, two"
     )
 
@@ -127,11 +127,11 @@ def test_a_docker_archive_with_several_images(
     _write_archive(tmp_path / "base.tar", made, one, two)
     base = _read("docker-archive:base.tar:team/base:1", tmp_path, store)
     assert _unpacked(base, store) == [_OTHER]
-    assert _fault("docker-archive:base.tar", tmp_path, store) == (
+    assert _error("docker-archive:base.tar", tmp_path, store) == (
         "the base image docker-archive:base.tar has 2 images; it has "
         "docker.io/team/base:0, docker.io/team/base:1"
     )
-    assert "has no 'team/base:2'" in _fault("docker-archive:base.tar:team/base:2", tmp_path, store)
+    assert "has no 'team/base:2'" in _error("docker-archive:base.tar:team/base:2", tmp_path, store)
 
 
 def test_the_layers_of_a_lost_cache_are_read_again(
@@ -164,23 +164,23 @@ def test_another_architecture(tmp_path: Path, made: BlobStore, store: BlobStore)
     _write_layout(tmp_path / "index", made, [_entry(make_index(made, [(image, "arm64")]))])
     _write_archive(tmp_path / "base.tar", made, image)
     for name in ("oci:layout", "docker-archive:base.tar"):
-        assert _fault(name, tmp_path, store) == (
+        assert _error(name, tmp_path, store) == (
             f"the base image {name} is for linux/arm64, not for linux/amd64"
         )
-    assert _fault("oci:index", tmp_path, store) == (
-        "the base image oci:index has nothing for linux/amd64; it has linux/arm64"
+    assert _error("oci:index", tmp_path, store) == (
+        "the base image oci:index has no image for linux/amd64; it has linux/arm64"
     )
 
 
 @pytest.mark.parametrize("name", ["oci:missing", "docker-archive:missing.tar:a:b"])
 def test_a_file_that_does_not_exist(tmp_path: Path, store: BlobStore, name: str) -> None:
-    message = _fault(name, tmp_path, store)
-    assert message.startswith(f"the base image {name} does not exist: there is no {tmp_path}")
+    message = _error(name, tmp_path, store)
+    assert message.startswith(f"the base image {name} does not exist: {tmp_path}")
 
 
 @pytest.mark.parametrize("name", ["oci:", "oci-archive::1", "docker-archive:"])
 def test_a_file_without_a_path(tmp_path: Path, store: BlobStore, name: str) -> None:
-    assert _fault(name, tmp_path, store) == f"the base image {name} has no path"
+    assert _error(name, tmp_path, store) == f"the base image {name} has no path"
 
 
 def test_a_corrupt_blob_of_a_layout(tmp_path: Path, made: BlobStore, store: BlobStore) -> None:
@@ -189,18 +189,18 @@ def test_a_corrupt_blob_of_a_layout(tmp_path: Path, made: BlobStore, store: Blob
     digest = json.loads(made.read(image.digest))["layers"][0]["digest"]
     blob = tmp_path / "layout/blobs/sha256" / digest.removeprefix("sha256:")
     blob.write_bytes(b"X" + blob.read_bytes()[1:])
-    message = _fault("oci:layout", tmp_path, store)
+    message = _error("oci:layout", tmp_path, store)
     assert message.startswith(f"the base image oci:layout is damaged: the blob {digest}: ")
     assert not store.has(digest)
     blob.unlink()
-    assert f"there is no {blob}" in _fault("oci:layout", tmp_path, store)
+    assert f"{blob} does not exist" in _error("oci:layout", tmp_path, store)
 
 
 def test_a_corrupt_layer_of_an_archive(tmp_path: Path, made: BlobStore, store: BlobStore) -> None:
     image = make_image(made, _TAR)
     for name, layer in (("plain", _OTHER), ("packed", gzip.compress(_OTHER, mtime=0))):
         _write_archive(tmp_path / f"{name}.tar", made, image, layers=[layer])
-        assert _fault(f"docker-archive:{name}.tar", tmp_path, store) == (
+        assert _error(f"docker-archive:{name}.tar", tmp_path, store) == (
             f"the base image docker-archive:{name}.tar is damaged: a layer has the content "
             f"{sha256_digest(_OTHER)} instead of {sha256_digest(_TAR)}"
         )
@@ -211,29 +211,29 @@ def test_a_truncated_archive(tmp_path: Path, made: BlobStore, store: BlobStore, 
     _write_layout(tmp_path / "layout", made, [_entry(make_image(made, os.urandom(50_000)))])
     path = _packed(tmp_path / "layout", kind)
     path.write_bytes(path.read_bytes()[:30_000])
-    assert "cannot be read" in _fault(f"oci:{path.name}", tmp_path, store)
+    assert "cannot read the base image" in _error(f"oci:{path.name}", tmp_path, store)
 
 
 def test_what_is_no_image(tmp_path: Path, made: BlobStore, store: BlobStore) -> None:
     (tmp_path / "text").write_text("no tar at all", "utf-8")
-    assert "is no whole tar" in _fault("docker-archive:text", tmp_path, store)
+    assert "is not a complete tar" in _error("docker-archive:text", tmp_path, store)
     (tmp_path / "empty").mkdir()
-    assert "there is no" in _fault("oci:empty", tmp_path, store)
+    assert "does not exist" in _error("oci:empty", tmp_path, store)
     (tmp_path / "empty/index.json").write_text("{", "utf-8")
-    assert "not valid JSON" in _fault("oci:empty", tmp_path, store)
+    assert "not valid JSON" in _error("oci:empty", tmp_path, store)
     (tmp_path / "empty/index.json").write_text("{}", "utf-8")
-    assert "lists no manifests" in _fault("oci:empty", tmp_path, store)
+    assert "lists no manifests" in _error("oci:empty", tmp_path, store)
     strange = made.add(b"{}", "text/plain")
     _write_layout(tmp_path / "strange", made, [_entry(strange)])
-    assert "has a manifest of the kind 'text/plain'" in _fault("oci:strange", tmp_path, store)
+    assert "has a manifest of the kind 'text/plain'" in _error("oci:strange", tmp_path, store)
     _write_archive(tmp_path / "base.tar", made, make_image(made, _TAR), layers=[])
-    assert "does not list its layers" in _fault("docker-archive:base.tar", tmp_path, store)
+    assert "does not list its layers" in _error("docker-archive:base.tar", tmp_path, store)
 
 
 def test_layers_that_may_not_be_copied(tmp_path: Path, made: BlobStore, store: BlobStore) -> None:
     foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
     _write_layout(tmp_path / "layout", made, [_entry(make_image(made, layer_type=foreign))])
-    assert f"{foreign} is not a kind of layer" in _fault("oci:layout", tmp_path, store)
+    assert f"{foreign} is not a layer" in _error("oci:layout", tmp_path, store)
 
 
 def test_an_unknown_platform(tmp_path: Path, store: BlobStore) -> None:
@@ -277,7 +277,7 @@ def _read(name: str, root: Path, store: BlobStore, *, architecture: str = "amd64
     return base
 
 
-def _fault(name: str, root: Path, store: BlobStore) -> str:
+def _error(name: str, root: Path, store: BlobStore) -> str:
     with pytest.raises(UserError) as caught:
         _read(name, root, store)
     assert "\n" not in caught.value.message
