@@ -222,7 +222,7 @@ def test_what_is_no_image(tmp_path: Path, made: BlobStore, store: BlobStore) -> 
     (tmp_path / "empty/index.json").write_text("{", "utf-8")
     assert "not valid JSON" in _error("oci:empty", tmp_path, store)
     (tmp_path / "empty/index.json").write_text("{}", "utf-8")
-    assert "lists no manifests" in _error("oci:empty", tmp_path, store)
+    assert "does not list manifests" in _error("oci:empty", tmp_path, store)
     strange = made.add(b"{}", "text/plain")
     _write_layout(tmp_path / "strange", made, [_entry(strange)])
     assert "has a manifest of the kind 'text/plain'" in _error("oci:strange", tmp_path, store)

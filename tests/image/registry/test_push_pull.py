@@ -163,7 +163,7 @@ def test_a_platform_that_is_not_there(
     with pytest.raises(UserError) as caught:
         _read(name, store, registries)
     assert caught.value.message == (
-        f"the base image {name} has nothing for linux/amd64; it has linux/arm64"
+        f"the base image {name} has no image for linux/amd64; it has linux/arm64"
     )
 
 
