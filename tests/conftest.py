@@ -1,4 +1,4 @@
-"""What all tests share: the fixtures of ``tests/support``, which pytest finds beside this file."""
+"""Fixtures of all tests, and the order of the files."""
 
 from __future__ import annotations
 
@@ -35,13 +35,27 @@ pytest_plugins = [
     "support.stalling_engine",
 ]
 
-# With several processes, what takes longest comes first: at the end none waits for another.
-_FIRST = ("e2e", "image", "dags", "wheel")
+# The files that take longest. They start first, so that no process works alone at the end.
+_LONGEST = (
+    "image/engine/test_builds.py",
+    "e2e/test_sample_project.py",
+    "image/engine/test_interrupted.py",
+    "cli/test_build_commands.py",
+    "image/layered/python/test_bytecode.py",
+    "image/registry/test_faults.py",
+    "dags/test_bigflow_defects_in_values.py",
+    "image/layered/test_equality.py",
+    "image/layered/test_interrupted.py",
+    "image/test_choice.py",
+    "image/engine/test_registry.py",
+    "image/layered/test_registry_errors.py",
+    "image/layered/test_builds.py",
+    "image/test_at_once.py",
+    "cli/test_check.py",
+    "version/test_release.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def place(item: pytest.Item) -> int:
-        directory = item.path.relative_to(_HERE).parts[0]
-        return _FIRST.index(directory) if directory in _FIRST else len(_FIRST)
-
-    items.sort(key=place)
+    ranks = {_HERE / name: rank for rank, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))

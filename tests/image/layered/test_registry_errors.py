@@ -255,7 +255,7 @@ def test_a_base_of_another_architecture(
         ("https://registry.example.com/demo", "1.0", "is not a valid image name"),
         ("registry.example.com/demo:latest", "1.0", "has a tag"),
         ("registry.example.com/team demo", "1.0", "is not a valid image name"),
-        ("registry.example.com/demo", "1.0" + "0" * 130, "an image's tag at most 128"),
+        ("registry.example.com/demo", "1.0" + "0" * 130, "an image tag has at most 128"),
     ],
 )
 def test_invalid_image_names(

@@ -78,6 +78,11 @@ def _check_id(value: str, owner: str, *, longest: int | None = None) -> None:
         )
 
 
+def _is_whole_seconds(value: object) -> bool:
+    # `value in range(...)` compares a fraction with each number of the range: for 25 seconds.
+    return isinstance(value, (int, float)) and 1 <= value <= _LONGEST and value == int(value)
+
+
 def _check_schedule(workflow: WorkflowDescription, location: Location) -> None:
     kind, value = workflow.schedule.kind, workflow.schedule.value
     field = "schedule_interval"
@@ -88,7 +93,7 @@ def _check_schedule(workflow: WorkflowDescription, location: Location) -> None:
             raise location.error(
                 field, value, f"not a valid schedule: {wrong}", cron_hint(expression)
             )
-    elif kind == "timedelta" and value not in range(1, _LONGEST + 1):
+    elif kind == "timedelta" and not _is_whole_seconds(value):
         # The --runtime of a pod has whole seconds.
         why = f"not a whole number of seconds from 1 to {_LONGEST}"
         raise location.error(field, value, why, "write a timedelta of whole seconds in that range")
