@@ -51,9 +51,9 @@ class BuildOptions:
     workflow: str | None = None
     """The id of the only workflow to build a DAG for; None takes all workflows."""
     dry_run: bool = False
-    """Whether ``build_image`` only returns its plan."""
+    """True if ``build_image`` only returns its plan."""
     in_image: bool = False
-    """Whether to find the workflows in the built image, instead of with ``python``."""
+    """True if the built image finds the workflows, instead of ``python``."""
     python: str = sys.executable
     """The interpreter that has the project's dependencies. It runs tests and finds workflows."""
     say: Callable[[str], None] = print
@@ -65,7 +65,7 @@ class Build:
     """The results of a build. Their paths are relative to the project."""
 
     outputs: Outputs
-    """Where the results are now."""
+    """The places of the results."""
     tests: TestRun | None = None
     wheel: Wheel | None = None
     image: PublishedImage | None = None

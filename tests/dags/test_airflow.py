@@ -180,7 +180,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> DagProject:
 
 @pytest.fixture(scope="module")
 def answers(any_airflow: Airflow, project: DagProject) -> dict[str, Any]:
-    """What the Airflow says of each workflow's file."""
+    """The report of an Airflow for each workflow's file."""
     airflow = any_airflow.with_variables(AIRFLOW_VAR_ENV="prod")
     return airflow.read_dags(*project.dags.glob("*.py"))
 

@@ -1,4 +1,4 @@
-"""What BigFlow 1.11.3 did wrong when it looked for workflows, D1 to D8, and what happens here.
+"""Defects of BigFlow 1.11.3 in builds, D1 to D8, and the behaviour here.
 
 Each test drives a project through the ``bigflow`` command.
 """
@@ -56,7 +56,7 @@ def test_d03_a_workflow_under_two_names_and_in_two_modules_is_one(flows: Flows) 
 
 
 @pytest.mark.parametrize(
-    ("module", "line", "told"),
+    ("module", "line", "problem"),
     [
         ("x = 1\nraise RuntimeError('no\\nluck')\n", 2, "RuntimeError: no luck"),
         ("\n\nimport not_there\n", 3, "ModuleNotFoundError: No module named 'not_there'"),
@@ -66,11 +66,11 @@ def test_d03_a_workflow_under_two_names_and_in_two_modules_is_one(flows: Flows) 
     ],
 )
 def test_d04_a_module_that_fails_is_named_with_its_line_and_others_still_run(
-    flows: Flows, module: str, line: int, told: str
+    flows: Flows, module: str, line: int, problem: str
 ) -> None:
     flows.write(broken=module)
     assert flows.refusal() == (
-        f"pipelines/broken.py, line {line}: {told} (importing pipelines.broken)"
+        f"pipelines/broken.py, line {line}: {problem} (importing pipelines.broken)"
     )
     assert "executed load" in flows.run_pod("good", "load")
     by_hand = flows.project.run("-m", "bigflow", "run", "--workflow", "good")  # looked for by name

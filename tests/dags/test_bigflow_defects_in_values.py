@@ -1,4 +1,4 @@
-"""What BigFlow 1.11.3 did wrong about what workflows say, D9 to D23, and what happens here.
+"""Defects of BigFlow 1.11.3 in values of workflows, D9 to D23, and the behaviour here.
 
 Each test drives a project through the ``bigflow`` command, and a real Airflow where the defect came
 to light there.
@@ -44,12 +44,12 @@ def test_d10_a_job_id_with_a_dot_is_refused(flows: Flows) -> None:
 
 def test_d11_two_jobs_of_one_id_are_refused(flows: Flows) -> None:
     flows.write('\n\ntwice = bigflow.Workflow("twice", [Step("load"), Step("load")])')
-    told = flows.refusal()
-    assert told.startswith("pipelines/workflow.py, line 11: two jobs have the id 'load': ")
-    assert "0x" not in told  # the address of an object tells nobody which one it is
+    message = flows.refusal()
+    assert message.startswith("pipelines/workflow.py, line 11: two jobs have the id 'load': ")
+    assert "0x" not in message  # the address of an object identifies nothing
 
 
-def test_d12_a_job_id_that_is_no_text_is_told(flows: Flows) -> None:
+def test_d12_a_job_id_must_be_text(flows: Flows) -> None:
     flows.write('numbered = bigflow.Workflow("numbered", [Step(12)])')
     assert "the id of a pipelines.workflow.Step cannot be 12" in flows.refusal()
 
@@ -108,7 +108,7 @@ def test_d16_nothing_that_a_workflow_says_is_executed_by_airflow(
 
 
 @pytest.mark.parametrize("variable", ["it's", "a\nb", "env}}', PWNED, '{{x", 'say "x"'])
-def test_d17_a_name_that_no_airflow_variable_has_is_refused(flows: Flows, variable: str) -> None:
+def test_d17_an_invalid_name_of_a_variable_is_refused(flows: Flows, variable: str) -> None:
     flows.write(f"odd = bigflow.Workflow('odd', [Step('load')], env_variable={variable!r})")
     assert flows.refusal().startswith(
         f"workflow 'odd': env_variable is {variable!r}, which Airflow's templates cannot read"
@@ -116,7 +116,7 @@ def test_d17_a_name_that_no_airflow_variable_has_is_refused(flows: Flows, variab
 
 
 @pytest.mark.parametrize(
-    ("schedule", "told"),
+    ("schedule", "problem"),
     [
         ("pathlib.Path('x')", "the schedule of workflow 'odd' cannot be PosixPath('x')"),
         ("Step('load')", "the schedule of workflow 'odd' cannot be <pipelines.workflow.Step ob"),
@@ -134,12 +134,12 @@ def test_d17_a_name_that_no_airflow_variable_has_is_refused(flows: Flows, variab
         ("datetime.timedelta(0)", "schedule_interval cannot be datetime.timedelta(0)"),
     ],
 )
-def test_d18_a_schedule_that_is_none_is_refused(flows: Flows, schedule: str, told: str) -> None:
+def test_d18_an_invalid_schedule_is_refused(flows: Flows, schedule: str, problem: str) -> None:
     flows.write(f"odd = bigflow.Workflow('odd', [Step('load')], {schedule})")
-    assert told in flows.refusal()
+    assert problem in flows.refusal()
 
 
-def test_d19_an_id_that_is_too_long_for_a_file_is_told(flows: Flows) -> None:
+def test_d19_an_id_that_is_too_long_for_a_file(flows: Flows) -> None:
     flows.write(f"odd = bigflow.Workflow({'x' * 260!r}, [Step('load')])")
     assert flows.refusal().endswith("characters too long")
 
@@ -219,6 +219,6 @@ def test_d23_jobs_that_wait_for_each_other_are_named_without_a_traceback(
     flows.write(
         f"a, b, c = Step('a'), Step('b'), Step('c')\nodd = bigflow.Workflow('odd', {definition})"
     )
-    told = flows.refusal()
-    assert told.startswith("pipelines/workflow.py, line 10: the jobs form a cycle: ")
-    assert told.partition("cycle: ")[2].removesuffix(" (importing pipelines.workflow)") in circle
+    message = flows.refusal()
+    assert message.startswith("pipelines/workflow.py, line 10: the jobs form a cycle: ")
+    assert message.partition("cycle: ")[2].removesuffix(" (importing pipelines.workflow)") in circle

@@ -220,11 +220,11 @@ def check_examples(project: DagProject, number: int) -> None:
     )
     @given(flows=st.lists(workflows(), min_size=AT_ONCE, max_size=AT_ONCE))
     def check_each(flows: list[WorkflowDescription]) -> None:
-        told_apart = [
+        distinct = [
             replace(flow, id=f"{flow.id}{i}" if flow.id.isidentifier() else flow.id)
             for i, flow in enumerate(flows)
         ]
-        accepted.append(check(project, told_apart))
+        accepted.append(check(project, distinct))
 
     check_each()
     assert sum(accepted) > len(accepted) / 4  # else it would be the checks alone that were tested

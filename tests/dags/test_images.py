@@ -69,7 +69,7 @@ def digest_in(registry: Registry, repository: str) -> str:
 
 
 @pytest.mark.parametrize("commands", [("build",), ("build-image", "build-dags")])
-def test_a_pushed_image_is_named_by_the_digest_that_the_registry_tells(
+def test_a_pushed_image_is_named_by_the_digest_of_the_registry(
     built: Flows, registry: Registry, options: list[str], commands: tuple[str, ...]
 ) -> None:
     for command in commands:

@@ -53,7 +53,7 @@ def test_a_literal_has_its_value(value: Any, indent: str) -> None:
     source = literal(value, indent=indent)
     assert source.isascii()
     assert ast.literal_eval(source) == value
-    assert repr(ast.literal_eval(source)) == repr(value)  # tells 1, 1.0 and True apart
+    assert repr(ast.literal_eval(source)) == repr(value)  # 1, 1.0 and True differ
 
 
 @given(value=PLAIN)

@@ -1,4 +1,4 @@
-"""What is made takes the place of what was there whole, also when several processes do so."""
+"""Results replace the last ones as a whole, also if several processes do this at once."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_build_after_one_that_was_killed(tmp_path: Path) -> None:
     (tmp_path / ".bigflow-replaced-image").mkdir()
     (tmp_path / ".bigflow-replaced-image" / "last").touch()
     with pytest.raises(UserError), transaction(tmp_path):
-        raise UserError("a fault")
+        raise UserError("an error")
     assert (tmp_path / ".image" / "last").exists()
     assert not (tmp_path / ".bigflow-replaced-image").exists()
 
@@ -97,7 +97,7 @@ def test_a_build_after_one_that_was_killed(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone can become another user")
 @pytest.mark.parametrize("whole", [True, False])
 def test_what_another_user_has_made(*, whole: bool) -> None:
-    """It is refused before anything is done; what shows only later is told, and refused then."""
+    """The build refuses it at the start; what shows only later is a warning first."""
     with tempfile.TemporaryDirectory() as name:  # pytest's are private to root
         place = Path(name)
         target = place / "out"

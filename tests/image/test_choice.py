@@ -1,4 +1,4 @@
-"""Which builder makes an image, and what its user reads of it."""
+"""The choice of the builder, and its messages."""
 
 from __future__ import annotations
 

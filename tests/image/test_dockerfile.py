@@ -1,4 +1,4 @@
-"""What we read of a Dockerfile ourselves."""
+"""Instructions of a Dockerfile, and values of its ARG."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import subprocess
 import tempfile
 from typing import TYPE_CHECKING, Any
@@ -58,7 +57,7 @@ def _refused(project: LayeredProject, **options: Any) -> UserError:
         project.build(**options)
     assert "\n" not in caught.value.message + caught.value.hint
     assert "No space left on device" in caught.value.message
-    assert re.match("free|make room", caught.value.hint)
+    assert caught.value.hint.startswith("free ")
     assert _state(project) == before
     assert [p.name for p in project.root.iterdir() if p.name.startswith(".image")] == (
         [".image"] if before else []
@@ -79,7 +78,7 @@ def on_small_disk(layered_project: LayeredProject, tmp_path: Path) -> Iterator[L
 
 
 @pytest.mark.parametrize("kind", ["tar", "layout"])
-def test_the_project_has_no_room_for_the_image(on_small_disk: LayeredProject, kind: str) -> None:
+def test_the_project_has_no_space_for_the_image(on_small_disk: LayeredProject, kind: str) -> None:
     random = os.urandom(1 << 20).hex()
     error = _refused(
         on_small_disk,
@@ -93,10 +92,10 @@ def test_the_project_has_no_room_for_the_image(on_small_disk: LayeredProject, ki
 
 
 @pytest.mark.parametrize("builder", ["layered", pytest.param("engine", marks=pytest.mark.engine)])
-def test_the_project_has_room_for_nothing(
+def test_the_project_has_no_space_at_all(
     layered_project: LayeredProject, builder: str, request: pytest.FixtureRequest
 ) -> None:
-    """Where even imageinfo finds none: the wheel is in place, so only ``.image/`` is written."""
+    """The disk has no space for imageinfo: the wheel is in place, so only ``.image/`` is written."""
     project = layered_project
     if builder == "engine":
         request.getfixturevalue("engine_project")
@@ -133,7 +132,7 @@ def _refused_in_place(project: LayeredProject, **options: Any) -> UserError:
 
 
 @pytest.mark.parametrize("size", ["64k", "256k"])
-def test_the_cache_has_no_room(layered_project: LayeredProject, tmp_path: Path, size: str) -> None:
+def test_the_cache_has_no_space(layered_project: LayeredProject, tmp_path: Path, size: str) -> None:
     random = os.urandom(1 << 20).hex()
     image = layered_project.build(export_tar=False)
     with small_disk(tmp_path / "cache", size):
@@ -148,7 +147,7 @@ def test_the_cache_has_no_room(layered_project: LayeredProject, tmp_path: Path, 
     assert layered_project.build(export_tar=False).digest == image.digest
 
 
-def test_the_tar_of_a_base_has_no_room_in_the_cache(
+def test_the_tar_of_a_base_has_no_space_in_the_cache(
     layered_project: LayeredProject, tmp_path: Path
 ) -> None:
     """While the base is read into it."""
@@ -159,7 +158,7 @@ def test_the_tar_of_a_base_has_no_room_in_the_cache(
 
 
 @pytest.mark.engine
-def test_no_room_for_the_context(
+def test_no_space_for_the_context(
     engine_project: LayeredProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine_project.build()
@@ -172,7 +171,7 @@ def test_no_room_for_the_context(
 
 
 @pytest.mark.engine
-def test_no_room_for_what_the_engine_saves(engine_project: LayeredProject, tmp_path: Path) -> None:
+def test_no_space_for_what_the_engine_saves(engine_project: LayeredProject, tmp_path: Path) -> None:
     image = engine_project.build()
     content = {p: p.read_bytes() for p in engine_project.root.rglob("*") if p.is_file()}
     with small_disk(engine_project.root, "1m"):

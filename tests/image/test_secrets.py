@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from support.registry import Registry
 
 _PLANTED = "pl4nted-in-every-secret-"
-"""What all of the secrets have, and nothing else."""
+"""A part of all secrets, which stands nowhere else."""
 
 
 @pytest.fixture

@@ -140,7 +140,7 @@ def call(command: list[str | Path], environment: Mapping[str, str] | None = None
 
 
 def check_image(engine: DockerClient) -> None:
-    """What all of them must come to."""
+    """The content that all builders must give."""
     try:
         config = engine.images.get(_TAG).attrs["Config"]
         assert config["User"] == "10001:10001"

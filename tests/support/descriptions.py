@@ -172,7 +172,7 @@ class DagSource:
         ]
 
     def assigned(self, target: str) -> Any:
-        """What is assigned to a name or an attribute."""
+        """Return the value that is assigned to a name or an attribute."""
         (found,) = (
             node.value
             for node in ast.walk(self.tree)

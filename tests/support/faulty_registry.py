@@ -23,7 +23,7 @@ __all__ = ["Failure", "FaultyRegistry", "Request", "faulty", "faulty_registry"]
 
 @dataclass
 class Failure:
-    """What to do with the next ``times`` requests that match."""
+    """A failure of the next ``times`` requests that match."""
 
     method: str
     path: str
@@ -44,12 +44,12 @@ class Failure:
     """Takes this header out of the request, as proxies that do not know it do."""
     times: int = 1
     after: int = 0
-    """How many requests that match are left to the failures after this one before."""
+    """The number of matching requests that pass before."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the proxy was asked."""
+    """One request to the proxy."""
 
     method: str
     path: str
@@ -67,7 +67,7 @@ class FaultyRegistry:
     """Set once a client waits for an answer that does not come."""
 
     def count(self, method: str, path: str = "") -> int:
-        """How many requests there were of that method whose path has this in it."""
+        """Return the number of requests of that method whose path contains ``part``."""
         return sum(r.method == method and bool(re.search(path, r.path)) for r in self.requests)
 
     def take(self, method: str, path: str) -> Failure | None:
@@ -130,7 +130,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if failure.is_silent:
             self.proxy.fell_silent.set()
             while self.connection.recv(1 << 16):
-                """What it sends; until it loses its patience."""
+                """Send the answer, with its failure."""
             raise ConnectionResetError
         length = int(self.headers.get("Content-Length") or 0)
         if failure.status is not None:

@@ -42,7 +42,7 @@ class Registry:
     password: str = ""
 
     def blob_path(self, digest: str) -> Path:
-        """Where it keeps the content of a blob."""
+        """Return the file with the content of a blob."""
         value = digest.removeprefix("sha256:")
         return self.storage / f"docker/registry/v2/blobs/sha256/{value[:2]}/{value}/data"
 
@@ -83,7 +83,7 @@ def started_registry(
         "version": "0.1",
         "log": {"level": "info", "accesslog": {"disabled": True}},
         "storage": {"filesystem": {"rootdirectory": str(storage)}},
-        # The kernel chooses a free port; the log tells which.
+        # The kernel chooses a free port; the log names it.
         "http": {"addr": "127.0.0.1:0", "secret": "of the tests", **({"tls": tls} if tls else {})},
         **({"auth": auth} if auth else {}),
     }

@@ -20,7 +20,7 @@ _ZIP = b"PK\3\4"
 
 
 def places_of(secret: str, *roots: Path, text: Iterable[str] = ()) -> list[str]:
-    """Where the secret is: in files below ``roots``, in archives among them, in lines of text.
+    """Return the places of a secret: files below ``roots``, archives among them, lines of text.
 
     Names and the targets of links count, and so does the secret in base64, wherever it starts;
     it must be long enough not to be there by chance.

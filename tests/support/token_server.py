@@ -39,7 +39,7 @@ class TokenServer:
     auth: dict[str, Any]
     """For the registry's configuration."""
     passwords: dict[str, str] = field(default_factory=dict)
-    """Who may push. Everybody may pull what is below ``public/``."""
+    """The user who can push. Everybody can pull below ``public/``."""
     identity_tokens: set[str] = field(default_factory=set)
     """Each stands for somebody who may push."""
     lifetime: int = 300
@@ -48,7 +48,7 @@ class TokenServer:
     """Answers with this status."""
     issued: list[str] = field(default_factory=list)
     scopes: list[str] = field(default_factory=list)
-    """What was asked for, in the order of the requests."""
+    """The requested scopes, in the order of the requests."""
 
 
 @contextlib.contextmanager

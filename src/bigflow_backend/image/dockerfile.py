@@ -1,4 +1,4 @@
-"""Reading a Dockerfile: as much of it as the builders need to know.
+"""Read a Dockerfile, as far as the builders need it, and the values of its ``ARG``.
 
 https://docs.docker.com/reference/dockerfile/
 """
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from bigflow_backend.project.settings import ImageSettings
 
 STANDARD = Path(__file__).with_name("templates") / "Dockerfile"
-"""The Dockerfile that serves a project without wishes of its own."""
+"""The standard Dockerfile, for projects without one."""
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """One instruction, its continuation lines joined and comments left out."""
+    """One instruction, with joined continuation lines and without comments."""
 
     line: int
-    """Where it starts, counted from 1."""
+    """The line where it starts, counted from 1."""
     keyword: str
     """In upper case: ``FROM``, ``RUN``, ..."""
     value: str
@@ -40,14 +40,14 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Dockerfile:
-    """The instructions of a Dockerfile; the engine numbers its steps after them."""
+    """The instructions of a Dockerfile."""
 
     text: str
     instructions: tuple[Instruction, ...]
 
     @cached_property
     def arguments(self) -> dict[str, str | None]:
-        """The names that ``ARG`` declares, in any stage, and the default of the first one."""
+        """The names that ``ARG`` declares in any stage, with the first default."""
         found: dict[str, str | None] = {}
         for instruction in self.instructions:
             if instruction.keyword == "ARG":
@@ -57,7 +57,7 @@ class Dockerfile:
         return found
 
     def base_image(self, build_args: Mapping[str, str]) -> str | None:
-        """The image that the last stage starts from, with the values of ``ARG`` put in."""
+        """Return the base image of the last stage, with the values of ``ARG``."""
         stages: dict[str, str] = {}
         base = None
         for instruction in self.instructions:
@@ -65,7 +65,7 @@ class Dockerfile:
                 continue
             base = self.image_of(instruction, build_args)
             if base is None:
-                return None  # the engine will say what is wrong with it
+                return None  # the engine reports the error
             words = _image_words(instruction)
             base = stages.get(base.lower(), base)
             if len(words) > 2 and words[1].upper() == "AS":  # noqa: PLR2004 - FROM image AS name
@@ -73,7 +73,7 @@ class Dockerfile:
         return base
 
     def image_of(self, instruction: Instruction, build_args: Mapping[str, str]) -> str | None:
-        """What a ``FROM`` names, with the values of ``ARG`` put in."""
+        """Return the image of a ``FROM``, with the values of ``ARG``."""
         words = _image_words(instruction)
         return self._expanded(words[0], build_args) if words else None
 
@@ -92,9 +92,9 @@ _INSTRUCTION = re.compile(r"\s*(?P<keyword>\w+)(?:\s+(?P<value>.*))?", re.DOTALL
 
 
 def read_dockerfile(path: Path) -> Dockerfile:
-    """The Dockerfile at ``path``. Its syntax is left for the engine to judge.
+    """Read the Dockerfile at ``path``. The engine checks its syntax.
 
-    :raises UserError: when there is none, or it cannot be read.
+    :raises UserError: if it does not exist, or cannot be read.
     """
     try:
         text = path.read_text("utf-8")
@@ -117,7 +117,7 @@ def _instructions(text: str) -> list[Instruction]:
                 heredocs.pop(0)
             continue
         if not line.strip() or line.lstrip().startswith("#"):
-            continue  # within a continued instruction, too
+            continue  # also within a continued instruction
         if not parts:
             start = number
         continued = line.rstrip().endswith("\\")
@@ -140,44 +140,44 @@ def _instruction(line: int, text: str) -> Instruction:
 
 
 def _image_words(instruction: Instruction) -> list[str]:
-    """``image AS name`` of a ``FROM``."""
+    """Return ``image AS name`` of a ``FROM``."""
     return [word for word in _words(instruction.value) if not word.startswith("--")]
 
 
 def _words(text: str) -> list[str]:
     try:
         return shlex.split(text)
-    except ValueError:  # an open quote: the engine will say so
+    except ValueError:  # an open quote, which the engine reports
         return text.split()
 
 
 def build_args(project: Project, settings: ImageSettings, dockerfile: Dockerfile) -> dict[str, str]:
-    """The values of the Dockerfile's ``ARG``: ours where it asks for them, and all of the user's.
+    """Return the values of the Dockerfile's ``ARG``: all of the user's, and ours that it declares.
 
-    :raises UserError: when the user gives one that the Dockerfile does not declare; the engine
-        would only warn, and build something else than was asked for.
+    :raises UserError: if the Dockerfile does not declare a value of the user. The engine would only
+        warn, and build another image.
     """
-    said = dict(settings.build_args)
+    given = dict(settings.build_args)
     if settings.base_image is not None:
-        said["BASE_IMAGE"] = settings.base_image
+        given["BASE_IMAGE"] = settings.base_image
     declared = dockerfile.arguments
     if settings.base_image is not None and "BASE_IMAGE" not in declared:
         raise UserError(
-            "the Dockerfile declares no ARG BASE_IMAGE, so base-image (in [tool.bigflow.image], or "
-            "--base-image) has no effect on it",
-            hint="leave base-image out, or write `ARG BASE_IMAGE` and `FROM ${BASE_IMAGE}` there",
+            "the Dockerfile has no ARG BASE_IMAGE, so base-image (in [tool.bigflow.image], or "
+            "--base-image) has no effect",
+            hint="remove base-image, or write `ARG BASE_IMAGE` and `FROM ${BASE_IMAGE}` there",
         )
-    for name in said:
+    for name in given:
         if name not in declared and name.upper() not in _PREDEFINED:
             near = did_you_mean(name, declared) if declared else f"write `ARG {name}` there"
-            raise UserError(f"the Dockerfile declares no ARG {name}", hint=near)
+            raise UserError(f"the Dockerfile has no ARG {name}", hint=near)
     if settings.secrets and "type=secret" not in dockerfile.text:
         raise UserError(
             "the Dockerfile uses no secret, so secrets (in [tool.bigflow.image], or --secret) have"
             " no effect on it",
             hint="remove them, or write `RUN --mount=type=secret,id=ID ...` in your own Dockerfile",
         )
-    _check_base(said.get("BASE_IMAGE"))
+    _check_base(given.get("BASE_IMAGE"))
     created = datetime.fromtimestamp(source_date_epoch(), timezone.utc)
     urls = {k.casefold(): v for k, v in _project_urls(project).items()}
     ours = {
@@ -186,11 +186,11 @@ def build_args(project: Project, settings: ImageSettings, dockerfile: Dockerfile
         "SOURCE": next((urls[k] for k in ("source", "repository", "homepage") if k in urls), ""),
         "CREATED": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
-    return {name: value for name, value in ours.items() if name in declared} | said
+    return {name: value for name, value in ours.items() if name in declared} | given
 
 
 def _check_base(name: str | None) -> None:
-    """Blames who gave the name; an engine would blame the Dockerfile."""
+    """Report an invalid name with its setting. An engine would report the Dockerfile."""
     if name is None or is_file_name(name):
         return
     try:

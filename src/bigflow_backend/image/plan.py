@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImagePlan:
-    """What an image would be, and where it would go."""
+    """The image that a build would make, and the places that it would go to."""
 
     tag: str
     """Its full name, ``repository:tag``."""
@@ -33,9 +33,9 @@ class ImagePlan:
     files: tuple[str, ...]
     """The files that the build would write, relative to the project."""
     load: bool
-    """Whether the Docker Engine would get the image."""
+    """True if the Docker Engine would get the image."""
     push: bool
-    """Whether the registry would get the image."""
+    """True if the registry would get the image."""
 
 
 def plan_image(project: Project, reference: ImageReference, settings: ImageSettings) -> ImagePlan:

@@ -1,4 +1,4 @@
-"""What a build of an image keeps open until it is published."""
+"""The resources that a build of an image keeps open until it is published."""
 
 from __future__ import annotations
 

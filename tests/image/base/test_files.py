@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> Iterator[BlobStore]:
 
 @pytest.fixture
 def made(tmp_path: Path) -> Iterator[BlobStore]:
-    """Where the images are made that the files are written from."""
+    """A store with the images that the files are written from."""
     with open_store(tmp_path / "made") as opened:
         yield opened
 

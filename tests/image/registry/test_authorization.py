@@ -338,7 +338,7 @@ def _failure(name: str, store: BlobStore) -> UserError:
 
 
 def _login(config: Path, address: str, username: str, password: str) -> None:
-    """What `docker login` writes where no helper is configured."""
+    """The entry that `docker login` writes without a helper."""
     document: dict[str, Any] = json.loads(config.read_text("utf-8"))
     document.setdefault("auths", {})[address] = {"auth": _encoded(username, password)}
     config.write_text(json.dumps(document), "utf-8")

@@ -1,4 +1,4 @@
-"""What Docker's configuration may hold, and what is wrong with it."""
+"""Credentials of Docker's configuration, and errors in it."""
 
 from __future__ import annotations
 

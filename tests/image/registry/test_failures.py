@@ -34,7 +34,7 @@ _BLOB = "/blobs/sha256:"
 
 @pytest.fixture
 def pauses() -> list[float]:
-    """How many seconds would have been waited."""
+    """The pauses between tries, in seconds."""
     return []
 
 

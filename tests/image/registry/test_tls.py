@@ -92,7 +92,7 @@ def test_an_authority_for_one_registry(
     monkeypatch: pytest.MonkeyPatch,
     place: str,
 ) -> None:
-    """Where Docker keeps it: certs.d of the user's configuration, or the machine's."""
+    """Docker's certs.d: of the user's configuration, or of the machine."""
     monkeypatch.setattr(trust, "_SHARED", (tmp_path / "etc" / "certs.d",))
     directory = tmp_path / ("docker" if place == "user" else "etc") / "certs.d"
     _copied(tmp_path / "authority.pem", directory / tls_registry.address / "ca.crt")

@@ -132,7 +132,7 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 
 def _reason(causes: list[BaseException]) -> str:
-    """What the operating system error_detail, under the wrappings of the libraries."""
+    """Return what the operating system said, below the exceptions of the libraries."""
     for cause in causes:
         if isinstance(cause, OSError) and cause.strerror:
             return one_line(str(cause.strerror))
