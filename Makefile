@@ -40,7 +40,8 @@ lint: $(TEST)/ready
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy
 	$(TEST)/bin/lint-imports --no-logo
-	$(TEST)/bin/codespell src tests docs scripts benchmarks sample_project README.md
+	$(TEST)/bin/codespell src tests docs scripts benchmarks sample_project README.md CHANGELOG.md
+	$(TEST)/bin/python scripts/plain_words.py
 
 format: $(TEST)/ready
 	$(TEST)/bin/ruff check --fix .

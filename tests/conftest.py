@@ -42,7 +42,7 @@ _LONGEST = (
     "image/engine/test_interrupted.py",
     "cli/test_build_commands.py",
     "image/layered/python/test_bytecode.py",
-    "image/registry/test_faults.py",
+    "image/registry/test_failures.py",
     "dags/test_bigflow_defects_in_values.py",
     "image/layered/test_equality.py",
     "image/layered/test_interrupted.py",

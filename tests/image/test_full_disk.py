@@ -95,7 +95,7 @@ def test_the_project_has_no_space_for_the_image(on_small_disk: LayeredProject, k
 def test_the_project_has_no_space_at_all(
     layered_project: LayeredProject, builder: str, request: pytest.FixtureRequest
 ) -> None:
-    """The disk has no space for imageinfo: the wheel is in place, so only ``.image/`` is written."""
+    """The disk has no space for imageinfo; the wheel is in place already."""
     project = layered_project
     if builder == "engine":
         request.getfixturevalue("engine_project")
