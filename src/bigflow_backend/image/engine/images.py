@@ -34,12 +34,14 @@ class EngineImages:
         from docker.errors import DockerException
 
         with engine_errors("tagging the image"):
-            before = self._id(str(reference))
+            before, own = self._id(str(reference)), self._id(image_id)
             self._client.api.tag(image_id, reference.repository, reference.tag)
 
         def restore() -> None:
             # If the engine has stopped, the user needs the first error, not this one.
             with contextlib.suppress(DockerException, OSError):
+                if self._id(str(reference)) != own:
+                    return  # another build has moved the name since
                 if before is None:
                     self._client.api.remove_image(str(reference), noprune=True)
                 else:
