@@ -21,6 +21,8 @@ SOURCES := $(shell git ls-files --cached --others --exclude-standard src pyproje
   2>/dev/null || find src pyproject.toml setup.cfg -type f -not -path '*/__pycache__/*')
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Without bytecode, each of the thousands of processes of the tests would compile our modules.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-all lint format benchmark clean
 
