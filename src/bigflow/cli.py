@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(arguments: list[str]) -> int:
     build_commands: dict[str, str] = {}
-    if arguments[:1] not in (["run"], ["describe"]):
+    if arguments[:1] not in (["run"], ["describe"], ["--version"]):
         if arguments and not arguments[0].startswith("-"):
             from bigflow_backend.cli.main import main as build
 

@@ -58,27 +58,37 @@ _PLAIN = 'from bigflow_backend import setup\nPROJECT_NAME = "pipelines"\n'
 
 
 @pytest.mark.parametrize(
-    ("script", "is_plain"),
+    ("script", "stated"),
     [
-        (_PLAIN + "setup(name=PROJECT_NAME)", True),
+        (_PLAIN + "setup(name=PROJECT_NAME)", {"name": "pipelines"}),
         (
             f'"""Rides."""\n{_PLAIN}# why\nif __name__ == "__main__":\n  setup(name=PROJECT_NAME)',
-            True,
+            {"name": "pipelines"},
         ),
-        (_PLAIN + "setup(\n    name=PROJECT_NAME,\n    description='Rides',\n)", True),
-        (_PLAIN + "setup(name=PROJECT_NAME, version='1')", False),
-        (_PLAIN + "setup(name=PROJECT_NAME, license='MIT', version='1')", False),
-        (_PLAIN + "setup(name=PROJECT_NAME, **dict(version='1'))", False),
-        (_PLAIN + "setup(name='rides')", False),
-        (_PLAIN + "from setuptools import setup\nsetup(name=PROJECT_NAME)", False),
-        (_PLAIN + "PROJECT_NAME += 's'\nsetup(name=PROJECT_NAME)", False),
+        (
+            _PLAIN + "setup(\n    name=PROJECT_NAME,\n    description='Rides',\n)",
+            {"name": "pipelines"},
+        ),
+        (
+            _PLAIN + "setup(name=PROJECT_NAME, license='MIT', version='1')",
+            {"name": "pipelines", "version": "1"},
+        ),
+        (_PLAIN + "setup(name=PROJECT_NAME, version=str(1))", None),
+        (_PLAIN + "setup(name=PROJECT_NAME, version=None)", None),
+        (_PLAIN + "setup(name=PROJECT_NAME, **dict(version='1'))", None),
+        (_PLAIN + "setup(name=PROJECT_NAME, license='MIT')(1)", None),
+        (_PLAIN + "setup(name='rides')", None),
+        (_PLAIN + "from setuptools import setup\nsetup(name=PROJECT_NAME)", None),
+        (_PLAIN + "PROJECT_NAME += 's'\nsetup(name=PROJECT_NAME)", None),
     ],
 )
-def test_a_plain_script_is_not_run(tmp_path: Path, script: str, is_plain: bool) -> None:
+def test_the_usual_script_is_not_run(
+    tmp_path: Path, script: str, stated: dict[str, str] | None
+) -> None:
     (tmp_path / "project_setup.py").write_text(script)
     found = read_setup_script(tmp_path)
     assert found is not None
-    assert found.is_plain is is_plain
+    assert found.stated == stated
 
 
 def test_a_bigflow_project_of_setup_py_alone_is_a_project(tmp_path: Path) -> None:

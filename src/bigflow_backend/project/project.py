@@ -167,8 +167,8 @@ def _name_and_version(
         return strings(setup_keywords)
     if script is None or not script.imports_bigflow:
         return {}
-    if script.is_plain:
-        return {"name": script.project_name or ""}
+    if script.stated is not None:
+        return dict(script.stated)
     tables = [pyproject.get(name, {}) for name in ("project", "bigflow-project")]
     if all(any(table.get(key) is not None for table in tables) for key in ("name", "version")):
         return {}
