@@ -225,7 +225,7 @@ def test_what_is_no_image(tmp_path: Path, made: BlobStore, store: BlobStore) -> 
     assert "does not list manifests" in _error("oci:empty", tmp_path, store)
     strange = made.add(b"{}", "text/plain")
     _write_layout(tmp_path / "strange", made, [_entry(strange)])
-    assert "has a manifest of the kind 'text/plain'" in _error("oci:strange", tmp_path, store)
+    assert "has a manifest of the type 'text/plain'" in _error("oci:strange", tmp_path, store)
     _write_archive(tmp_path / "base.tar", made, make_image(made, _TAR), layers=[])
     assert "does not list its layers" in _error("docker-archive:base.tar", tmp_path, store)
 
