@@ -43,7 +43,7 @@ _LONGEST = (
     "cli/test_build_commands.py",
     "image/layered/python/test_bytecode.py",
     "image/registry/test_failures.py",
-    "dags/test_bigflow_defects_in_values.py",
+    "dags/test_bigflow_defects.py",
     "image/layered/test_equality.py",
     "image/layered/test_interrupted.py",
     "image/test_choice.py",

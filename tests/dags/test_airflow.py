@@ -1,19 +1,25 @@
-"""Real Airflows read the files: all mean the same by them, and none has a word to say."""
+"""Real Airflows load the files: without errors or warnings, and with equal results."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
 
 from bigflow_backend.dags.airflow.releases import AirflowRelease, airflow_release
+from bigflow_backend.dags.file.literals import airflow_text, kubernetes_text
 from support.airflow import AIRFLOW_2, AIRFLOW_3, installed_airflow
 from support.descriptions import IMAGE, DagProject, job, schedule, workflow
+from support.texts import HOSTILE as HOSTILE_TEXT
+from support.texts import TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from support.airflow import Airflow
 
@@ -23,6 +29,11 @@ OLDER = tuple(
 )
 
 pytestmark = pytest.mark.airflow
+
+EXECUTED = Path(tempfile.gettempdir()) / f"bigflow-executed-{os.getpid()}"
+CODE = f"\n        __import__('pathlib').Path({str(EXECUTED)!r}).touch()\n"
+CODES = (f"x{CODE}", f'x"""{CODE}"""', f"x'''{CODE}'''", f"x\\{CODE}", f"x\u2028{CODE}")
+"""Texts that create a file if any of them becomes code."""
 
 HOSTILE = "{{ 1 / 0 }} {% raw %} 'quoted' \\ $(HOME) $$ \r\n\u2028 żółw\n"
 
@@ -146,7 +157,17 @@ WORKFLOWS = {
         workflow("once", schedule=schedule("once")),
         workflow("by_hand", schedule=schedule("none")),
         workflow("always", schedule=schedule("continuous")),
-        workflow("żółw", job("class"), job("my-job", "class")),
+        workflow("missing", env_variable="no-such.variable"),
+        workflow("żółw", job("my-job"), job("class", "my-job"), job("1st"), job("łąka")),
+        *(
+            workflow(
+                f"code_{i}",
+                job("load", environment={"NOTE": code}, annotations={"note": code}),
+                description=code,
+                doc_md=code,
+            )
+            for i, code in enumerate(CODES)
+        ),
     )
 }
 
@@ -172,15 +193,29 @@ def any_airflow(
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> DagProject:
+def texts() -> list[str]:
+    drawn: list[str] = []
+
+    @settings(max_examples=2000, database=None, deadline=None)
+    @given(text=HOSTILE_TEXT | TEXT)
+    def draw(text: str) -> None:
+        drawn.append(text)
+
+    draw()
+    return drawn
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> DagProject:
     project = DagProject.make(tmp_path_factory.mktemp("dags") / "project")
-    project.build(*WORKFLOWS.values())
+    environment = {f"TEXT_{i}": text for i, text in enumerate(texts)}
+    project.build(*WORKFLOWS.values(), workflow("texts", job("load", environment=environment)))
     return project
 
 
 @pytest.fixture(scope="module")
 def answers(any_airflow: Airflow, project: DagProject) -> dict[str, Any]:
-    """The report of an Airflow for each workflow's file."""
+    """Return the result of one process of the Airflow, for the file of each workflow."""
     airflow = any_airflow.with_variables(AIRFLOW_VAR_ENV="prod")
     return airflow.read_dags(*project.dags.glob("*.py"))
 
@@ -191,13 +226,13 @@ def dags(answers: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_every_file_loads_without_error_or_warning(answers: dict[str, Any]) -> None:
-    assert answers.keys() == WORKFLOWS.keys()
+    assert answers.keys() == {*WORKFLOWS, "texts"}
     for answer in answers.values():
         assert (answer["errors"], answer["warnings"]) == ([], [])
         assert len(answer["dags"]) == 1
 
 
-def test_what_a_workflow_sets(dags: dict[str, Any]) -> None:
+def test_attributes_of_a_workflow(dags: dict[str, Any]) -> None:
     dag = dags["everything"]
     assert dag["description"] == HOSTILE
     assert dag["doc_md"] == HOSTILE + "See README.md\n"
@@ -206,7 +241,7 @@ def test_what_a_workflow_sets(dags: dict[str, Any]) -> None:
     assert all("dumps" in task["callback"] for task in dag["tasks"].values())
 
 
-def test_what_a_job_sets(dags: dict[str, Any]) -> None:
+def test_attributes_of_a_job(dags: dict[str, Any]) -> None:
     task = dags["everything"]["tasks"]["load"]
     assert task["upstream"] == ["extract"]
     assert task["name"] == "everything--load"
@@ -245,17 +280,27 @@ def test_a_run_without_a_logical_date(dags: dict[str, Any]) -> None:
     assert task["runtime without a logical date"] == "2026-01-03 04:05:06"
 
 
-def test_the_configuration_that_a_workflow_states(dags: dict[str, Any]) -> None:
+def test_the_default_configuration_of_a_workflow(dags: dict[str, Any]) -> None:
     assert dags["defaulted"]["tasks"]["load"]["command"][11] == "it's {{ dev"
 
 
-def test_a_missing_variable_fails_the_task_and_is_named(
-    any_airflow: Airflow, tmp_path: Path
-) -> None:
-    project = DagProject.make(tmp_path / "project")
-    made = project.build(workflow("daily", env_variable="no-such.variable"))
-    (dag,) = any_airflow.read_dags(made.files[0].path)["daily"]["dags"].values()
-    assert "no-such.variable" in dag["tasks"]["load"]["command"]["error"]
+def test_a_missing_variable_fails_the_task_and_is_named(dags: dict[str, Any]) -> None:
+    assert "no-such.variable" in dags["missing"]["tasks"]["load"]["command"]["error"]
+
+
+def test_text_never_becomes_code(dags: dict[str, Any]) -> None:
+    for i, code in enumerate(CODES):
+        dag = dags[f"code_{i}"]
+        assert (dag["description"], dag["doc_md"]) == (code, code)
+        assert dag["tasks"]["load"]["environment"]["NOTE"] == code
+    assert not EXECUTED.exists()
+
+
+def test_text_survives_the_templates_of_airflow(dags: dict[str, Any], texts: list[str]) -> None:
+    environment = dags["texts"]["tasks"]["load"]["environment"]
+    rendered = [environment[f"TEXT_{i}"] for i in range(len(texts))]
+    assert rendered == [kubernetes_text(text) for text in texts]
+    assert sum(airflow_text(text) != text for text in texts) > len(texts) / 10
 
 
 @pytest.mark.parametrize(
@@ -297,14 +342,13 @@ def test_a_missing_variable_fails_the_task_and_is_named(
         ("by_hand", []),
     ],
 )
-def test_when_the_first_runs_are(
-    dags: dict[str, Any], name: str, runs: list[tuple[str, str]]
-) -> None:
+def test_the_first_runs(dags: dict[str, Any], name: str, runs: list[tuple[str, str]]) -> None:
     found = [tuple(moment.replace(" ", "T") for moment in run) for run in dags[name]["runs"]]
     assert found[:3] == runs
 
 
 def test_ids_of_every_script(dags: dict[str, Any]) -> None:
     tasks = dags["żółw"]["tasks"]
-    assert tasks["my-job"]["upstream"] == ["class"]
+    assert tasks.keys() == {"my-job", "class", "1st", "łąka"}
+    assert tasks["class"]["upstream"] == ["my-job"]
     assert tasks["my-job"]["command"][-1] == "żółw.my-job"

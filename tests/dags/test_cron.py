@@ -1,4 +1,4 @@
-"""Cron expressions: what is refused, and why."""
+"""Accepted and refused cron expressions, with the reasons."""
 
 from __future__ import annotations
 
@@ -76,5 +76,5 @@ def test_refused_expressions(expression: str, reason: str) -> None:
         "0 0 * * 5/2",  # with and without Sunday
     ],
 )
-def test_what_two_croniters_read_differently_is_refused(expression: str) -> None:
+def test_an_expression_that_croniters_read_differently_is_refused(expression: str) -> None:
     assert cron_error(expression) is not None

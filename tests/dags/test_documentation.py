@@ -40,7 +40,7 @@ def test_the_blocks_of_the_template() -> None:
     assert sorted(documented[: len(blocks)]) == sorted(blocks)
 
 
-def test_what_a_template_sees() -> None:
+def test_the_values_of_a_template() -> None:
     rows = re.findall(r"^\| (`.*?`) \|", OF_TEMPLATES.partition("| `dag.` |")[2], re.MULTILINE)
     documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert documented == {*Dag.__dataclass_fields__, "calls"}

@@ -1,4 +1,4 @@
-"""The files of a build: what stands in them, and what a build leaves."""
+"""The files of a build and their content."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def project(tmp_path: Path) -> DagProject:
     return DagProject.make(tmp_path / "project")
 
 
-def test_what_a_build_makes(project: DagProject) -> None:
+def test_the_files_of_a_build(project: DagProject) -> None:
     made = project.build(workflow("daily", *DIAMOND), workflow("hourly"), version="1.2.0+dirty.x")
     names = ["daily", "hourly"]
     ids = [f"{name}__v1_2_0_dirty_x__2026_01_02_03_00_00" for name in names]
@@ -59,7 +59,7 @@ def test_what_a_build_makes(project: DagProject) -> None:
     }
 
 
-def test_the_image_stands_in_a_file_as_bigflow_reads_it(project: DagProject) -> None:
+def test_image_version_is_in_the_form_that_bigflow_reads(project: DagProject) -> None:
     project.build(workflow("daily"))
     assert (project.dags / "image_version.txt").read_text() == f"{IMAGE}\n"
 
@@ -106,7 +106,7 @@ def test_equal_builds_give_equal_bytes(tmp_path: Path, project: DagProject) -> N
     assert digests(project.dags) == digests(other.dags)
 
 
-def test_a_build_takes_the_place_of_the_last_one(project: DagProject) -> None:
+def test_a_build_replaces_the_last_one(project: DagProject) -> None:
     project.build(workflow("daily"))
     made = project.build(workflow("hourly"))
     assert made.files[0].path.is_file()
@@ -114,7 +114,7 @@ def test_a_build_takes_the_place_of_the_last_one(project: DagProject) -> None:
     assert [path.name for path in project.root.glob(".dags*")] == [".dags"]
 
 
-def test_the_file_needs_nothing_but_ascii(project: DagProject) -> None:
+def test_the_file_is_ascii(project: DagProject) -> None:
     source = project.source(workflow("żółw", description="Größe \u2028 \u202e", doc_md="# łąka"))
     assert source.text.isascii()
     assert source.dag["description"] == "Größe \u2028 \u202e"
@@ -122,7 +122,7 @@ def test_the_file_needs_nothing_but_ascii(project: DagProject) -> None:
     assert source.dag["dag_id"].startswith("żółw__v")
 
 
-def test_imports_are_plain_lines_and_none_is_unused(project: DagProject) -> None:
+def test_imports_are_plain_lines_and_all_are_used(project: DagProject) -> None:
     source = project.source(workflow("daily"))
     assert source.imports == [
         "import datetime",
@@ -183,7 +183,7 @@ def test_the_dag(project: DagProject) -> None:
     }
 
 
-def test_what_a_workflow_says_of_its_dag(project: DagProject) -> None:
+def test_attributes_of_a_workflow(project: DagProject) -> None:
     source = project.source(
         workflow(
             "daily",
@@ -213,7 +213,7 @@ def test_what_a_workflow_says_of_its_dag(project: DagProject) -> None:
     assert source.assigned("dag.doc_md") == "# {{ 1/0 }}\n"
 
 
-def test_documentation_is_not_taken_for_a_file(project: DagProject) -> None:
+def test_documentation_is_not_read_as_a_path(project: DagProject) -> None:
     source = project.source(workflow("daily", doc_md="See README.md"))
     assert source.assigned("dag.doc_md") == "See README.md\n"
 
@@ -319,7 +319,7 @@ def test_a_task(project: DagProject) -> None:
     }
 
 
-def test_what_a_job_says_of_its_task(project: DagProject) -> None:
+def test_attributes_of_a_job(project: DagProject) -> None:
     toleration = {"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSchedule"}
     source = project.source(
         workflow(
@@ -375,7 +375,7 @@ def test_what_a_job_says_of_its_task(project: DagProject) -> None:
     assert "execution_timeout" not in task
 
 
-def test_what_tasks_share_is_stated_once(project: DagProject) -> None:
+def test_shared_arguments_are_written_once(project: DagProject) -> None:
     source = project.source(workflow("daily", job("a"), job("b", retry_count=0)))
     assert "retries" not in source.assigned("common")
     assert source.assigned("common")["image"] == IMAGE
@@ -462,7 +462,7 @@ def test_defaults_of_the_project(tmp_path: Path) -> None:
     assert "requests={'cpu': '1'}, limits={'memory': '1Gi'}" in other["container_resources"]
 
 
-def test_a_cluster_of_ones_own_has_no_namespace_unless_named(tmp_path: Path) -> None:
+def test_target_kubernetes_has_a_namespace_only_if_it_is_set(tmp_path: Path) -> None:
     project = DagProject.make(tmp_path / "project", 'target = "kubernetes"')
     task = project.source(workflow("daily")).tasks["load"]
     assert task["kubernetes_conn_id"] == "kubernetes_default"
@@ -470,13 +470,13 @@ def test_a_cluster_of_ones_own_has_no_namespace_unless_named(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("job_id", ["class", "tasks", "my-job", "DAG", "żółw", "_x", "1st"])
-def test_ids_that_would_not_do_for_a_variable(project: DagProject, job_id: str) -> None:
+def test_ids_that_are_not_names_of_variables(project: DagProject, job_id: str) -> None:
     source = project.source(workflow("daily", job(job_id), job("last", job_id)))
     assert list(source.tasks) == [job_id, "last"]
     assert source.order == {(job_id, "last")}
 
 
-def test_a_description_without_a_start_time_is_a_defect_of_ours(project: DagProject) -> None:
+def test_a_description_without_a_start_time_is_not_a_user_error(project: DagProject) -> None:
     with pytest.raises(ValueError, match="without a start time"):
         project.build(workflow("daily", start_date=None))
 

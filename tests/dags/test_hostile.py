@@ -1,4 +1,7 @@
-"""Whatever a user writes, a build refuses it or its file says just that: no value becomes code."""
+"""A build refuses a hostile value, or writes a file with that value: no value becomes code.
+
+This is the proof for our own template. A build verifies only the templates of projects.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ REFUSED = TEXT | st.sampled_from(["a\0", "\ud800", "", "a\n", " a"])
 WORD = st.text("abcxyz_019", max_size=8).map("w{}w".format)
 IDS = st.lists(WORD, min_size=1, max_size=3, unique=True)
 
-# What parts of a pod's objects take; the others are names and numbers.
+# Airflow renders some parts of a pod's objects, so the build refuses templates in them.
 UNTEMPLATED = LINE.filter(lambda text: not any(mark in text for mark in ("{{", "{%", "{#")))
 
 
@@ -90,7 +93,7 @@ WORKFLOW = {
     "description": st.none() | TEXT,
     "doc_md": st.none() | TEXT,
 }
-# What may be hostile, but must then be refused: the names of things, and what stands in a table.
+# The build must refuse hostile text in these names and keys of tables.
 NAMES = ("id", "memory_limit", "pool", "secrets", "service_account", "tables", "depends_on")
 WORKFLOW_NAMES = ("id", "timezone", "env_variable", "env_default", "callback", "tags", "owner")
 
@@ -111,7 +114,7 @@ def workflows(draw: st.DrawFn) -> WorkflowDescription:
         module="pipelines.daily",
         variable="flow",
     )
-    # One workflow of twenty has a broken name: else hardly a file would ever be made.
+    # One workflow of twenty has a broken name. With more, the build would rarely write a file.
     dice = draw(st.integers(0, 20 * len(BREAKABLE))) - 100
     if 0 <= dice < len(BREAKABLE):
         return with_broken_name(flow, BREAKABLE[dice], draw(REFUSED))
@@ -119,7 +122,7 @@ def workflows(draw: st.DrawFn) -> WorkflowDescription:
 
 
 def with_broken_name(flow: WorkflowDescription, name: str, text: str) -> WorkflowDescription:
-    """The workflow with ``text`` in the place of one of its names, or of its last job's."""
+    """Return the workflow with ``text`` as one of its names, or as a name of its last job."""
     *others, last = flow.jobs
     changes: dict[str, Any] = {name: text}
     if name == "callback":
@@ -162,7 +165,7 @@ KNOWN_NAMES = {
 
 
 def check(project: DagProject, flows: list[WorkflowDescription]) -> bool:
-    """Builds workflows and compares their files with them; whether they were not refused."""
+    """Build workflows and compare the files with them. Return False if the build refuses one."""
     try:
         made = project.build(*flows)
     except UserError as error:
@@ -210,7 +213,7 @@ AT_ONCE = 4
 
 
 def check_examples(project: DagProject, number: int) -> None:
-    """Checks ``number`` workflows, some at once: as they would share an Airflow."""
+    """Check ``number`` workflows, some in one build: they share an Airflow."""
     accepted: list[bool] = []
 
     @settings(
@@ -227,7 +230,7 @@ def check_examples(project: DagProject, number: int) -> None:
         accepted.append(check(project, distinct))
 
     check_each()
-    assert sum(accepted) > len(accepted) / 4  # else it would be the checks alone that were tested
+    assert sum(accepted) > len(accepted) / 4  # otherwise the test covers only the checks
 
 
 def test_hostile_workflows(project: DagProject) -> None:

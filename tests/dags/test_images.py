@@ -1,4 +1,4 @@
-"""The image that the pods of a DAG run: named by its tag or, once it is pushed, by its digest."""
+"""Names of the image in DAG files: the tag or, after a push, the digest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def options(layered_project: LayeredProject) -> list[str]:
-    """Those of a build that needs neither an engine nor a network."""
+    """Return options of a build without engine and network."""
     return [
         *("--builder=layered", f"--base-image={layered_project.base}"),
         *(f"--find-links={layered_project.wheels}", "--platform=linux/amd64"),
@@ -31,7 +31,7 @@ def options(layered_project: LayeredProject) -> list[str]:
 
 @pytest.fixture
 def built(flows: Flows, registry: Registry) -> Flows:
-    """A project whose images belong into a real registry: another repository for ``prod``."""
+    """Return a project with a real registry; ``prod`` has a repository of its own."""
     flows.project.write(
         {
             "deployment_config.py": f"""\
@@ -48,16 +48,16 @@ deployment_config = DeploymentConfig(
 
 
 def image(flows: Flows) -> str:
-    """The one reference that all that was written agrees on."""
+    """Return the name of the image, which is equal in all files."""
     task = flows.source("good").tasks["load"]
     manifest = json.loads((flows.dags / "manifest.json").read_text("utf-8"))
-    said = {
+    names = {
         task["image"],
         task["env_vars"]["BIGFLOW_IMAGE"],
         manifest["image"],
         (flows.dags / "image_version.txt").read_text("utf-8").strip(),
     }
-    (reference,) = said
+    (reference,) = names
     return str(reference)
 
 
@@ -78,7 +78,7 @@ def test_a_pushed_image_is_named_by_the_digest_of_the_registry(
         assert done.returncode == 0, done.stderr
     digest = digest_in(registry, "rides")
     assert image(built) == f"{registry.address}/rides:1.2.0@{digest}"
-    # It is the image of prod; that of dev was not pushed, so its tag is all that is known.
+    # The image of dev was not pushed, so it has no known digest.
     built.build()
     assert image(built) == f"{registry.address}/rides-dev:1.2.0"
 

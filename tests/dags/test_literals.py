@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
-import subprocess
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2.sandbox
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bigflow_backend.dags.file.literals import (
@@ -23,19 +20,8 @@ from bigflow_backend.dags.file.literals import (
     literal,
     same,
 )
-from support.template_probe import MARK
+from support.texts import HOSTILE, TEXT
 
-if TYPE_CHECKING:
-    from support.airflow import Airflow
-
-PROBE = Path(__file__).parents[1] / "support" / "template_probe.py"
-
-TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
-HOSTILE = st.lists(
-    st.sampled_from(["{{", "}}", "{%", "%}", "{#", "#}", "{% raw %}", "{% endraw %}", "{", "%"])
-    | st.sampled_from(["'", '"', "\\", "\\x", "\n", "\r", "\r\n", " ", "\u2028", "ż", "\U0001f600"])
-    | st.sampled_from(["$", "$$", "$(HOME)", "$(", ")"])
-).map("".join)
 SCALARS = (
     st.none()
     | st.booleans()
@@ -76,7 +62,7 @@ def test_a_long_list_of_scalars_is_filled_and_a_long_dict_has_a_line_for_each_it
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "a\0b", {"k": "\0"}])
-def test_what_has_no_literal_is_refused(value: Any) -> None:
+def test_a_value_without_a_literal_is_refused(value: Any) -> None:
     with pytest.raises(ValueError, match=r"literal|null character"):
         literal(value)
 
@@ -94,7 +80,7 @@ class _Shouting(str):
         return "__import__('os')"
 
 
-def test_a_subclass_of_str_cannot_speak_for_itself() -> None:
+def test_the_repr_of_a_subclass_of_str_is_not_used() -> None:
     assert literal(_Shouting("quiet")) == "'quiet'"
 
 
@@ -122,40 +108,9 @@ def test_a_value_is_the_same_as_its_copy(value: Any) -> None:
 
 @pytest.mark.parametrize("environment", [jinja2.Environment, jinja2.sandbox.SandboxedEnvironment])
 @given(text=HOSTILE | TEXT)
-def test_airflow_renders_text_to_what_it_was(
-    environment: type[jinja2.Environment], text: str
-) -> None:
+def test_jinja_renders_text_unchanged(environment: type[jinja2.Environment], text: str) -> None:
     rendered = environment(undefined=jinja2.StrictUndefined).from_string(airflow_text(text))
     assert rendered.render() == text
-
-
-@pytest.fixture(scope="module")
-def texts() -> list[str]:
-    drawn: list[str] = []
-
-    @settings(max_examples=2000, database=None, deadline=None)
-    @given(text=HOSTILE | TEXT)
-    def draw(text: str) -> None:
-        drawn.append(text)
-
-    draw()
-    return drawn
-
-
-def test_each_airflow_renders_text_to_what_it_was(airflow: Airflow, texts: list[str]) -> None:
-    said = subprocess.run(
-        # -P: the directory of the script holds an airflow.py of our own.
-        [airflow.python, "-P", PROBE],
-        input=json.dumps([airflow_text(text) for text in texts]),
-        cwd=airflow.home,
-        env=airflow.environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    ).stdout
-    (line,) = (line for line in said.splitlines() if line.startswith(MARK))
-    assert json.loads(line.removeprefix(MARK)) == texts
-    assert sum(airflow_text(text) != text for text in texts) > len(texts) / 10
 
 
 def test_text_without_marks_stays_readable() -> None:

@@ -1,4 +1,4 @@
-"""Kubernetes' names and quantities, and the names that are made for it."""
+"""Names and quantities of Kubernetes, and generated names."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_ids_that_are_cut_or_not_ascii_keep_names_of_their_own() -> None:
     assert len(names) == 6
 
 
-def test_the_border_between_two_ids_shows_in_the_name() -> None:
+def test_pairs_of_ids_with_equal_text_have_different_names() -> None:
     assert pod_name("a_b", "c") != pod_name("a", "b_c")
 
 
@@ -55,7 +55,7 @@ def test_every_text_gives_the_value_of_a_label(text: str) -> None:
     assert is_label_value(label_value(text))
 
 
-def test_a_label_says_what_it_can() -> None:
+def test_a_label_keeps_the_valid_part_of_a_text() -> None:
     assert label_value("1.2.0-dev1") == "1.2.0-dev1"
     assert re.fullmatch(r"1\.2-\w{9}", label_value("1.2+ż"))
     assert label_value("a" * 64) != label_value("a" * 65)

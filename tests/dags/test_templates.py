@@ -1,4 +1,4 @@
-"""Templates of a project: what they may change, and the errors in them."""
+"""Templates of a project: accepted changes, and errors."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_an_argument_of_the_dag_without_super(project: DagProject) -> None:
 def test_every_block_can_be_extended(project: DagProject) -> None:
     body = """
 {% block imports scoped %}
-{{ "What comes first." }}
+{{ "The first line." }}
 {% include "imports.j2" %}
 {% endblock %}
 {% block constants %}
@@ -220,7 +220,7 @@ def test_places_of_a_value(project: DagProject, expression: str, reason: str | N
         ),
     ],
 )
-def test_files_that_a_template_must_not_give(project: DagProject, body: str, reason: str) -> None:
+def test_refused_results_of_a_template(project: DagProject, body: str, reason: str) -> None:
     error = refusal(project, body)
     assert error.message.startswith("deploy/dag.py.j2: ")
     assert reason in error.message

@@ -1,4 +1,4 @@
-"""Descriptions of workflows, and the project and build that DAGs are made of, for their tests."""
+"""Descriptions of workflows, and a project whose DAGs tests build."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _defaults(table: type) -> dict[str, Any]:
 
 
 def job(job_id: str, *depends_on: str, **values: Any) -> JobDescription:
-    """A job as the runtime describes one that sets nothing but ``values``."""
+    """Return the description of a job that sets only ``values``."""
     described: dict[str, Any] = {
         **_defaults(JobAttributes),
         "id": job_id,
@@ -61,8 +61,7 @@ def job(job_id: str, *depends_on: str, **values: Any) -> JobDescription:
 
 
 def workflow(workflow_id: str, *jobs: JobDescription, **values: Any) -> WorkflowDescription:
-    """A workflow as the runtime describes one that sets nothing but ``values``; by default it has
-    one job."""
+    """Return the description of a workflow that sets only ``values``. By default it has one job."""
     described: dict[str, Any] = {
         **_defaults(WorkflowAttributes),
         "id": workflow_id,
@@ -93,7 +92,7 @@ class DagProject:
 
     @classmethod
     def make(cls, root: Path, settings: str = "") -> DagProject:
-        """``settings`` are the lines of ``[tool.bigflow.dags]``."""
+        """Create a project. ``settings`` are the lines of ``[tool.bigflow.dags]``."""
         (root / "pipelines").mkdir(parents=True)
         (root / "pipelines" / "__init__.py").touch()
         (root / "project_setup.py").write_text(_SETUP_SCRIPT)
@@ -127,7 +126,7 @@ class DagProject:
         return dataclasses.replace(dags, files=tuple(files))
 
     def source(self, *workflows: WorkflowDescription, **build: Any) -> DagSource:
-        """The file of the first of the workflows."""
+        """Return the DAG file of the first of the workflows."""
         return DagSource(self.build(*workflows, **build).files[0].path.read_text("utf-8"))
 
 
@@ -143,13 +142,13 @@ class DagSource:
 
     @property
     def dag(self) -> dict[str, Any]:
-        """The arguments of the DAG: values of literals, the source of everything else."""
+        """Return the arguments of the DAG: values of literals, or the source."""
         (call,) = self._calls("DAG")
         return _named(call, {})
 
     @property
     def tasks(self) -> dict[str, dict[str, Any]]:
-        """The arguments of each operator."""
+        """Return the arguments of each operator, by task id."""
         common = {**self.assigned("common")}
         calls = [_named(call, common) for call in self._calls("KubernetesPodOperator")]
         return {call["task_id"]: call for call in calls}
@@ -164,7 +163,7 @@ class DagSource:
 
     @property
     def imports(self) -> list[str]:
-        """The imports at the top level, in their order."""
+        """Return the imports at the top level, in their order."""
         return [
             ast.unparse(node)
             for node in self.tree.body

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -101,10 +102,18 @@ class Flows:
         return self.project.run("-m", "bigflow", "build-dags", *start, *options, **environment)
 
 
-@pytest.fixture
-def flows(tmp_path: Path) -> Flows:
-    """Create a project with one workflow, and build its DAG."""
+@pytest.fixture(scope="session")
+def built_flows(tmp_path_factory: pytest.TempPathFactory) -> Flows:
+    """Create a project with one workflow, and build its DAG. Tests get copies."""
     files = {"deployment_config.py": _DEPLOYMENT, "pipelines/good.py": _GOOD}
-    built = Flows(write_project(tmp_path / "rides", files))
+    built = Flows(write_project(tmp_path_factory.mktemp("flows") / "rides", files))
     built.build()
     return built
+
+
+@pytest.fixture
+def flows(built_flows: Flows, tmp_path: Path) -> Flows:
+    """Return a project with one workflow, whose DAG is built."""
+    root = tmp_path / "rides"
+    shutil.copytree(built_flows.project.root, root, symlinks=True)
+    return Flows(replace(built_flows.project, root=root))

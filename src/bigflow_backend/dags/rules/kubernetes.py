@@ -59,7 +59,7 @@ def pod_name(workflow: str, job: str) -> str:
     """Return the start of the names of a job's pods: an RFC 1123 label of at most 54 characters.
 
     A double hyphen separates the two ids, and no id contains it. So two names are equal only if
-    the ids differ in nothing but case, ``_`` and ``-``.
+    the ids differ only in case, ``_`` and ``-``.
     """
     parts = [_slug(workflow), _slug(job)]
     name = "--".join(parts)
