@@ -94,7 +94,8 @@ def build_image(project: Project, options: BuildOptions) -> Build:
         wheel = steps.wheel()
         request = steps.image_request(wheel, reference)
         image = steps.image(request)
-        return steps.result(wheel=wheel, image=steps.publish(request, image))
+        placed = steps.place(request, image)
+        return steps.result(wheel=wheel, image=steps.push(request, image, placed))
 
 
 def build_dags(project: Project, options: BuildOptions) -> Build:
@@ -123,12 +124,14 @@ def build_project(project: Project, options: BuildOptions) -> Build:
         wheel = steps.wheel()
         request = steps.image_request(wheel, reference)
         image = steps.image(request)
-        published = steps.publish(request, image)
+        placed = steps.place(request, image)
         if workflows is None:
             workflows = steps.workflows_in_image(name)
-        if dags is None or published.pushed:
-            digest = published.digest if published.pushed else None
-            dags = steps.dags(workflows, name, digest)
+            dags = steps.dags(workflows, name, digest=None)
+        # The push comes last: its tag cannot be taken back.
+        published = steps.push(request, image, placed)
+        if published.pushed:
+            dags = steps.dags(workflows, name, published.digest)
         return steps.result(tests=tests, wheel=wheel, image=published, dags=dags)
 
 
@@ -236,12 +239,17 @@ class Steps:
         self._say("building the image")
         return build_image(request)
 
-    def publish(self, request: BuildRequest, image: Image) -> PublishedImage:
-        """Bring the image to its places, and write what it is into ``.image/``."""
-        from bigflow_backend.image.imageinfo import write_imageinfo
-        from bigflow_backend.image.publish.publish import publish
+    def place(self, request: BuildRequest, image: Image) -> PublishedImage:
+        from bigflow_backend.image.publish.publish import place
 
-        published = publish(request, image)
+        return place(request, image)
+
+    def push(self, request: BuildRequest, image: Image, placed: PublishedImage) -> PublishedImage:
+        """Push the image if the settings say so, and write what it is into ``.image/``."""
+        from bigflow_backend.image.imageinfo import write_imageinfo
+        from bigflow_backend.image.publish.publish import push
+
+        published = push(request, image, placed) if request.settings.push else placed
         write_imageinfo(request, image, published)
         config = self._project.deployment_config
         if config.is_file():

@@ -41,7 +41,8 @@ def build_image(
             request.wheel_file.hardlink_to(wheel)
         except OSError:  # on another file system
             shutil.copyfile(wheel, request.wheel_file)
-        image = steps.publish(request, steps.image(request))
+        built = steps.image(request)
+        image = steps.push(request, built, steps.place(request, built))
     places = {
         name: project.root / path
         for name in ("tar", "layout", "info")

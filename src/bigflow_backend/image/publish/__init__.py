@@ -1,6 +1,6 @@
 """Image -> PublishedImage: archive, OCI layout, engine, registry.
 
-- ``publish``: the places that the settings name, in their order
+- ``publish``: ``place`` writes the files and loads the image, ``push`` pushes it
 - ``archive``: a tar archive for ``docker load``
 - ``layout``: an OCI layout, a directory
 - ``engine``: load, name and push in an engine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import TYPE_CHECKING
 
@@ -18,45 +19,64 @@ if TYPE_CHECKING:
     from bigflow_backend.image.image import BuildRequest
 
 
-def publish(request: BuildRequest, image: Image) -> PublishedImage:
-    """Write the files, load the image, and push it. The tags move last.
+def place(request: BuildRequest, image: Image) -> PublishedImage:
+    """Write the files and load the image, as the settings say. Nothing leaves this machine.
 
-    :raises UserError: if one of the places refuses the image. The name in the engine goes back to
-        the image that had it before.
+    :raises UserError: if a file cannot be written, or the engine refuses the image. The name in the
+        engine goes back to the image that had it before.
     """
     files = ImageFiles(request.project.version.text)
     (request.transaction.outputs.root / files.info).parent.mkdir(parents=True, exist_ok=True)
     if isinstance(image.content, StoredImage):
-        _publish_stored(request, image.content, files)
-        digest = image.digest
+        _place_stored(request, image.content, files)
     else:
-        digest = _publish_in_engine(request, image, image.content, files)
+        _place_in_engine(request, image.content, files)
     settings = request.settings
     return PublishedImage(
         tag=str(request.reference),
         id=image.id,
-        digest=digest,
+        digest=image.digest,
         version=request.project.version.text,
         size=image.size,
         tar=files.tar if settings.export_tar else None,
         layout=files.layout if settings.oci_layout else None,
         in_engine=settings.load or isinstance(image.content, EngineImage),
-        pushed=settings.push,
+        pushed=False,
         info=files.info,
         builder=image.builder,
         seconds=time.perf_counter() - request.started,
     )
 
 
-def _publish_stored(request: BuildRequest, content: StoredImage, files: ImageFiles) -> None:
-    settings, reference, root = (
-        request.settings,
-        request.reference,
-        request.transaction.outputs.root,
-    )
-    store, registries = request.session.store, request.session.registries
+def push(request: BuildRequest, image: Image, placed: PublishedImage) -> PublishedImage:
+    """Push the image. Its tag in the registry moves last.
+
+    :raises UserError: if the registry or the engine refuses.
+    """
+    if isinstance(image.content, StoredImage):
+        pushed = push_image(
+            image.content.manifest,
+            str(request.reference),
+            store=request.session.store,
+            registries=request.session.registries,
+            base=image.content.base,
+            say=request.say,
+        )
+        request.say(f"pushed {pushed.name}, {pushed.sent} bytes sent")
+        digest: str | None = pushed.digest
+    else:
+        digest = push_from_engine(request) or image.digest
+    seconds = time.perf_counter() - request.started
+    return dataclasses.replace(placed, pushed=True, digest=digest, seconds=seconds)
+
+
+def _place_stored(request: BuildRequest, content: StoredImage, files: ImageFiles) -> None:
+    settings, reference = request.settings, request.reference
+    root, store = request.transaction.outputs.root, request.session.store
     if settings.export_tar or settings.oci_layout or settings.load:
-        fetch_layers(content.base, store=store, registries=registries, say=request.say)
+        fetch_layers(
+            content.base, store=store, registries=request.session.registries, say=request.say
+        )
     if settings.export_tar:
         save_archive(store, content, reference, root / files.tar)
     if settings.oci_layout:
@@ -64,27 +84,12 @@ def _publish_stored(request: BuildRequest, content: StoredImage, files: ImageFil
     if settings.load:
         image_id = load_image(request, content)
         EngineImages(request.session.engine).tag(image_id, reference, request.transaction)
-    if settings.push:
-        pushed = push_image(
-            content.manifest,
-            str(reference),
-            store=store,
-            registries=registries,
-            base=content.base,
-            say=request.say,
-        )
-        request.say(f"pushed {pushed.name}, {pushed.sent} bytes sent")
 
 
-def _publish_in_engine(
-    request: BuildRequest, image: Image, content: EngineImage, files: ImageFiles
-) -> str | None:
+def _place_in_engine(request: BuildRequest, content: EngineImage, files: ImageFiles) -> None:
     images = EngineImages(request.session.engine)
-    # `docker save` and `docker push` take an image by its name.
+    # `docker save` and `docker push` need the name of an image.
     images.tag(content.id, request.reference, request.transaction)
     if request.settings.export_tar:
         tar = request.transaction.outputs.root / files.tar
         images.save(content.id, request.reference, tar)
-    if request.settings.push:
-        return push_from_engine(request) or image.digest
-    return image.digest
