@@ -51,7 +51,8 @@ format: $(TEST)/ready
 
 benchmark: $(TEST)/ready
 	$(TEST)/bin/python benchmarks/package.py $(addprefix --old=,$(OLD))
-	PYTHONPATH=tests $(TEST)/bin/python benchmarks/image.py $(addprefix --old=,$(OLD))
+	PYTHONPATH=tests $(TEST)/bin/python benchmarks/image.py
+	PYTHONPATH=tests $(TEST)/bin/python benchmarks/image_commands.py $(addprefix --old=,$(OLD))
 	$(TEST)/bin/python benchmarks/dags.py $(addprefix --old=,$(OLD))
 
 # The distribution is on no index yet: a wheel of it stands in $(DEMO)/wheels, for find-links.
