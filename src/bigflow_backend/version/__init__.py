@@ -5,7 +5,7 @@
 - ``git``: git processes
 - ``repository``: commit, tags and distance
 - ``worktree``: changed and untracked files
-- ``archive``: the versions in ``PKG-INFO`` and ``.git_archival.txt``
+- ``archival``: the versions in ``PKG-INFO`` and ``.git_archival.txt``
 - ``sources``: the order of all sources
 - ``release``: the next tag
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.version.archive import from_archival, from_pkg_info
+from bigflow_backend.version.archival import from_archival, from_pkg_info
 from bigflow_backend.version.model import HASH_DIGITS, SET_VERSION, ProjectVersion
 from bigflow_backend.version.repository import (
     Checkout,

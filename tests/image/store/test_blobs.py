@@ -16,9 +16,9 @@ import pytest
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.oci import sha256_digest
+from bigflow_backend.image.store.blob import CorruptBlobError
 from bigflow_backend.image.store.blobs import open_store
 from bigflow_backend.image.store.directory import default_root
-from bigflow_backend.image.store.files import CorruptBlobError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

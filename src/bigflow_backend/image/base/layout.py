@@ -13,7 +13,7 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.base.archive_files import image_files, read_small
 from bigflow_backend.image.base.manifest import base_of_manifest, damaged, json_object, malformed
 from bigflow_backend.image.oci import INDEX, BaseImage, Descriptor, canonical_json, sha256_digest
-from bigflow_backend.image.store.files import CorruptBlobError
+from bigflow_backend.image.store.blob import CorruptBlobError
 
 if TYPE_CHECKING:
     from bigflow_backend.image.base.archive_files import Files

@@ -12,14 +12,14 @@ from bigflow_backend.ground.epoch import source_date_epoch
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.base.read import is_file_name
 from bigflow_backend.image.dockerfile import STANDARD, build_args, read_dockerfile
-from bigflow_backend.image.engine.check import check_image
-from bigflow_backend.image.engine.client import engine_address, engine_errors, engine_name
-from bigflow_backend.image.engine.command import (
+from bigflow_backend.image.engine.build_command import (
     BuildFailedError,
     BuildOptions,
     docker_command,
     podman_command,
 )
+from bigflow_backend.image.engine.check import check_image
+from bigflow_backend.image.engine.client import engine_address, engine_errors, engine_name
 from bigflow_backend.image.engine.context import context_files, write_context
 from bigflow_backend.image.engine.failure import build_error
 from bigflow_backend.image.engine.images import EngineImages

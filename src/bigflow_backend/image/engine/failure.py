@@ -12,7 +12,7 @@ from bigflow_backend.ground.text import one_line
 
 if TYPE_CHECKING:
     from bigflow_backend.image.dockerfile import Dockerfile, Instruction
-    from bigflow_backend.image.engine.command import BuildOptions
+    from bigflow_backend.image.engine.build_command import BuildOptions
 
 # BuildKit: `#5 [2/2] RUN x`, `#5 0.05 output`, `#5 ERROR: reason`, ` > [2/2] RUN x:`
 _BUILDKIT_ERROR = re.compile(r"#(?P<step>\d+) ERROR: (?P<reason>.*)")

@@ -20,7 +20,7 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.base.zstd import ZSTD_MISSING, can_unpack_zstd, unpacked_zstd
 from bigflow_backend.image.layered.support import CannotServeError
 from bigflow_backend.image.oci import LAYER_GZIP, LAYER_ZSTD
-from bigflow_backend.image.store.files import BlobReader
+from bigflow_backend.image.store.blob import BlobReader
 
 if TYPE_CHECKING:
     from _typeshed import SupportsRead

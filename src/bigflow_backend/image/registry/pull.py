@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from bigflow_backend.image.reference import RemoteName
     from bigflow_backend.image.registry.connection import Connection, Registries
     from bigflow_backend.image.registry.retry import Retries
+    from bigflow_backend.image.store.blob import BlobWriter
     from bigflow_backend.image.store.blobs import BlobStore
-    from bigflow_backend.image.store.files import BlobWriter
 
 MANIFEST_TYPES = {"Accept": ", ".join(sorted(MANIFESTS))}
 _CONTENT_RANGE = re.compile(r"bytes (?P<start>\d+)-")

@@ -26,8 +26,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.oci import Descriptor, canonical_json, sha256_digest
+from bigflow_backend.image.store.blob import BlobReader, BlobWriter, check_blob
 from bigflow_backend.image.store.directory import cache_errors, default_root, size_limit
-from bigflow_backend.image.store.files import BlobReader, BlobWriter, check_blob
 
 if TYPE_CHECKING:
     from _typeshed import SupportsRead

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.layered.dependencies.uv import redacted
+from bigflow_backend.image.layered.dependencies.uv_command import redacted
 from bigflow_backend.image.layered.support import CannotServeError
 from support.distribution import make_wheel
 from support.images import small_base

@@ -20,7 +20,7 @@ from bigflow_backend.image.layered.dependencies.install import (
     adopt_distributions,
     changed_distributions,
 )
-from bigflow_backend.image.layered.dependencies.uv import (
+from bigflow_backend.image.layered.dependencies.uv_command import (
     OPTION_FLAGS,
     Uv,
     must_be_compiled,

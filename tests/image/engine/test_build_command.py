@@ -9,7 +9,7 @@ import pytest
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.dockerfile import read_dockerfile
-from bigflow_backend.image.engine.command import BuildOptions, docker_command, podman_command
+from bigflow_backend.image.engine.build_command import BuildOptions, docker_command, podman_command
 from bigflow_backend.image.engine.failure import build_error
 
 if TYPE_CHECKING:
