@@ -428,7 +428,7 @@ _ERRORS = {
         r"Dockerfile, line 2: cannot get the base image localhost:9/no/such:1: .*refused",
         "another base image",
     ),
-    "undeclared argument": ("FROM scratch\n", "declares no ARG BASE_IMAGE", "`ARG BASE_IMAGE`"),
+    "undeclared argument": ("FROM scratch\n", "has no ARG BASE_IMAGE", "`ARG BASE_IMAGE`"),
     "no project": (
         "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN true\n",
         r"the image does not have demo 1\.0\.0 installed",

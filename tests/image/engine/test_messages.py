@@ -48,7 +48,7 @@ def test_a_base_at_a_port_that_does_not_exist(engine_project: LayeredProject) ->
 def test_a_base_for_a_dockerfile_that_takes_none(engine_project: LayeredProject) -> None:
     engine_project.write({"Dockerfile": "FROM scratch\n"})
     error = _refused(engine_project, base_image="python:3.12")
-    assert error.message.startswith("the Dockerfile declares no ARG BASE_IMAGE, so base-image")
+    assert error.message.startswith("the Dockerfile has no ARG BASE_IMAGE, so base-image")
     assert "--base-image" in error.message
     assert "leave base-image out" in error.hint
 

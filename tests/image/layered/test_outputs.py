@@ -59,7 +59,7 @@ def test_plain_http_only_for_insecure_registries(
     address = registry.address.replace("localhost", "0.0.0.0")
     repository = f"{address}/insecure/demo"
     with pytest.raises(UserError, match=address):
-        layered_project.build(repository=repository, push=True, timeout=1)
+        layered_project.build(repository=repository, push=True)
     image = layered_project.build(repository=repository, push=True, insecure_registries=(address,))
     # The same setting makes the pushed image a base.
     above = layered_project.build(
