@@ -105,7 +105,7 @@ def test_what_must_be_compiled_without_an_engine(layered_project: LayeredProject
 @pytest.mark.usefixtures("no_engine")
 def test_a_base_that_no_registry_has_without_an_engine(layered_project: LayeredProject) -> None:
     with pytest.raises(UserError) as caught:
-        layered_project.build(builder="auto", base_image="localhost:1/none:1", timeout=2)
+        layered_project.build(builder="auto", base_image="localhost:1/none:1")
     assert "localhost:1" in caught.value.message
     assert "here no Docker Engine answers" in caught.value.hint
 

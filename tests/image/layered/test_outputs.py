@@ -77,7 +77,7 @@ def test_a_registry_that_does_not_answer(layered_project: LayeredProject) -> Non
     layered_project.build()
     before = {p: p.read_bytes() for p in (layered_project.root / ".image").iterdir()}
     with pytest.raises(UserError):
-        layered_project.build(repository="localhost:1/demo", push=True, timeout=1)
+        layered_project.build(repository="localhost:1/demo", push=True)
     assert {p: p.read_bytes() for p in (layered_project.root / ".image").iterdir()} == before
 
 
@@ -138,7 +138,7 @@ def test_a_failed_build_gives_the_name_back_in_the_engine(
     engine.images.get(base_image).tag(repository, "1.0.0")
     try:
         with pytest.raises(UserError):
-            layered_project.build(repository=repository, load=True, push=True, timeout=2)
+            layered_project.build(repository=repository, load=True, push=True)
         assert engine.images.get(f"{repository}:1.0.0").id == engine.images.get(base_image).id
     finally:
         engine.images.remove(f"{repository}:1.0.0", noprune=True)
