@@ -250,7 +250,7 @@ def test_a_push_without_an_end_leaves_no_tag(
     real = log_git_processes(monkeypatch, tmp_path)
     script = tmp_path / "bin" / "git"
     script.write_text(
-        script.read_text().replace("exec", 'case "$*" in "push "*) sleep 600;; esac\nexec')
+        script.read_text().replace("exec", 'case "$*" in "push "*) sleep 30;; esac\nexec')
     )
     monkeypatch.setenv("BIGFLOW_GIT_TIMEOUT", "2")
     with pytest.raises(UserError, match="`git push` did not finish within 2 s"):
@@ -403,7 +403,7 @@ def test_an_interrupted_push_leaves_no_tag(
     put_git(
         monkeypatch,
         tmp_path,
-        f'case "$*" in "push "*) kill -INT {os.getpid()}; sleep 600;; esac\nexec {real} "$@"',
+        f'case "$*" in "push "*) kill -INT {os.getpid()}; sleep 30;; esac\nexec {real} "$@"',
     )
     try:
         with pytest.raises(KeyboardInterrupt):
