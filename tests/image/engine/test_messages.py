@@ -50,7 +50,7 @@ def test_a_base_for_a_dockerfile_that_takes_none(engine_project: LayeredProject)
     error = _refused(engine_project, base_image="python:3.12")
     assert error.message.startswith("the Dockerfile has no ARG BASE_IMAGE, so base-image")
     assert "--base-image" in error.message
-    assert "leave base-image out" in error.hint
+    assert "remove base-image" in error.hint
 
 
 @pytest.mark.parametrize("name", ["localhost:1/team/base:1", "localhost:1/base@sha256:" + "0" * 64])
