@@ -94,7 +94,7 @@ WORKFLOW = {
     "doc_md": st.none() | TEXT,
 }
 # The build must refuse hostile text in these names and keys of tables.
-NAMES = ("id", "memory_limit", "pool", "secrets", "service_account", "tables", "depends_on")
+NAMES = ("id", "memory_limit", "pool", "secrets", "service_account", "tables")
 WORKFLOW_NAMES = ("id", "timezone", "env_variable", "env_default", "callback", "tags", "owner")
 
 BREAKABLE = (*NAMES, *WORKFLOW_NAMES)
@@ -134,8 +134,8 @@ def with_broken_name(flow: WorkflowDescription, name: str, text: str) -> Workflo
     if name == "tables":
         tables = ("environment", "labels", "annotations", "node_selector")
         changes = {field: {**getattr(last, field), text: "x"} for field in tables}
-    elif name in {"secrets", "depends_on"}:
-        changes = {name: (*getattr(last, name), text)}
+    elif name == "secrets":
+        changes = {name: (*last.secrets, text)}
     return replace(flow, jobs=(*others, replace(last, **changes)))
 
 
