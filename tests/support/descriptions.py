@@ -156,9 +156,11 @@ class DagSource:
     @property
     def order(self) -> set[tuple[str, str]]:
         return {
-            (ast.unparse(node.left)[7:-2], ast.unparse(node.right)[7:-2])
+            (ast.literal_eval(node.left.slice), ast.literal_eval(node.right.slice))
             for node in ast.walk(self.tree)
             if isinstance(node, ast.BinOp)
+            and isinstance(node.left, ast.Subscript)
+            and isinstance(node.right, ast.Subscript)
         }
 
     @property
