@@ -1,6 +1,17 @@
 """The build backend of BigFlow projects: the hooks of PEP 517 and PEP 660, and ``setup()``.
 
 A frontend starts a process for each hook, so imports are as late as possible.
+
+- ``cli/``: command line -> calls of the pipeline, and printed results
+- ``pipeline``: the steps of a build in their order
+- ``dags/``: workflows + image -> DAG files
+- ``image/``: wheel -> image, and the places that it is published to
+- ``wheel/``: project -> wheel, sdist, editable wheel
+- ``project/``: files -> what a project states
+- ``version/``: git -> PEP 440
+- ``ground/``: errors, reports, files and the transaction, for all of them
+
+docs/architecture.md shows the walk of one build.
 """
 
 from __future__ import annotations

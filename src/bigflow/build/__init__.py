@@ -1,6 +1,7 @@
 """Functions that setup scripts of BigFlow 1.x import.
 
 Such a script builds unchanged. A warning shows the current form, ``bigflow_backend.setup``.
+``meta`` is the name of BigFlow's build backend.
 """
 
 from __future__ import annotations
