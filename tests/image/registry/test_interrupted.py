@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -139,8 +140,14 @@ def _interrupted(
     with _started(script, *arguments) as process:
         try:
             assert faulty.fell_silent.wait(60), process.communicate(timeout=1)
-            process.send_signal(signal_number)
-            process.wait(60)
+            # Python acts on a signal that comes just before a system call only after that call.
+            for _ in range(6):
+                process.send_signal(signal_number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(10)
+                    break
+            else:
+                pytest.fail("The signal did not stop the process.")
         finally:
             process.kill()
     assert process.returncode in {-signal_number, 1}
