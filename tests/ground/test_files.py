@@ -8,22 +8,35 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
-from bigflow_backend.ground.files import move_into_place, recover, temporary_directory
+from bigflow_backend.ground.files import (
+    alone_in,
+    recover,
+    remove_replaced,
+    swapped,
+    temporary_directory,
+)
 from bigflow_backend.ground.transaction import transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _MOVE = """\
 import pathlib, sys
-from bigflow_backend.ground.files import move_into_place, temporary_directory
+from bigflow_backend.ground.files import alone_in, remove_replaced, swapped, temporary_directory
 target, name = pathlib.Path(sys.argv[1]), sys.argv[2]
 for number in range(200):
     new = temporary_directory(target.parent, ".new-")
     for part in ("one", "two"):
         (new / part).write_text(f"{name} {number}")
-    move_into_place(new, target)
+    with alone_in(target.parent):
+        with swapped(new, target):
+            pass
+        remove_replaced(target)
 """
 
 
@@ -32,7 +45,14 @@ def replace(target: Path, name: str) -> None:
     recover(target)
     new = temporary_directory(target.parent, ".new-")
     (new / name).touch()
-    move_into_place(new, target)
+    move(new, target)
+
+
+def move(new: Path, target: Path) -> None:
+    with alone_in(target.parent):
+        with swapped(new, target):
+            pass
+        remove_replaced(target)
 
 
 def test_several_at_once(tmp_path: Path) -> None:
@@ -60,7 +80,7 @@ def test_a_mover_that_was_killed(tmp_path: Path) -> None:
     assert [p.name for p in target.iterdir()] == ["next"]
     target.rename(aside)
     (tmp_path / "new").mkdir()
-    move_into_place(tmp_path / "new", target)
+    move(tmp_path / "new", target)
     assert list(tmp_path.iterdir()) == [target]
 
 
@@ -94,6 +114,64 @@ def test_a_build_after_one_that_was_killed(tmp_path: Path) -> None:
     assert not (tmp_path / ".bigflow-replaced-image").exists()
 
 
+@pytest.mark.parametrize("failing", [".dags", "dist"])
+def test_an_output_that_cannot_be_replaced(project_of_nobody: Path, failing: str) -> None:
+    """All outputs are those of the last build, and the functions of `on_failure` are called."""
+    undone: list[bool] = []
+    with pytest.raises(UserError, match="cannot"):
+        _build_and_lock(project_of_nobody, failing, undone)
+    assert undone == [True]
+    for output in (".image", ".dags", "dist"):
+        names = [path.name for path in (project_of_nobody / output).iterdir()]
+        assert "last" in names
+        assert "new" not in names
+
+
+def _build_and_lock(root: Path, failing: str, undone: list[bool]) -> None:
+    with transaction(root) as running:
+        running.on_failure(lambda: undone.append(True))
+        for name in (".image", ".dags", "dist"):
+            for parent, file in ((root, "last"), (running.outputs.root, "new")):
+                (parent / name).mkdir()
+                (parent / name / file).touch()
+        locked = root / ("dist" if failing == "dist" else ".bigflow-replaced-dags")
+        locked.mkdir(exist_ok=True)
+        (locked / "left").touch()
+        locked.chmod(0o500)
+
+
+@pytest.mark.parametrize("kind", ["a file", "read-only"])
+def test_a_dist_that_takes_no_file(project_of_nobody: Path, kind: str) -> None:
+    """The build ends before its first step."""
+    dist = project_of_nobody / "dist"
+    if kind == "a file":
+        dist.touch()
+    else:
+        dist.mkdir(0o500)
+    with pytest.raises(UserError) as caught, transaction(project_of_nobody):
+        pytest.fail("the build started")
+    expected = {
+        "a file": f"{dist} is not a directory, and a build writes into it",
+        "read-only": f"cannot write in {dist}: you have no write permission in it",
+    }
+    assert caught.value.message == expected[kind]
+
+
+@pytest.fixture
+def project_of_nobody() -> Iterator[Path]:
+    """An empty directory of a user without privileges, who is the effective user meanwhile."""
+    with tempfile.TemporaryDirectory() as name:  # pytest's are private to root
+        if os.geteuid():
+            yield Path(name)
+            return
+        shutil.chown(name, "nobody")
+        os.seteuid(65534)
+        try:
+            yield Path(name)
+        finally:
+            os.seteuid(0)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone can become another user")
 @pytest.mark.parametrize("whole", [True, False])
 def test_what_another_user_has_made(*, whole: bool) -> None:
@@ -115,10 +193,10 @@ def test_what_another_user_has_made(*, whole: bool) -> None:
             assert (target / "inner" / "theirs").exists()
             return
         with pytest.warns(
-            BigflowWarning, match="which a build has replaced: you have no write permission"
+            BigflowWarning, match="the old output of a build: you have no write permission"
         ):
             replace_as_nobody(target)
-        with pytest.raises(UserError, match=r"\.bigflow-replaced-out, which a build has replaced"):
+        with pytest.raises(UserError, match=r"\.bigflow-replaced-out, the old output of a build"):
             replace_as_nobody(target)
         assert [p.name for p in target.iterdir()] == ["made"]
 

@@ -111,33 +111,48 @@ def _reported(directory: Path) -> Iterator[None]:
         ) from error
 
 
-def move_into_place(new: Path, target: Path) -> None:
-    """Replace ``target`` with a finished file or directory of the same file system."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if new.is_dir():
-        _swap(new, target)
-    else:
+def move_file(new: Path, target: Path) -> None:
+    """Replace ``target`` with a finished file of the same file system.
+
+    :raises UserError: if the directory of ``target`` is not writable.
+    """
+    with _reported(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
         new.replace(target)
 
 
-def _swap(new: Path, target: Path) -> None:
+@contextlib.contextmanager
+def swapped(new: Path, target: Path) -> Iterator[None]:
+    """Replace ``target`` with a finished directory; if the block raises, put the old one back.
+
+    The old one stays beside it until :func:`remove_replaced`. Hold :func:`alone_in` around both.
+
+    :raises UserError: if ``target`` cannot be replaced.
+    """
     # rename() cannot replace a directory that is not empty. The old one gets a name that `recover`
     # knows, in case the process is killed between the two renames.
     old = _aside(target)
-    with _alone_in(target.parent), _reported(target.parent):
-        _remove(old)
-        if os.path.lexists(target):
-            target.rename(old)
-        try:
+    _remove(old)
+    try:
+        with _reported(target.parent):
+            if os.path.lexists(target):
+                target.rename(old)
             new.rename(target)
-        except BaseException:
-            if os.path.lexists(old):
-                old.rename(target)
-            raise
-        try:
-            _remove(old)
-        except UserError as left:  # the build is complete; the next build reports it as an error
-            warnings.warn(f"{left.message}; {left.hint}", BigflowWarning, stacklevel=2)
+        yield
+    except BaseException:
+        if not os.path.lexists(new):
+            target.rename(new)
+        if os.path.lexists(old):
+            old.rename(target)
+        raise
+
+
+def remove_replaced(target: Path) -> None:
+    """Remove what :func:`swapped` has replaced."""
+    try:
+        _remove(_aside(target))
+    except UserError as left:  # the build is complete; the next build reports it as an error
+        warnings.warn(f"{left.message}; {left.hint}", BigflowWarning, stacklevel=2)
 
 
 def _remove(path: Path) -> None:
@@ -151,7 +166,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     if os.path.lexists(path):
         raise UserError(
-            f"cannot remove {path}, which a build has replaced: you have no write permission in it",
+            f"cannot remove {path}, the old output of a build: you have no write permission in it",
             hint="remove it as the user who owns its files",
         )
 
@@ -163,7 +178,7 @@ def recover(target: Path) -> None:
     """
     old = _aside(target)
     if os.path.lexists(old):
-        with _alone_in(target.parent):
+        with alone_in(target.parent):
             if target.exists():
                 _remove(old)
             elif old.exists():
@@ -175,20 +190,40 @@ def recover(target: Path) -> None:
         )
 
 
+def check_directory(directory: Path) -> None:
+    """Check a directory that a build writes files into; it need not exist.
+
+    :raises UserError: if it is not a directory, or not writable.
+    """
+    if os.path.lexists(directory) and not directory.is_dir():
+        raise UserError(
+            f"{directory} is not a directory, and a build writes into it",
+            hint="move it to another place",
+        )
+    if directory.is_dir() and not _is_writable(directory):
+        raise UserError(
+            f"cannot write in {directory}: you have no write permission in it",
+            hint="build as the user who owns it, or change its permissions as that user",
+        )
+
+
 def _is_read_only(directory: Path) -> bool:
     """Return whether the files of a directory cannot be removed."""
     return (
         directory.is_dir()
         and not directory.is_symlink()
-        and not os.access(
-            directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids
-        )
+        and not _is_writable(directory)
         and any(directory.iterdir())
     )
 
 
+def _is_writable(directory: Path) -> bool:
+    effective = os.access in os.supports_effective_ids
+    return os.access(directory, os.W_OK | os.X_OK, effective_ids=effective)
+
+
 @contextlib.contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
+def alone_in(directory: Path) -> Iterator[None]:
     """Lock ``directory``, so that two builds that end at once move their results in turn.
 
     The kernel releases the lock of a process that is killed.

@@ -10,7 +10,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.files import Outputs, move_into_place, recover, temporary_directory
+from bigflow_backend.ground.files import (
+    Outputs,
+    alone_in,
+    check_directory,
+    move_file,
+    recover,
+    remove_replaced,
+    swapped,
+    temporary_directory,
+)
 
 _STAGING = ".bigflow-build-"
 
@@ -37,13 +46,26 @@ class Transaction:
             self._undo.pop()()
 
     def commit(self, outputs: Outputs) -> None:
-        """Move each staged output into its place in ``outputs``."""
+        """Move the staged outputs into their places in ``outputs``: all of them, or none.
+
+        :raises UserError: if one cannot be replaced; then the others are put back.
+        """
         staged = self.outputs
-        for path in sorted(staged.dist.glob("*")) if staged.dist.is_dir() else ():
-            move_into_place(path, outputs.dist / path.name)
-        for made, target in ((staged.images, outputs.images), (staged.dags, outputs.dags)):
-            if made.is_dir():
-                move_into_place(made, target)
+        directories = [
+            (made, target)
+            for made, target in ((staged.images, outputs.images), (staged.dags, outputs.dags))
+            if made.is_dir()
+        ]
+        with alone_in(outputs.root):
+            with contextlib.ExitStack() as swaps:
+                for made, target in directories:
+                    swaps.enter_context(swapped(made, target))
+                # Last, because the wheel is one file: it is replaced, or it is not.
+                for path in sorted(staged.dist.glob("*")):
+                    move_file(path, outputs.dist / path.name)
+            self._undo.clear()
+            for _, target in directories:
+                remove_replaced(target)
         for cleanup in self._cleanup:
             cleanup()
 
@@ -58,6 +80,7 @@ def transaction(root: Path) -> Iterator[Transaction]:
     """
     _remove_leftovers(root)
     outputs = Outputs(root)
+    check_directory(outputs.dist)
     for target in (outputs.images, outputs.dags):
         recover(target)
     staging = temporary_directory(root, f"{_STAGING}{os.getpid()}-")
