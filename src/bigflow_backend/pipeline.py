@@ -87,6 +87,7 @@ def build_package(project: Project, options: BuildOptions) -> Build:
 def build_image(project: Project, options: BuildOptions) -> Build:
     """Build the wheel and the image with it, into ``dist/`` and ``.image/``."""
     check_build_system(project)
+    _check_requirements(project)
     if options.dry_run:
         return _plan(project, options)
     with started(project, options) as steps:
@@ -111,10 +112,11 @@ def build_dags(project: Project, options: BuildOptions) -> Build:
 def build_project(project: Project, options: BuildOptions) -> Build:
     """Run the tests, then build the wheel, the image and the DAGs.
 
-    The checks that take no time run first: the repository, the workflows, and their DAG files.
+    The checks of the project run first: its requirements, repository, workflows and DAG files.
     The first error ends the build, and the results of the last build stay as they are.
     """
     check_build_system(project)
+    _check_requirements(project)
     with started(project, options) as steps:
         deployment, workflows = steps.description()
         reference = steps.reference(deployment)
@@ -235,7 +237,6 @@ class Steps:
     def image(self, request: BuildRequest) -> Image:
         from bigflow_backend.image.build import build_image
 
-        _check_requirements(self._project)
         self._say("building the image")
         return build_image(request)
 
@@ -329,7 +330,6 @@ class Steps:
 def _plan(project: Project, options: BuildOptions) -> Build:
     from bigflow_backend.image.plan import plan_image
 
-    _check_requirements(project)
     deployment = _deployment(project, options)
     reference = _reference(project, deployment)
     options.say(f"configuration {deployment.config}: the image is {reference}")

@@ -159,6 +159,17 @@ CASES = [
         "bigflow-backend",
     ),
     Case(
+        "no requirements.txt for the image: found before the tests run",
+        ("build",),
+        {
+            "resources/requirements.txt": None,
+            "Dockerfile": "COPY resources/requirements.txt /\n",
+            "test/test_rides.py": "def test_fails():\n    assert 0\n",
+        },
+        "the image needs resources/requirements.txt, which does not exist",
+        "bigflow-backend",
+    ),
+    Case(
         "a [build-system] that pip refuses",
         ("build-package",),
         {"pyproject.toml": "[build-system]\nbuild-backend = 'bigflow_backend'\n"},

@@ -1,4 +1,4 @@
-"""Workflows and deployment of a project: asks `python -m bigflow describe`; its dataclasses.
+"""Reads the workflows and the deployment of a project, as `python -m bigflow describe` prints them.
 
 The project's code runs in a child process, never in this one. The form of the JSON is
 ``bigflow/describe/schema.json``; its attributes are the table ``bigflow/describe/fields.py``.
@@ -271,12 +271,15 @@ def no_description(source: str, reason: str) -> UserError:
 
 
 def _description(document: Mapping[str, Any]) -> Description:
-    return Description(
+    description = Description(
         bigflow=document["bigflow"],
         package=document["package"],
         workflows=tuple(_workflow(workflow) for workflow in document["workflows"]),
         deployment=_deployment_from(document["deployment"]),
     )
+    if len({workflow.id for workflow in description.workflows}) < len(description.workflows):
+        raise BigflowError("two workflows have the same id")
+    return description
 
 
 def _deployment_from(document: Mapping[str, Any] | None) -> DeploymentDescription | None:
@@ -290,14 +293,28 @@ def _deployment_from(document: Mapping[str, Any] | None) -> DeploymentDescriptio
 
 def _workflow(document: Mapping[str, Any]) -> WorkflowDescription:
     of = f"workflow {document['id']!r}"
+    jobs = tuple(
+        JobDescription(**_attributes(DescribedJob, job, f"job {job['id']!r} of {of}"))
+        for job in document["jobs"]
+    )
+    _check_order(jobs, of)
     return WorkflowDescription(
         **_attributes(DescribedWorkflow, document, of),
         schedule=_schedule(document["schedule"], of),
-        jobs=tuple(
-            JobDescription(**_attributes(DescribedJob, job, f"job {job['id']!r} of {of}"))
-            for job in document["jobs"]
-        ),
+        jobs=jobs,
     )
+
+
+def _check_order(jobs: tuple[JobDescription, ...], of: str) -> None:
+    """Check that each job comes after the jobs that it waits for, so there is no cycle."""
+    earlier: set[str] = set()
+    for job in jobs:
+        if job.id in earlier:
+            raise BigflowError(f"{of}: two jobs have the id {job.id!r}")
+        for upstream in job.depends_on:
+            if upstream not in earlier:
+                raise BigflowError(f"{of}: job {job.id!r} does not come after {upstream!r}")
+        earlier.add(job.id)
 
 
 _VALUES: Mapping[str, Any] = {

@@ -32,12 +32,15 @@ def test_each_attribute_has_a_known_kind_and_a_meaning(table: type) -> None:
 
 _POOL = '    pool: str | None = attribute("the Airflow pool", default=None, argument="pool")\n'
 _ADDED = '    queue: str | None = attribute("the queue", default=None, argument="queue")\n'
-_USE = """
+_USE = r"""
 import dataclasses, json
 from bigflow import Job, Workflow
 from bigflow.describe.discovery import FoundWorkflow
 from bigflow.describe.workflows import _describe_workflow
 from bigflow_backend.dags.model import _unchanged
+from bigflow_backend.dags.rules.location import Location
+from bigflow_backend.dags.rules.pod import check_pod
+from bigflow_backend.ground.errors import UserError
 from bigflow.describe.fields import JobAttributes
 from bigflow_backend.project.workflows import read_description
 
@@ -45,13 +48,24 @@ class Load(Job):
     id = "load"
     def execute(self, context): ...
 
-workflow = Workflow("w", [Load(queue="fast")])
-described = _describe_workflow(FoundWorkflow(workflow, "p", "w"), None)
-document = {
-    "schema": 1, "bigflow": "1", "package": "p", "workflows": [described], "deployment": None
-}
-read = read_description(json.dumps(document).encode(), source="test").workflows[0]
-print(read.jobs[0].queue, Load.queue, _unchanged(read.jobs[0], JobAttributes))
+def read(**values):
+    workflow = Workflow("w", [Load(**values)])
+    described = _describe_workflow(FoundWorkflow(workflow, "p", "w"), None)
+    document = {
+        "schema": 1, "bigflow": "1", "package": "p", "workflows": [described], "deployment": None
+    }
+    job = read_description(json.dumps(document).encode(), source="test").workflows[0].jobs[0]
+    check_pod(job, Location("job"), secrets=())
+    return job
+
+job = read(queue="fast")
+print(job.queue, Load.queue, _unchanged(job, JobAttributes))
+for wrong in {"queue": "\n"}, {"queue": "fast", "operator_arguments": {"queue": "slow"}}:
+    try:
+        read(**wrong)
+    except UserError as error:
+        print(error.message)
+print(read(operator_arguments={"queue": "slow"}).queue)
 """
 
 
@@ -70,7 +84,12 @@ def test_a_new_attribute_is_one_line(tmp_path: Path) -> None:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         return done.stdout
 
-    assert run("-c", _USE) == "fast None {'retries': 3, 'queue': 'fast'}\n"
+    assert run("-c", _USE).splitlines() == [
+        "fast None {'retries': 3, 'queue': 'fast'}",
+        r"job: queue is '\n', which is not valid",
+        "job: queue and operator_arguments both set 'queue'",
+        "None",
+    ]
     run(str(tmp_path / "scripts/attributes.py"))
     schema = json.loads(table.with_name("schema.json").read_text("utf-8"))
     assert schema["$defs"]["job"]["properties"]["queue"]["type"] == ["string", "null"]

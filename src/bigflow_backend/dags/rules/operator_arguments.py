@@ -1,7 +1,7 @@
 """The table of arguments of a KubernetesPodOperator that a job may set.
 
 Every provider from 7.9 (Airflow 2.7) to 10.25 (Airflow 3.3) accepts these arguments, as plain data
-and without a warning. Arguments that an attribute of a job sets are not in the table.
+and without a warning. An attribute of a job can set one too: then its value has the same shape.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bigflow_backend.dags.file.literals import Value
     from bigflow_backend.dags.rules.location import Location
     from bigflow_backend.dags.rules.shapes import Shape
+    from bigflow_backend.project.workflows import JobDescription
 
 _ON_FINISH_ACTIONS = ("delete_pod", "keep_pod", "delete_succeeded_pod")
 """The actions of all providers; ``delete_active_pod`` is newer."""
@@ -137,8 +138,9 @@ _ELSEWHERE: Mapping[str, str] = {
 }
 
 
-def check_arguments(arguments: Mapping[str, Any], location: Location) -> None:
-    """Refuse an argument that is unknown, set elsewhere, or of another type."""
+def check_arguments(job: JobDescription, location: Location) -> None:
+    """Refuse an argument that is unknown, set elsewhere, of another type, or set twice."""
+    arguments = job.operator_arguments
     for name, value in arguments.items():
         if name not in KINDS:
             raise UserError(
@@ -147,6 +149,15 @@ def check_arguments(arguments: Mapping[str, Any], location: Location) -> None:
             )
         check_shape(KINDS[name], value, f"operator_arguments[{name!r}]", location)
     check_mounts(arguments, location)
+    for line in attributes_of(JobAttributes):
+        argument, value = line.argument, getattr(job, line.name)
+        if argument and argument in KINDS and value != line.default:
+            check_shape(KINDS[argument], value, line.name, location)
+            if argument in arguments:
+                raise UserError(
+                    f"{location.text}: {line.name} and operator_arguments both set {argument!r}",
+                    hint="remove it from operator_arguments",
+                )
 
 
 def operator_arguments(arguments: Mapping[str, Any]) -> dict[str, Value]:

@@ -86,7 +86,7 @@ def check_pod(job: JobDescription, location: Location, *, secrets: Sequence[str]
     _check_secret_targets(job, location, [*secrets, *job.secrets])
     _check_tolerations(job.tolerations, location)
     check_texts("operator_arguments", job.operator_arguments, location)
-    check_arguments(job.operator_arguments, location)
+    check_arguments(job, location)
 
 
 def check_pod_values(values: PodValues, location: Location) -> None:
