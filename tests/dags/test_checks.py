@@ -375,7 +375,7 @@ def test_a_secret_and_a_variable_of_the_project(tmp_path: Path) -> None:
 
 def test_secrets_that_would_be_one_variable(project: DagProject) -> None:
     error = refusal(project, workflow("daily", job("load", secrets=("DB",)), secrets=("db",)))
-    assert "job 'load': secrets is 'DB', which would be DB in the pod, as 'db' is" in error.message
+    assert "secrets is 'DB', which gives the pod the variable DB, and so does 'db'" in error.message
 
 
 def test_a_secret_and_a_variable_of_one_name(project: DagProject) -> None:

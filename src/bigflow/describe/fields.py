@@ -37,7 +37,7 @@ _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class Attribute:
-    """One line of the table. As a class attribute it reads as its default.
+    """One line of the table. A class that has it as an attribute shows its default.
 
     :param text: the meaning, for docs and schema; Markdown.
     :param default: the value of an object that sets none.

@@ -5,7 +5,7 @@
 - ``files``: files and directories that are written beside their target, and ``Outputs``
 - ``transaction``: the one transaction of a build
 - ``directories``: the cache directory, and scratch space
-- ``text``: one line from the text of other programs
+- ``text``: the text of other programs: one line of it, and JSON
 - ``epoch``: the time of every file in an archive
 - ``uv``: the path of ``uv``
 """

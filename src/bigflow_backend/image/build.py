@@ -71,7 +71,9 @@ def _check_engine(reason: UserError) -> None:
     except UserError as error:
         if isinstance(reason, NoBaseError):
             # An engine may have the base image, but the missing engine is not the error.
-            raise UserError(reason.message, hint=f"{reason.hint}; here {error.message}") from reason
+            raise UserError(
+                reason.message, hint=f"{reason.hint}; an engine could have it, but {error.message}"
+            ) from reason
         hint = "; ".join(filter(None, (error.hint, reason.hint)))
         raise UserError(
             f"{reason.message}, so it needs an engine; {error.message}", hint=hint

@@ -58,7 +58,7 @@ class BaseInfo:
     name: str
     id: str | None
     digest: str | None
-    """Of its manifest, if it came from a registry."""
+    """The digest of its manifest, if it came from a registry."""
 
 
 @dataclass(frozen=True)

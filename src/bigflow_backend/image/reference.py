@@ -49,7 +49,7 @@ class RemoteName:
     tag: str
     """``latest`` if the user gave neither a tag nor a digest."""
     digest: str | None = None
-    """Of the manifest. If it is given, the tag has no effect."""
+    """The digest of the manifest. If it is given, the tag has no effect."""
 
     @property
     def repository(self) -> str:

@@ -6,7 +6,6 @@ The project's code runs in a child process, never in this one. The form of the J
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from bigflow.describe.fields import DescribedJob, DescribedWorkflow, attributes_
 from bigflow.describe.values import checked
 from bigflow.errors import BigflowError
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.text import parse_json
 
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
@@ -210,7 +210,7 @@ def read_description(output: bytes, *, source: str, status: int | None = None) -
     :raises UserError: for an error in the project, and for output of another form.
     """
     try:
-        document = json.loads(output.rpartition(b"\n")[2] or output.splitlines()[-1])
+        document = parse_json(output.rpartition(b"\n")[2] or output.splitlines()[-1])
         schema = document["schema"]
     except (ValueError, TypeError, LookupError) as error:
         raise no_description(source, "it printed no description") from error

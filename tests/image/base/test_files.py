@@ -15,7 +15,7 @@ import pytest
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.base.read import fetch_layers, read_base
-from bigflow_backend.image.oci import LAYER_GZIP, canonical_json, sha256_digest
+from bigflow_backend.image.oci import INDEX, LAYER_GZIP, MANIFEST, canonical_json, sha256_digest
 from bigflow_backend.image.registry import Registries
 from bigflow_backend.image.store.blobs import open_store
 from support.images import layer_tar, make_image, make_index
@@ -228,6 +228,47 @@ def test_what_is_no_image(tmp_path: Path, made: BlobStore, store: BlobStore) -> 
     assert "has a manifest of the type 'text/plain'" in _error("oci:strange", tmp_path, store)
     _write_archive(tmp_path / "base.tar", made, make_image(made, _TAR), layers=[])
     assert "does not list its layers" in _error("docker-archive:base.tar", tmp_path, store)
+
+
+@pytest.mark.parametrize("wrong", [5, True, "text", {"a": 1}, [5], [None], [[]]])
+@pytest.mark.parametrize("key", ["manifests", "layers", "config", "rootfs", "history", "os"])
+def test_documents_of_another_form(
+    tmp_path: Path, made: BlobStore, store: BlobStore, key: str, wrong: object
+) -> None:
+    """Each ends in one error, or makes no difference."""
+    config = {"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": []}} | {key: wrong}
+    manifest: dict[str, Any] = {
+        "config": made.add(canonical_json(config), "application/json").as_json(),
+        "layers": [],
+    }
+    if key in {"manifests", "layers", "config"}:
+        manifest |= {key: wrong}
+    media_type = INDEX if key == "manifests" else MANIFEST
+    _write_layout(
+        tmp_path / "layout", made, [_entry(made.add(canonical_json(manifest), media_type))]
+    )
+    if key == "history" and isinstance(wrong, list):
+        assert _read("oci:layout", tmp_path, store).layers == ()
+    else:
+        assert "base image oci:layout" in _error("oci:layout", tmp_path, store)
+
+
+def test_a_document_that_is_too_deep(tmp_path: Path, made: BlobStore, store: BlobStore) -> None:
+    deep = made.add(b"[" * 200_000, MANIFEST)
+    _write_layout(tmp_path / "layout", made, [_entry(deep)])
+    assert "nested too deeply" in _error("oci:layout", tmp_path, store)
+
+
+@pytest.mark.parametrize("wrong", [5, "a:1", {"a": 1}])
+def test_the_tags_of_an_archive_of_another_form(
+    tmp_path: Path, store: BlobStore, wrong: object
+) -> None:
+    manifest = json.dumps([{"Config": "c", "Layers": [], "RepoTags": wrong}]).encode()
+    with tarfile.open(tmp_path / "base.tar", "w") as tar:
+        member = tarfile.TarInfo("manifest.json")
+        member.size = len(manifest)
+        tar.addfile(member, io.BytesIO(manifest))
+    assert "does not list images" in _error("docker-archive:base.tar", tmp_path, store)
 
 
 def test_layers_that_may_not_be_copied(tmp_path: Path, made: BlobStore, store: BlobStore) -> None:

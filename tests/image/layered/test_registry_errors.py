@@ -279,7 +279,7 @@ def test_a_cache_that_is_removed_during_a_build(
 
     layered_project.said = Remover()
     repository = f"{registry.address}/lost/demo"
-    with pytest.raises(UserError, match="has lost"):
+    with pytest.raises(UserError, match="is no longer in the cache"):
         layered_project.build(repository=repository, push=True)
     layered_project.said = []
     again = layered_project.build(repository=repository, push=True)

@@ -222,7 +222,7 @@ def test_a_layer_that_the_cache_lost(
     image = make_image(store, b"lost")
     layer = json.loads(store.read(image.digest))["layers"][0]
     store.path(layer["digest"]).unlink()
-    with pytest.raises(UserError, match=f"has lost {layer['digest']}"):
+    with pytest.raises(UserError, match=f"{layer['digest']} is no longer in the cache"):
         push_image(image, f"{registry.address}/team/lost:1", store=store, registries=registries)
 
 

@@ -40,7 +40,7 @@ _IMAGE_PULL_POLICIES = ("IfNotPresent", "Always", "Never")
 
 _EXIT_CODE = whole(1, 255)
 _EXIT_CODES = Kind(
-    "an exit code, 1 to 255, or a list of some",
+    "an exit code, 1 to 255, or a list of exit codes",
     lambda v: (
         bool(v) and all(map(_EXIT_CODE.holds, v))
         if isinstance(v, (list, tuple))

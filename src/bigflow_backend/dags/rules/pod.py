@@ -216,7 +216,7 @@ def _check_secret_targets(job: JobDescription, location: Location, secrets: Sequ
             raise location.error(
                 "secrets",
                 name,
-                f"which would be {name.upper()} in the pod, as {other!r} is",
+                f"which gives the pod the variable {name.upper()}, and so does {other!r}",
                 "choose names that differ in more than case",
             )
     both = {*job.environment, *OUR_ENVIRONMENT}.intersection(targets)

@@ -94,8 +94,10 @@ def _full_name(tag: str) -> str:
 
 def _is_entry(entry: object) -> bool:
     match entry:
-        case {"Config": str(), "Layers": [*layers]}:
-            return all(isinstance(layer, str) for layer in layers)
+        case {"Config": str(), "Layers": [*layers], **others}:
+            return all(isinstance(layer, str) for layer in layers) and isinstance(
+                others.get("RepoTags") or [], list
+            )
     return False
 
 

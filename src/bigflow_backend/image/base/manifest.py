@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.text import parse_json
 from bigflow_backend.image.oci import (
     INDEXES,
     MANIFESTS,
@@ -87,7 +87,7 @@ def base_image(
         layers=tuple(
             Layer(descriptor, str(diff_id), created_by)
             for descriptor, diff_id, created_by in zip(
-                layers, diff_ids, _origins(config, len(layers)), strict=True
+                layers, diff_ids, _origins(config, len(layers), name), strict=True
             )
         ),
         repository=repository,
@@ -100,12 +100,19 @@ def json_object(content: bytes, name: str) -> dict[str, Any]:
     :raises UserError: if it is not a JSON object.
     """
     try:
-        document = json.loads(content)
+        document = parse_json(content)
     except ValueError as error:
         raise malformed(name, f"not valid JSON: {error}") from error
     if not isinstance(document, dict):
         raise malformed(name, "a document is not a JSON object")
     return document
+
+
+def _list(document: Mapping[str, Any], key: str, name: str) -> list[Any]:
+    value = document.get(key)
+    if value is not None and not isinstance(value, list):
+        raise malformed(name, f"{key} is not a list")
+    return value or []
 
 
 def base_record(base: BaseImage) -> dict[str, Any]:
@@ -141,7 +148,7 @@ def malformed(name: str, what: str) -> UserError:
     """Return the error of a base image whose documents are not valid."""
     return UserError(
         f"the base image {name} is malformed: {what}",
-        hint="build or save it again, or name another one",
+        hint=_ANOTHER,
     )
 
 
@@ -149,7 +156,7 @@ def damaged(name: str, what: str) -> UserError:
     """Return the error of a base image whose content does not have its digests."""
     return UserError(
         f"the base image {name} is damaged: {what}",
-        hint="build or save it again, or name another one",
+        hint=_ANOTHER,
     )
 
 
@@ -164,7 +171,7 @@ def _image(
 ) -> BaseImage:
     try:
         config = Descriptor.from_json(document.get("config"))
-        layers = [Descriptor.from_json(layer) for layer in document.get("layers") or ()]
+        layers = [Descriptor.from_json(layer) for layer in _list(document, "layers", name)]
         # Docker's media types of layers have OCI equivalents with the same bytes.
         layers = [Descriptor(layer_media_type(x.media_type), x.digest, x.size) for x in layers]
     except ValueError as error:
@@ -180,7 +187,7 @@ def _image(
 
 
 def _for_platform(index: Mapping[str, Any], name: str, architecture: str) -> Descriptor:
-    entries = [entry for entry in index.get("manifests") or () if isinstance(entry, dict)]
+    entries = [entry for entry in _list(index, "manifests", name) if isinstance(entry, dict)]
     wanted = f"linux/{architecture}"
     found = [_platform(entry) for entry in entries]
     # An index of a single image may omit the platform; the configuration has it.
@@ -206,12 +213,11 @@ def _platform(entry: Mapping[str, Any]) -> str | None:
     return f"{platform.get('os')}/{platform.get('architecture')}"
 
 
-def _origins(config: Mapping[str, Any], count: int) -> list[str]:
+def _origins(config: Mapping[str, Any], count: int, name: str) -> list[str]:
     """Return the instruction of each layer, if the history has an entry for each."""
-    history = config.get("history") or ()
     made = [
         str(entry.get("created_by", ""))
-        for entry in history
+        for entry in _list(config, "history", name)
         if isinstance(entry, dict) and not entry.get("empty_layer")
     ]
     return made if len(made) == count else [""] * count

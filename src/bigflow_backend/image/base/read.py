@@ -80,7 +80,7 @@ def fetch_layers(
             continue
         if base.repository is None:
             raise UserError(
-                f"the cache {store.root} has lost a layer of {base.reference}",
+                f"a layer of {base.reference} is no longer in the cache {store.root}",
                 hint="build the image again",
             )
         say(f"fetching {blob.digest}, {blob.size} bytes, from {base.repository}")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.text import one_line
+from bigflow_backend.ground.text import one_line, parse_json
 from bigflow_backend.image.engine.client import engine_errors
 from bigflow_backend.image.engine.container import run_in_image
 from bigflow_backend.image.engine.failure import OTHER_PLATFORM
@@ -93,7 +92,7 @@ def _installed(client: DockerClient, image_id: str, distribution: str, platform:
     output = run_in_image(client, image_id, command, doing="checking the image", timeout=_SECONDS)
     with contextlib.suppress(ValueError):
         if output.status == 0:
-            return json.loads(output.stdout)
+            return parse_json(output.stdout)
     with engine_errors("checking the image"):
         engine = client.version()
     raise UserError(

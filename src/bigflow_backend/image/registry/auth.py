@@ -7,12 +7,12 @@ https://distribution.github.io/distribution/spec/auth/oauth/
 from __future__ import annotations
 
 import functools
-import json
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.text import parse_json
 from bigflow_backend.image.reference import is_loopback
 from bigflow_backend.image.registry.credentials import Credentials, docker_credentials
 from bigflow_backend.image.registry.errors import (
@@ -148,7 +148,7 @@ class Authorization:
             raise connection_error(self.registry, error, sent_to=sent_to) from error
         if status == requests.codes.ok:
             try:
-                answer = json.loads(body)
+                answer = parse_json(body)
             except ValueError:
                 answer = None
             return answer if isinstance(answer, dict) else {}

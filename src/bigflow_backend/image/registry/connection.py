@@ -58,7 +58,7 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     url: str
-    """Of the server that answered, which may be another after a redirect."""
+    """The URL that answered: after a redirect, another than the one asked."""
 
 
 class Registries(contextlib.AbstractContextManager["Registries"]):

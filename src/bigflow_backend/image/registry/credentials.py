@@ -19,6 +19,7 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.reference import DOCKER_HUB
 
 _HUB_KEY = "https://index.docker.io/v1/"
+_HELPER_HINT = "run it by hand, or log in again: docker login"
 _HELPER_SECONDS = 60
 _TOKEN_USER = "<token>"  # noqa: S105 - the helpers' mark of an identity token, not a secret
 
@@ -162,6 +163,3 @@ def _from_helper(helper: str, key: str, path: Path) -> Credentials | None:
     if username == _TOKEN_USER:
         return Credentials(source=command, identity_token=secret)
     return Credentials(source=command, username=username, password=secret)
-
-
-_HELPER_HINT = "run it by hand, or log in again: docker login"

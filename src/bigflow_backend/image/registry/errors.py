@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import http
-import json
 import socket
 from collections.abc import Callable
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.text import one_line
+from bigflow_backend.ground.text import one_line, parse_json
 
 _LONGEST = 200
 
@@ -41,7 +40,7 @@ def error_detail(body: bytes, redact: Callable[[str], str]) -> str:
     https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
     """
     try:
-        error = json.loads(body)["errors"][0]
+        error = parse_json(body)["errors"][0]
         text = str(error.get("message") or error["code"])
     except (ValueError, LookupError, TypeError, AttributeError):
         return ""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.text import parse_json
 from bigflow_backend.image.oci import (
     MANIFESTS,
     Descriptor,
@@ -191,7 +191,7 @@ def _key(name: RemoteName) -> str:
 def _media_type(answer: Answer) -> str:
     """Return the media type of a manifest: its own statement, else the registry's."""
     try:
-        document = json.loads(answer.body)
+        document = parse_json(answer.body)
     except ValueError:
         document = None
     own = document.get("mediaType") if isinstance(document, dict) else None

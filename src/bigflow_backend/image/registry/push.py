@@ -27,7 +27,7 @@ class Pushed:
 
     name: RemoteName
     digest: str
-    """Of the manifest in the registry."""
+    """The digest of the manifest in the registry."""
     sent: int
     """The number of bytes of blobs and manifests that were sent."""
 
@@ -103,7 +103,7 @@ class _Push:
         if not self._store.has(blob.digest, blob.size):
             if not is_of_base or self._base is None:
                 raise UserError(
-                    f"the cache {self._store.root} has lost {blob.digest}",
+                    f"{blob.digest} is no longer in the cache {self._store.root}",
                     hint="build the image again",
                 )
             self._say(f"fetching {blob.digest}, {blob.size} bytes, from {self._base}")

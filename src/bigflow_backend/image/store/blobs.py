@@ -118,7 +118,7 @@ class BlobStore:
                 file = stack.enter_context(path.open("rb"))
             except FileNotFoundError as error:
                 raise UserError(
-                    f"the cache {self.root} has lost {descriptor.digest}",
+                    f"{descriptor.digest} is no longer in the cache {self.root}",
                     hint="build the image again",
                 ) from error
             blob = BlobReader(file)
