@@ -42,7 +42,7 @@ lint: $(TEST)/ready
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy
 	$(TEST)/bin/lint-imports --no-logo
-	$(TEST)/bin/codespell src tests docs scripts benchmarks sample_project README.md CHANGELOG.md
+	$(TEST)/bin/codespell src tests docs scripts benchmarks sample_project README.md CHANGELOG.md CONTRIBUTING.md
 	$(TEST)/bin/python scripts/plain_words.py
 
 format: $(TEST)/ready

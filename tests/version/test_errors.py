@@ -11,15 +11,10 @@ import pytest
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.version import project_version
-from support.git_repository import Repository, isolate_git, make_repository, put_git
+from support.git_repository import Repository, make_repository, put_git
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.fixture(autouse=True)
-def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    isolate_git(monkeypatch, tmp_path)
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from bigflow_backend.version import project_version
 from bigflow_backend.version.release import ReleasePlan, carry_out, plan_release
 from support.git_repository import (
     Repository,
-    isolate_git,
     log_git_processes,
     make_repository,
     put_git,
@@ -23,11 +22,6 @@ from support.git_repository import (
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.fixture(autouse=True)
-def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    isolate_git(monkeypatch, tmp_path)
 
 
 def bare(path: Path) -> Repository:

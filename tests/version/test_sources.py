@@ -9,7 +9,7 @@ import pytest
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.version import ProjectVersion, project_version
-from support.git_repository import Repository, isolate_git, make_repository
+from support.git_repository import Repository, make_repository
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,11 +23,6 @@ ref-names: $Format:%D$
 NODE = "0123456789abcdef0123456789abcdef01234567"
 PYPROJECT = "pyproject.toml [project] version"
 SCRIPT = "project_setup.py version"
-
-
-@pytest.fixture(autouse=True)
-def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    isolate_git(monkeypatch, tmp_path)
 
 
 def version(

@@ -14,7 +14,6 @@ import pytest
 from bigflow_backend.version import ProjectVersion, project_version
 from support.git_repository import (
     Repository,
-    isolate_git,
     log_git_processes,
     make_repository,
 )
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
 DEV = r"\+g[0-9a-f]{12}"
 DIRTY = DEV + r"\.t[0-9a-f]{12}"
 PROCESSES = 4
-
-
-@pytest.fixture(autouse=True)
-def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    isolate_git(monkeypatch, tmp_path)
 
 
 def version(root: Path, prefix: str = "", revision: str | None = None) -> ProjectVersion:

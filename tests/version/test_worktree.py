@@ -13,7 +13,6 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.version import project_version, untracked
 from support.git_repository import (
     Repository,
-    isolate_git,
     log_git_processes,
     make_repository,
     put_git,
@@ -21,11 +20,6 @@ from support.git_repository import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-@pytest.fixture(autouse=True)
-def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    isolate_git(monkeypatch, tmp_path)
 
 
 @pytest.fixture

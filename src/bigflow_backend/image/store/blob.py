@@ -28,6 +28,10 @@ class BlobWriter:
         """In bytes, so far."""
 
     def write(self, data: bytes) -> int:
+        """Write and hash ``data``; return its size in bytes.
+
+        :raises UserError: if the cache has no space or cannot be written.
+        """
         self._hash.update(data)
         self.size += len(data)
         with cache_errors(self._root):
@@ -57,6 +61,7 @@ class BlobReader:
         self._hash = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
+        """Read and hash at most ``size`` bytes, or the rest."""
         content = self._file.read(size)
         self._hash.update(content)
         return content
