@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 PLACES = (
     *("src", "tests", "docs", "scripts", "benchmarks", "sample_project"),
-    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile"),
+    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile"),
 )
 SUFFIXES = {".py", ".md", ".j2", ".toml", ".cfg", ""}
 # This file and its test name the words that they refuse.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import pytest
 from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.ground.files import (
     alone_in,
+    read_bounded,
     recover,
     remove_replaced,
     swapped,
@@ -207,3 +209,27 @@ def replace_as_nobody(target: Path) -> None:
         replace(target, "made")
     finally:
         os.seteuid(0)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "directory", "device", "socket"])
+def test_only_a_regular_file_is_read(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "file"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+    with pytest.raises(UserError, match=r"not a regular file|cannot read"):
+        read_bounded(path, 10)
+
+
+def test_a_file_above_the_limit_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 10)
+    assert read_bounded(path, 10) == b"x" * 10
+    with pytest.raises(UserError, match="too large: the limit is 9 bytes"):
+        read_bounded(path, 9)

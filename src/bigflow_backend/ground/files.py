@@ -9,24 +9,52 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
+from bigflow_backend.ground.limits import PROJECT_FILE
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return the content of the file.
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading. A link to one is followed.
 
-    :raises UserError: if it cannot be read.
+    A FIFO would block, and a device would never end.
+
+    :raises UserError: if it cannot be opened, or is not a regular file.
     """
     try:
-        return path.read_bytes()
+        # O_NONBLOCK: without it, the call itself waits for a writer of the FIFO.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise unreadable(path, error) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UserError(f"{path} is not a regular file", hint="replace it with a regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """Return the content of a regular file of at most ``limit`` bytes.
+
+    :raises UserError: if it cannot be read, is not a regular file, or is larger.
+    """
+    with open_regular(path) as file:
+        try:
+            data = file.read(limit + 1)
+        except OSError as error:
+            raise unreadable(path, error) from error
+    if len(data) > limit:
+        raise UserError(
+            f"{path} is too large: the limit is {limit:,} bytes",
+            hint="check that it is the file that you mean",
+        )
+    return data
 
 
 def unreadable(path: str | Path, error: OSError) -> UserError:
@@ -38,11 +66,11 @@ def unreadable(path: str | Path, error: OSError) -> UserError:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a UTF-8 file, without a byte order mark.
+    """Return the text of a UTF-8 file of the project, without a byte order mark.
 
-    :raises UserError: if it cannot be read, or with the line that is not UTF-8.
+    :raises UserError: if it cannot be read, is too large, or with the line that is not UTF-8.
     """
-    data = read_bytes(path)
+    data = read_bounded(path, PROJECT_FILE)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.files import read_bytes, read_text
+from bigflow_backend.ground.files import read_bounded, read_text
+from bigflow_backend.ground.limits import PROJECT_FILE
 from bigflow_backend.project.setup_script import literal_constants
 
 if sys.version_info >= (3, 11):
@@ -112,7 +113,7 @@ def _attribute(source: Path, attribute: str) -> str:
     file = next((p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.is_file()), None)
     if file is not None:
         try:
-            value = literal_constants(ast.parse(read_bytes(file))).get(name)
+            value = literal_constants(ast.parse(read_bounded(file, PROJECT_FILE))).get(name)
         except (SyntaxError, ValueError) as error:
             raise UserError(f"{file}: {error}", hint="fix that line") from error
         if value is not None:

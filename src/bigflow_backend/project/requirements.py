@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError, did_you_mean
-from bigflow_backend.ground.files import read_bytes
+from bigflow_backend.ground.files import read_bounded
+from bigflow_backend.ground.limits import PROJECT_FILE
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -254,7 +255,7 @@ def _text(path: Path) -> str:
 
     https://pip.pypa.io/en/stable/reference/requirements-file-format/#encoding
     """
-    data = read_bytes(path)
+    data = read_bounded(path, PROJECT_FILE)
     encoding = _encoding(data)
     try:
         return data.decode(encoding)

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from bigflow_backend.ground.errors import AlreadyReportedError, UserError
-from bigflow_backend.ground.files import read_bytes
+from bigflow_backend.ground.files import read_bounded
+from bigflow_backend.ground.limits import PROJECT_FILE
 from bigflow_backend.ground.report import reported
 
 _NAMES = ("project_setup.py", "setup.py")
@@ -60,7 +61,7 @@ def read_setup_script(root: Path) -> SetupScript | None:
     path = setup_script_path(root)
     if path is None:
         return None
-    source = read_bytes(path)
+    source = read_bounded(path, PROJECT_FILE)
     try:
         tree = ast.parse(source, filename=str(path))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

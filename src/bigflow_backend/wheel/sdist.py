@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.epoch import source_date_epoch
-from bigflow_backend.ground.files import read_bytes, replaced_file
+from bigflow_backend.ground.files import open_regular, replaced_file
 from bigflow_backend.project.pyproject import metadata_files
 from bigflow_backend.wheel.config_settings import ConfigSettings
 from bigflow_backend.wheel.content import archive_name, check_syntax, project_content
@@ -123,16 +123,19 @@ def _write(target: Path, stem: str, files: list[str], pkg_info: bytes, epoch: in
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
         for name in files:
-            data = read_bytes(Path(name))
-            executable = bool(Path(name).stat().st_mode & stat.S_IXUSR)  # as in the wheel
-            _add(archive, f"{stem}/{archive_name(name)}", data, epoch, executable=executable)
-        _add(archive, f"{stem}/PKG-INFO", pkg_info, epoch, executable=False)
+            with open_regular(Path(name)) as file:
+                status = os.fstat(file.fileno())
+                member = _member(f"{stem}/{archive_name(name)}", status.st_size, epoch)
+                if status.st_mode & stat.S_IXUSR:  # as in the wheel
+                    member.mode = 0o755
+                archive.addfile(member, file)
+        archive.addfile(_member(f"{stem}/PKG-INFO", len(pkg_info), epoch), io.BytesIO(pkg_info))
 
 
-def _add(archive: tarfile.TarFile, name: str, data: bytes, epoch: int, *, executable: bool) -> None:
+def _member(name: str, size: int, epoch: int) -> tarfile.TarInfo:
     # Owner, group, mode and time of this machine would make the sdist differ.
     member = tarfile.TarInfo(name)
-    member.size = len(data)
+    member.size = size
     member.mtime = epoch
-    member.mode = 0o755 if executable else 0o644
-    archive.addfile(member, io.BytesIO(data))
+    member.mode = 0o644
+    return member
