@@ -43,7 +43,8 @@ def main(result: str, seconds: str, *command: str) -> None:
 
 def _end_children() -> list[str]:
     """Wait a moment for all descendants, and kill the rest. Return their command lines."""
-    deadline, left = time.monotonic() + _GRACE, []
+    deadline = time.monotonic() + _GRACE
+    left: list[str] = []
     while True:
         try:
             number, _ = os.waitpid(-1, os.WNOHANG)
