@@ -8,10 +8,13 @@ It needs the standard library only. Each pod pays for its imports, so public nam
 - ``configuration``, ``resources``, ``start_time``: for the project's own code
 - ``errors``: the error that a user can fix
 - ``describe``: objects -> JSON, for the build
-- ``build``: import names of BigFlow 1.x
+- ``build``, ``commons``, ``konfig``, ``version``: names of BigFlow 1.x
+- ``absent``: a message for each other name of BigFlow 1.x
 """
 
 from __future__ import annotations
+
+import sys
 
 TYPE_CHECKING = False  # importing `typing` takes longer than the rest of this package
 if TYPE_CHECKING:
@@ -55,7 +58,24 @@ _HOME = {
     "get_resource_absolute_path": "resources",
     "hourly_start_time": "start_time",
 }
-_SUBMODULES = ("configuration", "errors", "resources", "workflow")
+_SUBMODULES = (
+    *("commons", "configuration", "errors", "konfig", "resources", "version", "workflow"),
+    "build",
+)
+
+
+class _AbsentModules:
+    """The last finder of modules: reports the import of a module that only BigFlow 1.x has."""
+
+    @staticmethod
+    def find_spec(name: str, _path: object = None, _target: object = None) -> None:
+        if name.startswith("bigflow."):
+            from bigflow.absent import refuse_module
+
+            refuse_module(name)
+
+
+sys.meta_path.append(_AbsentModules)
 
 
 def __getattr__(name: str) -> Any:
@@ -64,7 +84,9 @@ def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:  # `import bigflow; bigflow.resources.find_file(...)`
         return import_module(f"bigflow.{name}")
     if name not in _HOME:
-        raise AttributeError(f"module 'bigflow' has no attribute {name!r}")
+        from bigflow.absent import refuse_attribute
+
+        refuse_attribute(__name__, name)
     value = getattr(import_module(f"bigflow.{_HOME[name]}"), name)
     globals()[name] = value
     return value

@@ -26,6 +26,13 @@ _PARSER: dict[str, Any] = {
     "formatter_class": partial(argparse.HelpFormatter, width=96),
 }
 
+if not TYPE_CHECKING:  # else type checkers accept every name
+
+    def __getattr__(name: str) -> Any:
+        from bigflow.absent import refuse_name
+
+        refuse_name(__name__, name)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, or 1 for an error that the user can fix.

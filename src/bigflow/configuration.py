@@ -171,6 +171,127 @@ class DeploymentConfig(Config):
     """The deployment of a project: the object in ``deployment_config.py``."""
 
 
+class DatasetConfig:
+    """One named set of properties of a BigQuery dataset for each environment.
+
+    It is BigFlow's ``bigflow.bigquery.DatasetConfig`` as far as it needs no cloud: a ``Config``
+    with the properties ``project_id``, ``dataset_name``, ``internal_tables``, ``external_tables``,
+    ``tables_labels``, ``dataset_labels`` and ``job_labels``.
+    """
+
+    def __init__(  # noqa: PLR0917 - the order of BigFlow
+        self,
+        env: str,
+        project_id: str,
+        dataset_name: str = "None",
+        internal_tables: list[str] | None = None,
+        external_tables: dict[str, str] | None = None,
+        properties: dict[str, Any] | None = None,
+        is_master: bool = True,
+        is_default: bool = True,
+        tables_labels: dict[str, dict[str, str]] | None = None,
+        dataset_labels: dict[str, str] | None = None,
+        job_labels: dict[str, str] | None = None,
+    ) -> None:
+        values = {
+            **(properties or {}),
+            "project_id": project_id,
+            "dataset_name": dataset_name,
+            "internal_tables": internal_tables or [],
+            "external_tables": external_tables or {},
+            "tables_labels": tables_labels or [],
+            "dataset_labels": dataset_labels or [],
+            "job_labels": job_labels or [],
+        }
+        self.delegate = Config(env, values, is_master=is_master, is_default=is_default)
+
+    def add_configuration(  # noqa: PLR0917 - the order of BigFlow
+        self,
+        env: str,
+        project_id: str,
+        dataset_name: str | None = None,
+        internal_tables: list[str] | None = None,
+        external_tables: dict[str, str] | None = None,
+        properties: dict[str, Any] | None = None,
+        is_default: bool = False,
+        tables_labels: dict[str, dict[str, str]] | None = None,
+        dataset_labels: dict[str, str] | None = None,
+        job_labels: dict[str, str] | None = None,
+    ) -> DatasetConfig:
+        """Add a configuration that inherits from the master; return this object.
+
+        :raises BigflowError: for a name that exists, or a second default.
+        """
+        given = {
+            "dataset_name": dataset_name,
+            "internal_tables": internal_tables,
+            "external_tables": external_tables,
+            "tables_labels": tables_labels,
+            "dataset_labels": dataset_labels,
+            "job_labels": job_labels,
+        }
+        values = {**(properties or {}), "project_id": project_id}
+        values.update((name, value) for name, value in given.items() if value)
+        self.delegate.add_configuration(env, values, is_default=is_default)
+        return self
+
+    def create_dataset_manager(self, env: str | None = None) -> None:
+        """Report that BigFlow's client of BigQuery is not here.
+
+        :raises AbsentModuleError: always.
+        """
+        del env
+        from bigflow.absent import refuse_module
+
+        refuse_module("bigflow.bigquery.dataset_manager")
+
+    def resolve(self, env_name: str | None = None) -> dict[str, Any]:
+        """Return the properties of one configuration: see ``Config.resolve``."""
+        return self.delegate.resolve(env_name)
+
+    def resolve_property(self, property_name: str, env: str | None = None) -> Any:
+        """Return one property of one configuration: see ``Config.resolve_property``."""
+        return self.delegate.resolve_property(property_name, env)
+
+    def resolve_extra_properties(self, env: str | None = None) -> dict[str, Any]:
+        """Return the properties of ``properties`` alone."""
+        return {k: v for k, v in self.resolve(env).items() if k not in _OF_DATASETS}
+
+    def resolve_project_id(self, env: str | None = None) -> str:
+        return str(self.resolve_property("project_id", env))
+
+    def resolve_dataset_name(self, env: str | None = None) -> str:
+        return str(self.resolve_property("dataset_name", env))
+
+    def resolve_internal_tables(self, env: str | None = None) -> Any:
+        return self.resolve_property("internal_tables", env)
+
+    def resolve_external_tables(self, env: str | None = None) -> Any:
+        return self.resolve_property("external_tables", env)
+
+    def resolve_tables_labels(self, env: str | None = None) -> Any:
+        return self.resolve_property("tables_labels", env)
+
+    def resolve_dataset_labels(self, env: str | None = None) -> Any:
+        return self.resolve_property("dataset_labels", env)
+
+    def resolve_job_labels(self, env: str | None = None) -> Any:
+        return self.resolve_property("job_labels", env)
+
+    def pretty_print(self, env_name: str | None = None) -> str:
+        """Return the properties of one configuration as text for people."""
+        return self.delegate.pretty_print(env_name)
+
+    def __str__(self) -> str:
+        return str(self.delegate)
+
+
+_OF_DATASETS = {
+    *("env", "project_id", "dataset_name", "internal_tables", "external_tables"),
+    *("tables_labels", "dataset_labels", "job_labels"),
+}
+
+
 def _interpolate(properties: Mapping[str, Any]) -> dict[str, Any]:
     import re
 

@@ -80,6 +80,77 @@ def find_all_resources(resources_dir: str | os.PathLike[str]) -> Iterator[str]:
             yield str(path.relative_to(directory.parent))
 
 
+def find_setup(
+    search_start_file: str | os.PathLike[str], retries_left: int = 10, sleep_time: float = 5
+) -> Path:
+    """Return the nearest ``setup.py``, going up from a file.
+
+    A name of BigFlow 1.x. ``bigflow.build.reflect.materialize_setuppy`` also works in a pod.
+
+    :param retries_left: how often to look again; ``sleep_time`` seconds are between two looks.
+
+    :raises BigflowError: when the directories above the file do not have it.
+    """
+    from time import sleep
+
+    try:
+        return find_file("setup.py", search_start_file)
+    except ValueError:
+        if not retries_left:
+            raise
+    sleep(sleep_time)
+    return find_setup(search_start_file, retries_left - 1, sleep_time)
+
+
+def find_or_create_setup_for_main_project_package(
+    project_name: str | None = None, search_start_file: object = None
+) -> Path:
+    """Call ``bigflow.build.reflect.materialize_setuppy``. A name of BigFlow 1.x."""
+    from bigflow.build.reflect import materialize_setuppy
+
+    del search_start_file
+    return materialize_setuppy(project_name)
+
+
+def create_setup_body(project_name: str) -> str:
+    """Return the text of a ``setup.py`` for one package. A name of BigFlow 1.x."""
+    include = [project_name, f"{project_name}.*"]
+    return f"""\
+import setuptools
+
+setuptools.setup(
+    name={project_name!r},
+    version="0.1.0",
+    packages=setuptools.find_packages(include={include!r}),
+)
+"""
+
+
+def create_file_if_not_exists(file_path: Path, body: str) -> Path:
+    """Write a file that does not exist, and return its path. A name of BigFlow 1.x."""
+    if not os.path.exists(file_path):
+        Path(file_path).write_text(body, encoding="utf-8")
+    return file_path
+
+
+def read_requirements(
+    requirements_path: str | os.PathLike[str], recompile_check: bool = True
+) -> list[str]:
+    """Return the requirements of a file, and of the files that it includes. A name of BigFlow 1.x.
+
+    It needs ``bigflow-backend[build]``.
+    """
+    from bigflow_backend.project.requirements import read_requirements as read
+
+    del recompile_check
+    return list(read(Path(requirements_path)).specifiers)
+
+
+def resolve(path: Path) -> str:
+    """Return the absolute path as text. A name of BigFlow 1.x."""
+    return str(path.absolute())
+
+
 def _check_name(name: object) -> None:
     plain = isinstance(name, str) and name not in {"", ".", ".."} and "\0" not in name
     separators = [s for s in (os.sep, os.altsep) if s]

@@ -21,14 +21,34 @@ if TYPE_CHECKING:
     from bigflow.job import AnyJob
 
 __all__ = [
+    "DEFAULT_EXECUTION_TIMEOUT",
+    "DEFAULT_EXECUTION_TIMEOUT_IN_SECONDS",
+    "DEFAULT_PIPELINE_LEVEL_EXECTION_TIMEOUT",
+    "DEFAULT_PIPELINE_LEVEL_EXECUTION_TIMEOUT_SHIFT_IN_SECONDS",
+    "DEFAULT_SCHEDULE_INTERVAL",
     "Definition",
     "InvalidJobGraph",
     "Job",
     "JobContext",
     "Workflow",
     "daily_start_time",
+    "get_timezone_offset_seconds",
     "hourly_start_time",
 ]
+
+# Names of BigFlow 1.x, with the typing error that it has.
+DEFAULT_SCHEDULE_INTERVAL = "@daily"
+DEFAULT_EXECUTION_TIMEOUT = timedelta(hours=3)
+DEFAULT_EXECUTION_TIMEOUT_IN_SECONDS = 10800.0
+DEFAULT_PIPELINE_LEVEL_EXECTION_TIMEOUT = timedelta(minutes=2)
+DEFAULT_PIPELINE_LEVEL_EXECUTION_TIMEOUT_SHIFT_IN_SECONDS = 120.0
+
+if not TYPE_CHECKING:  # else type checkers accept every name
+
+    def __getattr__(name: str) -> Any:
+        from bigflow.absent import refuse_name
+
+        refuse_name(__name__, name)
 
 
 @table
@@ -113,6 +133,14 @@ class Workflow(WorkflowAttributes):
     def build_sequential_order(self) -> list[AnyJob]:
         """Return the jobs in a valid order of execution."""
         return self.definition.sequential_order()
+
+
+def get_timezone_offset_seconds() -> int:
+    """Return the seconds that the local time of this machine is ahead of UTC, from 0 to 86399."""
+    from datetime import datetime
+
+    offset = datetime.now().astimezone().utcoffset()
+    return offset.seconds if offset else 0
 
 
 def _importing_module() -> str | None:

@@ -78,8 +78,8 @@ def test_every_public_name_exists() -> None:
         assert getattr(bigflow, name) is not None
         assert name in dir(bigflow)
     assert bigflow.resources.find_file is not None
-    with pytest.raises(AttributeError, match="has no attribute 'bigquery'"):
-        bigflow.bigquery  # noqa: B018
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        bigflow.nothing  # noqa: B018
 
 
 def test_import_names_of_bigflow() -> None:

@@ -1,14 +1,14 @@
 """Functions that setup scripts of BigFlow 1.x import.
 
 Such a script builds unchanged. A warning shows the current form, ``bigflow_backend.setup``.
-``meta`` is the name of BigFlow's build backend.
+``meta`` is the name of BigFlow's build backend. ``reflect`` is for jobs that build their project.
 """
 
 from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 __all__ = ["auto_configuration", "default_project_setup", "project_setup", "setup"]
 
@@ -68,3 +68,11 @@ def _advise(name: str) -> None:
         BigflowWarning,
         stacklevel=3,
     )
+
+
+if not TYPE_CHECKING:  # else type checkers accept every name
+
+    def __getattr__(name: str) -> Any:
+        from bigflow.absent import refuse_attribute
+
+        refuse_attribute(__name__, name)

@@ -142,11 +142,13 @@ def error_of_user_code(error: BaseException, module: str, step: str) -> BigflowE
     where = place or (file and f"{file}: ")
     if isinstance(error, BigflowError):
         return BigflowError(f"{where}{error.message} ({step})", hint=error.hint)
+    from bigflow.absent import ABSENT
+
     text = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
     what = f"{type(error).__name__}: {text}" if text else type(error).__name__
     hint = "fix that line" if place else "fix that module"
-    if isinstance(error, ImportError) and str(error.name).partition(".")[0] == "bigflow":
-        hint = "bigflow-backend does not have all modules of BigFlow: use the library they wrap"
+    if isinstance(error, ABSENT):
+        what, hint = error.message, error.hint
     elif isinstance(error, ModuleNotFoundError):
         hint = f"install {error.name} for {sys.executable}, or {hint}"
     return BigflowError(f"{where}{what} ({step})", hint=hint)

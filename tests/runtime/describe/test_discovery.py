@@ -187,12 +187,23 @@ def test_a_module_that_cannot_be_imported_is_reported_with_its_line(
     assert hint.endswith("fix that line" if ", line " in message else "fix that module")
 
 
-@pytest.mark.parametrize("text", ["import bigflow.bigquery", "from bigflow import dataflow"])
-def test_a_module_of_bigflow_that_does_not_exist_here(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("import bigflow.bigquery", "bigflow.bigquery"),
+        ("from bigflow import dataflow", "bigflow.dataflow"),
+        ("import bigflow; bigflow.log", "bigflow.log"),
+        ("from bigflow.workflow import WorkflowJob", "bigflow.workflow.WorkflowJob"),
+    ],
+)
+def test_a_name_of_bigflow_that_does_not_exist_here(tmp_path: Path, text: str, name: str) -> None:
     write_files(tmp_path, {"p/__init__.py": text})
     message, hint = error_of("p", tmp_path)
-    assert message.startswith("p/__init__.py, line 1: ")
-    assert hint.startswith("bigflow-backend does not have all modules of BigFlow")
+    assert message == (
+        f"p/__init__.py, line 1: {name} of BigFlow 1.x is not part of bigflow-backend (importing p)"
+    )
+    assert hint
+    assert "install" not in hint
 
 
 JOB = """
