@@ -82,7 +82,12 @@ def _describe_job(job: AnyJob, depends_on: tuple[str, ...], of: str) -> dict[str
     described = {"id": job.id, "depends_on": list(depends_on)}
     for line in attributes_of(JobAttributes):
         value = getattr(job, line.name, line.default)
-        described[line.name] = checked(line, f"{of}: {line.name}", value)
+        try:
+            described[line.name] = checked(line, f"{of}: {line.name}", value)
+        except BigflowError as error:
+            from bigflow.describe.own_attributes import error_of_own_attribute
+
+            raise error_of_own_attribute(job, line, error) from error
     return described
 
 

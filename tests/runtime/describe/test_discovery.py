@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -241,6 +242,46 @@ def test_an_invalid_value_is_reported(tmp_path: Path, text: str, reported: str) 
     message, hint = error_of("p", tmp_path)
     assert message.startswith(reported)
     assert hint
+
+
+OWN = """
+import bigflow
+class Base(bigflow.Job):
+    pool = object
+    def __init__(self, id):
+        super().__init__(id)
+        self.retries = 3
+        self.labels = ["ads"]
+    def execute(self, context): pass
+    def annotations(self): pass
+class Load(Base):
+    pass
+class Plain:
+    id = "plain"
+    environment = "dev"
+    def execute(self, context): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "reported", "line"),
+    [
+        ("j = Load('j')", "labels cannot be ['ads'], in class Load", 8),
+        ("j = Load('j'); j.labels = {}", "pool cannot be <class 'object'>, in class Load", 4),
+        ("j = Plain()", "environment cannot be 'dev', in class Plain", 15),
+        ("j = Plain(); j.environment = {}; j.gpu = 'x'", "gpu cannot be 'x', in class Plain", 13),
+    ],
+)
+def test_an_attribute_with_a_name_that_has_a_meaning(
+    tmp_path: Path, text: str, reported: str, line: int
+) -> None:
+    text = f"{OWN}\n{text}\nw = bigflow.Workflow('w', [j])\n"
+    write_files(tmp_path, {"p/__init__.py": "", "p/jobs.py": text})
+    message, hint = error_of("p", tmp_path)
+    assert message.endswith(f"of workflow 'w' (p.jobs): {reported} (p/jobs.py, line {line})")
+    assert re.match(
+        r"\w+ of a job is now .*: give .*; or rename the attribute of (Load|Plain)", hint
+    )
 
 
 def test_deeply_nested_data(tmp_path: Path) -> None:
