@@ -87,7 +87,7 @@ class TestInAirflow:
         }
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("release", ["2.7", "2.11", "3.0"])
+    @pytest.mark.parametrize("release", ["2.7", "2.11", "3.0", "3.4"])
     def test_other_releases(self, project: Project, release: str) -> None:
         path = str(project.root / "plugins")
         done = bigflow(project, "check", "--airflow", release, PYTHONPATH=path)
@@ -101,7 +101,7 @@ class TestInAirflow:
         assert hint == "  use an existing release, such as 3.3 or 2.10.5"
 
 
-@pytest.mark.parametrize("release", ["2.6", "9.9", "3", "3.3.2.1", "latest", "3.x", ""])
+@pytest.mark.parametrize("release", ["2.6", "9.9", "3", "3.3.2.1", "3.4b2", "latest", "3.x", ""])
 def test_not_a_release(project: Project, release: str) -> None:
     assert bigflow(project, "check", f"--airflow={release}").error == [
         f"bigflow: error: --airflow must be a release from 2.7 on: got {release!r}",
@@ -164,7 +164,8 @@ def test_no_uv(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("release", "newest"), [("2.7", "2023-11-20"), ("2.10.5", "2025-02-25"), ("3.9", None)]
+    ("release", "newest"),
+    [("2.7", "2023-11-20"), ("2.10.5", "2025-02-25"), ("3.4.0b2", None), ("3.9", None)],
 )
 def test_old_releases_get_the_libraries_of_their_time(release: str, newest: str | None) -> None:
     command = airflow_release(release).command("-")

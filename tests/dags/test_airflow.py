@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from support.airflow import Airflow
 
-OLDER = tuple(
+OTHERS = tuple(
     airflow_release(text)
-    for text in ("2.7.3", "2.8.4", "2.9.3", "2.10.5", "3.0.6", "3.1.8", "3.2.2")
+    for text in ("2.7.3", "2.8.4", "2.9.3", "2.10.5", "3.0.6", "3.1.8", "3.2.2", "3.4.0b2")
 )
 
 pytestmark = pytest.mark.airflow
@@ -174,7 +174,7 @@ WORKFLOWS = {
 
 @pytest.fixture(
     scope="session",
-    params=[AIRFLOW_2, AIRFLOW_3, *(pytest.param(r, marks=pytest.mark.slow) for r in OLDER)],
+    params=[AIRFLOW_2, AIRFLOW_3, *(pytest.param(r, marks=pytest.mark.slow) for r in OTHERS)],
     ids=lambda release: release.text,
 )
 def any_airflow(

@@ -41,11 +41,15 @@ for sys.argv in json.loads(sys.argv[1]):
     sys.stdout.flush()
 """
 REPOSITORY = Path(__file__).parents[2]
-FIXTURES = {"airflow", "airflow_2", "airflow_3"}
+FIXTURES = {"airflow", "airflow_2", "airflow_3", "each_airflow"}
 
 
+AIRFLOW_OLDEST = airflow_release("2.7.3")
 AIRFLOW_2 = airflow_release("2.11.2")
 AIRFLOW_3 = airflow_release("3.3.2")
+AIRFLOW_NEXT = airflow_release("3.4.0b2")
+EACH = (AIRFLOW_OLDEST, AIRFLOW_2, AIRFLOW_3, AIRFLOW_NEXT)
+"""The oldest release, the newest of each major version, and the next one."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +224,7 @@ def _complete_installation(place: Path, release: AirflowRelease) -> Path:
     shutil.rmtree(place, ignore_errors=True)
     uv_path = uv.find_uv_bin()
     newest = ["--exclude-newer", release.exclude_newer] if release.exclude_newer else []
-    requirements = [f"apache-airflow=={release.text}", PROVIDER]
+    requirements = [release.requirement, PROVIDER]
     _call(uv_path, "venv", "-q", "--no-python-downloads", "--python", release.python, environment)
     _call(uv_path, "pip", "install", "--quiet", "--python", python, *newest, *requirements)
     template = Airflow(release, python, place / "home")
@@ -285,3 +289,12 @@ def airflow(request: pytest.FixtureRequest) -> Airflow:
     """Return each of the two in turn."""
     found: Airflow = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture(scope="session", params=EACH, ids=lambda release: release.text)
+def each_airflow(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Airflow:
+    """Return each of :data:`EACH` in turn."""
+    release: AirflowRelease = request.param
+    return installed_airflow(release, tmp_path_factory.mktemp(f"airflow_{release.text}"))

@@ -1,4 +1,4 @@
-"""Workflows + Image -> DAG files: one file for each workflow, the same for Airflow 2.7 to 3.3.
+"""Workflows + Image -> DAG files: one file for each workflow, the same for Airflow 2.7 to 3.4.
 
 - ``build``: check the workflows, and write ``.dags/``
 - ``manifest``: ``manifest.json``, the description of the files for tools

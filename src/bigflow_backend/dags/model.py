@@ -1,7 +1,7 @@
 """The content of a DAG file as plain data: from a workflow's description to arguments of calls.
 
 A template gets a :class:`Dag`. Its values are literals, and calls or names that the file imports.
-This module handles the differences between the releases of Airflow, 2.7 to 3.3.
+This module handles the differences between the releases of Airflow, 2.7 to 3.4.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.uv import find_uv
 
 PROVIDER = "apache-airflow-providers-cncf-kubernetes"
-_RELEASE = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3})?", re.ASCII)
+_RELEASE = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(\.[0-9]{1,3}((a|b|rc)[0-9]{1,3})?)?", re.ASCII)
+_NUMBER = re.compile("[0-9]+")
 _OLDEST = (2, 7)
 _TOO_NEW = (4,)
 
@@ -24,6 +25,8 @@ class _Line:
     exclude_newer: str | None = None
     """A day soon after the last release of the line. Nothing newer is installed, because old
     releases of Airflow do not run with the libraries of later years."""
+    beta: str | None = None
+    """A release of a line that has no final release yet. uv then accepts other betas, too."""
 
 
 _LINES = {
@@ -36,6 +39,7 @@ _LINES = {
     "3.1": _Line("3.13", "2026-03-25"),
     "3.2": _Line("3.14", "2026-06-20"),
     "3.3": _Line("3.14"),
+    "3.4": _Line("3.14", beta="3.4.0b1"),
 }
 
 
@@ -44,6 +48,8 @@ class AirflowRelease:
     """A release such as ``3.3``, which is its newest patch, or ``2.10.5``."""
 
     text: str
+    requirement: str
+    """The requirement for uv, such as ``apache-airflow==3.3.*``."""
     python: str
     """The Python to run it on: ours if the release supports it, else the newest that it does."""
     exclude_newer: str | None
@@ -55,9 +61,8 @@ class AirflowRelease:
 
         :raises UserError: if uv is not installed.
         """
-        wanted = self.text if self.text.count(".") > 1 else f"{self.text}.*"
         newest = ["--exclude-newer", self.exclude_newer] if self.exclude_newer else []
-        packages = ["--with", f"apache-airflow=={wanted}", "--with", PROVIDER]
+        packages = ["--with", self.requirement, "--with", PROVIDER]
         # Without --isolated, the packages of an active virtual environment would be seen too.
         options = ["--no-project", "--isolated", "--quiet", "--python", self.python, *newest]
         return [find_uv("installing Airflow"), "run", *options, *packages, "python", *arguments]
@@ -90,11 +95,22 @@ def airflow_release(text: str) -> AirflowRelease:
         )
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
     line = _LINES.get(".".join(text.split(".")[:2]), _Line(own))
-    return AirflowRelease(text, min(own, line.python, key=_numbers), line.exclude_newer)
+    return AirflowRelease(
+        text,
+        f"apache-airflow{_wanted(text, line)}",
+        min(own, line.python, key=_numbers),
+        line.exclude_newer,
+    )
+
+
+def _wanted(text: str, line: _Line) -> str:
+    if text.count(".") > 1:
+        return f"=={text}"
+    return f"~={line.beta}" if line.beta else f"=={text}.*"
 
 
 def _numbers(release: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in release.split("."))
+    return tuple(int(number) for number in _NUMBER.findall(release))
 
 
 def _reason(output: str) -> str:

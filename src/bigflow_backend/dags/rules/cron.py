@@ -1,4 +1,4 @@
-"""Cron expressions that mean the same on every Airflow from 2.7 to 3.3.
+"""Cron expressions that mean the same on every Airflow from 2.7 to 3.4.
 
 Airflow's timetables accept any text, and fail later: when the file is parsed, or when the next run
 is computed. Accepted here are Airflow's presets, and five fields of numbers, names, ranges, steps

@@ -1,6 +1,6 @@
 """The table of arguments of a KubernetesPodOperator that a job may set.
 
-Every provider from 7.9 (Airflow 2.7) to 10.25 (Airflow 3.3) accepts these arguments, as plain data
+Every provider from 7.9 (Airflow 2.7) to 10.25 (Airflow 3.4) accepts these arguments, as plain data
 and without a warning. An attribute of a job can set one too: then its value has the same shape.
 """
 
@@ -85,7 +85,7 @@ KINDS: Mapping[str, Shape] = {
     "weight_rule": choice("downstream", "upstream", "absolute"),
 }  # fmt: skip
 
-_NOT_EVERYWHERE = "remove it: not every Airflow from 2.7 to 3.3 accepts it"
+_NOT_EVERYWHERE = "remove it: not every Airflow from 2.7 to 3.4 accepts it"
 _CONNECTION = "the Airflow connection decides; see `target` in [tool.bigflow.dags]"
 _TEMPLATE = "set it in a template of your own; see `template` in [tool.bigflow.dags]"
 _ELSEWHERE: Mapping[str, str] = {
