@@ -22,7 +22,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bigflow_backend.ground.report import reported, terminable
+from bigflow_backend.ground.report import reported
+from bigflow_backend.ground.signals import terminable
 
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
@@ -129,7 +130,7 @@ def setup(**keywords: Any) -> None:
 
     if keep_keywords(keywords):
         return
-    with reported(), terminable():
+    with terminable(), reported():
         from bigflow_backend.cli.setup_commands import run_setup
 
         run_setup(keywords)

@@ -13,13 +13,14 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bigflow_backend.ground.directories import temporary_files_together
 from bigflow_backend.ground.errors import BigflowWarning, UserError
-from bigflow_backend.ground.files import Outputs
 from bigflow_backend.ground.transaction import Transaction, transaction
 from bigflow_backend.wheel.isolated import Wheel, build_wheel, check_build_system
 
@@ -64,11 +65,11 @@ class BuildOptions:
 class Build:
     """The results of a build. Their paths are relative to the project."""
 
-    outputs: Outputs
-    """The places of the results."""
     tests: TestRun | None = None
     wheel: Wheel | None = None
     image: PublishedImage | None = None
+    sizes: Mapping[Path, int] = field(default_factory=dict)
+    """The sizes of the image's archive and layout, in bytes."""
     plan: ImagePlan | None = None
     """The result of a dry run."""
     dags: DagFiles | None = None
@@ -145,7 +146,11 @@ def started(project: Project, options: BuildOptions) -> Iterator[Steps]:
     settings = options.image or project.settings.image
     if options.in_image:  # the engine is asked for the workflows of the image
         settings = dataclasses.replace(settings, load=True)
-    with open_session(settings, options.say) as session, transaction(project.root) as running:
+    with (
+        temporary_files_together(),
+        open_session(settings, options.say) as session,
+        transaction(project.root) as running,
+    ):
         yield Steps(project, options, settings, session, running)
 
 
@@ -175,8 +180,10 @@ class Steps:
         image: PublishedImage | None = None,
         dags: DagFiles | None = None,
     ) -> Build:
-        outputs = Outputs(self._project.root)
-        return Build(outputs=outputs, tests=tests, wheel=wheel, image=image, dags=dags)
+        """Return the results. The files are still in the staging directory."""
+        paths = () if image is None else (image.tar, image.layout)
+        sizes = {p: _size(self._transaction.outputs.root / p) for p in paths if p is not None}
+        return Build(tests=tests, wheel=wheel, image=image, sizes=sizes, dags=dags)
 
     def deployment(self) -> DeploymentDescription:
         return _deployment(self._project, self._options)
@@ -219,7 +226,9 @@ class Steps:
 
     def wheel(self) -> Wheel:
         self._say(f"building the wheel of {self._project.name} {self._project.version}")
-        return build_wheel(self._project, self._transaction.outputs)
+        wheel = build_wheel(self._project, self._transaction.outputs)
+        self._transaction.check(wheel.path)
+        return wheel
 
     def image_request(self, wheel: Wheel, reference: ImageReference) -> BuildRequest:
         from bigflow_backend.image.image import BuildRequest
@@ -334,7 +343,7 @@ def _plan(project: Project, options: BuildOptions) -> Build:
     reference = _reference(project, deployment)
     options.say(f"configuration {deployment.config}: the image is {reference}")
     plan = plan_image(project, reference, options.image or project.settings.image)
-    return Build(outputs=Outputs(project.root), plan=plan)
+    return Build(plan=plan)
 
 
 def _deployment(project: Project, options: BuildOptions) -> DeploymentDescription:
@@ -361,6 +370,11 @@ def _check_requirements(project: Project) -> None:
             "the image needs resources/requirements.txt, which does not exist",
             hint="create it with the line `bigflow-backend`, the runtime of each pod",
         )
+
+
+def _size(path: Path) -> int:
+    files = [f for f in path.rglob("*") if f.is_file()] if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)
 
 
 def _start_time(options: BuildOptions) -> datetime:

@@ -9,22 +9,18 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from bigflow_backend.cli.commands import COMMANDS
 from bigflow_backend.cli.report import build_lines
-from bigflow_backend.ground.files import Outputs
 from bigflow_backend.image.dockerfile import STANDARD
 from bigflow_backend.image.image import PublishedImage
 from bigflow_backend.pipeline import Build
 from support.commands import bigflow, python
 from support.engine import sockets_may_leak
 from support.projects import Project, write_project
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _WORKFLOW = """\
 from bigflow import Job, Workflow
@@ -433,32 +429,14 @@ def test_a_dry_run_finds_errors(project: Project, options: list[str], message: s
     assert message in done.error[0]
 
 
-def test_the_summary_has_the_size_of_each_file(tmp_path: Path) -> None:
-    project = Outputs(tmp_path)
-    project.images.mkdir()
-    tar = project.images / "image-1.2.0.tar"
-    tar.write_bytes(b"x" * 1500)
+def test_the_summary_has_the_size_of_each_file() -> None:
+    tar = Path(".image/image-1.2.0.tar")
     image = PublishedImage(
         tag="rides:1.2.0", id="", digest=None, version="1.2.0", size=1, layout=None, pushed=False,
-        tar=tar.relative_to(tmp_path), info=(project.images / "info.json").relative_to(tmp_path),
-        builder="engine", in_engine=True, seconds=1.0,
+        tar=tar, info=Path(".image/info.json"), builder="engine", in_engine=True, seconds=1.0,
     )  # fmt: skip
-    lines = list(build_lines(Build(outputs=project, image=image)))
+    lines = list(build_lines(Build(image=image, sizes={tar: 1500})))
     assert lines[1] == "       .image/image-1.2.0.tar  1.5 kB"
-
-
-def test_staging_of_a_killed_build_is_removed(project: Project) -> None:
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    project.write(
-        {
-            f".bigflow-build-{dead.pid}-x/dist/half.whl": "",
-            f".bigflow-build-{os.getppid()}-y/dist/half.whl": "",
-        }
-    )
-    assert bigflow(project, "build-dags").returncode == 0
-    left = [p.name for p in project.root.iterdir() if p.name.startswith(".bigflow-build-")]
-    assert left == [f".bigflow-build-{os.getppid()}-y"]
 
 
 class TestSetupScript:
@@ -571,7 +549,7 @@ def test_a_signal_leaves_the_last_build_no_child_and_no_traceback(
     pid_file = project.root.parent / "pid"
     done = python(project, *command.split(), PID_FILE=str(pid_file))
     assert done.returncode == 128 + number
-    assert done.stderr.splitlines()[-1] == f"{message}; nothing in the project was changed"
+    assert done.stderr.splitlines()[-1] == f"{message}; this build changed no outputs"
     assert "Traceback" not in done.stderr
     assert project.files() == before
     with pytest.raises(ProcessLookupError):
@@ -592,7 +570,7 @@ def test_ctrl_c_while_a_module_is_imported_prints_no_traceback(project: Project)
     ) as process:
         _, stderr = process.communicate()
     assert process.returncode == 128 + signal.SIGINT
-    assert stderr == "bigflow: interrupted; nothing in the project was changed\n"
+    assert stderr == "bigflow: interrupted; this build changed no outputs\n"
 
 
 def test_an_interrupted_hook_prints_no_traceback(project: Project) -> None:
@@ -601,7 +579,7 @@ def test_an_interrupted_hook_prints_no_traceback(project: Project) -> None:
     hook = "import bigflow_backend; bigflow_backend.build_wheel('.')"
     done = python(project, "-c", hook)
     assert done.returncode == 128 + signal.SIGINT
-    assert done.stderr == "bigflow: interrupted; nothing in the project was changed\n"
+    assert done.stderr == "bigflow: interrupted\n"
 
 
 @pytest.mark.parametrize("command", ["-m bigflow build-dags", "project_setup.py build_dags"])

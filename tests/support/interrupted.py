@@ -28,7 +28,8 @@ _TESTS = Path(__file__).parents[1]
 # The signal handling of the command, around a build: see bigflow_backend.cli.main.
 _CHILD = """\
 import json, pathlib, signal, sys, threading
-from bigflow_backend.ground.report import reported, terminable
+from bigflow_backend.ground.report import reported
+from bigflow_backend.ground.signals import terminable
 from support.layered import LayeredProject
 
 root, base, wheels, started, where, options = sys.argv[1:]
@@ -62,7 +63,7 @@ elif where == "info":
     imageinfo.write_imageinfo = stop
 project = LayeredProject(pathlib.Path(root), base, pathlib.Path(wheels), Said())
 try:
-    with reported(), terminable():
+    with terminable(), reported():
         project.build(**json.loads(options))
 except KeyboardInterrupt:
     sys.exit(130)

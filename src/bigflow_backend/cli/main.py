@@ -8,8 +8,10 @@ from pathlib import Path
 from bigflow_backend.cli.commands import COMMANDS, read_call
 from bigflow_backend.cli.options import WRONG_USAGE
 from bigflow_backend.ground.errors import UserError, nearest
-from bigflow_backend.ground.report import print_error, reported, terminable
-from bigflow_backend.project.project import find_project
+from bigflow_backend.ground.report import print_error, reported
+from bigflow_backend.ground.signals import terminable
+from bigflow_backend.ground.transaction import recover
+from bigflow_backend.project.project import Project, find_root, read_project
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -23,11 +25,17 @@ def main(arguments: Sequence[str]) -> int:
         hint = f"did you mean {near}?" if near else "bigflow --help lists the commands"
         print_error(UserError(f"unknown command {name!r}", hint=hint))
         return WRONG_USAGE
-    with reported(), terminable():
+    with terminable(), reported():
         call = read_call(
             COMMANDS[name],
             rest,
             prog=f"bigflow {name}",
-            project=lambda: find_project(Path.cwd()),
+            project=_project,
         )
         return call.run()
+
+
+def _project() -> Project:
+    root = find_root(Path.cwd())
+    recover(root)
+    return read_project(root)

@@ -45,7 +45,7 @@ def _image_lines(build: Build, image: PublishedImage) -> Iterator[str]:
     yield f"image  {image.tag}"
     for path in (image.tar, image.layout):
         if path is not None:
-            yield f"       {path}  {size(_size(build.outputs.root / path))}"
+            yield f"       {path}  {size(build.sizes[path])}"
     if image.pushed:
         yield f"       pushed{f' as {image.digest}' if image.digest else ''}"
     if image.in_engine:
@@ -70,11 +70,6 @@ def _plan_lines(plan: ImagePlan) -> Iterator[str]:
     yield "nothing was built: this is a dry run"
 
 
-def _size(path: Path) -> int:
-    files = [f for f in path.rglob("*") if f.is_file()] if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files)
-
-
 def size(count: float) -> str:
     """Return a number of bytes in decimal units, such as ``47.8 kB``."""
     for unit in ("B", "kB", "MB"):
@@ -86,8 +81,7 @@ def size(count: float) -> str:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
-        names = (f.name for f in dataclasses.fields(value) if f.name != "outputs")
-        return {n: _plain(getattr(value, n)) for n in names}
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Path):
         return value.as_posix()
     if isinstance(value, datetime):

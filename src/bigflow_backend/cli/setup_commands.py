@@ -16,6 +16,7 @@ from bigflow_backend.cli.options import WRONG_USAGE, option
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.report import print_error
 from bigflow_backend.ground.text import one_line
+from bigflow_backend.ground.transaction import recover
 from bigflow_backend.project.project import Project, read_project
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def run_setup(keywords: Mapping[str, Any]) -> None:
     """
     script = Path(sys.argv[0]).absolute()  # of a link: the project is where the link is
     os.chdir(script.parent)
+    recover(script.parent)
     project = read_project(script.parent, keywords)
     arguments = sys.argv[1:]
     if arguments[:1] == ["--help"] and arguments[1:2] and arguments[1] in SETUP_NAMES:

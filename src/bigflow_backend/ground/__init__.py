@@ -2,10 +2,12 @@
 
 - ``errors``: ``UserError``, and hints that name the nearest known word
 - ``report``: errors, warnings and progress on stderr, in the same way at every entry point
-- ``files``: files and directories that are written beside their target, and ``Outputs``
+- ``files``: how files are read, replaced, locked and checked, and ``Outputs``
 - ``limits``: limits of what is read, each with its reason
 - ``transaction``: the one transaction of a build
-- ``directories``: the cache directory, and scratch space
+- ``signals``: Ctrl-C, SIGTERM and SIGHUP
+- ``child``: child processes that end with their block
+- ``directories``: the cache directory, and directories that the next build removes
 - ``text``: the text of other programs: one line of it, and JSON
 - ``epoch``: the time of every file in an archive
 - ``uv``: the path of ``uv``

@@ -1,23 +1,20 @@
-"""Files and directories that are written beside their target and then moved into place.
-
-A build that is interrupted or fails leaves the results of the last good build as they were.
-"""
+"""Files of a project: how they are read, replaced, locked and checked."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
-import shutil
+import shlex
 import stat
 import tempfile
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from bigflow_backend.ground.errors import BigflowWarning, UserError
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.limits import PROJECT_FILE
 
 
@@ -106,9 +103,11 @@ def replaced_file(target: Path) -> Iterator[Path]:
 
     The file has the mode that ``open`` would give it, so the group of a build server can read it.
     """
-    with _reported(target.parent):
+    try:
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        raise cannot_write(target.parent, error) from error
     os.close(descriptor)
     new = Path(name)
     try:
@@ -119,155 +118,93 @@ def replaced_file(target: Path) -> Iterator[Path]:
         new.unlink(missing_ok=True)
 
 
-def temporary_directory(parent: Path, prefix: str) -> Path:
-    """Return a new directory in ``parent``, private to the user.
+def cannot_write(directory: Path, error: OSError) -> UserError:
+    """Return the error for a directory in which nothing can be written."""
+    return UserError(
+        f"cannot write in {directory}: {error.strerror}",
+        hint="check its permissions and the free space of its file system",
+    )
 
-    :raises UserError: if ``parent`` is not writable.
+
+def lock_file(file: int, kind: int, *, directory: Path, hint: str) -> None:
+    """Lock an open file; wait until no other process has the lock.
+
+    The kernel releases the lock at the end of the process, also of a killed one.
+
+    :param kind: ``fcntl.LOCK_EX`` or ``fcntl.LOCK_SH``.
+    :param directory: the place of the file, for the message.
+    :param hint: the fix if the file system has no locks.
+
+    :raises UserError: if the file system has no locks.
     """
-    with _reported(parent):
-        return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-
-
-@contextlib.contextmanager
-def _reported(directory: Path) -> Iterator[None]:
     try:
-        yield
+        fcntl.flock(file, kind)
     except OSError as error:
         raise UserError(
-            f"cannot write in {directory}: {error.strerror}",
-            hint="check its permissions and the free space of its file system",
+            f"cannot lock files in {directory}: {error.strerror}",
+            hint=f"{hint}: its file system has no locks",
         ) from error
 
 
-def move_file(new: Path, target: Path) -> None:
-    """Replace ``target`` with a finished file of the same file system.
+def check_directory(directory: Path, root: Path) -> None:
+    """Check that a build can move a file into ``directory``, which need not exist.
 
-    :raises UserError: if the directory of ``target`` is not writable.
+    :param root: the directory of the project, from which the file comes.
+
+    :raises UserError: if it is not a directory of the same file system, or not writable.
     """
-    with _reported(target.parent):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        new.replace(target)
-
-
-@contextlib.contextmanager
-def swapped(new: Path, target: Path) -> Iterator[None]:
-    """Replace ``target`` with a finished directory; if the block raises, put the old one back.
-
-    The old one stays beside it until :func:`remove_replaced`. Hold :func:`alone_in` around both.
-
-    :raises UserError: if ``target`` cannot be replaced.
-    """
-    # rename() cannot replace a directory that is not empty. The old one gets a name that `recover`
-    # knows, in case the process is killed between the two renames.
-    old = _aside(target)
-    _remove(old)
-    try:
-        with _reported(target.parent):
-            if os.path.lexists(target):
-                target.rename(old)
-            new.rename(target)
-        yield
-    except BaseException:
-        if not os.path.lexists(new):
-            target.rename(new)
-        if os.path.lexists(old):
-            old.rename(target)
-        raise
-
-
-def remove_replaced(target: Path) -> None:
-    """Remove what :func:`swapped` has replaced."""
-    try:
-        _remove(_aside(target))
-    except UserError as left:  # the build is complete; the next build reports it as an error
-        warnings.warn(f"{left.message}; {left.hint}", BigflowWarning, stacklevel=2)
-
-
-def _remove(path: Path) -> None:
-    """Remove a file, a link or a directory.
-
-    :raises UserError: if a file in it belongs to another user.
-    """
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-    if os.path.lexists(path):
-        raise UserError(
-            f"cannot remove {path}, the old output of a build: you have no write permission in it",
-            hint="remove it as the user who owns its files",
-        )
-
-
-def recover(target: Path) -> None:
-    """Restore ``target`` if a killed build had renamed it and not yet replaced it.
-
-    :raises UserError: if ``target`` cannot be replaced because it belongs to another user.
-    """
-    old = _aside(target)
-    if os.path.lexists(old):
-        with alone_in(target.parent):
-            if target.exists():
-                _remove(old)
-            elif old.exists():
-                old.rename(target)
-    if _is_read_only(target):
-        raise UserError(
-            f"cannot replace {target}: you have no write permission in it",
-            hint="build as the user who owns it, or remove it as that user",
-        )
-
-
-def check_directory(directory: Path) -> None:
-    """Check a directory that a build writes files into; it need not exist.
-
-    :raises UserError: if it is not a directory, or not writable.
-    """
-    if os.path.lexists(directory) and not directory.is_dir():
+    if not os.path.lexists(directory):
+        return
+    if not directory.is_dir():
         raise UserError(
             f"{directory} is not a directory, and a build writes into it",
             hint="move it to another place",
         )
-    if directory.is_dir() and not _is_writable(directory):
+    if directory.stat().st_dev != root.stat().st_dev:
+        raise UserError(
+            f"{directory} is not on the file system of the project",
+            hint="remove the mount or the link, and copy the results there after the build",
+        )
+    if not _is_writable(directory):
         raise UserError(
             f"cannot write in {directory}: you have no write permission in it",
             hint="build as the user who owns it, or change its permissions as that user",
         )
 
 
-def _is_read_only(directory: Path) -> bool:
-    """Return whether the files of a directory cannot be removed."""
-    return (
-        directory.is_dir()
-        and not directory.is_symlink()
-        and not _is_writable(directory)
-        and any(directory.iterdir())
-    )
+def check_replaceable(target: Path) -> None:
+    """Check that a build can replace a file or a directory, which need not exist.
+
+    :raises UserError: if it, or a file in it, cannot be removed.
+    """
+    if target.is_symlink() or not target.is_dir():
+        _check_removable(target)
+        return
+    check_directory(target, target.parent)
+    for directory, names, files in os.walk(target):
+        for path in (Path(directory, name) for name in names):
+            if not path.is_symlink():
+                check_directory(path, target)
+        for name in files:
+            _check_removable(Path(directory, name))
+
+
+def _check_removable(path: Path) -> None:
+    """Refuse a file with the attribute `immutable` or `append only`."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
+    except OSError as error:
+        # Other errors, as for a read-only file, do not concern its removal.
+        if error.errno == errno.EPERM:
+            raise UserError(
+                f"cannot replace {path}: {error.strerror}",
+                hint=f"remove its attributes: chattr -ia {shlex.quote(str(path))}",
+            ) from error
 
 
 def _is_writable(directory: Path) -> bool:
     effective = os.access in os.supports_effective_ids
     return os.access(directory, os.W_OK | os.X_OK, effective_ids=effective)
-
-
-@contextlib.contextmanager
-def alone_in(directory: Path) -> Iterator[None]:
-    """Lock ``directory``, so that two builds that end at once move their results in turn.
-
-    The kernel releases the lock of a process that is killed.
-    """
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        # Some network file systems have no locks.
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _aside(target: Path) -> Path:
-    return target.with_name(f".bigflow-replaced-{target.name.lstrip('.')}")
 
 
 def _umask() -> int:

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from bigflow_backend.ground.errors import AlreadyReportedError, BigflowWarning, UserError
+from bigflow_backend.ground.signals import Interrupted, ignore_signals, outcome
 
 _SIGNALLED = 128
 """Shells add the number of the signal to it for the exit status."""
-_UNCHANGED = "nothing in the project was changed"
 
 
 def print_error(error: UserError) -> None:
@@ -39,8 +39,9 @@ def print_progress(line: str) -> None:
 def reported() -> Iterator[None]:
     """Report errors of the user in the block without a traceback, and exit.
 
-    The status is 1 for a ``UserError``, and 128 and the signal's number for Ctrl-C and for a pipe
-    without a reader. A ``BigflowWarning`` is printed in one line, without its place in our code.
+    The status is 1 for a ``UserError``, and 128 and the signal's number for a signal and for a
+    pipe without a reader. A ``BigflowWarning`` is printed in one line, without its place in our
+    code.
     """
     plain = warnings.formatwarning
 
@@ -54,6 +55,7 @@ def reported() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except (KeyboardInterrupt, Exception) as error:
+        ignore_signals()
         status = _report(error)
         if status is None:
             raise
@@ -70,8 +72,11 @@ def _report(error: BaseException) -> int | None:
     elif isinstance(error, Warning):  # `python -W error` makes errors of warnings
         print_error(UserError(_first_sentence(error), hint="it is a warning without -W error"))
     elif isinstance(error, KeyboardInterrupt):
-        print(f"bigflow: interrupted; {_UNCHANGED}", file=sys.stderr)
-        status = _SIGNALLED + signal.SIGINT
+        number = error.number if isinstance(error, Interrupted) else signal.SIGINT
+        name = signal.Signals(number).name
+        how = "bigflow: interrupted" if number == signal.SIGINT else f"bigflow: ended by {name}"
+        print("; ".join(filter(None, (how, outcome()))), file=sys.stderr)
+        status = _SIGNALLED + number
     elif isinstance(error, BrokenPipeError):
         status = _SIGNALLED + signal.SIGPIPE if _close_streams_without_reader() else None
     elif isinstance(error, ModuleNotFoundError):
@@ -97,21 +102,6 @@ _LIBRARIES = {
     "uv": "uv",
 }
 """Module -> distribution of the extra ``build``."""
-
-
-@contextlib.contextmanager
-def terminable() -> Iterator[None]:
-    """Unwind the block on SIGTERM, with which CI cancels: children end, and staging is removed."""
-
-    def unwind(number: int, _frame: object) -> None:
-        print(f"bigflow: ended by SIGTERM; {_UNCHANGED}", file=sys.stderr)
-        raise SystemExit(_SIGNALLED + number)
-
-    before = signal.signal(signal.SIGTERM, unwind)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _close_streams_without_reader() -> bool:

@@ -110,10 +110,18 @@ def find_project(start: Path) -> Project:
 
     :raises UserError: if there is no project, or as :func:`read_project`.
     """
+    return read_project(find_root(start))
+
+
+def find_root(start: Path) -> Path:
+    """Return the directory of the project in ``start``, or in the nearest directory above it.
+
+    :raises UserError: if there is no project.
+    """
     start = start.resolve()
     for directory in (start, *start.parents):
         if _is_project(directory):
-            return read_project(directory)
+            return directory
     raise UserError(
         f"no project found: neither {start} nor a directory above it has a project_setup.py",
         hint='change to a project, or create one: see "A project of your own" in the README',

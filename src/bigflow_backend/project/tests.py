@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import signal
 import subprocess
 import sys
-import tempfile
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bigflow_backend.ground.child import run
+from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import UserError
 
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
 
 _NO_TESTS = 5  # https://docs.pytest.org/en/stable/reference/exit-codes.html
-_SECONDS_TO_CLEAN_UP = 2
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ def run_tests(project: Project, *, python: str = sys.executable) -> TestRun:
     """
     if not project.tests.is_dir():
         return TestRun(tests=0, skipped=0)
-    with tempfile.TemporaryDirectory(prefix="bigflow-tests-") as temporary:
-        report = Path(temporary) / "report.xml"
+    with scratch_directory() as scratch:
+        report = scratch / "report.xml"
         status = _run(project, [python, "-m", "pytest", *_arguments(project, report)])
         if not report.exists():
             raise _without_report(python, status)
@@ -82,19 +82,14 @@ def _run(project: Project, command: list[str]) -> int:
         "PYTHONPATH": os.pathsep.join(p for p in path if p),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    # stdout is for the result of the command.
-    process = subprocess.Popen(
-        command, cwd=project.root, env=environment, stdout=sys.stderr.fileno()
+    # stdout is for the result of the command. Fixtures clean up after SIGINT.
+    return run(
+        command,
+        stop=signal.SIGINT,
+        cwd=project.root,
+        env=environment,
+        stdout=sys.stderr.fileno(),
     )
-    try:
-        return process.wait()
-    except BaseException:
-        # Ctrl-C in a terminal reaches the tests, too, which clean up. A signal to us does not.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_SECONDS_TO_CLEAN_UP)
-        process.kill()
-        process.wait()
-        raise
 
 
 def _is_importable(python: str, module: str) -> bool:

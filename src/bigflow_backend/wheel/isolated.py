@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import signal
 import subprocess
 import sys
 import warnings
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bigflow_backend.ground.child import run
 from bigflow_backend.ground.errors import AlreadyReportedError, BigflowWarning, UserError
 from bigflow_backend.project.pyproject import BACKENDS
 
@@ -124,15 +124,6 @@ def _run_hook(
 ) -> None:
     # The wheel, the image and the DAGs have one version, even if a file changes during the build.
     environment = {**os.environ, **(extra_environ or {}), "BIGFLOW_VERSION": version}
-    # In its own session the hook does not get Ctrl-C, which would print its traceback.
-    process = subprocess.Popen(
-        cmd, cwd=cwd, env=environment, stdout=sys.stderr.fileno(), start_new_session=True
-    )
-    try:
-        status = process.wait()
-    except BaseException:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
-        raise
+    status = run(cmd, cwd=cwd, env=environment, stdout=sys.stderr.fileno())
     if status:
         raise subprocess.CalledProcessError(status, list(cmd))

@@ -11,11 +11,11 @@ import os
 import stat
 import sys
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.epoch import source_date_epoch
 from bigflow_backend.ground.files import open_regular, replaced_file
 from bigflow_backend.project.pyproject import metadata_files
@@ -48,8 +48,8 @@ def build_sdist(project: Project, directory: Path, settings: ConfigSettings = _N
     check_syntax(content.modules)
     check_imports(project, content.modules)
     distribution = load(project, content, settings).distribution
-    with tempfile.TemporaryDirectory(prefix="bigflow-sdist-") as temporary:
-        dist_info = write_metadata(distribution, Path(temporary))
+    with scratch_directory() as temporary:
+        dist_info = write_metadata(distribution, temporary)
         pkg_info = (dist_info / "METADATA").read_bytes()
         stem = dist_info.name.removesuffix(".dist-info")
     files = _files(project, distribution, content)

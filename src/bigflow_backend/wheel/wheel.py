@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
-import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.epoch import source_date_epoch
 from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.ground.files import replaced_file
@@ -45,10 +45,10 @@ def build_wheel(project: Project, directory: Path, settings: ConfigSettings = _N
     check_syntax(content.modules)
     check_imports(project, content.modules)
     loaded = load(project, content, settings)
-    with tempfile.TemporaryDirectory(prefix="bigflow-wheel-") as temporary:
+    with scratch_directory() as temporary:
         if loaded.needs_setuptools:
-            return _build_with_setuptools(project, loaded, Path(temporary), directory, epoch)
-        return _build_in_one_pass(loaded.distribution, content, Path(temporary), directory, epoch)
+            return _build_with_setuptools(project, loaded, temporary, directory, epoch)
+        return _build_in_one_pass(loaded.distribution, content, temporary, directory, epoch)
 
 
 def build_editable(
@@ -61,15 +61,15 @@ def build_editable(
     """
     loaded = load(project, project_content(project), settings)
     distribution = loaded.distribution
-    with tempfile.TemporaryDirectory(prefix="bigflow-editable-") as temporary:
-        distribution.get_command_obj("egg_info").egg_base = temporary
+    with scratch_directory() as temporary:
+        distribution.get_command_obj("egg_info").egg_base = str(temporary)
         command: Any = distribution.get_command_obj("editable_wheel")
-        command.dist_dir = temporary
+        command.dist_dir = str(temporary)
         command.mode = settings.editable_mode
         with reported_failures(project, "the editable wheel"):
             command.ensure_finalized()
             command.run()
-        (built,) = Path(temporary).glob("*.whl")
+        (built,) = temporary.glob("*.whl")
         target = directory / built.name
         target.write_bytes(built.read_bytes())
     return target.name
@@ -80,8 +80,8 @@ def prepare_metadata(
 ) -> str:
     """Write the wheel's ``.dist-info`` into ``directory`` and return its name."""
     loaded = load(project, project_content(project), settings)
-    with tempfile.TemporaryDirectory(prefix="bigflow-metadata-") as temporary:
-        written = write_metadata(loaded.distribution, Path(temporary))
+    with scratch_directory() as temporary:
+        written = write_metadata(loaded.distribution, temporary)
         target = directory / written.name
         target.mkdir(exist_ok=True)
         for member in metadata_members(written):

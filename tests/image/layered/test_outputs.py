@@ -15,7 +15,6 @@ import pytest
 
 from bigflow_backend.cli.report import build_lines
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.files import Outputs
 from bigflow_backend.pipeline import Build
 from support.engine import sockets_may_leak
 
@@ -92,8 +91,8 @@ def test_the_summary_has_all_places(layered_project: LayeredProject, registry: R
         tar=Path(".image") / image.tar.name,
         layout=Path(".image") / image.layout.name,
     )
-    outputs = Outputs(layered_project.root)
-    lines = list(build_lines(Build(outputs=outputs, image=published)))
+    sizes = {Path(".image") / path.name: 1500 for path in (image.tar, image.layout)}
+    lines = list(build_lines(Build(image=published, sizes=sizes)))
     assert lines[0] == f"image  {registry.address}/summary:1.0.0"
     assert lines[1].startswith("       .image/image-1.0.0.tar  ")
     assert lines[2].startswith("       .image/oci-layout-1.0.0  ")

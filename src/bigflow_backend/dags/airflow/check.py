@@ -5,9 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import signal
 import subprocess
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,8 @@ from typing import Any
 
 from bigflow_backend.dags.airflow import probe
 from bigflow_backend.dags.airflow.releases import AirflowRelease, airflow_release
+from bigflow_backend.ground.child import child
+from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.text import one_line
 
@@ -84,7 +84,8 @@ def _checked(name: str, found: Mapping[str, Any]) -> CheckedFile:
 
 
 def _ask(release: AirflowRelease, directory: Path, paths: Sequence[Path]) -> Any:
-    with tempfile.TemporaryDirectory() as home:
+    with scratch_directory() as scratch:
+        home = str(scratch)
         variables = json.dumps(_variables(home, directory))
         # The program comes on standard input. As a file, it would put its directory on sys.path.
         command = release.command("-", variables, *map(str, paths))
@@ -106,22 +107,16 @@ def _run(command: Sequence[str], directory: str, program: str) -> tuple[str, str
     """Return the standard output and the standard error of a command."""
     # Python writes bytecode into uv's cache, so that the next check is faster.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    with subprocess.Popen(
+    with child(
         command,
         cwd=directory,  # [tool.uv] of the project does not apply there
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,
     ) as process:
-        try:
-            return process.communicate(program)
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)  # uv and the Python that it started
-            raise
+        output, errors = process.communicate(program.encode())
+    return output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
 
 
 def _variables(home: str, directory: Path) -> dict[str, str]:

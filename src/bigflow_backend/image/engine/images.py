@@ -35,7 +35,6 @@ class EngineImages:
 
         with engine_errors("tagging the image"):
             before, own = self._id(str(reference)), self._id(image_id)
-            self._client.api.tag(image_id, reference.repository, reference.tag)
 
         def restore() -> None:
             # If the engine has stopped, the user needs the first error, not this one.
@@ -47,7 +46,10 @@ class EngineImages:
                 else:
                     self._client.api.tag(before, reference.repository, reference.tag)
 
+        # A signal can come after the engine has moved the name, and before it has answered.
         transaction.on_failure(restore)
+        with engine_errors("tagging the image"):
+            self._client.api.tag(image_id, reference.repository, reference.tag)
         if before is not None:
             transaction.after_commit(lambda: self.discard([before]))
 

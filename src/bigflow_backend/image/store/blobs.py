@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import lock_file
 from bigflow_backend.image.oci import Descriptor, canonical_json, sha256_digest
 from bigflow_backend.image.store.blob import BlobReader, BlobWriter, check_blob
 from bigflow_backend.image.store.directory import cache_errors, default_root, size_limit
@@ -282,12 +283,17 @@ def _content_unless_dead(path: Path, *, size: int = -1) -> str:
 def _new_locked_file(directory: Path) -> IO[bytes]:
     # The caller holds the store's lock, so nobody sees the file before it is locked.
     file = tempfile.NamedTemporaryFile(dir=directory, delete=False)  # noqa: SIM115
-    fcntl.flock(file, fcntl.LOCK_EX)
+    _lock(file, fcntl.LOCK_EX, directory)
     return file
 
 
 @contextlib.contextmanager
 def _locked(root: Path, kind: int) -> Iterator[None]:
     with (root / "lock").open("ab") as file:
-        fcntl.flock(file, kind)
+        _lock(file, kind, root)
         yield
+
+
+def _lock(file: IO[bytes], kind: int, directory: Path) -> None:
+    hint = "set BIGFLOW_CACHE to a directory on a local disk"
+    lock_file(file.fileno(), kind, directory=directory, hint=hint)
