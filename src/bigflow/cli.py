@@ -41,26 +41,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     :raises BaseException: any error of a job.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    verbose = bool(os.environ.get("BIGFLOW_VERBOSE"))
+    while arguments[:1] in (["-v"], ["--verbose"]):
+        verbose = True
+        del arguments[0]
     try:
-        return _main(arguments)
+        return _main(arguments, verbose=verbose)
     except KeyboardInterrupt:
         if arguments[:1] != ["describe"]:  # a child process, whose parent is interrupted as well
             print("bigflow: interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
 
 
-def _main(arguments: list[str]) -> int:
+def _main(arguments: list[str], *, verbose: bool) -> int:
     build_commands: dict[str, str] = {}
     if arguments[:1] not in (["run"], ["describe"], ["--version"]):
         if arguments and not arguments[0].startswith("-"):
             from bigflow_backend.cli.main import main as build
 
-            return build(arguments)
+            return build([*arguments, "--verbose"] if verbose else arguments)
         from bigflow_backend.cli.commands import COMMANDS
 
         build_commands = {name: command.help for name, command in COMMANDS.items()}
     parser = _parser(build_commands)
-    options = parser.parse_args(arguments)
+    if arguments[:1] == ["run"]:
+        options, of_job = parser.parse_known_args(arguments)
+        _warn_of_typing_errors(of_job)
+    else:
+        options = parser.parse_args(arguments)
     if options.version:
         import bigflow
 
@@ -71,13 +79,34 @@ def _main(arguments: list[str]) -> int:
 
         describe(options)
     if options.command == "run":
-        return _run(options)
+        return _run(options, verbose=verbose)
     parser.print_usage(sys.stderr)
     print("bigflow: error: give a command; `bigflow --help` lists them", file=sys.stderr)
     return 2
 
 
-def _run(options: argparse.Namespace) -> int:
+def _warn_of_typing_errors(of_job: list[str]) -> None:
+    """Warn of arguments for the job that look like our own. The job reads them in sys.argv."""
+    end = of_job.index("--") if "--" in of_job else len(of_job)
+    for argument in of_job[:end]:
+        name = argument.partition("=")[0]
+        if name.startswith("--") and len(name) > len("--"):
+            from difflib import get_close_matches
+
+            for near in get_close_matches(name, _OPTIONS_OF_RUN, n=1, cutoff=0.8):
+                print(
+                    f"bigflow: warning: {name} is an argument of the job; did you mean {near}?",
+                    file=sys.stderr,
+                )
+
+
+_OPTIONS_OF_RUN = (
+    *("--job", "--workflow", "--runtime", "--config", "--project-package", "--module"),
+    "--verbose",
+)
+
+
+def _run(options: argparse.Namespace, *, verbose: bool) -> int:
     from bigflow.configuration import set_current_env
     from bigflow.run import run
 
@@ -90,8 +119,23 @@ def _run(options: argparse.Namespace) -> int:
         work = run(package, workflow_id, job_id, runtime=options.runtime, module=options.module)
     except BigflowError as error:
         return _report(error)
+    _show_log_messages(verbose=verbose)
     work()
     return 0
+
+
+def _show_log_messages(*, verbose: bool) -> None:
+    """Print what the job logs to stderr, as BigFlow does: INFO, or DEBUG if verbose.
+
+    A project that has set up logging keeps its own. Importing it takes 3 ms in each pod.
+    """
+    if verbose or "logging" in sys.modules:
+        import logging
+
+        logging.basicConfig(
+            level=logging.DEBUG if verbose else logging.INFO,
+            format="%(asctime)s| %(message)s" if verbose else "%(message)s",
+        )
 
 
 def _package_of_source_tree() -> str:
@@ -137,6 +181,7 @@ def _parser(build_commands: dict[str, str]) -> argparse.ArgumentParser:
         **_PARSER,
     )
     parser.add_argument("--version", action="store_true", help="print the version")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print debug messages")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", prog="bigflow")
     _add_run(commands)
     _add_describe(commands)
@@ -149,7 +194,8 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = commands.add_parser(
         "run",
         help="run a job or a workflow in this process",
-        description="Run a job, or all jobs of a workflow one after another, in this process.",
+        description="Run a job, or all jobs of a workflow one after another, in this process."
+        " Other arguments are for the job, which reads them in sys.argv.",
         **_PARSER,
     )
     what = parser.add_mutually_exclusive_group(required=True)

@@ -271,8 +271,8 @@ def test_values_of_options_are_checked_first(
     ("arguments", "message", "hint"),
     [
         (
-            ["build", "--verbose"],
-            "bigflow build: unknown argument '--verbose'",
+            ["build", "--xyz"],
+            "bigflow build: unknown argument '--xyz'",
             "bigflow build --help",
         ),
         (["build", "x"], "bigflow build: unknown argument 'x'", "bigflow build --help"),
@@ -297,6 +297,16 @@ def test_values_of_options_are_checked_first(
             "bigflow --help lists the commands",
         ),
         (
+            ["logs"],
+            "the command 'logs' of BigFlow 1.x is not part of bigflow-backend",
+            "Airflow shows the log of each task; for a pod: kubectl logs POD",
+        ),
+        (
+            ["codegen", "x", "--y"],
+            "the command 'codegen' of BigFlow 1.x is not part of bigflow-backend",
+            "remove the call: it did nothing in BigFlow",
+        ),
+        (
             ["graph"],
             "bigflow graph: the following arguments are required: WORKFLOW",
             "bigflow graph --help",
@@ -309,6 +319,18 @@ def test_wrong_usage_ends_with_2(
     done = bigflow(project, *arguments)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [f"bigflow: error: {message}", f"  {hint}"]
+
+
+def test_options_of_bigflow_without_effect(project: Project) -> None:
+    """An unchanged command line of a build server works, and a warning says what changed."""
+    vault = ("--cache-from-version", "1.1", "-a", "vault", "-vs", "s3cret")
+    done = bigflow(project, "-v", "build-image", "--dry-run", *vault)
+    assert done.returncode == 0, done.stderr
+    assert "--cache-from-version of BigFlow 1.x has no effect: a build reuses" in done.stderr
+    assert "--auth-method of BigFlow 1.x has no effect: `docker login`" in done.stderr
+    assert "--vault-secret of BigFlow 1.x has no effect" in done.stderr
+    assert "s3cret" not in done.stderr
+    assert "--cache-from" not in bigflow(project, "build-image", "--help").stdout
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -484,8 +506,8 @@ class TestSetupScript:
                 "python project_setup.py --help",
             ),
             (
-                ["build_package", "build_dags", "--bogus"],
-                "python project_setup.py build_dags: unknown argument '--bogus'",
+                ["build_package", "build_dags", "--xyz"],
+                "python project_setup.py build_dags: unknown argument '--xyz'",
                 "python project_setup.py build_dags --help",
             ),
         ],
@@ -496,6 +518,22 @@ class TestSetupScript:
         done = python(project, "project_setup.py", *arguments)
         assert done.returncode == 2
         assert done.stderr.splitlines() == [f"bigflow: error: {message}", f"  {hint}"]
+
+    def test_flags_of_bigflow(self, project: Project) -> None:
+        given = ["build_project", "--build-dags", "--start-time", "2026-01-01"]
+        done = python(project, "project_setup.py", *given)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "DAG    .dags/rides__v1_2_0__2026_01_01_00_00_00_dag.py\n"
+        assert (
+            "build_project --build-dags is deprecated; write: python project_setup.py build_dags"
+        ) in done.stderr
+        done = python(project, "project_setup.py", "build_project", "--validate-project-setup")
+        assert (done.returncode, done.stdout) == (0, "BigFlow setup is valid.\n")
+        flags = ["--build-dags", "--build-package"]
+        assert python(project, "project_setup.py", "build_project", *flags).error == [
+            "bigflow: error: build_project takes one flag: got --build-package --build-dags",
+            "  write: python project_setup.py build_package build_dags",
+        ]
 
     def test_an_error_has_two_lines(self, project: Project) -> None:
         project.write({"deployment_config.py": None})

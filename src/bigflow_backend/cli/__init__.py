@@ -2,6 +2,7 @@
 
 - ``commands``: the table of all commands, and the function that runs one
 - ``options``: the options of the commands, and the parser
+- ``retired``: commands and options of BigFlow 1.x that are not here
 - ``main``: the ``bigflow`` command
 - ``setup_commands``: the commands of ``project_setup.py``
 - ``build``: the build commands

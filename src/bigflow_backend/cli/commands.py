@@ -19,11 +19,14 @@ from bigflow_backend.cli.options import (
     JSON,
     PYTHON,
     START_TIME,
+    VERBOSE,
     Option,
     Parser,
     flag,
     option,
 )
+from bigflow_backend.cli.retired import OF_IMAGES, RetiredOption, warn_of_retired
+from bigflow_backend.ground.report import print_debug_messages
 
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
@@ -41,6 +44,8 @@ class Command:
     """``module:function`` of this package, imported when the command runs. The function takes a
     :class:`Call` and returns the exit status."""
     options: tuple[Option, ...] = ()
+    retired: tuple[RetiredOption, ...] = ()
+    """The options of BigFlow 1.x that have no effect."""
     description: str = ""
     """The text of ``--help``; empty if it is ``help``."""
 
@@ -76,6 +81,7 @@ COMMANDS = {
         "run the tests, then build the package, the image and the DAGs",
         "build:build_project",
         (*ENVIRONMENT_OPTIONS, *IMAGE_OPTIONS, *DAG_OPTIONS, JSON),
+        OF_IMAGES,
     ),
     "build-package": Command(
         "run the tests, then build the wheel into dist/",
@@ -86,6 +92,7 @@ COMMANDS = {
         "build the wheel, and the image with it, into dist/ and .image/",
         "build:build_image",
         (*ENVIRONMENT_OPTIONS, *IMAGE_OPTIONS, DRY_RUN, JSON),
+        OF_IMAGES,
     ),
     "build-dags": Command(
         "write an Airflow DAG for each workflow into .dags/",
@@ -101,8 +108,9 @@ COMMANDS = {
             *ENVIRONMENT_OPTIONS,
             JSON,
         ),
-        "List the workflows: when each runs, and the first runs of a deployment. A run processes"
-        " the data interval that ends when it starts. Its jobs get the beginning as `--runtime`.",
+        description="List the workflows: when each runs, and the first runs of a deployment."
+        " A run processes the data interval that ends when it starts. Its jobs get the beginning"
+        " as `--runtime`.",
     ),
     "graph": Command(
         "list the jobs of a workflow, or draw them with Mermaid",
@@ -112,7 +120,7 @@ COMMANDS = {
             flag("--mermaid", "print a Mermaid flowchart, for Markdown"),
             *ENVIRONMENT_OPTIONS,
         ),
-        "List the jobs of a workflow and what each one waits for.",
+        description="List the jobs of a workflow and what each one waits for.",
     ),
     "check": Command(
         "load the DAG files of .dags/ in a real Airflow, and report",
@@ -126,8 +134,8 @@ COMMANDS = {
             ),
             JSON,
         ),
-        "Load the DAG files of .dags/ in a real Airflow, and report errors, warnings and tasks."
-        " uv installs that Airflow into its cache.",
+        description="Load the DAG files of .dags/ in a real Airflow, and report errors, warnings"
+        " and tasks. uv installs that Airflow into its cache.",
     ),
     "cache": Command(
         "show the cache of base images and layers, or empty it",
@@ -179,5 +187,11 @@ def read_call(
 
     Wrong usage ends the process with status 2.
     """
-    parser = Parser(prog, command.description or command.help, command.options)
-    return Call(command, parser.parse(arguments), project)
+    parser = Parser(prog, command.description or command.help, (VERBOSE, *command.options))
+    for retired in command.retired:
+        retired.add_to(parser)
+    values = parser.parse(arguments)
+    warn_of_retired(command.retired, values)
+    if values.verbose:
+        print_debug_messages()
+    return Call(command, values, project)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from bigflow_backend.cli import retired
 from bigflow_backend.cli.commands import COMMANDS, read_call
 from bigflow_backend.cli.options import WRONG_USAGE
 from bigflow_backend.ground.errors import UserError, nearest
@@ -20,6 +21,10 @@ def main(arguments: Sequence[str]) -> int:
     :raises SystemExit: with status 1 for an error of the user, and 2 for wrong usage.
     """
     name, *rest = arguments
+    if name in retired.COMMANDS and name not in COMMANDS:
+        message = f"the command {name!r} of BigFlow 1.x is not part of bigflow-backend"
+        print_error(UserError(message, hint=retired.COMMANDS[name]))
+        return WRONG_USAGE
     if name not in COMMANDS:
         near = nearest(name, (*COMMANDS, "run", "describe"))
         hint = f"did you mean {near}?" if near else "bigflow --help lists the commands"

@@ -67,6 +67,10 @@ def image_setting(
 
 _IMAGE_SCHEMA: dict[str, Any] = tool_schema()["properties"]["image"]["properties"]
 
+VERBOSE = Option(
+    ("--verbose", "-v"),
+    {"action": "store_true", "help": "print the debug messages of the libraries"},
+)
 JSON = flag("--json", "print the result as JSON")
 DRY_RUN = flag("--dry-run", "print what the image would be, and build nothing")
 PYTHON = option("--python", metavar="PATH", help="the interpreter with the project's dependencies")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bigflow_backend.cli.commands import COMMANDS, SETUP_NAMES, Call, read_call
 from bigflow_backend.cli.options import WRONG_USAGE, option
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.report import print_error
+from bigflow_backend.ground.report import print_error, print_warning
 from bigflow_backend.ground.text import one_line
 from bigflow_backend.ground.transaction import recover
 from bigflow_backend.project.project import Project, read_project
@@ -38,11 +38,43 @@ def run_setup(keywords: Mapping[str, Any]) -> None:
     arguments = sys.argv[1:]
     if arguments[:1] == ["--help"] and arguments[1:2] and arguments[1] in SETUP_NAMES:
         arguments = [arguments[1], "--help"]
+    if arguments[:1] == ["build_project"]:
+        if "--validate-project-setup" in arguments:  # BigFlow checks its own script so
+            print("BigFlow setup is valid.")
+            return
+        arguments = _without_flags_of_bigflow(arguments, script.name)
     calls, rest = _build_calls(arguments, script.name, project)
     for call in calls:
         call.run()
     if rest or not calls:
         _run_setuptools(rest, script.name, project)
+
+
+_FLAGS_OF_BUILD_PROJECT = {
+    "--build-package": "build_package",
+    "--build-image": "build_image",
+    "--build-dags": "build_dags",
+}
+"""A flag of BigFlow's ``build_project`` -> the command that does its work."""
+
+
+def _without_flags_of_bigflow(arguments: list[str], script: str) -> list[str]:
+    """Return the arguments with a command in place of ``build_project --build-...``.
+
+    :raises UserError: for two of the flags.
+    """
+    given = [flag for flag in _FLAGS_OF_BUILD_PROJECT if flag in arguments]
+    if len(given) > 1:
+        raise UserError(
+            f"build_project takes one flag: got {' '.join(given)}",
+            hint="write: "
+            + " ".join(["python", script, *(_FLAGS_OF_BUILD_PROJECT[flag] for flag in given)]),
+        )
+    for flag in given:
+        command = _FLAGS_OF_BUILD_PROJECT[flag]
+        print_warning(f"build_project {flag} is deprecated; write: python {script} {command}")
+        return [command, *(argument for argument in arguments[1:] if argument != flag)]
+    return arguments
 
 
 def _build_calls(

@@ -35,6 +35,13 @@ def print_progress(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def print_debug_messages() -> None:
+    """Print to stderr what the libraries of this process log, such as requests and responses."""
+    import logging
+
+    logging.basicConfig(level=logging.DEBUG, format="%(asctime)s| %(name)s: %(message)s")
+
+
 @contextlib.contextmanager
 def reported() -> Iterator[None]:
     """Report errors of the user in the block without a traceback, and exit.
