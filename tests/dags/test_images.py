@@ -98,9 +98,16 @@ def test_an_ipv6_registry(tmp_path: Path) -> None:
     assert made.image == "[::1]:5000/team/rides:1.2.0"
 
 
-@pytest.mark.parametrize("digest", ["sha256:abc", 12, "sha256:" + "A" * 64])
-def test_an_invalid_digest_in_imageinfo(tmp_path: Path, digest: object) -> None:
+@pytest.mark.parametrize(
+    ("digest", "problem"),
+    [
+        ("sha256:abc", ": the digest 'sha256:abc' is not valid"),
+        ("sha256:" + "A" * 64, ": the digest .* is not valid"),
+        (12, " has digest, which is not a string"),
+    ],
+)
+def test_an_invalid_digest_in_imageinfo(tmp_path: Path, digest: object, problem: str) -> None:
     info = tmp_path / "imageinfo-1.2.0.json"
     info.write_text(json.dumps({"tag": "rides:1.2.0", "pushed": True, "digest": digest}))
-    with pytest.raises(UserError, match=r"imageinfo-1\.2\.0\.json: the digest .* is not valid"):
+    with pytest.raises(UserError, match=rf"imageinfo-1\.2\.0\.json{problem}"):
         pushed_digest(info, "rides:1.2.0")

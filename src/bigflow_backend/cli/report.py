@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bigflow_backend.ground.text import printable
+
 if TYPE_CHECKING:
     from bigflow_backend.image.image import PublishedImage
     from bigflow_backend.image.plan import ImagePlan
@@ -21,7 +23,7 @@ def print_result(values: argparse.Namespace, result: object, lines: Iterable[str
     if values.json:
         print(json.dumps(_plain(result), indent=2))
     else:
-        print("\n".join(lines))
+        print("\n".join(printable(part) for line in lines for part in line.split("\n")))
 
 
 def build_lines(build: Build) -> Iterator[str]:

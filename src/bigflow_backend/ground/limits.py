@@ -11,3 +11,43 @@ MIB = 1024 * KIB
 
 PROJECT_FILE = MIB
 """pyproject.toml, requirements.txt, Dockerfile, deployment_config.py: people write these."""
+
+DOCUMENT = 4 * MIB
+"""A JSON document: registries refuse larger manifests, and the largest known index has 100 kB."""
+
+RECORD = 64 * MIB
+"""A record of the cache, which we wrote: that of a base image holds its configuration."""
+
+JSON_LEVELS = 64
+"""Arrays and objects inside each other: the deepest known document has 8. Python's parser, and
+every recursive reader after it, would fail at about 1,000."""
+
+JSON_NUMBER = 2**63 - 1
+"""An integer: sizes are signed numbers of 64 bits in every registry."""
+
+INDEX_ENTRIES = 10_000
+"""Images in an index: the largest known one has 60."""
+
+LAYERS = 1_000
+"""Layers of an image: Docker allows 127."""
+
+MESSAGE = 1_500
+"""Characters of a message or a line of progress: longer ones bury what comes before them."""
+
+QUOTATION = 200
+"""Characters of another program's text inside a message."""
+
+ERROR_BODY = 64 * KIB
+"""The body of an error, a redirect or a token: a token with a hundred scopes has 10 kB."""
+
+REDIRECTS = 10
+"""Redirects of one request: pip follows as many."""
+
+RETRY_AFTER = 120.0
+"""Seconds of the longest pause that a registry may ask for: people watch the build."""
+
+DOCKER_FILE = MIB
+"""Docker's config.json and contexts: people and the command `docker` write them."""
+
+TOOL_OUTPUT = MIB
+"""The end of the output of uv: its start is only progress."""

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from bigflow_backend.ground.errors import AlreadyReportedError, BigflowWarning, UserError
 from bigflow_backend.ground.signals import Interrupted, ignore_signals, outcome
+from bigflow_backend.ground.text import printable
 
 _SIGNALLED = 128
 """Shells add the number of the signal to it for the exit status."""
@@ -20,19 +21,20 @@ _SIGNALLED = 128
 
 def print_error(error: UserError) -> None:
     """Print the message and the hint."""
-    print(f"bigflow: error: {error.message}", file=sys.stderr)
+    print(f"bigflow: error: {printable(error.message)}", file=sys.stderr)
     if error.hint:
-        print(f"  {error.hint}", file=sys.stderr)
+        print(f"  {printable(error.hint)}", file=sys.stderr)
 
 
 def print_warning(text: str) -> None:
     """Print a line of advice."""
-    print(f"bigflow: warning: {text}", file=sys.stderr)
+    print(f"bigflow: warning: {printable(text)}", file=sys.stderr)
 
 
 def print_progress(line: str) -> None:
-    """Print a line of progress. stdout is only for results."""
-    print(line, file=sys.stderr, flush=True)
+    """Print progress, one line or more. stdout is only for results."""
+    for part in line.splitlines():
+        print(printable(part), file=sys.stderr, flush=True)
 
 
 def print_debug_messages() -> None:
@@ -54,7 +56,7 @@ def reported() -> Iterator[None]:
 
     def formatted(message: Any, category: Any, *place: Any, **more: Any) -> str:
         if issubclass(category, BigflowWarning):
-            return f"bigflow: warning: {message}\n"
+            return f"bigflow: warning: {printable(str(message))}\n"
         return plain(message, category, *place, **more)
 
     warnings.formatwarning = formatted

@@ -6,9 +6,13 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
+from bigflow_backend.ground.documents import DocumentError, read_json
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import read_bounded
+from bigflow_backend.ground.limits import DOCUMENT
+from bigflow_backend.ground.text import quoted
 from bigflow_backend.image.oci import is_digest
 
 if TYPE_CHECKING:
@@ -65,21 +69,29 @@ def _document(request: BuildRequest, image: Image, published: PublishedImage) ->
     }
 
 
+class _Published(TypedDict, total=False):
+    """The part of the document that is read back."""
+
+    tag: str | None
+    pushed: bool | None
+    digest: str | None
+
+
 def pushed_digest(path: Path, reference: str) -> str | None:
     """Return the digest of ``reference`` in its registry, if the document in ``path`` has it.
 
-    :raises UserError: if the digest there is not valid.
+    :raises UserError: if the document is not valid.
     """
-    try:
-        info = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    if not path.exists():
         return None
-    if not isinstance(info, dict) or info.get("tag") != reference or info.get("pushed") is not True:
+    hint = "build and push the image again: bigflow build-image --push"
+    try:
+        info = read_json(read_bounded(path, DOCUMENT), _Published)
+    except DocumentError as error:
+        raise UserError(f"{path.name} {error}", hint=hint) from error
+    if info.get("tag") != reference or not info.get("pushed"):
         return None
     digest = info.get("digest")
-    if digest is not None and not is_digest(str(digest)):
-        raise UserError(
-            f"{path.name}: the digest {digest!r} is not valid",
-            hint="build and push the image again: bigflow build-image --push",
-        )
+    if digest is not None and not is_digest(digest):
+        raise UserError(f"{path.name}: the digest {quoted(digest)!r} is not valid", hint=hint)
     return digest

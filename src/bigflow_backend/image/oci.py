@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
+
+from bigflow_backend.ground.documents import DocumentError, typed
+from bigflow_backend.ground.text import quoted
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -39,6 +41,82 @@ _LAYERS = {
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
+class DescriptorDocument(TypedDict):
+    """A descriptor in a document."""
+
+    mediaType: str
+    digest: str
+    size: int
+
+
+class PlatformDocument(TypedDict, total=False):
+    """The platform of an entry of an index."""
+
+    os: str | None
+    architecture: str | None
+
+
+class EntryDocument(DescriptorDocument, total=False):
+    """An entry of an index."""
+
+    platform: PlatformDocument | None
+    annotations: dict[str, str] | None
+
+
+class IndexDocument(TypedDict, total=False):
+    """An index: one image for several platforms, or the images of a layout."""
+
+    manifests: list[EntryDocument] | None
+
+
+class ManifestDocument(TypedDict, total=False):
+    """The manifest of one image."""
+
+    config: DescriptorDocument
+    layers: list[DescriptorDocument] | None
+
+
+class RootfsDocument(TypedDict, total=False):
+    """The contents of an image's layers."""
+
+    diff_ids: list[str] | None
+
+
+class HistoryDocument(TypedDict, total=False):
+    """An instruction that made an image."""
+
+    created_by: str | None
+    empty_layer: bool | None
+
+
+class SettingsDocument(TypedDict, total=False):
+    """The settings of an image's containers. Go writes null for those that are not set."""
+
+    User: str | None
+    ExposedPorts: dict[str, Any] | None
+    Env: list[str] | None
+    Entrypoint: str | list[str] | None
+    Cmd: str | list[str] | None
+    Volumes: dict[str, Any] | None
+    WorkingDir: str | None
+    Labels: dict[str, str] | None
+    StopSignal: str | None
+    Healthcheck: dict[str, Any] | None
+    Shell: list[str] | None
+    OnBuild: list[str] | None
+
+
+class ConfigDocument(TypedDict, total=False):
+    """The configuration of an image."""
+
+    os: str | None
+    architecture: str | None
+    variant: str | None
+    config: SettingsDocument | None
+    rootfs: RootfsDocument | None
+    history: list[HistoryDocument] | None
+
+
 @dataclass(frozen=True)
 class Descriptor:
     """A reference to content by its digest."""
@@ -57,14 +135,14 @@ class Descriptor:
     def from_json(cls, document: object) -> Descriptor:
         """Read a descriptor; other members than the three are ignored.
 
-        :raises ValueError: if it is not valid.
+        :raises DocumentError: if it is not valid.
         """
-        match document:
-            case {"mediaType": str(media_type), "digest": str(digest), "size": int(size)} if (
-                is_digest(digest) and size >= 0
-            ):
-                return cls(media_type, digest, size)
-        raise ValueError(f"{document!r} is not a descriptor with a sha256 digest")
+        found = typed(document, DescriptorDocument)
+        if not is_digest(found["digest"]):
+            raise DocumentError(f"has {quoted(found['digest'])}, which is not a sha256 digest")
+        if found["size"] < 0:
+            raise DocumentError(f"has the size {found['size']}")
+        return cls(found["mediaType"], found["digest"], found["size"])
 
 
 @dataclass(frozen=True)
@@ -92,7 +170,7 @@ class BaseImage:
     os: str
     architecture: str
     """The name in Go: ``amd64``, ``arm64``."""
-    config: Mapping[str, Any]
+    config: ConfigDocument
     """The whole configuration document: ``config``, ``history``, ``rootfs``, ..."""
     layers: tuple[Layer, ...]
     """From the lowest upwards, with OCI media types."""
@@ -125,4 +203,4 @@ def layer_media_type(media_type: str) -> str:
     try:
         return _LAYERS[media_type]
     except KeyError:
-        raise ValueError(f"{media_type} is not a layer that can be copied") from None
+        raise ValueError(f"{quoted(media_type)} is not a layer that can be copied") from None

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from bigflow.describe.fields import DescribedJob, DescribedWorkflow, attributes_of
 from bigflow.describe.values import checked
 from bigflow.errors import BigflowError
+from bigflow_backend.ground.documents import parse_json
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.text import parse_json
 
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project

@@ -7,12 +7,15 @@ import json
 import logging
 import stat
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.base.read import fetch_layers, read_base
 from bigflow_backend.image.registry import Registries, push_image
+from bigflow_backend.image.registry.auth import may_receive
+from bigflow_backend.image.registry.credentials import Credentials
 from bigflow_backend.image.registry.retry import Access
 from bigflow_backend.image.store.blobs import open_store
 from support.faulty_registry import Failure, faulty
@@ -50,8 +53,9 @@ def tokens(tmp_path: Path) -> Iterator[TokenServer]:
 
 
 @pytest.fixture
-def token_registry(tmp_path: Path, tokens: TokenServer) -> Iterator[Registry]:
-    """A registry that takes the tokens of that server."""
+def token_registry(tmp_path: Path, config: Path, tokens: TokenServer) -> Iterator[Registry]:
+    """A registry that takes the tokens of that server, which the configuration names."""
+    _write_auths(config, {urlsplit(tokens.url).netloc: {}})
     home = tmp_path / "registry"
     home.mkdir()
     with started_registry(home, auth=tokens.auth) as started:
@@ -96,7 +100,7 @@ def test_an_identity_token(
         "auth": _encoded("00000000-0000-0000-0000-000000000000", ""),
         "identitytoken": _IDENTITY,
     }
-    config.write_text(json.dumps({"auths": {token_registry.address: entry}}), "utf-8")
+    _write_auths(config, {token_registry.address: entry})
     _push_and_pull(f"{token_registry.address}/team/identity:1", store)
 
 
@@ -107,7 +111,7 @@ def test_a_registry_token(
     name = f"{token_registry.address}/team/registrytoken:1"
     _push_and_pull(name, store)
     entry = {"registrytoken": tokens.issued[-1]}
-    config.write_text(json.dumps({"auths": {token_registry.address: entry}}), "utf-8")
+    _write_auths(config, {token_registry.address: entry})
     asked = len(tokens.scopes)
     with Registries() as registries:
         _read(name, store, registries)
@@ -222,7 +226,54 @@ def test_credentials_do_not_leave_without_tls(
         headers = {"WWW-Authenticate": f'Bearer realm="{realm}",service="x"'}
         proxy.failures.append(Failure("GET", "/manifests/", status=401, headers=headers))
         error = _failure(f"{proxy.address}/team/token:1", store)
-    assert f"names the token server {realm!r}, which has no TLS" in error.message
+    assert "names the token server 'ftp://tokens.example.com', which has no TLS" in error.message
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_third_party_gets_no_password(
+    *, known: bool, registry: Registry, config: Path, store: BlobStore
+) -> None:
+    with faulty(registry.address) as proxy, faulty(registry.address) as other:
+        _login(config, proxy.address, "ada", _PASSWORD)
+        if known:
+            _write_auths(config, {other.address: {}})
+        headers = {"WWW-Authenticate": f'Bearer realm="http://{other.address}/token",service="x"'}
+        proxy.failures.append(Failure("GET", "/manifests/", status=401, headers=headers))
+        error = _failure(f"{proxy.address}/team/token:1", store)
+        assert bool(other.requests) is known
+    expected = f"{other.address} sent no token" if known else f"the token server {other.address}"
+    assert expected in error.message or "404" in error.message
+
+
+@pytest.mark.parametrize(
+    ("registry_name", "server", "expected"),
+    [
+        ("docker.io", "auth.docker.io", True),
+        ("docker.io", "auth.example.com", False),
+        ("registry.gitlab.com", "gitlab.com", True),
+        ("ghcr.io", "ghcr.io", True),
+        ("registry.example.com", "gitlab.example.com", True),
+        ("registry.example.com:5050", "registry.example.com", True),
+        ("registry.example.com", "example.com:8443", True),
+        ("registry.example.com", "example.org", False),
+        ("registry.example.com", "registry.example.com.evil.org", False),
+        ("registry.example.com", "evilexample.com", False),
+        ("example.com", "auth.example.com", True),
+        ("example.com", "other.com", False),
+        ("example.co.uk", "other.co.uk", False),
+        ("registry.example.co.uk", "auth.example.co.uk", True),
+        ("10.0.0.5:5000", "10.0.0.6:5000", False),
+        ("10.0.0.5:5000", "10.0.0.5", True),
+        ("registry", "auth", False),
+        ("localhost:5000", "localhost:5001", False),
+        ("localhost:5000", "localhost:5000", True),
+        ("registry.example.com", "localhost", False),
+    ],
+)
+def test_who_may_receive_a_password(registry_name: str, server: str, expected: bool) -> None:
+    assert may_receive(server, registry_name, Credentials(source="here")) is expected
+    named = Credentials(source="here", known_hosts=frozenset({server}))
+    assert may_receive(server, registry_name, named)
 
 
 def test_credentials_do_not_follow_a_redirection(
@@ -339,8 +390,13 @@ def _failure(name: str, store: BlobStore) -> UserError:
 
 def _login(config: Path, address: str, username: str, password: str) -> None:
     """The entry that `docker login` writes without a helper."""
+    _write_auths(config, {address: {"auth": _encoded(username, password)}})
+
+
+def _write_auths(config: Path, auths: dict[str, Any]) -> None:
+    """Add entries to the configuration."""
     document: dict[str, Any] = json.loads(config.read_text("utf-8"))
-    document.setdefault("auths", {})[address] = {"auth": _encoded(username, password)}
+    document.setdefault("auths", {}).update(auths)
     config.write_text(json.dumps(document), "utf-8")
 
 

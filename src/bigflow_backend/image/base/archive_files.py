@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.limits import DOCUMENT
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from bigflow_backend.image.store.blobs import BlobStore
 
 _GZIP = b"\x1f\x8b"
-_LONGEST_DOCUMENT = 4 << 20
 
 
 class Files(Protocol):
@@ -71,12 +71,12 @@ def image_files(path: Path, *, name: str, store: BlobStore) -> Iterator[Files]:
 
 
 def read_small(files: Files, name: str) -> bytes:
-    """Return a document of at most 4 MiB. A longer one is truncated, so it is not valid JSON.
+    """Return the start of a document: enough to see that it is too long.
 
     :raises FileNotFoundError: if it does not exist.
     """
     with files.open(name) as file:
-        return file.read(_LONGEST_DOCUMENT)
+        return file.read(DOCUMENT + 1)
 
 
 class _Directory:

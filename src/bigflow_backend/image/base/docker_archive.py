@@ -9,13 +9,21 @@ import contextlib
 import gzip
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.text import quoted
 from bigflow_backend.image.base.archive_files import image_files, read_small
-from bigflow_backend.image.base.manifest import base_image, damaged, json_object, malformed
+from bigflow_backend.image.base.manifest import base_image, damaged, layer_digests, read_document
 from bigflow_backend.image.base.zstd import can_unpack_zstd, unpacked_zstd
-from bigflow_backend.image.oci import LAYER_GZIP, LAYER_ZSTD, BaseImage, Descriptor, sha256_digest
+from bigflow_backend.image.oci import (
+    LAYER_GZIP,
+    LAYER_ZSTD,
+    BaseImage,
+    ConfigDocument,
+    Descriptor,
+    sha256_digest,
+)
 from bigflow_backend.image.reference import remote_name
 
 if TYPE_CHECKING:
@@ -31,6 +39,17 @@ _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
+class _ImageFiles(TypedDict):
+    Config: str
+    Layers: list[str]
+
+
+class _Entry(_ImageFiles, total=False):
+    """An image in manifest.json."""
+
+    RepoTags: list[str] | None
+
+
 def read_docker_archive(
     path: Path, tag: str | None, *, name: str, architecture: str, store: BlobStore
 ) -> BaseImage:
@@ -41,11 +60,8 @@ def read_docker_archive(
     with image_files(path, name=name, store=store) as files:
         entry = _chosen(read_small(files, "manifest.json"), tag, name)
         content = read_small(files, entry["Config"])
-        config = json_object(content, name)
-        rootfs = config.get("rootfs")
-        diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-        if not isinstance(diff_ids, list) or len(diff_ids) != len(entry["Layers"]):
-            raise malformed(name, "its configuration does not list its layers")
+        config = read_document(content, ConfigDocument, "configuration", name)
+        diff_ids = layer_digests(config, len(entry["Layers"]), name)
         layers = []
         for member, diff_id in zip(entry["Layers"], diff_ids, strict=True):
             layer = _known(diff_id, store)
@@ -63,20 +79,17 @@ def read_docker_archive(
     )
 
 
-def _chosen(content: bytes, tag: str | None, name: str) -> dict[str, Any]:
-    entries = json_object(b'{"images":' + content + b"}", name)["images"]
-    if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
-        raise malformed(name, "its manifest.json does not list images")
-    tags = [[_full_name(str(known)) for known in e.get("RepoTags") or ()] for e in entries]
+def _chosen(content: bytes, tag: str | None, name: str) -> _Entry:
+    entries = read_document(content, list[_Entry], "manifest.json", name)
+    tags = [[_full_name(known) for known in entry.get("RepoTags") or ()] for entry in entries]
     matching = [
         entry
         for entry, own in zip(entries, tags, strict=True)
         if tag is None or _full_name(tag) in own
     ]
     if len(matching) == 1:
-        found: dict[str, Any] = matching[0]
-        return found
-    known = ", ".join(sorted({one for own in tags for one in own})) or "no tag"
+        return matching[0]
+    known = quoted(", ".join(sorted({one for own in tags for one in own}))) or "no tag"
     raise UserError(
         f"the base image {name} has {f'no {tag!r}' if tag else f'{len(entries)} images'}; "
         f"it has {known}",
@@ -90,15 +103,6 @@ def _full_name(tag: str) -> str:
         return str(remote_name(tag))
     except UserError:
         return tag
-
-
-def _is_entry(entry: object) -> bool:
-    match entry:
-        case {"Config": str(), "Layers": [*layers], **others}:
-            return all(isinstance(layer, str) for layer in layers) and isinstance(
-                others.get("RepoTags") or [], list
-            )
-    return False
 
 
 def _known(diff_id: str, store: BlobStore) -> Descriptor | None:

@@ -5,14 +5,27 @@ https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.text import quoted
 from bigflow_backend.image.base.archive_files import image_files, read_small
-from bigflow_backend.image.base.manifest import base_of_manifest, damaged, json_object, malformed
-from bigflow_backend.image.oci import INDEX, BaseImage, Descriptor, canonical_json, sha256_digest
+from bigflow_backend.image.base.manifest import (
+    base_of_manifest,
+    damaged,
+    index_entries,
+    read_document,
+)
+from bigflow_backend.image.oci import (
+    INDEX,
+    BaseImage,
+    Descriptor,
+    EntryDocument,
+    IndexDocument,
+    canonical_json,
+    sha256_digest,
+)
 from bigflow_backend.image.store.blob import CorruptBlobError
 
 if TYPE_CHECKING:
@@ -30,7 +43,7 @@ def read_oci_layout(
     :raises UserError: if it cannot be read, is damaged, or is for another platform.
     """
     with image_files(path, name=name, store=store) as files:
-        index = json_object(read_small(files, "index.json"), name)
+        index = read_document(read_small(files, "index.json"), IndexDocument, "index.json", name)
         chosen = canonical_json({"manifests": _chosen(index, tag, name)})
         start = Descriptor(INDEX, sha256_digest(chosen), len(chosen))
 
@@ -46,28 +59,21 @@ def read_oci_layout(
         return base
 
 
-def _chosen(index: Mapping[str, Any], tag: str | None, name: str) -> list[dict[str, Any]]:
+def _chosen(index: IndexDocument, tag: str | None, name: str) -> list[EntryDocument]:
     """Return the entries of one image: one for each platform."""
-    listed = index.get("manifests")
-    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
-        raise malformed(name, "its index.json does not list manifests")
-    entries = {_tag(entry): [e for e in listed if _tag(e) == _tag(entry)] for entry in listed}
-    if tag is None and len(entries) == 1:
-        return next(iter(entries.values()))
-    if tag is not None and tag in entries:
-        return entries[tag]
-    known = ", ".join(sorted(filter(None, entries))) or "no tag"
+    images: dict[str | None, list[EntryDocument]] = {}
+    for entry in index_entries(index, name):
+        images.setdefault((entry.get("annotations") or {}).get(_REF_NAME), []).append(entry)
+    if tag is None and len(images) == 1:
+        return next(iter(images.values()))
+    if tag is not None and tag in images:
+        return images[tag]
+    known = quoted(", ".join(sorted(filter(None, images)))) or "no tag"
+    count = "several images" if images else "no images"
     raise UserError(
-        f"the base image {name} has {f'no tag {tag!r}' if tag else 'several images'}; "
-        f"it has {known}",
+        f"the base image {name} has {f'no tag {tag!r}' if tag else count}; it has {known}",
         hint="name one of them after the path: oci:PATH:TAG",
     )
-
-
-def _tag(entry: Mapping[str, Any]) -> str | None:
-    annotations = entry.get("annotations")
-    tag = annotations.get(_REF_NAME) if isinstance(annotations, dict) else None
-    return tag if isinstance(tag, str) else None
 
 
 def _import(blob: Descriptor, files: Files, *, name: str, store: BlobStore) -> None:

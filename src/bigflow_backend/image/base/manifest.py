@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
+from bigflow_backend.ground.documents import DocumentError, read_json, typed
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.text import parse_json
+from bigflow_backend.ground.limits import DOCUMENT, INDEX_ENTRIES, LAYERS
+from bigflow_backend.ground.text import quoted
 from bigflow_backend.image.oci import (
     INDEXES,
     MANIFESTS,
     BaseImage,
+    ConfigDocument,
     Descriptor,
+    EntryDocument,
+    IndexDocument,
     Layer,
+    ManifestDocument,
+    is_digest,
     layer_media_type,
 )
+
+_T = TypeVar("_T")
 
 _DEEPEST_INDEX = 4
 _ANOTHER = "build or save it again, or name another one"
@@ -35,22 +44,17 @@ def base_of_manifest(
     :raises UserError: if there is no such image, or its documents are not valid.
     """
     for _ in range(_DEEPEST_INDEX):
-        document = json_object(read(manifest), name)
         if manifest.media_type in INDEXES:
-            manifest = _for_platform(document, name, architecture)
+            index = _fetched(manifest, read, IndexDocument, f"index {manifest.digest}", name)
+            manifest = _for_platform(index_entries(index, name), name, architecture)
         elif manifest.media_type in MANIFESTS:
             return _image(
-                document,
-                read,
-                manifest=manifest,
-                name=name,
-                architecture=architecture,
-                repository=repository,
+                manifest, read, name=name, architecture=architecture, repository=repository
             )
         else:
             break
     raise UserError(
-        f"the base image {name} has a manifest of the type {manifest.media_type!r}",
+        f"the base image {name} has a manifest of the type {quoted(manifest.media_type)!r}",
         hint="supported are OCI manifests and indexes, and Docker's schema 2",
     )
 
@@ -59,7 +63,7 @@ def base_image(
     *,
     name: str,
     digest: str,
-    config: Mapping[str, Any],
+    config: ConfigDocument,
     layers: Sequence[Descriptor],
     architecture: str,
     repository: str | None = None,
@@ -71,13 +75,10 @@ def base_image(
     found = f"{config.get('os')}/{config.get('architecture')}"
     if found != f"linux/{architecture}":
         raise UserError(
-            f"the base image {name} is for {found}, not for linux/{architecture}",
+            f"the base image {name} is for {quoted(found)}, not for linux/{architecture}",
             hint="name another base image, or build for its platform",
         )
-    rootfs = config.get("rootfs")
-    diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-    if not isinstance(diff_ids, list) or len(diff_ids) != len(layers):
-        raise malformed(name, f"its configuration does not list its {len(layers)} layers")
+    diff_ids = layer_digests(config, len(layers), name)
     return BaseImage(
         reference=name,
         digest=digest,
@@ -85,34 +86,51 @@ def base_image(
         architecture=architecture,
         config=config,
         layers=tuple(
-            Layer(descriptor, str(diff_id), created_by)
+            Layer(descriptor, diff_id, created_by)
             for descriptor, diff_id, created_by in zip(
-                layers, diff_ids, _origins(config, len(layers), name), strict=True
+                layers, diff_ids, _origins(config, len(layers)), strict=True
             )
         ),
         repository=repository,
     )
 
 
-def json_object(content: bytes, name: str) -> dict[str, Any]:
-    """Parse a document of the base image ``name``.
+def read_document(content: bytes, kind: type[_T], what: str, name: str) -> _T:
+    """Parse a document of the base image ``name``; ``what`` is its name in messages.
 
-    :raises UserError: if it is not a JSON object.
+    :raises UserError: if it is not valid.
     """
     try:
-        document = parse_json(content)
-    except ValueError as error:
-        raise malformed(name, f"not valid JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise malformed(name, "a document is not a JSON object")
-    return document
+        return read_json(content, kind)
+    except DocumentError as error:
+        raise malformed(name, f"its {what} {error}") from error
 
 
-def _list(document: Mapping[str, Any], key: str, name: str) -> list[Any]:
-    value = document.get(key)
-    if value is not None and not isinstance(value, list):
-        raise malformed(name, f"{key} is not a list")
-    return value or []
+def index_entries(index: IndexDocument, name: str) -> list[EntryDocument]:
+    """Return the entries of an index.
+
+    :raises UserError: if there are too many.
+    """
+    entries = index.get("manifests") or []
+    if len(entries) > INDEX_ENTRIES:
+        raise malformed(name, f"its index has more than {INDEX_ENTRIES:,} entries")
+    return entries
+
+
+def layer_digests(config: ConfigDocument, count: int, name: str) -> list[str]:
+    """Return the digests of the uncompressed layers, of which there must be ``count``.
+
+    :raises UserError: if the configuration has others.
+    """
+    digests = (config.get("rootfs") or {}).get("diff_ids") or []
+    if len(digests) != count:
+        raise malformed(name, f"its configuration lists {len(digests)} layers instead of {count}")
+    if count > LAYERS:
+        raise malformed(name, f"it has more than {LAYERS:,} layers")
+    for digest in digests:
+        if not is_digest(digest):
+            raise malformed(name, f"its configuration has the diff_id {quoted(digest)!r}")
+    return digests
 
 
 def base_record(base: BaseImage) -> dict[str, Any]:
@@ -137,7 +155,7 @@ def base_from_record(record: object, *, name: str) -> BaseImage | None:
             return base_image(
                 name=name,
                 digest=digest,
-                config=config,
+                config=typed(config, ConfigDocument),
                 layers=[Descriptor.from_json(layer) for layer in layers],
                 architecture=architecture,
             )
@@ -161,17 +179,20 @@ def damaged(name: str, what: str) -> UserError:
 
 
 def _image(
-    document: Mapping[str, Any],
+    manifest: Descriptor,
     read: Callable[[Descriptor], bytes],
     *,
-    manifest: Descriptor,
     name: str,
     architecture: str,
     repository: str | None,
 ) -> BaseImage:
+    document = _fetched(manifest, read, ManifestDocument, f"manifest {manifest.digest}", name)
     try:
         config = Descriptor.from_json(document.get("config"))
-        layers = [Descriptor.from_json(layer) for layer in _list(document, "layers", name)]
+        layers = [Descriptor.from_json(layer) for layer in document.get("layers") or []]
+    except DocumentError as error:
+        raise malformed(name, f"a descriptor in its manifest {error}") from error
+    try:
         # Docker's media types of layers have OCI equivalents with the same bytes.
         layers = [Descriptor(layer_media_type(x.media_type), x.digest, x.size) for x in layers]
     except ValueError as error:
@@ -179,15 +200,23 @@ def _image(
     return base_image(
         name=name,
         digest=manifest.digest,
-        config=json_object(read(config), name),
+        config=_fetched(config, read, ConfigDocument, "configuration", name),
         layers=layers,
         architecture=architecture,
         repository=repository,
     )
 
 
-def _for_platform(index: Mapping[str, Any], name: str, architecture: str) -> Descriptor:
-    entries = [entry for entry in _list(index, "manifests", name) if isinstance(entry, dict)]
+def _fetched(
+    blob: Descriptor, read: Callable[[Descriptor], bytes], kind: type[_T], what: str, name: str
+) -> _T:
+    # Before it is fetched and held in memory.
+    if blob.size > DOCUMENT:
+        raise malformed(name, f"its {what} is longer than {DOCUMENT:,} bytes")
+    return read_document(read(blob), kind, what, name)
+
+
+def _for_platform(entries: Sequence[EntryDocument], name: str, architecture: str) -> Descriptor:
     wanted = f"linux/{architecture}"
     found = [_platform(entry) for entry in entries]
     # An index of a single image may omit the platform; the configuration has it.
@@ -197,27 +226,26 @@ def _for_platform(index: Mapping[str, Any], name: str, architecture: str) -> Des
     if not matching:
         others = ", ".join(sorted({p for p in found if p and "unknown" not in p}))
         raise UserError(
-            f"the base image {name} has no image for {wanted}; it has {others or 'no images'}",
+            f"the base image {name} has no image for {wanted}; "
+            f"it has {quoted(others) or 'no images'}",
             hint="name another base image, or build for one of its platforms",
         )
     try:
         return Descriptor.from_json(matching[0])
-    except ValueError as error:
-        raise malformed(name, str(error)) from error
+    except DocumentError as error:
+        raise malformed(name, f"an entry of its index {error}") from error
 
 
-def _platform(entry: Mapping[str, Any]) -> str | None:
+def _platform(entry: EntryDocument) -> str | None:
     platform = entry.get("platform")
-    if not isinstance(platform, dict):
-        return None
-    return f"{platform.get('os')}/{platform.get('architecture')}"
+    return None if platform is None else f"{platform.get('os')}/{platform.get('architecture')}"
 
 
-def _origins(config: Mapping[str, Any], count: int, name: str) -> list[str]:
+def _origins(config: ConfigDocument, count: int) -> list[str]:
     """Return the instruction of each layer, if the history has an entry for each."""
     made = [
-        str(entry.get("created_by", ""))
-        for entry in _list(config, "history", name)
-        if isinstance(entry, dict) and not entry.get("empty_layer")
+        entry.get("created_by") or ""
+        for entry in config.get("history") or []
+        if not entry.get("empty_layer")
     ]
     return made if len(made) == count else [""] * count

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
+from bigflow_backend.ground.documents import DocumentError, read_json
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.text import one_line, parse_json
+from bigflow_backend.ground.text import one_line, quoted
 from bigflow_backend.image.engine.client import engine_errors
 from bigflow_backend.image.engine.container import run_in_image
 from bigflow_backend.image.engine.failure import OTHER_PLATFORM
@@ -54,7 +55,7 @@ def check_image(client: DockerClient, image_id: str, request: BuildRequest) -> N
         )
     if not _same_version(found["version"], version):
         raise UserError(
-            f"the image has {name} {found['version']} installed, not {version}",
+            f"the image has {name} {quoted(found['version'])} installed, not {version}",
             hint="the Dockerfile should install the wheel in dist/, after everything else",
         )
     if found["status"] == 0:
@@ -86,13 +87,20 @@ def _same_version(one: str, other: str) -> bool:
         return one == other
 
 
-def _installed(client: DockerClient, image_id: str, distribution: str, platform: str) -> Any:
-    """Return what the program prints in the image."""
+class _Installed(TypedDict):
+    """The output of the program in the image."""
+
+    version: str | None
+    status: int
+    output: str
+
+
+def _installed(client: DockerClient, image_id: str, distribution: str, platform: str) -> _Installed:
     command = ["python", "-c", _PROGRAM, distribution]
     output = run_in_image(client, image_id, command, doing="checking the image", timeout=_SECONDS)
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(DocumentError):
         if output.status == 0:
-            return parse_json(output.stdout)
+            return read_json(output.stdout, _Installed)
     with engine_errors("checking the image"):
         engine = client.version()
     raise UserError(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
+from bigflow_backend.ground.documents import DocumentError, read_json
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import read_bounded
+from bigflow_backend.ground.limits import DOCKER_FILE
 from bigflow_backend.ground.text import one_line, system_reason
 
 if TYPE_CHECKING:
@@ -87,6 +89,16 @@ def engine_errors(doing: str) -> Iterator[None]:
         ) from error
 
 
+class _Endpoint(TypedDict):
+    Host: str
+
+
+class _Context(TypedDict):
+    """The meta.json of a Docker context."""
+
+    Endpoints: dict[str, _Endpoint]
+
+
 def engine_address() -> str:
     """Return the address of the engine, such as ``unix:///var/run/docker.sock``.
 
@@ -101,14 +113,15 @@ def engine_address() -> str:
         return _DEFAULT_ADDRESS
     hint = "choose one of `docker context ls`: docker context use default"
     path = Path(get_meta_file(name))
-    try:
-        return str(json.loads(path.read_bytes())["Endpoints"]["docker"]["Host"])
-    except FileNotFoundError:
+    if not path.exists():
         raise UserError(
             f"Docker has no context {name!r}, which DOCKER_CONTEXT or its config.json names",
             hint=hint,
-        ) from None
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        )
+    try:
+        context = read_json(read_bounded(path, DOCKER_FILE), _Context)
+        return context["Endpoints"]["docker"]["Host"]
+    except (UserError, DocumentError, KeyError) as error:
         raise UserError(f"Docker's context {name!r} is damaged: {path}", hint=hint) from error
 
 

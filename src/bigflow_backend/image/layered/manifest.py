@@ -16,7 +16,7 @@ from bigflow_backend.image.layered.venv import APP
 from bigflow_backend.image.oci import CONFIG, MANIFEST, canonical_json
 
 if TYPE_CHECKING:
-    from bigflow_backend.image.oci import BaseImage, Layer
+    from bigflow_backend.image.oci import BaseImage, ConfigDocument, Layer
     from bigflow_backend.image.store.blobs import BlobStore
 
 # The settings that an image inherits; Docker's configurations also have a container's state.
@@ -60,9 +60,9 @@ def assemble(
     return StoredImage(store.add(canonical_json(manifest), MANIFEST), config, together, base)
 
 
-def _config(base: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+def _config(base: ConfigDocument, labels: Mapping[str, str]) -> dict[str, Any]:
     """Return the base's settings with those of the standard Dockerfile's last stage over them."""
-    given = base.get("config") or {}
+    given: Mapping[str, Any] = base.get("config") or {}
     config = {key: given[key] for key in _INHERITED if given.get(key)}
     variables = {
         "PATH": f"/{APP}/bin:{search_path(base)}",
@@ -79,9 +79,9 @@ def _config(base: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any
     }
 
 
-def _history(base: BaseImage) -> list[dict[str, Any]]:
+def _history(base: BaseImage) -> Sequence[Mapping[str, Any]]:
     """Return the base's history, which must have an entry for each layer."""
-    history = list(base.config.get("history") or [])
+    history = base.config.get("history") or []
     if sum(not entry.get("empty_layer") for entry in history) == len(base.layers):
         return history
     return [{"created_by": layer.created_by} for layer in base.layers]

@@ -10,6 +10,8 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.limits import DOCUMENT
+from bigflow_backend.ground.urls import origin
 from bigflow_backend.image.reference import DOCKER_HUB, is_loopback
 from bigflow_backend.image.registry.auth import Authorization
 from bigflow_backend.image.registry.errors import (
@@ -21,16 +23,16 @@ from bigflow_backend.image.registry.errors import (
     status_text,
 )
 from bigflow_backend.image.registry.retry import Access, Retries, retry_after_seconds
-from bigflow_backend.image.registry.tls import ca_bundle, registry_adapter
+from bigflow_backend.image.registry.tls import ca_bundle, registry_context
 
 if TYPE_CHECKING:
     import requests
 
+    from bigflow_backend.ground.http import Session
+
 _T = TypeVar("_T")
 
 _HUB_HOST = "registry-1.docker.io"
-# The specification lets a registry refuse manifests beyond 4 MiB. Only manifests are read whole.
-_LONGEST_ANSWER = 4 << 20
 _CHUNK = 1 << 18
 _PROBE_SECONDS = 5
 
@@ -52,11 +54,12 @@ _HINTS = {
 
 @dataclass(frozen=True)
 class Answer:
-    """A response with its whole body."""
+    """A response with its body."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    """All of a manifest; the start of an error."""
     url: str
     """The URL that answered: after a redirect, another than the one asked."""
 
@@ -91,7 +94,7 @@ class Connection:
     def __init__(self, registry: str, access: Access) -> None:
         self.registry = registry
         self._access = access
-        self._session = _session(registry)
+        self._session = _session(registry, access)
         self._authorization = Authorization(registry, access, self._session)
 
     def close(self) -> None:
@@ -113,7 +116,7 @@ class Connection:
         # A short timeout is enough: the next request has the full one.
         seconds = (self._access.connect_timeout, min(self._access.idle_timeout, _PROBE_SECONDS))
         try:
-            with self._session.get(url, timeout=seconds, allow_redirects=False) as response:
+            with self._session.get(url, timeout=seconds) as response:
                 # The answer of a TLS server to plain HTTP.
                 return response.status_code == BAD_REQUEST
         except requests.RequestException:
@@ -139,8 +142,19 @@ class Connection:
         :raises TransientError: if a retry may help.
         """
         with self.exchange(method, place, **request) as response:
-            body = b"".join(self.content(response, limit=_LONGEST_ANSWER))
-            return Answer(response.status_code, response.headers, body, response.url)
+            return self.answer(response)
+
+    def answer(self, response: requests.Response) -> Answer:
+        """Return the response with its body: a manifest whole, an error in part.
+
+        :raises UserError: for a manifest of more than 4 MiB.
+        :raises TransientError: if the connection ends too early.
+        """
+        if response.status_code == OK:
+            body = b"".join(self.content(response, limit=DOCUMENT))
+        else:
+            body = self._start(response)
+        return Answer(response.status_code, response.headers, body, response.url)
 
     @contextlib.contextmanager
     def exchange(
@@ -162,7 +176,7 @@ class Connection:
         :raises TransientError: if a retry may help.
         """
         url = self.url(place)
-        is_ours = _origin(url) == _origin(self._base)
+        is_ours = origin(url) == origin(self._base)
         for is_last in (False, True):
             self._access.check_deadline(self.registry)
             sent = dict(headers or {})
@@ -172,7 +186,9 @@ class Connection:
             with self._sent(method, url, headers=sent, params=params, body=body) as response:
                 challenge = response.headers.get("WWW-Authenticate", "")
                 is_asked = response.status_code == UNAUTHORIZED and is_ours and not is_last
-                if is_asked and self._authorization.answer(challenge, scopes):
+                if is_asked and self._authorization.answer(
+                    challenge, scopes, is_tls=self._base.startswith("https:")
+                ):
                     continue
                 if response.status_code in _TRANSIENT:
                     raise self._transient_error(response)
@@ -198,6 +214,16 @@ class Connection:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._connection_error(error, response.url) from error
 
+    def _start(self, response: requests.Response) -> bytes:
+        import urllib3
+
+        from bigflow_backend.ground.http import read_start
+
+        try:
+            return read_start(response)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._connection_error(error, response.url) from error
+
     def url(self, place: str) -> str:
         """Return the absolute URL of a path, or of a ``Location``, which may be relative.
 
@@ -205,7 +231,7 @@ class Connection:
         """
         try:
             url = urljoin(self._base, place)
-            _origin(url)
+            origin(url)
         except ValueError as error:
             raise invalid_url(self.registry) from error
         base, found = urlsplit(self._base), urlsplit(url)
@@ -269,17 +295,18 @@ class Connection:
             data = body() if body else None
             if data is not None and not isinstance(data, bytes):
                 stack.enter_context(data)
+            options: dict[str, Any] = {
+                "headers": dict(headers),
+                "params": params,
+                "timeout": (self._access.connect_timeout, self._access.idle_timeout),
+            }
             try:
-                response = self._session.request(
-                    method,
-                    url,
-                    headers=headers,
-                    params=params,
-                    data=data,
-                    timeout=(self._access.connect_timeout, self._access.idle_timeout),
-                    allow_redirects=method in {"GET", "HEAD"},
-                    stream=True,
-                )
+                if method in {"GET", "HEAD"}:
+                    response = self._session.follow(
+                        method, url, allow=self._allow_redirect, **options
+                    )
+                else:
+                    response = self._session.request(method, url, data=data, **options)
             # requests does not wrap errors while it sends a body, nor the ValueError of a redirect
             # to an invalid URL.
             except (
@@ -293,21 +320,24 @@ class Connection:
                 raise self._connection_error(error, getattr(request, "url", url)) from error
             yield stack.enter_context(response)
 
+    def _allow_redirect(self, before: str, after: str) -> None:
+        if urlsplit(before).scheme == "https" and urlsplit(after).scheme == "http":
+            raise _downgraded(self.registry, after)
+
     def _connection_error(self, error: Exception, url: str) -> TransientError:
         return connection_error(self.registry, error, sent_to=self._elsewhere(url))
 
     def _elsewhere(self, url: str) -> str | None:
         """Return the host and port of a URL, if they are not the registry's."""
         try:
-            if _origin(url) == _origin(self._base):
+            if origin(url) == origin(self._base):
                 return None
         except ValueError:
             return None  # the URL is not valid
         return urlsplit(url).netloc.rpartition("@")[2]
 
     def _transient_error(self, response: requests.Response) -> TransientError:
-        body = b"".join(self.content(response, limit=_LONGEST_ANSWER))
-        why = error_detail(body, self._authorization.redact)
+        why = error_detail(self._start(response), self._authorization.redact)
         status = response.status_code
         hint = "try again later, or see its log"
         if status == TOO_MANY_REQUESTS:
@@ -319,37 +349,21 @@ class Connection:
         )
 
 
-def _session(registry: str) -> requests.Session:
+def _session(registry: str, access: Access) -> Session:
     try:
-        import requests
+        from bigflow_backend.ground.http import Session
     except ImportError as error:
         raise UserError(
             "the access to a registry needs the library requests, which is not installed",
             hint="pip install 'bigflow-backend[build]'",
         ) from error
 
-    class Session(requests.Session):
-        def rebuild_auth(
-            self, prepared_request: requests.PreparedRequest, response: requests.Response
-        ) -> None:
-            """Remove our credentials before a redirect to another host.
-
-            The library's method would also look for credentials in ``~/.netrc``.
-            """
-            before, after = str(response.request.url), str(prepared_request.url)
-            if urlsplit(before).scheme == "https" and urlsplit(after).scheme == "http":
-                raise _downgraded(registry, after)
-            if _origin(before) != _origin(after):
-                prepared_request.headers.pop("Authorization", None)
-
-    session = Session()
+    session = Session(access.deadline, registry_context(registry))
     session.headers["User-Agent"] = "bigflow-backend"
     # A blob is compressed already, and its digest is that of the bytes as sent.
     session.headers["Accept-Encoding"] = "identity"
     session.auth = _unchanged  # otherwise requests would read ~/.netrc
     session.verify = ca_bundle() or True
-    if adapter := registry_adapter(registry):
-        session.mount("https://", adapter)
     if is_loopback(registry):
         session.trust_env = False  # this machine needs no proxy
     return session
@@ -365,13 +379,3 @@ def _downgraded(registry: str, url: str) -> UserError:
         f"the registry {registry} redirects to {urlsplit(url).netloc}, which has no TLS",
         hint="correct its configuration, or name it in insecure-registries",
     )
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    """Return scheme, host and port.
-
-    :raises ValueError: if it is not a URL.
-    """
-    parts = urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, parts.hostname, port

@@ -7,21 +7,47 @@ https://github.com/docker/docker-credential-helpers . No message contains them.
 from __future__ import annotations
 
 import base64
-import binascii
-import json
+import dataclasses
 import os
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
+from bigflow_backend.ground.documents import DocumentError, read_json
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import read_bounded
+from bigflow_backend.ground.limits import DOCKER_FILE
+from bigflow_backend.ground.text import quoted, system_reason
 from bigflow_backend.image.reference import DOCKER_HUB
 
 _HUB_KEY = "https://index.docker.io/v1/"
 _HELPER_HINT = "run it by hand, or log in again: docker login"
 _HELPER_SECONDS = 60
 _TOKEN_USER = "<token>"  # noqa: S105 - the helpers' mark of an identity token, not a secret
+
+
+class _Entry(TypedDict, total=False):
+    """The credentials of one registry in config.json."""
+
+    auth: str | None
+    username: str | None
+    password: str | None
+    identitytoken: str | None
+    registrytoken: str | None
+
+
+class _Configuration(TypedDict, total=False):
+    """The part of config.json that is about credentials."""
+
+    auths: dict[str, _Entry | None] | None
+    credHelpers: dict[str, str] | None
+    credsStore: str | None
+
+
+class _HelperAnswer(TypedDict):
+    Username: str
+    Secret: str
 
 
 @dataclass(frozen=True)
@@ -36,6 +62,8 @@ class Credentials:
     """A refresh token of OAuth2, which is exchanged for a bearer token."""
     registry_token: str = field(default="", repr=False)
     """A bearer token."""
+    known_hosts: frozenset[str] = frozenset()
+    """The registries and token servers that the configuration names."""
 
     @property
     def basic(self) -> str:
@@ -60,35 +88,35 @@ def docker_credentials(registry: str) -> Credentials | None:
     path = (Path(directory) if directory else Path.home() / ".docker") / "config.json"
     configuration = _configuration(path)
     key = _HUB_KEY if registry == DOCKER_HUB else registry
+    found = _find(configuration, registry, key, path)
+    if found is None:
+        return None
+    names = (*(configuration.get("auths") or ()), *(configuration.get("credHelpers") or ()))
+    return dataclasses.replace(found, known_hosts=frozenset(map(_host, names)))
+
+
+def _find(configuration: _Configuration, registry: str, key: str, path: Path) -> Credentials | None:
     helpers = configuration.get("credHelpers") or {}
     helper = helpers.get(registry) or helpers.get(key) or configuration.get("credsStore")
-    if isinstance(helper, str) and helper:
+    if helper:
         found = _from_helper(helper, key, path)
         if found is not None:
             return found
     for name, entry in (configuration.get("auths") or {}).items():
-        if _host(name) == _host(key) and isinstance(entry, dict):
-            found = _from_file(entry, f"the entry {name!r} of {path}")
+        if _host(name) == _host(key) and entry:
+            found = _from_file(entry, f"the entry {quoted(name)!r} of {path}")
             if found is not None:
                 return found
     return None
 
 
-def _configuration(path: Path) -> dict[str, Any]:
-    hint = "fix it, or log in again: docker login"
-    try:
-        document = json.loads(path.read_bytes())
-    except FileNotFoundError:
+def _configuration(path: Path) -> _Configuration:
+    if not os.path.lexists(path):
         return {}
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}", hint=hint) from error
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON: {error}", hint=hint) from error
-    if not isinstance(document, dict) or not all(
-        isinstance(document.get(key) or {}, dict) for key in ("auths", "credHelpers")
-    ):
-        raise UserError(f"{path} is not a valid Docker configuration", hint=hint)
-    return document
+    try:
+        return read_json(read_bounded(path, DOCKER_FILE), _Configuration)
+    except DocumentError as error:
+        raise UserError(f"{path} {error}", hint="fix it, or log in again: docker login") from error
 
 
 def _host(key: str) -> str:
@@ -96,12 +124,12 @@ def _host(key: str) -> str:
     return key.removeprefix("https://").removeprefix("http://").partition("/")[0]
 
 
-def _from_file(entry: dict[str, Any], source: str) -> Credentials | None:
-    username, password = str(entry.get("username", "")), str(entry.get("password", ""))
+def _from_file(entry: _Entry, source: str) -> Credentials | None:
+    username, password = entry.get("username") or "", entry.get("password") or ""
     if encoded := entry.get("auth"):
         try:
             username, colon, password = base64.b64decode(encoded).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError, TypeError):
+        except ValueError:
             colon = ""
         if not colon:
             # `from None`: a traceback of the cause would contain the secret.
@@ -112,8 +140,8 @@ def _from_file(entry: dict[str, Any], source: str) -> Credentials | None:
         source=source,
         username=username,
         password=password.rstrip("\0"),  # as Docker does: old versions padded the password
-        identity_token=str(entry.get("identitytoken", "")),
-        registry_token=str(entry.get("registrytoken", "")),
+        identity_token=entry.get("identitytoken") or "",
+        registry_token=entry.get("registrytoken") or "",
     )
     return found if found.secrets else None
 
@@ -123,9 +151,8 @@ def _from_helper(helper: str, key: str, path: Path) -> Credentials | None:
     try:
         done = subprocess.run(
             [command, "get"],
-            input=key,
+            input=key.encode(),
             capture_output=True,
-            text=True,
             timeout=_HELPER_SECONDS,
             check=False,
         )
@@ -134,8 +161,10 @@ def _from_helper(helper: str, key: str, path: Path) -> Credentials | None:
             f"{path} names the credential helper {command}, which is not installed",
             hint=f"install it, or remove {helper!r} from that file",
         ) from error
-    except OSError as error:
-        raise UserError(f"cannot run {command}: {error.strerror}", hint=_HELPER_HINT) from error
+    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
+        raise UserError(
+            f"cannot run {quoted(command)}: {system_reason(error)}", hint=_HELPER_HINT
+        ) from error
     except subprocess.TimeoutExpired:
         raise UserError(
             f"the credential helper {command} did not answer within {_HELPER_SECONDS} seconds",
@@ -143,7 +172,7 @@ def _from_helper(helper: str, key: str, path: Path) -> Credentials | None:
         ) from None
     if done.returncode:
         # The protocol has no other way to report missing credentials.
-        if "credentials not found" in done.stdout:
+        if b"credentials not found" in done.stdout:
             return None
         raise UserError(
             f"the credential helper {command} failed for {_host(key)} "
@@ -151,13 +180,13 @@ def _from_helper(helper: str, key: str, path: Path) -> Credentials | None:
             hint=_HELPER_HINT,
         )
     try:
-        answer = json.loads(done.stdout)
-        username, secret = str(answer["Username"]), str(answer["Secret"])
-    except (ValueError, KeyError, TypeError):
+        answer = read_json(done.stdout, _HelperAnswer)
+    except DocumentError:
         raise UserError(
             f"the credential helper {command} printed no valid answer for {_host(key)}",
             hint=_HELPER_HINT,
         ) from None
+    username, secret = answer["Username"], answer["Secret"]
     if not secret:
         return None
     if username == _TOKEN_USER:

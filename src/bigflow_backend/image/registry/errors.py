@@ -5,11 +5,11 @@ from __future__ import annotations
 import http
 import socket
 from collections.abc import Callable
+from typing import Any, TypedDict
 
+from bigflow_backend.ground.documents import DocumentError, read_json
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.text import one_line, parse_json
-
-_LONGEST = 200
+from bigflow_backend.ground.text import one_line, quoted
 
 
 class TransientError(Exception):
@@ -34,21 +34,26 @@ def status_text(status: int) -> str:
         return str(status)
 
 
+class _Error(TypedDict, total=False):
+    message: str | None
+    code: Any  # some registries send a number
+
+
+class _Errors(TypedDict):
+    errors: list[_Error]
+
+
 def error_detail(body: bytes, redact: Callable[[str], str]) -> str:
     """Return a registry's description of an error as the end of a sentence, or nothing.
 
     https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
     """
     try:
-        error = parse_json(body)["errors"][0]
-        text = str(error.get("message") or error["code"])
-    except (ValueError, LookupError, TypeError, AttributeError):
+        error = read_json(body, _Errors)["errors"][0]
+    except (DocumentError, IndexError):
         return ""
-    return f": {shortened(redact(one_line(text)))}" if text else ""
-
-
-def shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+    text = error.get("message") or error.get("code")
+    return f": {quoted(redact(str(text)))}" if text else ""
 
 
 def connection_error(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
+from bigflow_backend.ground.documents import DocumentError, read_json
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.text import parse_json
 from bigflow_backend.image.oci import (
     MANIFESTS,
     Descriptor,
@@ -18,19 +18,22 @@ from bigflow_backend.image.registry.connection import (
     OK,
     PARTIAL,
     RANGE_NOT_SATISFIABLE,
-    Answer,
 )
 from bigflow_backend.image.registry.errors import TransientError
 
 if TYPE_CHECKING:
     from bigflow_backend.image.reference import RemoteName
-    from bigflow_backend.image.registry.connection import Connection, Registries
+    from bigflow_backend.image.registry.connection import Answer, Connection, Registries
     from bigflow_backend.image.registry.retry import Retries
     from bigflow_backend.image.store.blob import BlobWriter
     from bigflow_backend.image.store.blobs import BlobStore
 
 MANIFEST_TYPES = {"Accept": ", ".join(sorted(MANIFESTS))}
-_CONTENT_RANGE = re.compile(r"bytes (?P<start>\d+)-")
+_CONTENT_RANGE = re.compile(r"bytes (?P<start>[0-9]{1,18})-")
+
+
+class _Manifest(TypedDict, total=False):
+    mediaType: str | None
 
 
 def fetch_manifest(name: RemoteName, *, store: BlobStore, registries: Registries) -> Descriptor:
@@ -160,8 +163,7 @@ def _fetch_rest(
             blob.restart()
             raise TransientError("refuses to continue the download", hint="try again later")
         if response.status_code not in {OK, PARTIAL}:
-            body = b"".join(connection.content(response, limit=1 << 20))
-            answer = Answer(response.status_code, response.headers, body, response.url)
+            answer = connection.answer(response)
             raise connection.refusal(answer, doing=doing)
         part = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
         start = int(part["start"]) if part and response.status_code == PARTIAL else 0
@@ -191,8 +193,7 @@ def _key(name: RemoteName) -> str:
 def _media_type(answer: Answer) -> str:
     """Return the media type of a manifest: its own statement, else the registry's."""
     try:
-        document = parse_json(answer.body)
-    except ValueError:
-        document = None
-    own = document.get("mediaType") if isinstance(document, dict) else None
-    return str(own or answer.headers.get("Content-Type", "").partition(";")[0])
+        own = read_json(answer.body, _Manifest).get("mediaType")
+    except DocumentError:
+        own = None  # the reader of the manifest reports it
+    return own or answer.headers.get("Content-Type", "").partition(";")[0]

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.limits import RETRY_AFTER
 from bigflow_backend.image.reference import is_loopback
 from bigflow_backend.image.registry.errors import TransientError
 
 _PROGRESS = 1 << 20
-_LONGEST_PAUSE = 120.0
+_DAY = 86_400
+_LONGEST_DATE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +56,8 @@ class Access:
     def longest_pause(self) -> float:
         """Return the longest allowed pause between two tries, in seconds."""
         if self.deadline is None:
-            return _LONGEST_PAUSE
-        return min(_LONGEST_PAUSE, self.deadline - time.monotonic())
+            return RETRY_AFTER
+        return min(RETRY_AFTER, self.deadline - time.monotonic())
 
 
 class Retries(contextlib.AbstractContextManager["Retries"]):
@@ -89,17 +91,18 @@ class Retries(contextlib.AbstractContextManager["Retries"]):
     def __exit__(self, _type: object, error: object, _traceback: object) -> bool:
         if not isinstance(error, TransientError):
             return False
+        self._access.check_deadline(self._registry)
         self._failures += 1
         attempts = self._access.attempts
         what, while_doing = f"the registry {self._registry} {error.reason}", f"while {self._doing}"
         if self._failures >= attempts:
             times = f" {self._failures} times" if self._failures > 1 else ""
             raise UserError(f"{what}{times} {while_doing}", hint=error.hint) from error
-        self._access.check_deadline(self._registry)
         asked = error.retry_after or 0
         if asked > self._access.longest_pause():
             raise UserError(
-                f"{what} {while_doing}; it asks for a pause of {asked:.0f} seconds, "
+                f"{what} {while_doing}; it asks for a pause of "
+                f"{f'{asked:.0f} seconds' if asked <= _DAY else 'more than a day'}, "
                 "which is too long",
                 hint=error.hint,
             ) from error
@@ -119,12 +122,13 @@ def retry_after_seconds(value: str | None) -> float | None:
 
     https://www.rfc-editor.org/rfc/rfc9110#name-retry-after
     """
-    if not value:
+    if not value or len(value) > _LONGEST_DATE:
         return None
     if value.strip().isdecimal():
         return float(value)
     try:
-        date = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+        date = email.utils.parsedate_to_datetime(value).timestamp()
+    # The parser has no rule for the year 99999999999999.
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
-    return max(0.0, date.timestamp() - time.time())
+    return max(0.0, date - time.time())

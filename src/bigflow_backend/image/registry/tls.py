@@ -8,12 +8,8 @@ from __future__ import annotations
 import os
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
-
-if TYPE_CHECKING:
-    from requests.adapters import HTTPAdapter
 
 # The variables of requests, of curl, and of OpenSSL and uv.
 _VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
@@ -37,12 +33,11 @@ def ca_bundle() -> str | None:
     return None
 
 
-def registry_adapter(registry: str) -> HTTPAdapter | None:
-    """Return the adapter with the certificates of ``certs.d`` for this registry, if there are any.
+def registry_context(registry: str) -> ssl.SSLContext | None:
+    """Return TLS with the certificates of ``certs.d`` for this registry, if there are any.
 
     :raises UserError: if one of them is not valid.
     """
-    from requests.adapters import HTTPAdapter
     from urllib3.util.ssl_ import create_urllib3_context
 
     files = [path for directory in _directories() for path in _files(directory / registry)]
@@ -51,13 +46,7 @@ def registry_adapter(registry: str) -> HTTPAdapter | None:
     context = create_urllib3_context()
     for path in files:
         _load(context, path)
-
-    class Adapter(HTTPAdapter):
-        def init_poolmanager(self, *args: object, **options: object) -> None:
-            # The connection also loads the authorities of the system into it.
-            super().init_poolmanager(*args, ssl_context=context, **options)  # type: ignore[arg-type]
-
-    return Adapter()
+    return context
 
 
 def _load(context: ssl.SSLContext, path: Path) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bigflow_backend.image.oci import Descriptor
     from bigflow_backend.image.registry.connection import Answer, Connection
 
-_RANGE = re.compile(r"(?:bytes=)?0-(?P<end>\d+)")
+_RANGE = re.compile(r"(?:bytes=)?0-(?P<end>[0-9]{1,18})")
 # Up to this size one request sends the blob. A larger one needs a second request, which ends it.
 _SMALL = 1 << 20
 _BINARY = {"Content-Type": "application/octet-stream"}

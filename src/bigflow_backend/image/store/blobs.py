@@ -17,15 +17,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from bigflow_backend.ground.documents import parse_json
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import lock_file
+from bigflow_backend.ground.limits import RECORD
 from bigflow_backend.image.oci import Descriptor, canonical_json, sha256_digest
 from bigflow_backend.image.store.blob import BlobReader, BlobWriter, check_blob
 from bigflow_backend.image.store.directory import cache_errors, default_root, size_limit
@@ -201,7 +202,7 @@ class BlobStore:
         path = self._record(key)
         with cache_errors(self.root):
             try:
-                value = json.loads(path.read_bytes())
+                value = parse_json(path.read_bytes(), limit=RECORD)
                 os.utime(path)
             except (FileNotFoundError, ValueError):
                 return None  # never written, removed, or truncated by a power failure

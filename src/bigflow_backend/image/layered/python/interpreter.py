@@ -14,6 +14,7 @@ from bigflow_backend.image.layered.support import CannotServeError
 
 if TYPE_CHECKING:
     from bigflow_backend.image.layered.rootfs import FileSystem
+    from bigflow_backend.image.oci import ConfigDocument
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """The search path of engines for an image without one."""
@@ -71,12 +72,12 @@ def is_wanted(path: str) -> bool:
     return _WANTED.fullmatch(path) is not None
 
 
-def search_path(config: Mapping[str, Any]) -> str:
+def search_path(config: ConfigDocument) -> str:
     """Return the ``PATH`` of an image with this configuration."""
     for variable in (config.get("config") or {}).get("Env") or []:
         name, _, value = variable.partition("=")
         if name == "PATH" and value:
-            return str(value)
+            return value
     return DEFAULT_PATH
 
 
