@@ -244,12 +244,13 @@ def test_a_push_without_an_end_leaves_no_tag(
     real = log_git_processes(monkeypatch, tmp_path)
     script = tmp_path / "bin" / "git"
     script.write_text(
-        script.read_text().replace("exec", 'case "$*" in "push "*) sleep 30;; esac\nexec')
+        script.read_text().replace("exec", 'case "$*" in *" push "*) sleep 30;; esac\nexec')
     )
     monkeypatch.setenv("BIGFLOW_GIT_TIMEOUT", "2")
     with pytest.raises(UserError, match="`git push` did not finish within 2 s"):
         carry_out(planned)
-    assert [line.split()[0] for line in real.read_text().splitlines()] == ["tag", "push", "tag"]
+    words = real.read_text().split()
+    assert [word for word in words if word in {"tag", "push"}] == ["tag", "push", "tag"]
     assert repository.tags() == []
 
 
@@ -397,7 +398,7 @@ def test_an_interrupted_push_leaves_no_tag(
     put_git(
         monkeypatch,
         tmp_path,
-        f'case "$*" in "push "*) kill -INT {os.getpid()}; sleep 30;; esac\nexec {real} "$@"',
+        f'case "$*" in *" push "*) kill -INT {os.getpid()}; sleep 30;; esac\nexec {real} "$@"',
     )
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -407,10 +408,10 @@ def test_an_interrupted_push_leaves_no_tag(
     assert repository.tags() == []
 
 
-def test_a_plan_takes_four_processes(
+def test_a_plan_takes_six_processes(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository.tag(*(f"v0.{number}.0" for number in range(50)))
     log = log_git_processes(monkeypatch, tmp_path)
     assert plan(repository).tag == "v0.50.0"
-    assert len(log.read_text().splitlines()) == 4
+    assert len(log.read_text().splitlines()) == 6

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DEV = r"\+g[0-9a-f]{12}"
 DIRTY = DEV + r"\.t[0-9a-f]{12}"
-PROCESSES = 4
+PROCESSES = 6
 
 
 def version(root: Path, prefix: str = "", revision: str | None = None) -> ProjectVersion:

@@ -244,3 +244,97 @@ def test_projects_outside_git_have_no_untracked_files(
     elif where == "broken":
         put_git(monkeypatch, tmp_path, "exit 3")
     assert untracked(root, [file]) == ()
+
+
+def filtered(repository: Repository, scope: str) -> None:
+    """Track a file that a filter converts, and touch it, so that git compares its content."""
+    repository.write(".gitattributes", "*.up filter=x\n")
+    repository.write("a.up", "text\n")
+    repository.git("add", ".")
+    repository.git("commit", "--quiet", "--message=a filtered file")
+    repository.tag("v1.3.0")
+    repository.git("config", scope, "filter.x.clean", "tr A-Z a-z")
+    repository.git("config", scope, "filter.x.required", "true")
+    repository.write("a.up", "TEXT\n")
+
+
+def test_a_filter_of_the_user_runs(repository: Repository) -> None:
+    filtered(repository, "--global")
+    assert version(repository.path) == "1.3.0"
+    # The repository's own filter of that name does not run in its place.
+    repository.git("config", "filter.x.clean", "false")
+    assert version(repository.path) == "1.3.0"
+
+
+def test_a_filter_of_the_repository_does_not_run(repository: Repository) -> None:
+    filtered(repository, "--local")
+    found = project_version(repository.path, distribution="demo", static=None, tag_prefix="")
+    assert found.text.startswith("1.3.1.dev0+g")
+    assert "the filter x of the repository's own configuration does not run" in found.notes[0]
+    repository.write("a.up", "text\n")
+    assert version(repository.path) == "1.3.0"
+
+
+@pytest.mark.parametrize(
+    ("name", "clean"),
+    [
+        ("lfs", "git-lfs clean -- %f"),
+        ("git-crypt", '"git-crypt" clean'),
+        ("git-crypt-own", '"git-crypt" clean --key-name=own'),
+    ],
+)
+def test_well_known_filters_of_a_repository_run(
+    name: str,
+    clean: str,
+    repository: Repository,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`git lfs install --local` and `git-crypt init` write them there."""
+    (tmp_path / "programs").mkdir()
+    fake = tmp_path / "programs" / clean.split(maxsplit=1)[0].strip('"')
+    fake.write_text("#!/bin/sh\ntr A-Z a-z\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{os.environ['PATH']}")
+    repository.write(".gitattributes", f"*.bin filter={name}\n")
+    repository.git("config", f"filter.{name}.clean", clean)
+    repository.write("a.bin", "TEXT\n")
+    repository.git("add", ".")
+    repository.git("commit", "--quiet", "--message=a filtered file")
+    repository.tag("v1.3.0")
+    os.utime(repository.path / "a.bin", (1, 1))
+    assert repository.git("show", "HEAD:a.bin") == "text"
+    assert version(repository.path) == "1.3.0"
+
+
+def test_a_filter_from_variables_runs(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filtered(repository, "--local")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "filter.x.clean")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "tr A-Z a-z")
+    assert version(repository.path) == "1.3.0"
+
+
+def test_a_list_that_is_too_long(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bigflow_backend.version.git.GIT_OUTPUT", 1000)
+    for number in range(20):
+        repository.write(f"{number}{'x' * 100}", "")
+    with pytest.raises(UserError, match=r"`git status` lists too much in .*: the limit is 1,000"):
+        version(repository.path)
+
+
+def test_changes_of_submodules_of_submodules(repository: Repository, tmp_path: Path) -> None:
+    innermost = make_repository(tmp_path / "innermost")
+    innermost.commit()
+    inner = make_repository(tmp_path / "inner")
+    inner.git("submodule", "--quiet", "add", str(innermost.path), "deep")
+    inner.git("commit", "--quiet", "--message=a submodule")
+    repository.git("submodule", "--quiet", "add", str(inner.path), "lib")
+    repository.git("commit", "--quiet", "--message=a submodule")
+    repository.git("submodule", "--quiet", "update", "--init", "--recursive")
+    assert ".t" not in version(repository.path)
+    Repository(repository.path / "lib/deep").write("tracked.py", "changed\n")
+    with pytest.raises(UserError, match="the submodule deep has changes"):
+        version(repository.path)

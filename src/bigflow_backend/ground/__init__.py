@@ -4,6 +4,7 @@
 - ``report``: errors, warnings and progress on stderr, in the same way at every entry point
 - ``files``: how files are read, replaced, locked and checked, and ``Outputs``
 - ``limits``: limits of what is read, each with its reason
+- ``processes``: a program with limits of time and output
 - ``transaction``: the one transaction of a build
 - ``signals``: Ctrl-C, SIGTERM and SIGHUP
 - ``child``: child processes that end with their block

@@ -51,3 +51,12 @@ DOCKER_FILE = MIB
 
 TOOL_OUTPUT = MIB
 """The end of the output of uv: its start is only progress."""
+
+GIT_OUTPUT = 64 * MIB
+"""The list of a work tree: 500,000 files with names of 120 letters."""
+
+DESCRIPTION = 16 * MIB
+"""The JSON of a project's workflows: 10,000 jobs take about 10 MB."""
+
+CHILD_MESSAGES = MIB
+"""A child's stderr, which becomes a message. The rest is read and dropped."""

@@ -3,6 +3,7 @@
 - ``model``: ``ProjectVersion``, and its forms for image tags and DAG ids
 - ``scheme``: arithmetic of PEP 440
 - ``git``: git processes
+- ``filters``: the filters of a repository's own configuration, which do not run
 - ``repository``: commit, tags and distance
 - ``worktree``: changed and untracked files
 - ``archival``: the versions in ``PKG-INFO`` and ``.git_archival.txt``

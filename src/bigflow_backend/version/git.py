@@ -1,21 +1,20 @@
 """Run git in a clean environment, with a fixed locale and a time limit, and without prompts.
 
 A build may run in a git hook, an IDE or a CI job. They set variables that make git use another
-repository or another language.
+repository or another language. A repository can also come from a stranger: see ``filters``.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import signal
-import subprocess
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.limits import GIT_OUTPUT
+from bigflow_backend.ground.processes import TooMuchOutputError, TooSlowError, run_bounded
 from bigflow_backend.version.model import SET_VERSION
 
 _KEPT = frozenset({
@@ -38,8 +37,24 @@ https://git-scm.com/docs/git#_environment_variables
 _LIMIT = 60.0
 """Seconds for one git process. ``BIGFLOW_GIT_TIMEOUT`` overrides it."""
 
-_READ_ONLY = ("--no-optional-locks", "-c", "core.fsmonitor=false")
-"""Options against a refresh of the index by ``git status``, and against a daemon."""
+_SAFE = (
+    # Files of a clone that look like a bare repository are not one: their `config` runs programs.
+    *("-c", "safe.bareRepository=explicit"),
+    # The URL of a remote can be a command: https://git-scm.com/docs/git-remote-ext
+    *("-c", "protocol.ext.allow=never"),
+)
+_READ_ONLY = (
+    # `git status` would refresh the index.
+    "--no-optional-locks",
+    # A daemon or a program, and scripts: https://git-scm.com/docs/githooks
+    *("-c", "core.fsmonitor=", "-c", "core.hooksPath=/dev/null"),
+)
+_NO_TRANSFER = {
+    # In a partial clone, a missing object would be fetched with the programs of its configuration.
+    # Git before 2.45 has no GIT_NO_LAZY_FETCH; it fetches nothing by no protocol.
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "",
+}
 
 
 @dataclass(frozen=True)
@@ -64,12 +79,24 @@ class Result:
         return "; ".join(line for line in lines if line and not line.startswith("hint:"))
 
 
-def query(directory: Path, *arguments: str) -> Result:
-    """Run a git command that only reads the repository.
+def query(
+    directory: Path,
+    *arguments: str,
+    configuration: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Result:
+    """Run a git command that only reads the repository. It runs no hooks, and fetches nothing.
 
-    :raises UserError: if git is missing or too slow.
+    ``configuration`` has settings of git that override those of the repository.
+
+    :raises UserError: if git is missing or too slow, or its output is too long.
     """
-    return run(directory, [*_READ_ONLY, *arguments], alternative=SET_VERSION)
+    return run(
+        directory,
+        [*_READ_ONLY, *arguments],
+        variables={**_NO_TRANSFER, **(variables or {}), **_configured(configuration or {})},
+        alternative=SET_VERSION,
+    )
 
 
 def run(
@@ -85,7 +112,7 @@ def run(
     ``limit`` is in seconds. A slower process is killed, together with its child processes.
     ``alternative`` is a command or setting for a user without a working git.
 
-    :raises UserError: if git is missing or too slow.
+    :raises UserError: if git is missing or too slow, or its output is too long.
     """
     git = shutil.which("git")
     if git is None:
@@ -95,33 +122,53 @@ def run(
         )
     limit = _limit(limit)
     try:
-        # In a session of its own, ssh and hooks cannot prompt on the terminal, and one signal
-        # kills them all.
-        process = subprocess.Popen(
-            [git, *arguments],
+        # In a session of its own, ssh and hooks cannot prompt on the terminal.
+        done = run_bounded(
+            [git, *_SAFE, *arguments],
             cwd=directory,
-            env={**_environment(), **(variables or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
+            environment={**_environment(), **(variables or {})},
+            limit=GIT_OUTPUT,
+            seconds=limit,
+            capture_stderr=True,
         )
     except OSError as error:
         raise UserError(
             f"cannot run {git} in {directory}: {error.strerror}",
             hint=_either("fix the installation of git", alternative),
         ) from error
-    with process:
-        try:
-            out, errors = process.communicate(timeout=limit)
-        except BaseException as error:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()  # after Ctrl-C, `with` does not wait
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise _too_slow(arguments, directory, limit, alternative) from error
-            raise
-    return Result(process.returncode, out, errors.decode("utf-8", "replace"))
+    except TooSlowError as error:
+        raise UserError(
+            f"`git {_command(arguments)}` did not finish within {limit:g} s in {directory}",
+            hint=_either(
+                "run it there to see why; for more time, set BIGFLOW_GIT_TIMEOUT=300",
+                alternative,
+            ),
+        ) from error
+    except TooMuchOutputError as error:
+        raise UserError(
+            f"`git {_command(arguments)}` lists too much in {directory}: the limit is"
+            f" {GIT_OUTPUT:,} bytes",
+            hint=_either("remove untracked files: git clean --dry-run -x -d", alternative),
+        ) from error
+    return Result(done.status, done.stdout, done.stderr.decode("utf-8", "replace"))
+
+
+def _command(arguments: Sequence[str]) -> str:
+    return next(a for a in arguments if not a.startswith("-") and "=" not in a)
+
+
+def _configured(configuration: Mapping[str, str]) -> dict[str, str]:
+    """Return variables that set ``configuration``, after what the user sets by such variables.
+
+    https://git-scm.com/docs/git-config#Documentation/git-config.txt-GITCONFIGCOUNT
+    """
+    count = os.environ.get("GIT_CONFIG_COUNT", "")
+    first = int(count) if count.isdigit() else 0
+    variables = {"GIT_CONFIG_COUNT": str(first + len(configuration))} if configuration else {}
+    for number, (key, value) in enumerate(configuration.items(), start=first):
+        variables[f"GIT_CONFIG_KEY_{number}"] = key
+        variables[f"GIT_CONFIG_VALUE_{number}"] = value
+    return variables
 
 
 def _environment() -> dict[str, str]:
@@ -158,19 +205,6 @@ def _limit(default: float) -> float:
             hint="set it to a number, for example 120, or unset it",
         )
     return limit
-
-
-def _too_slow(
-    arguments: Sequence[str], directory: Path, limit: float, alternative: str
-) -> UserError:
-    command = next(a for a in arguments if not a.startswith("-") and "=" not in a)
-    return UserError(
-        f"`git {command}` did not finish within {limit:g} s in {directory}",
-        hint=_either(
-            "run it there to see why; for more time, set BIGFLOW_GIT_TIMEOUT=300",
-            alternative,
-        ),
-    )
 
 
 def _either(fix: str, alternative: str) -> str:

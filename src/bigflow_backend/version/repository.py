@@ -54,6 +54,8 @@ class Tags:
 def find_checkout(root: Path, revision: str | None = None) -> Checkout:
     """Return the repository of ``root``, at HEAD or at a revision. It takes one process.
 
+    Files of the project that look like a bare repository are not used as one.
+
     ``revision`` is a commit in the syntax of git: a branch, a tag, a hash.
 
     :raises OutsideGitError: if ``root`` is not in a repository, or HEAD does not exist or has no
@@ -67,10 +69,17 @@ def find_checkout(root: Path, revision: str | None = None) -> Checkout:
         raise _unknown_revision(revision, root)
     commit = f"{revision or 'HEAD'}^{{commit}}"
     result = git.query(
-        root, "rev-parse", "--is-shallow-repository", "--show-toplevel", commit,
-        *([] if revision else ["HEAD:./"]),
+        root, "rev-parse", "--absolute-git-dir", "--is-shallow-repository", "--show-toplevel",
+        commit, *([] if revision else ["HEAD:./"]),
     )  # fmt: skip
-    match result.lines:
+    git_directory, *lines = result.lines or [""]
+    # Git before 2.38 does not know safe.bareRepository.
+    if "safe.bareRepository" in result.stderr or Path(git_directory) in (root, *root.parents):
+        raise UserError(
+            f"{root} is inside files of a git repository, which are not its version",
+            hint=f"remove HEAD, objects and refs there, or {SET_VERSION}",
+        )
+    match lines:
         case [shallow, top, found, *rest] if _HASH.fullmatch(found):
             if revision and rest:  # a range such as `main..topic`
                 raise _unknown_revision(revision, root)

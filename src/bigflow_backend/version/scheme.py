@@ -24,10 +24,16 @@ Level = Literal["major", "minor", "patch"]
 # A version has at least two numbers. A tag `2026` or `v1` is a date, a build number or a moving
 # tag. As a version it would always be the highest.
 _TAG = re.compile(r"[vV]?(?P<version>(\d+!)?\d+(\.\d+)+.*)", re.DOTALL)
+_LONGEST = 200
 
 
 def parse(text: str) -> Version | None:
-    """Return the version in ``text``, or None if it is not a valid version."""
+    """Return the version in ``text``, or None if it is not a valid version.
+
+    A wheel cannot have a version of more than 200 characters: it is part of the name of a file.
+    """
+    if len(text) > _LONGEST:  # Python refuses to convert numbers of more than 4,300 digits
+        return None
     try:
         return Version(text)
     except InvalidVersion:

@@ -42,7 +42,7 @@ def project_version(
     ``distribution`` is the project's name. ``static`` is the version in its files, and the place.
     The sources, in this order: ``BIGFLOW_VERSION``, ``SETUPTOOLS_SCM_PRETEND_VERSION_FOR_<NAME>``,
     ``SETUPTOOLS_SCM_PRETEND_VERSION``, the static version, PKG-INFO, git, ``.git_archival.txt``.
-    It takes at most four git processes.
+    It takes at most six git processes, and four for each submodule.
 
     With ``revision``, return the version of that commit in git. The variables and the work tree
     do not count then, because they describe the current build.
@@ -157,7 +157,10 @@ def _from_git(root: Path, tag_prefix: str, revision: str | None = None) -> Proje
         text=following(base, count, local),
         source=source,
         commit=checkout.commit,
-        notes=() if base else (_no_tag(tags, tag_prefix),),
+        notes=(
+            *(() if base else (_no_tag(tags, tag_prefix),)),
+            *(_skipped_filters(tree) if tree is not None and changed else ()),
+        ),
         work_tree=tree,
     )
 
@@ -195,6 +198,17 @@ def _no_tag(tags: Tags, prefix: str) -> str:
         " create a tag with `bigflow release`, or get the remote's tags with `git fetch --tags`"
         + (f"; skipped tags: {skipped}" if skipped else "")
     )
+
+
+def _skipped_filters(tree: WorkTree) -> tuple[str, ...]:
+    if not tree.skipped_filters:
+        return ()
+    note = (
+        f"the filter {', '.join(tree.skipped_filters)} of the repository's own configuration does"
+        " not run, so a file that it converts can count as changed; a filter of your own"
+        " configuration runs: see docs/versioning.md"
+    )
+    return (note,)
 
 
 def _counted(number: int, thing: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import unreadable
 from bigflow_backend.version import git
+from bigflow_backend.version.filters import Filters, own_filters
 from bigflow_backend.version.model import SET_VERSION
 from bigflow_backend.version.repository import git_error
 
@@ -43,6 +44,8 @@ class WorkTree:
     """The tracked files of the whole repository that differ from HEAD, sorted."""
     others: frozenset[str]
     """Untracked and ignored paths, relative to ``top``. A directory ends with ``/``."""
+    skipped_filters: tuple[str, ...] = ()
+    """The filters of the repository's own configuration. They did not run."""
 
     def holds_untracked(self, path: Path) -> bool:
         """Return True if git does not track the file with this absolute path."""
@@ -57,26 +60,63 @@ class WorkTree:
 
 
 def read_work_tree(top: Path) -> WorkTree:
-    """Return the state of the work tree at ``top``. It takes one process.
+    """Return the state of the work tree at ``top``.
 
-    git writes neither the index nor objects. The files on disk count, staged or not, because the
-    wheel contains them. The whole repository counts, as in the hash of a commit.
+    It takes three processes, and three for each submodule. git writes neither the index nor
+    objects, and runs no filters of the repository's own configuration. The files on disk count,
+    staged or not, because the wheel contains them. The whole repository counts, as in the hash of a
+    commit.
 
     :raises UserError: if a submodule differs from the index. No hash of this repository covers
         the files of a submodule.
     """
+    filters = own_filters(top, {})
+    entries = _status(top, filters, {}, "--untracked-files=all", "--ignored=matching")
+    changes = tuple(sorted(_changes(top, entries)))
+    _check_submodules(top, {})
+    return WorkTree(
+        top=top,
+        changes=changes,
+        others=frozenset(os.fsdecode(e[2:]) for e in entries if e[:2] in {b"? ", b"! "}),
+        skipped_filters=filters.names,
+    )
+
+
+def _status(
+    top: Path, filters: Filters, variables: Mapping[str, str], *options: str
+) -> list[bytes]:
+    # For the files of submodules git would start itself, with the filters of their configuration.
     result = git.query(
-        top, "status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignored=matching",
-        "--no-renames", "--ignore-submodules=untracked",
+        top, "status", "--porcelain=v2", "-z", "--no-renames", "--ignore-submodules=dirty",
+        *options, configuration=filters.configuration, variables=variables,
     )  # fmt: skip
     if result.status:
         raise git_error(top, result)
-    entries = result.out.split(b"\0")
-    return WorkTree(
-        top=top,
-        changes=tuple(sorted(_changes(top, entries))),
-        others=frozenset(os.fsdecode(e[2:]) for e in entries if e[:2] in {b"? ", b"! "}),
-    )
+    return result.out.split(b"\0")
+
+
+def _check_submodules(top: Path, variables: Mapping[str, str]) -> None:
+    """Check that the tracked files of all submodules are as committed.
+
+    :raises UserError: if one is changed.
+    """
+    result = git.query(top, "ls-files", "--stage", "-z", variables=variables)
+    if result.status:
+        raise git_error(top, result)
+    for entry in result.out.split(b"\0"):
+        status, _, path = entry.partition(b"\t")
+        submodule = top / os.fsdecode(path)
+        if not status.startswith(_SUBMODULE) or not os.path.lexists(submodule / ".git"):
+            continue
+        # An empty .git is not a repository; git would take the one around it.
+        inside = {"GIT_CEILING_DIRECTORIES": os.fspath(submodule.parent)}
+        probe = git.query(submodule, "rev-parse", "--git-dir", variables=inside)
+        if "not a git repository" in probe.stderr:
+            continue
+        filters = own_filters(submodule, inside)
+        if any(_status(submodule, filters, inside, "--untracked-files=no")[:-1]):
+            raise _changed_submodule(path.decode("utf-8", "backslashreplace"))
+        _check_submodules(submodule, inside)
 
 
 def tree_hash(changed: Sequence[Change]) -> str:
@@ -133,7 +173,7 @@ def _changes(top: Path, entries: Sequence[bytes]) -> Iterator[Change]:
                 staged = old
             case _:
                 continue
-        if b"C" in submodule or b"M" in submodule:
+        if b"C" in submodule:
             raise _changed_submodule(path.decode("utf-8", "backslashreplace"))
         if mode == _DELETED:
             content = ""
