@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,10 +64,26 @@ def test_a_project_without_tests(tmp_path: Path, files: dict[str, str]) -> None:
     ids=["error", "failure", "exit"],
 )
 def test_a_run_that_fails(tmp_path: Path, test: str, message: str) -> None:
+    report = tmp_path / "build/junit-reports/report.xml"
+    report.parent.mkdir(parents=True)
+    report.write_text("of an earlier run")
     with pytest.raises(UserError) as caught:
         run(tmp_path, {"test/test_rides.py": test})
     assert caught.value.message == message
+    assert report.exists() == message.endswith("1 of 1 tests failed")
     assert caught.value.hint.startswith("see their output above")
+
+
+@pytest.mark.parametrize("framework", ["pytest", "unittest"])
+def test_the_report_is_where_bigflow_writes_it(tmp_path: Path, framework: str) -> None:
+    run(tmp_path, {"test/test_rides.py": _TWO_TESTS}, framework)
+    cases = ET.parse(tmp_path / "build/junit-reports/report.xml").getroot().iter("testcase")
+    assert sorted(case.attrib["name"] for case in cases) == ["test_one", "test_two"]
+
+
+def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot write build/junit-reports/"):
+        run(tmp_path, {"test/test_rides.py": _TWO_TESTS, "build": "a file"})
 
 
 def test_an_interpreter_without_pytest(tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.child import run
-from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import UserError
 
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
+
+REPORT = Path("build", "junit-reports", "report.xml")
+"""The report of the tests, in the form of JUnit. BigFlow 1.x writes into the same directory."""
 
 _NO_TESTS = 5  # https://docs.pytest.org/en/stable/reference/exit-codes.html
 
@@ -34,17 +36,20 @@ class TestRun:
 def run_tests(project: Project, *, python: str = sys.executable) -> TestRun:
     """Run the tests in ``test/``. Their output goes to stderr.
 
+    Their report is :data:`REPORT` in the project, for build servers. A run that ends without a
+    report leaves none.
+
     :raises UserError: if a test fails, or if the run ends without a report: a test may have ended
         the process.
     """
     if not project.tests.is_dir():
         return TestRun(tests=0, skipped=0)
-    with scratch_directory() as scratch:
-        report = scratch / "report.xml"
-        status = _run(project, [python, "-m", "pytest", *_arguments(project, report)])
-        if not report.exists():
-            raise _without_report(python, status)
-        suites = list(ET.parse(report).getroot().iter("testsuite"))  # noqa: S314  (our child's file)
+    report = project.root / REPORT
+    _remove_old_report(report)
+    status = _run(project, [python, "-m", "pytest", *_arguments(project, report)])
+    if not report.exists():
+        raise _without_report(python, status)
+    suites = list(ET.parse(report).getroot().iter("testsuite"))  # noqa: S314  (our child's file)
 
     def total(*attributes: str) -> int:
         return sum(int(suite.get(name, 0)) for suite in suites for name in attributes)
@@ -54,6 +59,18 @@ def run_tests(project: Project, *, python: str = sys.executable) -> TestRun:
         reason = f"{failed} of {tests} tests failed" if failed else f"exit status {status}"
         raise UserError(f"the project's tests failed: {reason}", hint="see their output above")
     return TestRun(tests=tests, skipped=total("skipped"))
+
+
+def _remove_old_report(report: Path) -> None:
+    """Remove the report of an earlier run, so that its absence means: no report."""
+    try:
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {REPORT}, the report of the tests: {error.strerror}",
+            hint=f"check {REPORT.parent} and its permissions",
+        ) from error
 
 
 def _arguments(project: Project, report: Path) -> list[str]:
