@@ -35,10 +35,9 @@ if not TYPE_CHECKING:  # else type checkers accept every name
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0, or 1 for an error that the user can fix.
+    """Run one command and return its exit status: 0, 1 for an error, or the status of a job.
 
-    :raises SystemExit: with status 2 for wrong usage, or with the status of a job that exits.
-    :raises BaseException: any error of a job.
+    :raises SystemExit: with status 2 for wrong usage.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     verbose = bool(os.environ.get("BIGFLOW_VERBOSE"))
@@ -102,26 +101,66 @@ def _warn_of_typing_errors(of_job: list[str]) -> None:
 
 _OPTIONS_OF_RUN = (
     *("--job", "--workflow", "--runtime", "--config", "--project-package", "--module"),
-    "--verbose",
+    *("--secrets", "--verbose"),
 )
 
 
 def _run(options: argparse.Namespace, *, verbose: bool) -> int:
+    from bigflow.init import start_job
+    from bigflow.verdict import reason_of_exit, write_verdict
+
+    workflow_id, job_id = options.job or (options.workflow, None)
+    what = f"job {workflow_id}.{job_id}" if job_id else f"workflow {workflow_id}"
+
+    def conclude(code: int, reason: str) -> None:
+        if code:
+            write_verdict(what, reason or reason_of_exit(code))
+
+    init = start_job(conclude)
+    status, reason = _attempt(options, in_pod=init is not None, verbose=verbose)
+    if init is not None:
+        os.write(init, reason.encode("utf-8", "backslashreplace"))
+    elif reason:
+        write_verdict(what, reason)
+    return status
+
+
+def _attempt(options: argparse.Namespace, *, in_pod: bool, verbose: bool) -> tuple[int, str]:
+    """Run a job or a workflow. Return the exit status, and the reason that is still to report."""
     from bigflow.configuration import set_current_env
     from bigflow.run import run
+    from bigflow.verdict import print_traceback, reason_of
 
     workflow_id, job_id = options.job or (options.workflow, None)
     try:
-        if options.config is not None:
-            set_current_env(options.config)
-        package = options.project_package or _package_of_source_tree()
-        _make_importable(os.getcwd(), package)
-        work = run(package, workflow_id, job_id, runtime=options.runtime, module=options.module)
-    except BigflowError as error:
-        return _report(error)
-    _show_log_messages(verbose=verbose)
-    work()
-    return 0
+        try:
+            if options.config is not None:
+                set_current_env(options.config)
+            package = options.project_package or _package_of_source_tree()
+            _make_importable(os.getcwd(), package)
+            work = run(
+                package,
+                workflow_id,
+                job_id,
+                runtime=options.runtime,
+                module=options.module,
+                secrets=options.secrets,
+            )
+        except BigflowError as error:
+            return _report(error), str(error) if in_pod else ""
+        _show_log_messages(verbose=verbose)
+        work()
+    except SystemExit as error:
+        if error.code is None or isinstance(error.code, int):
+            status = (error.code or 0) % 256
+        else:
+            print(error.code, file=sys.stderr)
+            status = 1
+        return status, reason_of(error) if status else ""
+    except Exception as error:  # noqa: BLE001 - any error of a job
+        print_traceback(error)
+        return 1, reason_of(error)
+    return 0, ""
 
 
 def _show_log_messages(*, verbose: bool) -> None:
@@ -227,6 +266,13 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         type=_module,
         help="the module that has the workflow; by default all modules are searched",
     )
+    parser.add_argument(
+        "--secrets",
+        metavar="NAME,NAME",
+        type=_names,
+        default=(),
+        help="the secrets that must be environment variables: without one, the run fails at once",
+    )
 
 
 def _add_describe(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -266,6 +312,10 @@ def _module(text: str) -> str:
     if not all(part.isidentifier() for part in text.split(".")):
         raise argparse.ArgumentTypeError(f"{text!r} is not a valid name of a package or module")
     return text
+
+
+def _names(text: str) -> list[str]:
+    return [_not_empty(name) for name in text.split(",")]
 
 
 def _not_empty(text: str) -> str:

@@ -8,11 +8,13 @@ import sys
 from functools import partial
 
 from bigflow.describe.discovery import load_workflow
+from bigflow.errors import BigflowError
 from bigflow.job import JobContext, execute_job
+from bigflow.verdict import Stopped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
     from typing import NoReturn
 
@@ -24,20 +26,22 @@ def run(
     *,
     runtime: str | None = None,
     module: str | None = None,
+    secrets: Sequence[str] = (),
 ) -> Callable[[], None]:
     """Load a workflow; return a function that runs the job, or all jobs one after another.
 
     The first line of output names the job, its runtime, and the version, commit and image if they
     are known. It is printed before code of the project runs.
 
-    :raises BigflowError: when the workflow or the job does not exist. Errors of the returned
-        function are the job's own.
+    :raises BigflowError: when the workflow, the job or one of the secrets does not exist. Errors
+        of the returned function are the job's own.
     """
     signal.signal(signal.SIGTERM, _exit_on_sigterm)
     _write_lines_at_once()
     context = JobContext.make(runtime=runtime, workflow_id=workflow_id)
     what = f"job {workflow_id}.{job_id}" if job_id else f"workflow {workflow_id}"
     _print_line(", ".join([what, *_facts(context, package)]))
+    _check_secrets(secrets)
     workflow = load_workflow(package, workflow_id, module)
     context = context._replace(workflow=workflow)
     if job_id is not None:
@@ -61,7 +65,24 @@ def _exit_on_sigterm(number: int, _frame: FrameType | None) -> NoReturn:
     In a container this process has the id 1, and such a process ignores the signal without a
     handler: https://man7.org/linux/man-pages/man7/pid_namespaces.7.html
     """
-    sys.exit(128 + number)
+    raise Stopped(128 + number)
+
+
+def _check_secrets(names: Sequence[str]) -> None:
+    """Check the environment variables of the secrets.
+
+    Kubernetes leaves the variable out if the pod's reference to the secret is optional. Without
+    ``optional``, the pod would wait for the secret until Airflow gives up.
+    """
+    missing = [name for name in names if name.upper() not in os.environ]
+    if missing:
+        name = missing[0]
+        secret = name.replace("_", "-").lower()
+        raise BigflowError(
+            f"the Kubernetes secret {secret!r} does not exist, or has no key {name!r}",
+            hint=f"create it in the namespace of the pod: kubectl create secret generic {secret}"
+            f" --from-literal={name}=...",
+        )
 
 
 def _write_lines_at_once() -> None:

@@ -151,7 +151,10 @@ class TestStatus:
         assert done.returncode == 1
         assert done.stderr.startswith("Traceback (most recent call last):")
         assert 'raise LookupError("no rows")' in done.stderr
-        assert done.stderr.endswith("LookupError: no rows\n")
+        assert done.stderr.endswith(
+            "LookupError: no rows\nbigflow: job failing.fail failed: LookupError: no rows\n"
+        )
+        assert "bigflow/" not in done.stderr.replace(str(SAMPLE), "")
 
     def test_a_bigflow_error_in_a_job_has_a_traceback(self, tmp_path: Path) -> None:
         body = "from bigflow.resources import *", "get_resource_absolute_path('none', __file__)"
@@ -162,10 +165,21 @@ class TestStatus:
         assert "Traceback" in done.stderr
         assert "resource 'none' not found" in done.stderr
 
-    @pytest.mark.parametrize("status", [0, 3])
-    def test_a_job_that_exits_sets_the_status(self, tmp_path: Path, status: int) -> None:
-        done = run_bigflow("run", "--job", "w.j", cwd=project(tmp_path, f"sys.exit({status})"))
-        assert (done.returncode, done.stderr) == (status, "")
+    @pytest.mark.parametrize(
+        ("code", "status", "stderr"),
+        [
+            ("0", 0, ""),
+            ("None", 0, ""),
+            ("3", 3, "bigflow: job w.j failed: exit status 3\n"),
+            ("-1", 255, "bigflow: job w.j failed: exit status -1\n"),
+            ("'no rows'", 1, "no rows\nbigflow: job w.j failed: exit: no rows\n"),
+        ],
+    )
+    def test_a_job_that_exits_sets_the_status(
+        self, tmp_path: Path, code: str, status: int, stderr: str
+    ) -> None:
+        done = run_bigflow("run", "--job", "w.j", cwd=project(tmp_path, f"sys.exit({code})"))
+        assert (done.returncode, done.stderr) == (status, stderr)
 
     @pytest.mark.parametrize(("status", "ran"), [(0, True), (3, False)])
     def test_a_job_that_exits_in_a_workflow(self, tmp_path: Path, status: int, ran: bool) -> None:
@@ -240,6 +254,27 @@ def test_the_job_of_a_deleted_pod_runs_its_finally_blocks(tmp_path: Path) -> Non
         child.send_signal(signal.SIGTERM)
         assert child.stdout.read() == "cleaned up\n"
     assert child.wait() == 128 + signal.SIGTERM
+
+
+class TestSecrets:
+    def test_a_missing_secret_fails_before_the_project_is_imported(self, tmp_path: Path) -> None:
+        root = project(tmp_path, "pass")
+        (root / "p/__init__.py").write_text("raise AssertionError")
+        arguments = ("--project-package", "p", "--secrets", "api_key,db_password")
+        done = run_bigflow("run", "--job", "w.j", *arguments, cwd=root, env={"API_KEY": ""})
+        assert done.returncode == 1
+        assert done.stdout.startswith("bigflow: job w.j, ")
+        problem, hint = done.stderr.splitlines()
+        assert problem.startswith("bigflow: error: the Kubernetes secret 'db-password' does not")
+        assert problem.endswith(", or has no key 'db_password'")
+        assert hint.endswith(
+            "kubectl create secret generic db-password --from-literal=db_password=..."
+        )
+
+    def test_with_all_secrets_the_job_runs(self, tmp_path: Path) -> None:
+        root = project(tmp_path, "print('ran')")
+        done = run_bigflow("run", "--job", "w.j", "--secrets", "a", cwd=root, env={"A": "1"})
+        assert done.stdout.endswith("ran\n"), done.stderr
 
 
 def test_lines_are_flushed(tmp_path: Path) -> None:
