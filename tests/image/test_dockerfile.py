@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.dockerfile import STANDARD, Instruction, read_dockerfile
+from bigflow_backend.image.dockerfile import STANDARD, Instruction, build_args, read_dockerfile
+from bigflow_backend.project.project import read_project
+from support.projects import write_project
 
 _SAMPLE = Path(__file__).parents[2] / "sample_project" / "Dockerfile"
 
@@ -96,3 +100,39 @@ def test_heredocs_hold_no_instructions(tmp_path: Path) -> None:
     )
     found = [(i.line, i.keyword) for i in read_dockerfile(path).instructions]
     assert found == [(1, "FROM"), (2, "RUN"), (7, "RUN"), (8, "USER")]
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        *("python:3.7", "python:3.8-slim", "python:3.7.9-slim-buster", "python:2"),
+        *("docker.io/library/python:3.9", "mirror.example:5000/hub/python:3.8-slim"),
+        f"python:3.9@sha256:{'0' * 64}",
+    ],
+)
+def test_a_base_image_of_an_old_python(tmp_path: Path, base: str) -> None:
+    """Dockerfiles of BigFlow 1.x have such a base."""
+    files = {"Dockerfile": f"FROM {base}\nCOPY dist /dist\n"}
+    with pytest.raises(UserError) as caught:
+        arguments_of(tmp_path, files)
+    assert caught.value.message == (
+        f"the base image {base} is too old: bigflow-backend needs Python 3.10 or later"
+    )
+    assert "FROM python:3.12-slim-bookworm" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        *("python:3.10", "python:3.12-slim", "python:3", "python:3-slim", "python:latest"),
+        *("python", "python:4.1", "team/mypython:3.7", "ubuntu:3.7", "python:300"),
+    ],
+)
+def test_other_base_images(tmp_path: Path, base: str) -> None:
+    arguments_of(tmp_path, {"Dockerfile": f"FROM {base}\n"})
+
+
+def arguments_of(tmp_path: Path, files: dict[str, str | None]) -> dict[str, str]:
+    project = read_project(write_project(tmp_path / "project", files).root)
+    with mock.patch.dict(os.environ, {"BIGFLOW_VERSION": "1.2.0"}):
+        return build_args(project, project.settings.image, read_dockerfile(project.dockerfile))

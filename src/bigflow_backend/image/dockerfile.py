@@ -186,7 +186,31 @@ def build_args(project: Project, settings: ImageSettings, dockerfile: Dockerfile
         "SOURCE": next((urls[k] for k in ("source", "repository", "homepage") if k in urls), ""),
         "CREATED": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
-    return {name: value for name, value in ours.items() if name in declared} | given
+    arguments = {name: value for name, value in ours.items() if name in declared} | given
+    _check_python(dockerfile.base_image(arguments))
+    return arguments
+
+
+_OLDEST_PYTHON = (3, 10)
+_PYTHON_IMAGE = re.compile(r"(?:.*/)?python:(?P<major>\d+)(?:\.(?P<minor>\d+))?(?![\w])[^/]*")
+
+
+def _check_python(base: str | None) -> None:
+    """Report an image ``python`` of an old Python. The Dockerfiles of BigFlow 1.x name 3.7 or 3.8.
+
+    pip in that image would refuse the wheel of bigflow-backend, after minutes.
+    """
+    found = base and _PYTHON_IMAGE.fullmatch(base)
+    if not found:
+        return
+    version = (int(found["major"]), int(found["minor"] or _OLDEST_PYTHON[1]))
+    if version < _OLDEST_PYTHON:
+        oldest = ".".join(map(str, _OLDEST_PYTHON))
+        raise UserError(
+            f"the base image {base} is too old: bigflow-backend needs Python {oldest} or later",
+            hint="write `FROM python:3.12-slim-bookworm` into the Dockerfile, or delete the"
+            " Dockerfile to use the standard one",
+        )
 
 
 def _check_base(name: str | None) -> None:
