@@ -112,7 +112,7 @@ def test_heredocs_hold_no_instructions(tmp_path: Path) -> None:
 )
 def test_a_base_image_of_an_old_python(tmp_path: Path, base: str) -> None:
     """Dockerfiles of BigFlow 1.x have such a base."""
-    files = {"Dockerfile": f"FROM {base}\nCOPY dist /dist\n"}
+    files: dict[str, str | None] = {"Dockerfile": f"FROM {base}\nCOPY dist /dist\n"}
     with pytest.raises(UserError) as caught:
         arguments_of(tmp_path, files)
     assert caught.value.message == (
