@@ -19,7 +19,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigflow_backend.ground.directories import temporary_files_together
 from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.ground.transaction import Transaction, transaction
 from bigflow_backend.wheel.isolated import Wheel, build_wheel, check_build_system
@@ -146,11 +145,7 @@ def started(project: Project, options: BuildOptions) -> Iterator[Steps]:
     settings = options.image or project.settings.image
     if options.in_image:  # the engine is asked for the workflows of the image
         settings = dataclasses.replace(settings, load=True)
-    with (
-        temporary_files_together(),
-        open_session(settings, options.say) as session,
-        transaction(project.root) as running,
-    ):
+    with open_session(settings, options.say) as session, transaction(project.root) as running:
         yield Steps(project, options, settings, session, running)
 
 

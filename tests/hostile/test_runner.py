@@ -32,8 +32,11 @@ def test_a_good_project_succeeds(scratch: Scratch) -> None:
     ("statement", "seen"),
     [
         ("open('../../outside/etc/passwd', 'w')", "outside the scratch directory"),
-        ("import subprocess; subprocess.Popen(['sleep', '60'], stdout=-3)", "processes are left"),
-        ("import tempfile; tempfile.mkdtemp()", "temporary files are left"),
+        (
+            "import subprocess as s; s.Popen(['sleep', '60'], stdout=-3, start_new_session=True)",
+            "processes are left",
+        ),
+        ("open('../tmp/left', 'w')", "temporary files are left"),
         ("import time; time.sleep(60)", "it hangs"),
         ("b = b'x' * 400_000_000", "bytes of memory"),
         ("open('new', 'w'); raise SystemExit(1)", "the project was changed"),

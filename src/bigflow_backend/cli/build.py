@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bigflow_backend import pipeline
 from bigflow_backend.cli.options import image_settings
 from bigflow_backend.cli.report import build_lines, print_result
+from bigflow_backend.ground.directories import temporary_files_together
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.report import print_progress, print_warning
 from bigflow_backend.pipeline import Build, BuildOptions
@@ -44,7 +45,8 @@ def _build(step: Callable[[Project, BuildOptions], Build], call: Call) -> int:
     project = call.project()
     for note in project.version.notes:
         print_warning(note)
-    build = step(project, _build_options(project, call.values))
+    with temporary_files_together():
+        build = step(project, _build_options(project, call.values))
     print_result(call.values, build, build_lines(build))
     return 0
 

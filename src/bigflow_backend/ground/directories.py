@@ -48,7 +48,8 @@ def scratch_directory() -> Iterator[Path]:
 def temporary_files_together() -> Iterator[None]:
     """Keep the temporary files of the block in one scratch directory.
 
-    ``TMPDIR`` leads to it, so it also gets the files that killed child processes leave.
+    ``TMPDIR`` leads to it, so it also gets the files that killed child processes leave. The
+    environment belongs to the whole process: only a command calls this.
     """
     with scratch_directory() as scratch:
         scratch.chmod(0o711)  # started by root, the sandbox runs as nobody

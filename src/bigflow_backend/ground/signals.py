@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
@@ -22,7 +23,10 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass
 class _State:
-    """The signals of this process. Python runs their handlers in the main thread only."""
+    """The signals of this process.
+
+    Python runs their handlers in the main thread, so other threads neither hold nor get them.
+    """
 
     is_held: bool = False
     pending: int | None = None
@@ -71,6 +75,9 @@ def _receive(number: int, _frame: FrameType | None) -> None:
 @contextlib.contextmanager
 def held() -> Iterator[None]:
     """Hold signals while the block runs; deliver them at its end. The block must be short."""
+    if not _is_main_thread():
+        yield
+        return
     before, _state.is_held = _state.is_held, True
     try:
         yield
@@ -83,12 +90,19 @@ def held() -> Iterator[None]:
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Deliver signals in the block, which is inside a block of :func:`held`."""
+    if not _is_main_thread():
+        yield
+        return
     before, _state.is_held = _state.is_held, False
     try:
         _state.deliver()
         yield
     finally:
         _state.is_held = before
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def ignore_signals() -> None:

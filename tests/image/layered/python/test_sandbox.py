@@ -182,7 +182,7 @@ def test_a_version_that_is_not_one(
 _HANGING = """\
 import pickle, sys, time
 from pathlib import Path
-from bigflow_backend.ground.report import terminable
+from bigflow_backend.ground.signals import terminable
 from bigflow_backend.image.layered.python.base_python import BasePython
 from bigflow_backend.image.layered.python.bytecode import Source, compile_modules
 from bigflow_backend.image.layered.python.sandbox import find_sandbox
