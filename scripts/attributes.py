@@ -35,9 +35,10 @@ def schema() -> dict[str, Any]:
             "The description.",
             schema=version,
             bigflow={"description": "The version of the runtime.", **text},
-            package={
-                "description": "Null when only the deployment was requested.",
-                "type": ["string", "null"],
+            packages={
+                "description": "Empty when only the deployment was requested.",
+                "type": "array",
+                "items": text,
             },
             workflows=_list_of("workflow", "Sorted by id."),
             deployment={"oneOf": [null, {"$ref": "#/$defs/deployment"}]},

@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     while arguments[:1] in (["-v"], ["--verbose"]):
         verbose = True
         del arguments[0]
+    if os.path.isfile(os.path.join(os.path.dirname(__file__), "dagbuilder.py")):
+        return _report_bigflow()
     try:
         return _main(arguments, verbose=verbose)
     except KeyboardInterrupt:
@@ -82,6 +84,16 @@ def _main(arguments: list[str], *, verbose: bool) -> int:
     parser.print_usage(sys.stderr)
     print("bigflow: error: give a command; `bigflow --help` lists them", file=sys.stderr)
     return 2
+
+
+def _report_bigflow() -> int:
+    """Report that BigFlow, which has a module of that name, is installed in this directory."""
+    from bigflow_backend.ground.installation import check_installation
+    from bigflow_backend.ground.report import reported
+
+    with reported():
+        check_installation()
+    return 1
 
 
 def _warn_of_typing_errors(of_job: list[str]) -> None:
@@ -136,10 +148,11 @@ def _attempt(options: argparse.Namespace, *, in_pod: bool, verbose: bool) -> tup
         try:
             if options.config is not None:
                 set_current_env(options.config)
-            package = options.project_package or _package_of_source_tree()
-            _make_importable(os.getcwd(), package)
+            given = options.project_package
+            packages = (given,) if given else _packages_of_source_tree()
+            _make_importable(os.getcwd(), packages[0])
             work = run(
-                package,
+                packages,
                 workflow_id,
                 job_id,
                 runtime=options.runtime,
@@ -177,8 +190,8 @@ def _show_log_messages(*, verbose: bool) -> None:
         )
 
 
-def _package_of_source_tree() -> str:
-    """Return the main package of the project in or above the current directory."""
+def _packages_of_source_tree() -> tuple[str, ...]:
+    """Return the packages of the project in or above the current directory."""
     from pathlib import Path
 
     try:
@@ -196,7 +209,7 @@ def _package_of_source_tree() -> str:
             error.message, hint=f"give --project-package; or {error.hint}"
         ) from error
     sys.path.insert(0, str(project.source))
-    return project.package
+    return project.packages
 
 
 def _make_importable(directory: str, package: str) -> None:
@@ -258,7 +271,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--project-package",
         metavar="PACKAGE",
         type=_module,
-        help="the main package; by default that of the project in this directory",
+        help="the package to search; by default all of the project in this directory",
     )
     parser.add_argument(
         "--module",
@@ -282,8 +295,13 @@ def _add_describe(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         **_PARSER,
     )
     parser.add_argument(
-        "--project-package", metavar="PACKAGE", type=_module, help="describe its workflows"
+        "--project-package",
+        metavar="PACKAGE",
+        type=_module,
+        action="append",
+        help="describe its workflows; may be repeated",
     )
+    parser.add_argument("--workflow", metavar="ID", help="describe this workflow only")
     parser.add_argument(
         "--root",
         metavar="DIR",

@@ -44,7 +44,7 @@ def get_resource_absolute_path(
             hint=f"install the archive: pip install {archive}",
         )
     tried = []
-    for place in _places(start):
+    for place in dict.fromkeys(_places(start)):
         candidate = place / resource_file_name
         if candidate.is_file():
             return candidate
@@ -181,6 +181,7 @@ def _places(start: Path) -> Iterator[Path]:
     """Return the possible ``resources`` directories for ``start``, the nearest first."""
     for directory in (start, *start.parents) if start.is_dir() else start.parents:
         if _holds_installed_packages(directory):
+            yield from _of_distribution(directory, start)
             return
         is_project = any((directory / name).is_file() for name in _PROJECT_FILES)
         if not is_project and _is_environment(directory):
@@ -188,6 +189,20 @@ def _places(start: Path) -> Iterator[Path]:
         yield directory / _RESOURCES
         if is_project:
             return
+
+
+def _of_distribution(site: Path, start: Path) -> Iterator[Path]:
+    """Yield the ``resources`` directories of the distribution that installed ``start``.
+
+    A distribution of several packages has its resources in one of them. RECORD lists its files:
+    https://packaging.python.org/en/latest/specifications/recording-installed-packages/
+    """
+    package = start.relative_to(site).parts[0]
+    for record in sorted(site.glob("*.dist-info/RECORD")):
+        names = record.read_text("utf-8", errors="replace").splitlines()
+        if any(name.startswith(f"{package}/__init__.py,") for name in names):
+            tops = dict.fromkeys(name.strip('"').partition("/")[0] for name in names)
+            yield from (site / top / _RESOURCES for top in tops if top.isidentifier())
 
 
 def _holds_installed_packages(directory: Path) -> bool:

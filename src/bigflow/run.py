@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    package: str,
+    packages: Sequence[str],
     workflow_id: str,
     job_id: str | None,
     *,
@@ -40,9 +40,9 @@ def run(
     _write_lines_at_once()
     context = JobContext.make(runtime=runtime, workflow_id=workflow_id)
     what = f"job {workflow_id}.{job_id}" if job_id else f"workflow {workflow_id}"
-    _print_line(", ".join([what, *_facts(context, package)]))
+    _print_line(", ".join([what, *_facts(context, packages[0])]))
     _check_secrets(secrets)
-    workflow = load_workflow(package, workflow_id, module)
+    workflow = load_workflow(packages, workflow_id, module)
     context = context._replace(workflow=workflow)
     if job_id is not None:
         return partial(execute_job, workflow.find_job(job_id), context)

@@ -3,6 +3,7 @@
 A frontend starts a process for each hook, so imports are as late as possible.
 
 - ``cli/``: command line -> calls of the pipeline, and printed results
+- ``command``: the scripts ``bigflow`` and ``bf``
 - ``pipeline``: the steps of a build in their order
 - ``dags/``: workflows + image -> DAG files
 - ``image/``: wheel -> image, and the places that it is published to
@@ -22,6 +23,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bigflow_backend.ground.installation import check_installation
 from bigflow_backend.ground.report import reported
 from bigflow_backend.ground.signals import terminable
 
@@ -52,6 +54,7 @@ def get_requires_for_build_wheel(config_settings: Mapping[str, Any] | None = Non
     from bigflow_backend.wheel.config_settings import read_config_settings
 
     with reported():
+        check_installation()
         read_config_settings(config_settings)
     return [*_REQUIRES, *(["tomli>=2"] if sys.version_info < (3, 11) else [])]
 
@@ -131,6 +134,7 @@ def setup(**keywords: Any) -> None:
     if keep_keywords(keywords):
         return
     with terminable(), reported():
+        check_installation()
         from bigflow_backend.cli.setup_commands import run_setup
 
         run_setup(keywords)
@@ -141,11 +145,12 @@ def _project(
     config_settings: Mapping[str, Any] | None,
 ) -> Iterator[tuple[Project, ConfigSettings]]:
     """Yield the project in the current directory, in which frontends call the hooks."""
-    from bigflow_backend.project.project import read_project
-    from bigflow_backend.project.setup_script import run_setup_script, setup_script_path
-    from bigflow_backend.wheel.config_settings import read_config_settings
-
     with reported():
+        check_installation()
+        from bigflow_backend.project.project import read_project
+        from bigflow_backend.project.setup_script import run_setup_script, setup_script_path
+        from bigflow_backend.wheel.config_settings import read_config_settings
+
         settings = read_config_settings(config_settings)
         script = setup_script_path(Path.cwd())
         keywords = run_setup_script(script) if script is not None else None

@@ -187,10 +187,8 @@ class Steps:
         self,
     ) -> tuple[DeploymentDescription, tuple[WorkflowDescription, ...] | None]:
         """Return the deployment and the workflows; None if only the image knows the workflows."""
-        from bigflow_backend.project.requirements import refuse_bigflow
         from bigflow_backend.project.workflows import describe_project
 
-        refuse_bigflow(self._project)
         options = self._options
         if options.in_image:
             return self.deployment(), None
@@ -199,8 +197,9 @@ class Steps:
             python=options.python,
             start_time=_start_time(options),
             config=options.config,
+            workflow=options.workflow,
         )
-        return deployment, self._chosen(workflows)
+        return deployment, workflows
 
     def reference(self, deployment: DeploymentDescription) -> ImageReference:
         """Return the name of the image: the repository, and the version as its tag."""
@@ -274,8 +273,11 @@ class Steps:
         self._say(f"finding the workflows in {image}")
         # The container does not inherit the variable, as a child of this process does.
         config = self._options.config or os.environ.get("bf_env") or None  # noqa: SIM112
-        package, start_time = self._project.package, _start_time(self._options)
-        command = ["python", *DESCRIBE, *workflow_arguments(package, start_time, config)]
+        project, options = self._project, self._options
+        arguments = workflow_arguments(
+            project.packages, _start_time(options), config, options.workflow
+        )
+        command = ["python", *DESCRIBE, *arguments]
         output = run_in_image(
             self._session.engine,
             image,
@@ -292,7 +294,7 @@ class Steps:
                 hint="name this version of bigflow-backend in resources/requirements.txt",
             )
         description = read_description(output.stdout, source=image)
-        return self._chosen(some_workflows(description, package))
+        return some_workflows(description, project.packages)
 
     def pushed_digest(self, image: str) -> str | None:
         """Return the digest of an image that an earlier command has built and pushed."""
@@ -317,18 +319,6 @@ class Steps:
             start_time=start_time,
             outputs=self._transaction.outputs,
         )
-
-    def _chosen(
-        self, workflows: tuple[WorkflowDescription, ...]
-    ) -> tuple[WorkflowDescription, ...]:
-        wanted = self._options.workflow
-        chosen = tuple(w for w in workflows if wanted in {None, w.id})
-        if not chosen:
-            raise UserError(
-                f"{self._project.package} has no workflow {wanted!r}",
-                hint="its workflows are: " + ", ".join(w.id for w in workflows),
-            )
-        return chosen
 
 
 def _plan(project: Project, options: BuildOptions) -> Build:
@@ -355,9 +345,6 @@ def _reference(project: Project, deployment: DeploymentDescription) -> ImageRefe
 
 def _check_requirements(project: Project) -> None:
     """Check that requirements.txt exists, unless the user's own Dockerfile does not use it."""
-    from bigflow_backend.project.requirements import refuse_bigflow
-
-    refuse_bigflow(project)
     own = project.dockerfile
     wanted = not own.is_file() or b"requirements" in own.read_bytes()
     if wanted and not project.requirements.exists():

@@ -141,13 +141,6 @@ CASES = [
         "os._exit()",
     ),
     Case(
-        "the other bigflow among the requirements",
-        ("build-dags",),
-        {"resources/requirements.txt": "bigflow\n"},
-        "resources/requirements.txt requires bigflow",
-        "replace it by bigflow-backend",
-    ),
-    Case(
         "no requirements.txt for the image",
         ("build-image",),
         {"resources/requirements.txt": None, "Dockerfile": "COPY resources/requirements.txt /\n"},
@@ -229,7 +222,7 @@ def test_an_error_is_reported_and_the_last_build_stays(
         ),
         (
             ["--workflow", "trips"],
-            "pipelines has no workflow 'trips'",
+            "the project has no workflow 'trips'",
             "its workflows are: rides",
         ),
         (

@@ -123,7 +123,7 @@ def test_a_workflow_of_the_image_is_chosen(project: Project) -> None:
     status, output = build_dags(project, "--in-image", "--workflow", "walks")
     assert status == 1
     assert output.splitlines()[-2:] == [
-        "bigflow: error: pipelines has no workflow 'walks'",
+        "bigflow: error: the project has no workflow 'walks'",
         "  its workflows are: rides",
     ]
 

@@ -96,10 +96,19 @@ def test_the_list_as_json(project: Project) -> None:
 
 def test_an_error_of_a_workflow_is_reported_as_by_the_build(project: Project) -> None:
     project.write({"pipelines/workflow.py": _WORKFLOWS.replace("30 2 * * *", "61 2 * * *")})
-    for command in (["workflows"], ["graph", "latest"]):
+    for command in (["workflows"], ["graph", "nightly"]):
         assert bigflow(project, *command, status=1)[0].startswith(
             "bigflow: error: workflow 'nightly': schedule_interval is '61 2 * * *', not a valid"
         )
+
+
+def test_the_graph_of_a_workflow_ignores_the_others(project: Project) -> None:
+    twice = "latest_too = Workflow('nightly', [Step('copy')])\n"
+    project.write({"pipelines/another.py": "from pipelines.workflow import *\n" + twice})
+    assert bigflow(project, "graph", "latest") == ["latest", "  copy"]
+    assert (
+        "two workflows have the id 'nightly'" in bigflow(project, "graph", "nightly", status=1)[0]
+    )
 
 
 def test_the_configuration_that_workflows_resolve(project: Project) -> None:
@@ -130,7 +139,7 @@ def test_an_unknown_configuration(project: Project) -> None:
         }
     )
     bigflow(project, "workflows", "--config", "dev")
-    for command in (["workflows"], ["graph", "latest"]):
+    for command in (["workflows"], ["graph", "nightly"]):
         refused = bigflow(project, *command, "--config", "nope", status=1)
         assert "unknown configuration 'nope'" in refused[0]
 

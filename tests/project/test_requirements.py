@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +11,13 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
-from bigflow_backend.project.project import read_project
-from bigflow_backend.project.requirements import Requirements, read_requirements, refuse_bigflow
+from bigflow_backend.project.requirements import (
+    Requirements,
+    installable,
+    is_bigflow,
+    ours,
+    read_requirements,
+)
 from support.projects import write_project
 
 if TYPE_CHECKING:
@@ -148,40 +154,66 @@ def test_invalid_lines(directory: Path, text: str | bytes, message: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("files", "place"),
+    ("files", "line"),
     [
         (
             {
                 "resources/requirements.txt": "-r base.txt\n",
                 "resources/base.txt": "BigFlow[log]==1.11\n",
             },
-            "resources/requirements.txt",
+            "bigflow-backend into resources/base.txt, line 1",
         ),
         (
             {
                 "resources/requirements.txt": None,
                 "pyproject.toml": "[project]\nname = 'pipelines'\ndynamic = ['version']\n"
-                "dependencies = ['bigflow[log] == 1.11']\n",
+                "dependencies = ['bigflow[log] == 1.11', 'requests']\n",
             },
-            "pyproject.toml [project] dependencies",
+            'dependencies = ["bigflow-backend", "requests"] into [project] of pyproject.toml',
         ),
     ],
 )
-def test_the_other_bigflow_is_refused(
-    tmp_path: Path, files: dict[str, str | None], place: str
+def test_bigflow_means_bigflow_backend(
+    tmp_path: Path, files: dict[str, str | None], line: str
 ) -> None:
-    project = write_project(tmp_path, files)
-    with pytest.raises(UserError) as caught:
-        refuse_bigflow(read_project(project.root))
-    assert caught.value.message.startswith(f"{place} requires bigflow, ")
-    assert caught.value.hint == "replace it by bigflow-backend"
-    with pytest.warns(BigflowWarning, match="the project requires bigflow, "):
-        project.hook("build_wheel", str(tmp_path))
+    project = write_project(tmp_path / "project", files)
+    with pytest.warns(BigflowWarning) as caught:
+        name = project.hook("build_wheel", str(tmp_path))
+    assert [str(w.message) for w in caught] == [f"bigflow means bigflow-backend here: write {line}"]
+    with zipfile.ZipFile(tmp_path / name) as archive:
+        metadata = archive.read("pipelines-1.2.0.dist-info/METADATA").decode().splitlines()
+    assert "Requires-Dist: bigflow-backend" in metadata
+    assert not any("bigflow[" in line.lower() for line in metadata)
 
 
-def test_bigflow_backend_is_not_the_other_bigflow(tmp_path: Path) -> None:
-    files = {"resources/requirements.txt": "bigflow-backend\nbigflow.tools\n"}
-    refuse_bigflow(read_project(write_project(tmp_path, files).root))
+@pytest.mark.parametrize(
+    ("written", "required"),
+    [
+        ("bigflow", "bigflow-backend"),
+        ("BigFlow [ bigquery , log ] >= 1.11, < 2", "bigflow-backend"),
+        ("bigflow==1.11.3;python_version<'3.12'", "bigflow-backend; python_version<'3.12'"),
+        ("bigflow @ https://a.b/c.zip ; os_name == 'x'", "bigflow-backend; os_name == 'x'"),
+        ("bigflow @ git+ssh://a.b/c;d", "bigflow-backend"),
+        *[(name, name) for name in ("bigflow-backend", "bigflow.tools", "bigflows", "mybigflow")],
+    ],
+)
+def test_what_stands_for_a_requirement_of_bigflow(written: str, required: str) -> None:
+    assert ours(written) == required
+    assert is_bigflow(written) is (written != required)
+
+
+def test_a_file_to_install_requires_bigflow_backend(tmp_path: Path) -> None:
+    texts = {"a.txt": "-c c.txt\n-r b.txt\nrequests\n", "b.txt": "bigflow==1 ; os_name == 'x'\n"}
+    for name, text in {**texts, "c.txt": ""}.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / "new").mkdir()
+    found = installable(tmp_path / "a.txt", tmp_path / "new", absolute=True)
+    assert found.read_text().splitlines() == [
+        f"-c {tmp_path / 'c.txt'}",
+        "bigflow-backend; os_name == 'x'",
+        "requests",
+    ]
+    assert installable(tmp_path / "c.txt", tmp_path / "new", absolute=True) == tmp_path / "c.txt"
 
 
 names = st.from_regex(r"\A[A-Za-z][A-Za-z0-9]{0,8}([-_.][A-Za-z0-9]{1,4})?\Z")

@@ -147,7 +147,10 @@ class TestErrors:
             "runtime_sample/jobs.py, line 3: ModuleNotFoundError: No module named "
             "'not_installed_here' (importing runtime_sample.jobs)"
         )
-        assert hint == f"install not_installed_here for {sys.executable}, or fix that line"
+        assert hint == (
+            "add its distribution to resources/requirements.txt, and run "
+            f"`{sys.executable} -m pip install -r resources/requirements.txt`; or fix that line"
+        )
 
     def test_no_deployment_config(self, project: Project) -> None:
         project.deployment_config.unlink()
@@ -284,7 +287,7 @@ class TestErrors:
 
 @pytest.fixture
 def answer() -> dict[str, Any]:
-    arguments = workflow_arguments("runtime_sample", START)
+    arguments = workflow_arguments(["runtime_sample"], START)
     return describe(*arguments, "--deployment-config", "deployment_config.py", cwd=SAMPLE)
 
 

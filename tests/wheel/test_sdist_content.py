@@ -69,6 +69,7 @@ def test_an_invalid_manifest(tmp_path: Path, manifest: bytes, problem: str) -> N
     assert not list(tmp_path.glob("*.tar.gz"))
 
 
+@pytest.mark.filterwarnings("ignore:not in the wheel")
 def test_files_that_the_setup_script_imports_and_reads(tmp_path: Path) -> None:
     script = """\
 from pathlib import Path

@@ -80,17 +80,17 @@ def _description(options: argparse.Namespace, report: Callable[[str], None]) -> 
     sys.path.insert(0, os.path.abspath(options.root))
     if options.config is not None:
         set_current_env(options.config)  # for what the modules resolve
-    package, file = options.project_package, options.deployment_config
+    packages, file = options.project_package or [], options.deployment_config
     deployment, workflows = None, []
     if file:  # first: its errors appear without importing the package
         report(f"reading {Path(file).name}")
         deployment = describe_deployment(Path(file), options.config)
-    if package:
-        workflows = describe_workflows(package, options.start_time, report)
+    if packages:
+        workflows = describe_workflows(packages, options.start_time, report, options.workflow)
     return {
         "schema": SCHEMA,
         "bigflow": bigflow.__version__,
-        "package": package,
+        "packages": packages,
         "workflows": workflows,
         "deployment": deployment,
     }

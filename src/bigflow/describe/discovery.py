@@ -14,7 +14,7 @@ from bigflow.workflow import Workflow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import ModuleType
     from typing import Any, NoReturn
 
@@ -53,18 +53,22 @@ def module_names(package: str) -> list[str]:
 
 
 def find_workflows(
-    package: str, report: Callable[[str], object] = lambda _step: None
+    packages: Iterable[str],
+    report: Callable[[str], object] = lambda _step: None,
+    only: str | None = None,
 ) -> list[FoundWorkflow]:
-    """Return all workflows of the package, sorted by id, each object once.
+    """Return all workflows of the packages, sorted by id, each object once.
 
     A workflow is found as an attribute of a module, or in a list, tuple, set or dict that is one.
-    ``report`` is called before each import, with the file.
+
+    :param report: called before each import, with the file.
+    :param only: the id of the only workflow to return.
 
     :raises BigflowError: for a module that cannot be imported, for a module in a directory without
-        ``__init__.py``, and for two workflows with the same id.
+        ``__init__.py``, and for two returned workflows with the same id.
     """
     modules: dict[str, ModuleType] = {}
-    for name in module_names(package):
+    for name in [name for package in packages for name in module_names(package)]:
         report(f"importing {_file_of(name) or name}")
         modules[name] = _import(name)
     own: dict[int, FoundWorkflow] = {}
@@ -81,6 +85,8 @@ def find_workflows(
     by_id: dict[str, FoundWorkflow] = {}
     for one in sorted(found.values(), key=lambda one: (one.module, one.variable)):
         workflow_id = one.workflow.workflow_id
+        if only is not None and workflow_id != only:
+            continue
         if not isinstance(workflow_id, str):
             raise BigflowError(
                 f"{one.module}.{one.variable}: the id of a workflow cannot be {shown(workflow_id)}",
@@ -93,11 +99,17 @@ def find_workflows(
                 f"{other.module}.{other.variable} and {one.module}.{one.variable}",
                 hint="give each workflow its own id",
             )
+    if only is not None and not by_id:
+        known = sorted({str(one.workflow.workflow_id) for one in found.values()})
+        raise BigflowError(
+            f"the project has no workflow {only!r}",
+            hint=f"its workflows are: {', '.join(known) or 'none'}",
+        )
     return [by_id[workflow_id] for workflow_id in sorted(by_id)]
 
 
-def load_workflow(package: str, workflow_id: str, module: str | None = None) -> Workflow:
-    """Return one workflow, from ``module`` or from the first module that has it.
+def load_workflow(packages: Sequence[str], workflow_id: str, module: str | None = None) -> Workflow:
+    """Return one workflow, from ``module`` or from the first module of ``packages`` that has it.
 
     Without ``module``, the modules are imported in the order of their names until one has the
     workflow. A module that cannot be imported is skipped; the error names it.
@@ -106,7 +118,8 @@ def load_workflow(package: str, workflow_id: str, module: str | None = None) -> 
     """
     known: dict[str, Workflow] = {}
     errors: list[BigflowError] = []
-    for name in [module] if module else module_names(package):
+    searched = [module] if module else [n for p in packages for n in module_names(p)]
+    for name in searched:
         try:
             loaded = _import(name)
         except BigflowError as error:
@@ -118,11 +131,13 @@ def load_workflow(package: str, workflow_id: str, module: str | None = None) -> 
         if workflow_id in known:
             return known[workflow_id]
     for name, loaded in sorted(sys.modules.items()):
-        if f"{name}.".startswith(f"{package}."):  # the module gave the workflow to this one
+        if any(
+            f"{name}.".startswith(f"{p}.") for p in packages
+        ):  # the module gave the workflow to this one
             known.update((workflow.workflow_id, workflow) for _, workflow in _workflows_in(loaded))
     if workflow_id in known:
         return known[workflow_id]
-    message = f"{module or package} has no workflow {workflow_id!r}"
+    message = f"{module or ', '.join(packages)} has no workflow {workflow_id!r}"
     if errors:
         message += "; modules that cannot be imported: " + "; ".join(e.message for e in errors)
     raise BigflowError(message, hint=f"its workflows: {', '.join(sorted(known)) or 'none'}")
@@ -150,7 +165,10 @@ def error_of_user_code(error: BaseException, module: str, step: str) -> BigflowE
     if isinstance(error, ABSENT):
         what, hint = error.message, error.hint
     elif isinstance(error, ModuleNotFoundError):
-        hint = f"install {error.name} for {sys.executable}, or {hint}"
+        hint = (
+            "add its distribution to resources/requirements.txt, and run "
+            f"`{sys.executable} -m pip install -r resources/requirements.txt`; or {hint}"
+        )
     return BigflowError(f"{where}{what} ({step})", hint=hint)
 
 

@@ -12,7 +12,7 @@ from bigflow.errors import BigflowError, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from bigflow.describe.discovery import FoundWorkflow
@@ -23,21 +23,23 @@ SCHEMA = 1
 
 
 def describe_workflows(
-    package: str,
+    packages: Sequence[str],
     start_time: datetime | None = None,
     report: Callable[[str], object] = lambda _step: None,
+    only: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the workflows of ``package`` as plain data, sorted by id.
+    """Return the workflows of ``packages`` as plain data, sorted by id.
 
     :param start_time: the argument of the start-time factories, naive and in UTC; without it the
         workflows have no start date.
     :param report: called with the next step, before code of the project runs.
+    :param only: the id of the only workflow to return.
 
     :raises BigflowError: for a module that cannot be imported, and for a value that no DAG can
         have; it names the workflow and the job.
     """
     described = []
-    for found in find_workflows(package, report):
+    for found in find_workflows(packages, report, only):
         step = f"reading workflow {found.workflow.workflow_id!r}"
         report(f"{step} ({found.module})")
         try:

@@ -43,7 +43,7 @@ def build_dags(call: Call) -> int:
 
 def _build(step: Callable[[Project, BuildOptions], Build], call: Call) -> int:
     project = call.project()
-    for note in project.version.notes:
+    for note in (*project.notes, *project.version.notes):
         print_warning(note)
     with temporary_files_together():
         build = step(project, _build_options(project, call.values))

@@ -15,6 +15,7 @@ from bigflow_backend.dags.rules.location import Location
 from bigflow_backend.dags.rules.zones import find_zone
 from bigflow_backend.dags.timetable import Run, scheduled_runs
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.report import print_warning
 from bigflow_backend.project.workflows import describe_project, describe_workflows
 
 if TYPE_CHECKING:
@@ -45,13 +46,7 @@ def workflows(call: Call) -> int:
 
 def graph(call: Call) -> int:
     """List the jobs of a workflow, or print them as a Mermaid flowchart."""
-    found = {workflow.id: workflow for workflow in _described(call, start_time(None))}
-    workflow = found.get(call.values.workflow)
-    if workflow is None:
-        raise UserError(
-            f"the project has no workflow {call.values.workflow!r}",
-            hint="its workflows are: " + ", ".join(found),
-        )
+    (workflow,) = _described(call, start_time(None), call.values.workflow)
     if call.values.mermaid:
         print(as_mermaid(workflow.jobs))
     else:
@@ -67,15 +62,24 @@ def _number_of_runs(text: str) -> int:
     return int(text)
 
 
-def _described(call: Call, start: datetime) -> Sequence[WorkflowDescription]:
+def _described(
+    call: Call, start: datetime, only: str | None = None
+) -> Sequence[WorkflowDescription]:
+    """Return the workflows, or the one with the id ``only``."""
     project, config = call.project(), call.values.config
+    for note in project.notes:
+        print_warning(note)
     python = interpreter(call.values.python)
     found: Sequence[WorkflowDescription]
     if config is not None and project.deployment_config.is_file():
         # The description of the deployment refuses an unknown configuration.
-        _, found = describe_project(project, python=python, start_time=start, config=config)
+        _, found = describe_project(
+            project, python=python, start_time=start, config=config, workflow=only
+        )
     else:
-        found = describe_workflows(project, python=python, start_time=start, config=config)
+        found = describe_workflows(
+            project, python=python, start_time=start, config=config, workflow=only
+        )
     return checked_workflows(found, project.settings.dags)
 
 

@@ -26,6 +26,7 @@ from bigflow_backend.dags.rules.location import Location
 from bigflow_backend.dags.rules.operator_arguments import operator_arguments
 from bigflow_backend.dags.rules.pod import secret_name
 from bigflow_backend.dags.rules.zones import find_zone, moment_call
+from bigflow_backend.project.workflows import package_of
 
 if TYPE_CHECKING:
     from bigflow_backend.dags.file.literals import Value
@@ -124,7 +125,7 @@ def dag_model(workflow: WorkflowDescription, build: DagBuild) -> Dag:
         dag_id=build.dag_id(workflow.id),
         summary=f"Airflow DAG of the workflow {workflow.id} of {build.package} {build.version}.",
         workflow_id=workflow.id,
-        package=build.package,
+        package=package_of(workflow),
         version=str(build.version),
         commit=build.version.commit,
         image=build.image,
@@ -220,7 +221,7 @@ def _operator(
         "cmds": [
             *("python", "-m", "bigflow", "run"),
             *("--runtime", Name("RUNTIME")),
-            *("--project-package", build.package),
+            *("--project-package", package_of(workflow)),
             *("--module", workflow.module),
             *("--config", Name("CONFIG")),
         ],

@@ -1,78 +1,165 @@
-"""Keywords of BigFlow 1.x's ``setup()`` -> keywords of ``bigflow_backend.setup``."""
+"""Keywords of BigFlow 1.x, in ``setup()`` and in ``[bigflow-project]`` -> what they state.
+
+They are the keywords that setuptools does not know. All other keywords are metadata of the wheel.
+"""
 
 from __future__ import annotations
 
-import warnings
+import dataclasses
+import os
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from bigflow_backend.ground.errors import BigflowWarning, UserError
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.project.settings import Settings, read_value
+
+if TYPE_CHECKING:
+    from bigflow_backend.project.project import Project
 
 _PLACES = {
+    "project_dir": ".",
     "resources_dir": "resources",
-    "deployment_config_file": "deployment_config.py",
     "project_requirements_file": "resources/requirements.txt",
-    "root_package": None,
-    "project_dir": None,
-    "project_name": None,
-    "build_dir": None,
-    "test_package": None,
-    "dags_dir": None,
-    "dist_dir": None,
-    "image_dir": None,
-    "eggs_dir": None,
-    "data_files": None,
+    "deployment_config_file": "deployment_config.py",
+    "test_package": "test",
+    "build_dir": "build",
+    "dist_dir": "dist",
+    "dags_dir": ".dags",
+    "image_dir": ".image",
 }
-"""Keywords for places that the layout now fixes, and the place; None if there is no such place."""
+"""Keywords for paths, and the path that the layout fixes, relative to the project."""
 
-_MOVED = {
-    "docker_repository": "deployment_config.py",
-    "test_framework": "[tool.bigflow] test-framework in pyproject.toml",
-    "export_image_tar": "[tool.bigflow.image] export-tar in pyproject.toml",
-}
-"""Keywords that do not concern the wheel, and their new place."""
+BIGFLOW_KEYWORDS = frozenset(
+    {
+        *_PLACES,
+        "docker_repository",
+        "test_framework",
+        "export_image_tar",
+        "project_name",
+        "root_package",
+        "eggs_dir",  # no build of ours writes an egg
+    }
+)
+"""The keywords that setuptools does not know."""
 
 
-def modern_keywords(keywords: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keywords for ``bigflow_backend.setup``.
+@dataclass(frozen=True)
+class Statement:
+    """A value, and the place in the project that states it."""
 
-    A warning names the new place of each keyword that does not concern the wheel.
+    value: Any
+    place: str
+    """Such as ``docker_repository in setup.py``."""
 
-    :raises UserError: if a keyword names another place than the layout has.
+
+def project_keywords(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords that concern more than the metadata of the wheel."""
+    wanted = {"name", "version", "packages", *BIGFLOW_KEYWORDS}
+    found = {key: keywords[key] for key in keywords if key in wanted and keywords[key] is not None}
+    for key in {"name", "version"} & found.keys():
+        found[key] = str(found[key])
+    return found
+
+
+def setuptools_keywords(project: Project, keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords for setuptools among those of ``setup()`` and ``[bigflow-project]``."""
+    table = project.pyproject.get("bigflow-project", {})
+    others = {
+        key: value
+        for key, value in {**table, **keywords}.items()
+        if value is not None
+        and key not in BIGFLOW_KEYWORDS
+        and not (key == "packages" and project.is_legacy)
+    }
+    if "requries" in others:  # BigFlow 1.x spells it so
+        others["install_requires"] = others.pop("requries")
+    return others
+
+
+def read_statements(
+    root: Path, script: str, passed: Mapping[str, Any], table: Mapping[str, Any]
+) -> dict[str, Statement]:
+    """Return what the keywords ``passed`` to ``setup()`` and ``[bigflow-project]`` state.
+
+    ``script`` is the name of the setup script.
+
+    :raises UserError: if the two state different values, or for a path that is not the layout's.
     """
-    modern = {}
-    for name, value in keywords.items():
-        if name == "requries":  # BigFlow 1.x spells it so
-            modern["install_requires"] = value
-        elif name == "packages":
-            _check_packages(value)
-        elif name in _PLACES:
-            if _PLACES[name] is not None and str(value) != _PLACES[name]:
-                raise UserError(
-                    f"{name} must be {_PLACES[name]}: got {value!r}",
-                    hint=f"move it to {_PLACES[name]}",
-                )
-        elif name in _MOVED:
-            warnings.warn(
-                f"setup() does not use {name}; write it into {_MOVED[name]}",
-                BigflowWarning,
-                stacklevel=3,
-            )
-        else:
-            modern[name] = value
-    return modern
+    found: dict[str, Statement] = {}
+    for keywords, place in (
+        (passed, script),
+        (project_keywords(table), "[bigflow-project] of pyproject.toml"),
+    ):
+        for key, value in keywords.items():
+            statement = Statement(value, f"{key} in {place}")
+            other = found.setdefault(key, statement)
+            if key in _PLACES:
+                _check_path(root, statement, _PLACES[key])
+            else:
+                _check_equal(key, other, statement)
+    return found
 
 
-def _check_packages(packages: Any) -> None:
-    # BigFlow 1.x packaged every directory with an __init__.py, also tests and notebooks.
-    tops = sorted({str(name).partition(".")[0] for name in packages or ()})
-    if len(tops) > 1:
-        warnings.warn(
-            f"setup() does not use packages ({', '.join(tops)}): the wheel has the main package "
-            "and those of [tool.bigflow] packages",
-            BigflowWarning,
-            stacklevel=4,
+def _check_equal(what: str, one: Statement, other: Statement) -> None:
+    one_value, other_value = one.value, other.value
+    if what == "name":  # BigFlow normalises it
+        one_value, other_value = (str(v).replace("_", "-") for v in (one_value, other_value))
+    if one_value != other_value:
+        raise UserError(
+            f"{what} is stated twice: {one.value!r} by {one.place}, and {other.value!r} by "
+            f"{other.place}",
+            hint="keep one of the two",
         )
+
+
+def _check_path(root: Path, statement: Statement, fixed: str) -> None:
+    try:
+        path = root / os.fspath(statement.value)
+        is_it = path.resolve() == (root / fixed).resolve()
+    except (TypeError, ValueError, OSError):  # not a path; a null byte; a loop of links
+        is_it = False
+    if not is_it:
+        raise UserError(
+            f"{statement.place} must be {fixed!r}: got {str(statement.value)!r}",
+            hint=f"move it to {fixed}" if fixed != "." else "put the script into the project",
+        )
+
+
+def with_statements(
+    settings: Settings,
+    statements: Mapping[str, Statement],
+    table: Mapping[str, Any],
+    *,
+    is_legacy: bool,
+) -> Settings:
+    """Return the settings with what the keywords state; ``table`` is ``[tool.bigflow]``.
+
+    :raises UserError: for an invalid value, and if the table states another one.
+    """
+    framework = statements.get("test_framework")
+    if framework is not None:
+        settings = _with(settings, "test_framework", framework, table, "[tool.bigflow]")
+    elif is_legacy and "test-framework" not in table:
+        settings = dataclasses.replace(settings, test_framework="unittest")  # BigFlow's default
+    export = statements.get("export_image_tar")
+    if export is not None:
+        image_table = table.get("image", {})
+        image = _with(settings.image, "export_tar", export, image_table, "[tool.bigflow.image]")
+        settings = dataclasses.replace(settings, image=image)
+    return settings
+
+
+def _with(
+    settings: Any, field: str, statement: Statement, table: Mapping[str, Any], table_name: str
+) -> Any:
+    value = read_value(type(settings), field, statement.value, place=statement.place)
+    key = field.replace("_", "-")
+    if key in table:
+        other = Statement(getattr(settings, field), f"{key} in {table_name} of pyproject.toml")
+        _check_equal(key, Statement(value, statement.place), other)
+    return dataclasses.replace(settings, **{field: value})
 
 
 class Delegate:
@@ -83,10 +170,8 @@ class Delegate:
 
     def __init__(self, keywords: Mapping[str, Any]) -> None:
         from bigflow_backend import setup
-        from bigflow_backend.ground.report import reported
 
-        with reported():
-            setup(**modern_keywords(keywords))
+        setup(**keywords)
 
     def parse_config_files(self) -> None:
         """Do nothing."""

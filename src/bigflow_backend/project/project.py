@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.project.legacy import (
+    Statement,
+    project_keywords,
+    read_statements,
+    with_statements,
+)
+from bigflow_backend.project.packages import project_packages
 from bigflow_backend.project.pyproject import (
     BACKENDS,
+    LEGACY_BACKEND,
     VERSION_KEY,
     dynamic_version,
     read_pyproject,
@@ -20,9 +27,8 @@ from bigflow_backend.project.pyproject import (
 from bigflow_backend.project.settings import Settings, read_table
 from bigflow_backend.project.setup_script import (
     SetupScript,
-    name_and_version,
+    keywords_from_child,
     read_setup_script,
-    strings,
 )
 
 if TYPE_CHECKING:
@@ -39,30 +45,37 @@ class Project:
     root: Path
     name: str
     """The name of the distribution, as the project writes it."""
-    package: str
-    """The main package, with the workflows: ``PROJECT_NAME``."""
     packages: tuple[str, ...]
     """The top-level packages of the distribution. The main package is the first."""
     source: Path
     """The directory with the packages: the root, or ``source-directory``."""
+    is_legacy: bool
+    """True for the forms of BigFlow 1.x: ``bigflow.build`` in the setup script, or the table
+    ``[bigflow-project]``. All top-level packages then belong to the distribution."""
     setup_script: Path | None
-    setup_version: str | None
-    """The version that the setup script passes to ``setup()``."""
     setup_keywords: Mapping[str, Any] | None
     """All keywords of ``setup()`` if the script ran in this process, else None."""
+    statements: Mapping[str, Statement]
+    """The keywords of ``setup()`` and ``[bigflow-project]`` that setuptools does not know, and
+    ``name`` and ``version``."""
     pyproject: Mapping[str, Any]
     """The parsed pyproject.toml; empty without the file."""
     settings: Settings
 
     @property
+    def package(self) -> str:
+        """The main package, which has the resources: ``PROJECT_NAME``."""
+        return self.packages[0]
+
+    @property
     def static_version(self) -> tuple[str, str] | None:
         """The version in the project's own files, and the name of the place."""
-        for table in ("project", "bigflow-project"):
-            version = self.pyproject.get(table, {}).get("version")
-            if version is not None:
-                return str(version), f"pyproject.toml [{table}] version"
-        if self.setup_script is not None and self.setup_version is not None:
-            return self.setup_version, f"{self.setup_script.name} version"
+        version = self.pyproject.get("project", {}).get("version")
+        if version is not None:
+            return str(version), "pyproject.toml [project] version"
+        stated = self.statements.get("version")
+        if stated is not None:
+            return stated.value, stated.place
         if "version" in self.pyproject.get("project", {}).get("dynamic", []):
             version = dynamic_version(self.root, self.source, self.pyproject)
             if version is not None:
@@ -83,6 +96,16 @@ class Project:
             static=self.static_version,
             tag_prefix=self.settings.version.tag_prefix,
         )
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about the project's files that a build prints as warnings.
+
+        :raises UserError: if the requirements are not valid.
+        """
+        from bigflow_backend.project.notes import project_notes
+
+        return project_notes(self)
 
     @property
     def resources(self) -> Path:
@@ -145,42 +168,60 @@ def read_project(root: Path, setup_keywords: Mapping[str, Any] | None = None) ->
         key="tool.bigflow",
         source="pyproject.toml",
     )
-    from_setup = _name_and_version(script, pyproject, setup_keywords)
-    name = _stated_name(pyproject) or from_setup.get("name")
+    statements = read_statements(
+        root,
+        script.path.name if script is not None else "",
+        _keywords(script, setup_keywords),
+        pyproject.get("bigflow-project", {}),
+    )
+    is_legacy = _is_legacy(script, pyproject)
+    tool_table = pyproject.get("tool", {}).get("bigflow", {})
+    settings = with_statements(settings, statements, tool_table, is_legacy=is_legacy)
+    stated_name = statements.get("name")
+    name: str | None = stated_name.value if stated_name is not None else None
+    name = pyproject.get("project", {}).get("name") or name
     source = _source_directory(root, settings)
-    packages = _packages(root, source, script, settings, name)
+    packages = project_packages(
+        root,
+        source,
+        script=script,
+        settings=settings,
+        statements=statements,
+        name=name,
+        is_legacy=is_legacy,
+    )
     name = name or packages[0]
     _check_name(name)
     return Project(
         root=root,
         name=name,
-        package=packages[0],
         packages=packages,
         source=source,
+        is_legacy=is_legacy,
         setup_script=script.path if script is not None else None,
-        setup_version=from_setup.get("version"),
         setup_keywords=setup_keywords,
+        statements=statements,
         pyproject=pyproject,
         settings=settings,
     )
 
 
-def _name_and_version(
-    script: SetupScript | None,
-    pyproject: Mapping[str, Any],
-    setup_keywords: Mapping[str, Any] | None,
-) -> dict[str, str]:
-    """Return the name and the version from the setup script, as far as they are needed."""
+def _keywords(
+    script: SetupScript | None, setup_keywords: Mapping[str, Any] | None
+) -> Mapping[str, Any]:
+    """Return the keywords of ``setup()`` that concern more than the metadata of the wheel."""
     if setup_keywords is not None:
-        return strings(setup_keywords)
+        return project_keywords(setup_keywords)
     if script is None or not script.imports_bigflow:
         return {}
-    if script.stated is not None:
-        return dict(script.stated)
-    tables = [pyproject.get(name, {}) for name in ("project", "bigflow-project")]
-    if all(any(table.get(key) is not None for table in tables) for key in ("name", "version")):
-        return {}
-    return name_and_version(script.path)
+    return script.stated if script.stated is not None else keywords_from_child(script.path)
+
+
+def _is_legacy(script: SetupScript | None, pyproject: Mapping[str, Any]) -> bool:
+    if "bigflow-project" in pyproject or (script is not None and script.is_legacy):
+        return True
+    backend = pyproject.get("build-system", {}).get("build-backend")
+    return script is None and backend == LEGACY_BACKEND
 
 
 def _check_name(name: str) -> None:
@@ -189,11 +230,6 @@ def _check_name(name: str) -> None:
             f"{name!r} is not a valid distribution name",
             hint="use letters, digits, '-', '_' and '.'; begin and end with a letter or a digit",
         )
-
-
-def _stated_name(pyproject: Mapping[str, Any]) -> str | None:
-    names = (pyproject.get(table, {}).get("name") for table in ("project", "bigflow-project"))
-    return next((str(name) for name in names if name), None)
 
 
 def _is_project(directory: Path) -> bool:
@@ -221,53 +257,3 @@ def _source_directory(root: Path, settings: Settings) -> Path:
             hint='write the directory with the packages, such as "src"',
         )
     return source
-
-
-def _packages(
-    root: Path, source: Path, script: SetupScript | None, settings: Settings, name: str | None
-) -> tuple[str, ...]:
-    """Return the top-level packages, the main package first."""
-    stated = {}
-    if script is not None and script.project_name:
-        stated[f"PROJECT_NAME in {script.path.name}"] = script.project_name
-    if settings.package:
-        stated["[tool.bigflow] package in pyproject.toml"] = settings.package
-    if len(set(stated.values())) > 1:
-        both = ", ".join(f"{name!r} by {place}" for place, name in stated.items())
-        raise UserError(f"the main package is named twice: {both}", hint="keep one of the two")
-    main = next(iter(stated.values()), None) or next(iter(settings.packages), None)
-    main = main or (name.replace("-", "_") if name else None)
-    if not main:
-        raise UserError(
-            "the main package is not named",
-            hint='write PROJECT_NAME = "..." into project_setup.py',
-        )
-    packages = (main, *(p for p in settings.packages if p != main))
-    for package in packages:
-        _check_package(root, source, package)
-    return packages
-
-
-def _check_package(root: Path, source: Path, package: str) -> None:
-    if not package.isidentifier() or keyword.iskeyword(package):
-        raise UserError(
-            f"{package!r} is not a valid name of a top-level package",
-            hint="write the name of the directory with __init__.py, such as project_package",
-        )
-    if (source / package / "__init__.py").is_file():
-        return
-    if (root / "src" / package / "__init__.py").is_file():
-        raise UserError(
-            f"the package {package!r} is in src/, and pyproject.toml does not say so",
-            hint='write source-directory = "src" into [tool.bigflow]',
-        )
-    if (source / package).is_dir():
-        raise UserError(
-            f"the package {package}/ has no __init__.py",
-            hint=f"create {(source / package / '__init__.py').relative_to(root)}; it may be empty",
-        )
-    found = sorted(p.parent.name for p in source.glob("*/__init__.py") if p.parent.name != "test")
-    raise UserError(
-        f"{source} has no package {package!r}",
-        hint="its packages are: " + (", ".join(found) or "none; create one with an __init__.py"),
-    )

@@ -21,8 +21,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-BACKENDS = ("bigflow_backend", "bigflow.build.meta")
-"""The build backends of a project: the current name, and the name in BigFlow 1.x."""
+LEGACY_BACKEND = "bigflow.build.meta"
+"""The build backend of projects of BigFlow 1.x."""
+BACKENDS = ("bigflow_backend", LEGACY_BACKEND)
+"""The build backends of a project: the current name, and the old name."""
 
 VERSION_KEY = "pyproject.toml [tool.setuptools.dynamic] version"
 

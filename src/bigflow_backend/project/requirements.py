@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,15 +20,17 @@ from bigflow_backend.ground.limits import PROJECT_FILE
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-    from bigflow_backend.project.project import Project
-
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
 _HASH = re.compile(r"\s--hash(?:=|\s+)\S+")
 _OPTION = re.compile(r"(?P<name>--[\w-]+|-\w)\s*=?\s*(?P<value>.*)")
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
 _CODING = re.compile(rb"^#.*?coding[:=][ \t]*([-\w.]+)")  # https://peps.python.org/pep-0263/
-_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+
+OURS = "bigflow-backend"
+"""The distribution that provides ``bigflow``, instead of BigFlow's own."""
+_BIGFLOW = re.compile(r"\s*bigflow(?![\w.-])", re.IGNORECASE)
+_PATH_OPTIONS = ("-c", "--constraint", "-f", "--find-links")
 
 _INCLUDES = ("-r", "--requirement")
 _EDITABLE = ("-e", "--editable")
@@ -79,6 +81,8 @@ class Requirements:
     options: tuple[OptionLine, ...] = ()
     warnings: tuple[str, ...] = ()
     """Sentences about what the metadata of a wheel cannot contain, with file and line."""
+    bigflow: tuple[str, ...] = ()
+    """The places that require ``bigflow``; the lines here require ``bigflow-backend``."""
 
     @property
     def specifiers(self) -> tuple[str, ...]:
@@ -98,32 +102,55 @@ def read_requirements(path: Path) -> Requirements:
         return Requirements()
     reader = _Reader(directory=path.parent)
     reader.read(path, including=())
-    return Requirements(tuple(reader.lines), tuple(reader.options), tuple(reader.warnings))
+    return Requirements(
+        lines=tuple(reader.lines),
+        options=tuple(reader.options),
+        warnings=tuple(reader.warnings),
+        bigflow=tuple(reader.bigflow),
+    )
 
 
-def refuse_bigflow(project: Project) -> None:
-    """Refuse the distribution ``bigflow``, which has an import package of the same name.
+def installable(path: Path, directory: Path, *, absolute: bool) -> Path:
+    """Return a file with the same requirements that requires ``bigflow-backend``, not ``bigflow``.
 
-    :raises UserError: if the project requires it. In one environment the two overwrite each
-        other's files.
+    It is ``path`` itself, or a new file in ``directory`` with the content of all included files.
+    With ``absolute``, the paths in its options are absolute.
+
+    :raises UserError: as :func:`read_requirements`.
     """
-    file = project.requirements
-    stated = project.pyproject.get("project", {}).get("dependencies", ())
-    for place, specifiers in (
-        (f"{file.parent.name}/{file.name}", read_requirements(file).specifiers),
-        ("pyproject.toml [project] dependencies", stated if isinstance(stated, list) else ()),
-    ):
-        if names_bigflow(specifiers):
-            raise UserError(
-                f"{place} requires bigflow, whose files overwrite those of bigflow-backend",
-                hint="replace it by bigflow-backend",
-            )
+    found = read_requirements(path)
+    if not found.bigflow:
+        return path
+    options = [_absolute(option, path.parent) if absolute else option for option in found.options]
+    lines = [*(option.text for option in options), *(line.text for line in found.lines)]
+    new = directory / path.name
+    new.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return new
 
 
-def names_bigflow(specifiers: Iterable[object]) -> bool:
-    """Return True if one of the requirements is ``bigflow``; invalid ones are ignored."""
-    names = (_NAME.match(str(specifier)) for specifier in specifiers)
-    return any(name is not None and name[1].lower() == "bigflow" for name in names)
+def _absolute(option: OptionLine, directory: Path) -> OptionLine:
+    path = directory / option.value
+    if option.name not in _PATH_OPTIONS or not path.exists():
+        return option
+    value = str(path.absolute())
+    return OptionLine(name=option.name, value=value, text=f"{option.name} {value}")
+
+
+def is_bigflow(requirement: object) -> bool:
+    """Return True for a requirement of the distribution ``bigflow``, which need not be valid."""
+    return _BIGFLOW.match(str(requirement)) is not None
+
+
+def ours(requirement: str) -> str:
+    """Return a requirement of ``bigflow-backend`` for one of ``bigflow``, else the same.
+
+    ``bigflow-backend`` has other versions and extras, and the same import package.
+    """
+    if not is_bigflow(requirement):
+        return requirement
+    # After a URL, a marker needs a space: https://peps.python.org/pep-0508/
+    _, semicolon, marker = requirement.partition(" ;" if "@" in requirement else ";")
+    return f"{OURS}; {marker.strip()}" if semicolon else OURS
 
 
 @dataclass
@@ -132,6 +159,7 @@ class _Reader:
     lines: list[RequirementLine] = field(default_factory=list)
     options: list[OptionLine] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    bigflow: list[str] = field(default_factory=list)
 
     def read(self, path: Path, including: tuple[Path, ...]) -> None:
         if path in including:
@@ -196,6 +224,9 @@ class _Reader:
         if " --" in text:
             text, _, options = text.partition(" --")
             self._warn_of(_parsed_option(f"--{options}", where, _OF_A_REQUIREMENT), where)
+        if is_bigflow(text):
+            self.bigflow.append(where)
+            line = text = ours(text)
         requirement = _parsed_requirement(text, where)
         is_local = (requirement.url or "").lower().startswith("file:")
         if is_local:

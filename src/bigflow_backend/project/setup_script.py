@@ -15,6 +15,7 @@ import runpy
 import subprocess
 import sys
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -22,10 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bigflow_backend.ground.errors import AlreadyReportedError, UserError
+from bigflow_backend.ground.errors import AlreadyReportedError, BigflowWarning, UserError
 from bigflow_backend.ground.files import read_bounded
 from bigflow_backend.ground.limits import PROJECT_FILE
 from bigflow_backend.ground.report import reported
+from bigflow_backend.project.legacy import project_keywords
 
 _NAMES = ("project_setup.py", "setup.py")
 """The names of a setup script. The first that exists is the project's."""
@@ -35,7 +37,7 @@ _PLAIN = re.compile(
     r"(if __name__ == '__main__':\n    )?setup\(name=PROJECT_NAME(, .*)?\)"
 )
 """The usual script, as ``ast.unparse`` writes it. The other keywords do not matter here."""
-_CHILD = "import sys, bigflow_backend.project.setup_script as s; s.print_name_and_version()"
+_CHILD = "import sys, bigflow_backend.project.setup_script as s; s.print_project_keywords()"
 
 _calls: ContextVar[list[dict[str, Any]] | None] = ContextVar("setup_calls", default=None)
 
@@ -49,8 +51,11 @@ class SetupScript:
     """The string in ``PROJECT_NAME = "..."``."""
     imports_bigflow: bool
     """False for a setup.py of a project that does not use BigFlow."""
+    is_legacy: bool
+    """True if it imports ``bigflow``, as scripts of BigFlow 1.x do."""
     stated: Mapping[str, str] | None
-    """The name and version, if they can be read without running the script. Else None."""
+    """The keywords of :func:`project_keywords`, if they can be read without running the script.
+    Else None."""
 
 
 def read_setup_script(root: Path) -> SetupScript | None:
@@ -70,12 +75,12 @@ def read_setup_script(root: Path) -> SetupScript | None:
         reason = error.args[0] if error.args else "the code is nested too deeply"
         raise UserError(f"{where}: {reason}", hint="fix that line") from error
     project_name = literal_constants(tree).get("PROJECT_NAME")
+    imported = {module.partition(".")[0] for module in _imported_modules(tree)}
     return SetupScript(
         path=path,
         project_name=project_name,
-        imports_bigflow=any(
-            module.partition(".")[0] in _IMPORTS for module in _imported_modules(tree)
-        ),
+        imports_bigflow=not imported.isdisjoint(_IMPORTS),
+        is_legacy="bigflow" in imported,
         stated=_stated(tree, project_name or ""),
     )
 
@@ -149,8 +154,8 @@ def run_setup_script(script: Path) -> dict[str, Any]:
     return calls[0]
 
 
-def name_and_version(script: Path) -> dict[str, str]:
-    """Return the ``name`` and ``version`` that ``script`` passes to ``setup()``.
+def keywords_from_child(script: Path) -> dict[str, Any]:
+    """Return the :func:`project_keywords` that ``script`` passes to ``setup()``.
 
     A child process runs the script.
 
@@ -164,20 +169,16 @@ def name_and_version(script: Path) -> dict[str, str]:
     )
     if done.returncode:
         raise AlreadyReportedError
-    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def print_name_and_version() -> None:
-    """Print the result of :func:`name_and_version` as JSON. The child process calls this."""
+def print_project_keywords() -> None:
+    """Print the result of :func:`keywords_from_child` as JSON. The child process calls this."""
     with reported():
+        warnings.simplefilter("ignore", BigflowWarning)  # the build prints them
         keywords = run_setup_script(Path(sys.argv[1]))
-        print(json.dumps(strings(keywords)))
-
-
-def strings(keywords: Mapping[str, Any]) -> dict[str, str]:
-    """Return the ``name`` and ``version`` among the keywords."""
-    return {key: str(keywords[key]) for key in ("name", "version") if keywords.get(key) is not None}
+        print(json.dumps(project_keywords(keywords), default=str))
 
 
 @contextlib.contextmanager
@@ -204,7 +205,7 @@ def place_below(root: Path, error: BaseException) -> str | None:
 
 
 def _stated(tree: ast.Module, name: str) -> dict[str, str] | None:
-    """Return the name and version of the usual script. A child process would cost 30 ms."""
+    """Return the keywords of the usual script. A child process would cost 30 ms."""
     body = tree.body[1:] if ast.get_docstring(tree) is not None else tree.body
     if not _PLAIN.fullmatch(ast.unparse(ast.Module(body=body, type_ignores=[]))):
         return None
@@ -214,12 +215,16 @@ def _stated(tree: ast.Module, name: str) -> dict[str, str] | None:
             keywords = {keyword.arg: keyword.value for keyword in passed}
         case _:
             return None
-    match keywords:
-        case {None: _}:  # **keywords
+    match project_keywords({str(key): value for key, value in keywords.items()}):
+        case _ if None in keywords:  # **keywords
             return None
-        case {"version": ast.Constant(value=str(version))}:
-            return {"name": name, "version": version}
-    return None if "version" in keywords else {"name": name}
+        case {"name": _, "version": _, **others} if not others:
+            version = keywords["version"]
+            if isinstance(version, ast.Constant) and isinstance(version.value, str):
+                return {"name": name, "version": version.value}
+        case {"name": _, **others} if not others:
+            return {"name": name}
+    return None
 
 
 def _imported_modules(tree: ast.Module) -> Iterator[str]:

@@ -6,6 +6,7 @@ The project's code runs in a child process, never in this one. The form of the J
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -96,7 +97,7 @@ class Description:
 
     bigflow: str
     """The version of the runtime that wrote it."""
-    package: str | None
+    packages: tuple[str, ...]
     workflows: tuple[WorkflowDescription, ...]
     """Sorted by id."""
     deployment: DeploymentDescription | None
@@ -108,14 +109,16 @@ def describe_project(
     python: str = sys.executable,
     start_time: datetime,
     config: str | None = None,
+    workflow: str | None = None,
 ) -> tuple[DeploymentDescription, tuple[WorkflowDescription, ...]]:
     """Return the deployment and the workflows, from one child process."""
     arguments = [
         *_deployment_arguments(project, config),
-        *workflow_arguments(project.package, start_time),
+        *workflow_arguments(project.packages, start_time, workflow=workflow),
     ]
     description = _describe(python, project, arguments)
-    return _deployment(description, python), some_workflows(description, project.package)
+    workflows = some_workflows(description, project.packages)
+    return _deployment(description, project, python), workflows
 
 
 def describe_workflows(
@@ -124,6 +127,7 @@ def describe_workflows(
     python: str = sys.executable,
     start_time: datetime,
     config: str | None = None,
+    workflow: str | None = None,
 ) -> tuple[WorkflowDescription, ...]:
     """Return the workflows of the source tree, sorted by id.
 
@@ -131,12 +135,13 @@ def describe_workflows(
     :param start_time: the start time of the build, in UTC or with a zone.
     :param config: the configuration that the modules of the project resolve; None leaves it to
         ``bf_env`` and the defaults.
+    :param workflow: the id of the only workflow to return; None returns all.
 
     :raises UserError: for a module that cannot be imported, an invalid workflow, or no workflow.
     """
-    arguments = workflow_arguments(project.package, start_time, config)
+    arguments = workflow_arguments(project.packages, start_time, config, workflow)
     description = _describe(python, project, arguments)
-    return some_workflows(description, project.package)
+    return some_workflows(description, project.packages)
 
 
 def describe_deployment(
@@ -147,11 +152,13 @@ def describe_deployment(
     :raises UserError: when the file is missing, raises, or does not have the configuration.
     """
     description = _describe(python, project, _deployment_arguments(project, config))
-    return _deployment(description, python)
+    return _deployment(description, project, python)
 
 
 def _deployment_arguments(project: Project, config: str | None) -> list[str]:
     file = project.deployment_config
+    if not file.is_file() and "docker_repository" in project.statements:
+        return [] if config is None else ["--config", config]
     if not file.is_file():
         raise UserError(
             f"{project.root} has no {file.name}",
@@ -162,19 +169,50 @@ def _deployment_arguments(project: Project, config: str | None) -> list[str]:
     return arguments if config is None else [*arguments, "--config", config]
 
 
-def _deployment(description: Description, python: str) -> DeploymentDescription:
-    if description.deployment is None:
-        raise no_description(python, "the output has no deployment")
-    return description.deployment
+def _deployment(description: Description, project: Project, python: str) -> DeploymentDescription:
+    """Return the deployment, with the repository that ``setup()`` states.
+
+    :raises UserError: if deployment_config.py states another repository.
+    """
+    stated, file = project.statements.get("docker_repository"), project.deployment_config
+    deployment = description.deployment
+    if deployment is None:
+        if file.is_file() or stated is None:
+            raise no_description(python, "the output has no deployment")
+        deployment = DeploymentDescription(config="default", properties={})
+    if stated is None:
+        return deployment
+    found = deployment.properties.get("docker_repository", stated.value)
+    if found != stated.value:
+        raise UserError(
+            f"docker_repository is {stated.value!r} by {stated.place}, and {found!r} by the "
+            f"configuration {deployment.config!r} in {file.name}",
+            hint="keep one of the two",
+        )
+    properties = {**deployment.properties, "docker_repository": stated.value}
+    return dataclasses.replace(deployment, properties=properties)
 
 
-def workflow_arguments(package: str, start_time: datetime, config: str | None = None) -> list[str]:
+def workflow_arguments(
+    packages: Sequence[str],
+    start_time: datetime,
+    config: str | None = None,
+    workflow: str | None = None,
+) -> list[str]:
     """Return the arguments of `python -m bigflow describe` that request the workflows."""
     if start_time.tzinfo is not None:
         start_time = start_time.astimezone(timezone.utc)
     moment = start_time.replace(tzinfo=None).isoformat(" ", "seconds")
-    arguments = ["--project-package", package, "--start-time", moment]
+    arguments = [argument for p in packages for argument in ("--project-package", p)]
+    arguments += ["--start-time", moment]
+    if workflow is not None:
+        arguments += ["--workflow", workflow]
     return arguments if config is None else [*arguments, "--config", config]
+
+
+def package_of(workflow: WorkflowDescription) -> str:
+    """Return the top-level package of the workflow."""
+    return workflow.module.partition(".")[0]
 
 
 def _describe(python: str, project: Project, arguments: Sequence[str]) -> Description:
@@ -230,14 +268,19 @@ def read_description(output: bytes, *, source: str, status: int | None = None) -
         raise no_description(source, f"the description has another form: {error}") from error
 
 
-def some_workflows(description: Description, package: str) -> tuple[WorkflowDescription, ...]:
+def some_workflows(
+    description: Description, packages: Sequence[str]
+) -> tuple[WorkflowDescription, ...]:
     """Return the workflows of a description.
 
     :raises UserError: when the description has none.
     """
     if not description.workflows:
+        names = ", ".join(map(repr, packages))
         raise UserError(
-            f"the package {package!r} has no workflow",
+            f"the package {names} has no workflow"
+            if len(packages) == 1
+            else f"the packages {names} have no workflow",
             hint="assign one to a variable of a module: daily = bigflow.Workflow('daily', [...])",
         )
     return description.workflows
@@ -273,7 +316,7 @@ def no_description(source: str, reason: str) -> UserError:
 def _description(document: Mapping[str, Any]) -> Description:
     description = Description(
         bigflow=document["bigflow"],
-        package=document["package"],
+        packages=tuple(document["packages"]),
         workflows=tuple(_workflow(workflow) for workflow in document["workflows"]),
         deployment=_deployment_from(document["deployment"]),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.project.pyproject import metadata_files
+from bigflow_backend.project.requirements import ours
 
 if TYPE_CHECKING:
     from setuptools import Distribution
@@ -151,11 +152,11 @@ def check_configuration(
         would add other files to the wheel than those of the layout.
     """
     metadata = distribution.get_option_dict("metadata")  # of setup.cfg
-    for key, ours in (("name", project.name), ("version", project.version.text)):
-        _, value = metadata.get(key, (None, ours))
-        if value != ours:
+    for key, projects in (("name", project.name), ("version", project.version.text)):
+        _, value = metadata.get(key, (None, projects))
+        if value != projects:
             raise UserError(
-                f"the {key} is {value!r} by setup.cfg [metadata], and {ours!r} otherwise",
+                f"the {key} is {value!r} by setup.cfg [metadata], and {projects!r} otherwise",
                 hint=f"remove {key} from setup.cfg",
             )
     found: Any = distribution
@@ -194,6 +195,6 @@ def _normalised(requirement: object) -> str:
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
-        return str(Requirement(str(requirement)))
+        return str(Requirement(ours(str(requirement))))
     except InvalidRequirement:
         return str(requirement)

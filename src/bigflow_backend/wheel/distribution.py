@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bigflow_backend.ground.errors import UserError
-from bigflow_backend.project.legacy import modern_keywords
+from bigflow_backend.ground.errors import UserError, nearest
+from bigflow_backend.project.legacy import BIGFLOW_KEYWORDS, setuptools_keywords
 from bigflow_backend.project.pyproject import dynamic_table
-from bigflow_backend.project.requirements import Requirements, read_requirements
+from bigflow_backend.project.requirements import Requirements, ours, read_requirements
 from bigflow_backend.project.setup_script import (
     in_a_line,
     no_bytecode,
@@ -35,6 +36,9 @@ _BUILD_COMMANDS = (
     "bdist_wheel",
     "install_lib",
 )
+
+
+_UNKNOWN = re.compile(r"Unknown distribution option: '(?P<name>.*)'")
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def load_distribution(project: Project, content: Content) -> Loaded:
     passed = project.setup_keywords
     if passed is None:
         passed = run_setup_script(project.setup_script) if project.setup_script else {}
-    keywords = {**modern_keywords(project.pyproject.get("bigflow-project", {})), **passed}
+    keywords = setuptools_keywords(project, passed)
     requirements = read_requirements(project.requirements)
     check_keywords(project, keywords, requirements)
     distribution = _distribution(project, _setup_keywords(project, content, keywords, requirements))
@@ -71,6 +75,7 @@ def load_distribution(project: Project, content: Content) -> Loaded:
         # [project] neither has them nor lists them as dynamic: setuptools would drop them.
         for holder in (distribution, distribution.metadata):
             setattr(holder, "install_requires", list(requirements.specifiers))  # noqa: B010
+    _require_ours(distribution)
     # [project] turns this on, and plugins would then add all files that git tracks.
     distribution.include_package_data = False
     check_configuration(project, distribution, content.packages, requirements)
@@ -111,15 +116,34 @@ def _setuptools_takes_dependencies(project: Project) -> bool:
     return table is None or "dependencies" in {*table, *table.get("dynamic", [])}
 
 
+def _require_ours(distribution: Any) -> None:
+    """Replace requirements of ``bigflow``, also those that setuptools reads from its files."""
+    for holder in (distribution, distribution.metadata):
+        if getattr(holder, "install_requires", None):
+            holder.install_requires = [ours(str(r)) for r in holder.install_requires]
+        if getattr(holder, "extras_require", None):
+            holder.extras_require = {
+                extra: [ours(str(r)) for r in lines]
+                for extra, lines in holder.extras_require.items()
+            }
+
+
 def _distribution(project: Project, keywords: dict[str, Any]) -> Distribution:
     """Return setuptools' distribution, with the metadata of setup.cfg and pyproject.toml."""
     from setuptools import Distribution
 
     script = project.setup_script.name if project.setup_script else "pyproject.toml"
     try:
-        distribution = Distribution(keywords)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            distribution = Distribution(keywords)
     except _refusals() as error:
         raise _refused(f"{script}: {_culprit(keywords)}", error) from error
+    for warning in caught:
+        unknown = _UNKNOWN.match(str(warning.message))
+        if unknown is not None:
+            raise _unknown_keyword(unknown["name"], script)
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     try:
         with no_bytecode():  # [tool.setuptools.cmdclass] imports from the project
             distribution.parse_config_files()
@@ -132,6 +156,17 @@ def _distribution(project: Project, keywords: dict[str, Any]) -> Distribution:
                 hint="pass a class derived from setuptools.Command",
             )
     return distribution
+
+
+def _unknown_keyword(name: str, script: str) -> UserError:
+    from setuptools import Distribution
+
+    known = Distribution()
+    near = nearest(name, {*vars(known), *vars(known.metadata), *BIGFLOW_KEYWORDS})
+    return UserError(
+        f"{script}: setup() does not know the keyword {name!r}",
+        hint=f"did you mean {near!r}?" if near else "remove it",
+    )
 
 
 def _refusals() -> tuple[type[Exception], ...]:

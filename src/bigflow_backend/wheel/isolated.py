@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from bigflow_backend.ground.child import run
 from bigflow_backend.ground.errors import AlreadyReportedError, BigflowWarning, UserError
 from bigflow_backend.project.pyproject import BACKENDS
+from bigflow_backend.project.requirements import is_bigflow
 
 if TYPE_CHECKING:
     from bigflow_backend.ground.files import Outputs
@@ -68,7 +69,8 @@ def build_wheel(project: Project, outputs: Outputs) -> Wheel:
             hint="pip install 'bigflow-backend[build]'",
         ) from error
     for warning in caught:
-        warnings.warn(str(warning.message), BigflowWarning, stacklevel=2)
+        if str(warning.message) not in project.notes:  # the command has printed those
+            warnings.warn(str(warning.message), BigflowWarning, stacklevel=2)
     return described_wheel(outputs.dist / name, Path("dist") / name)
 
 
@@ -102,7 +104,8 @@ def check_build_system(project: Project) -> None:
             hint=f'write build-backend = "{_BACKEND}"',
         )
     try:
-        missing = [chain[-1] for r in table.get("requires", []) for chain in check_dependency(r)]
+        # A requirement whose own requirements are missing is incomplete; pip completes it.
+        missing = [r for r in table["requires"] if not is_bigflow(r) and any(check_dependency(r))]
     except ValueError as error:  # InvalidRequirement
         raise UserError(
             f"pyproject.toml: [build-system] requires: {str(error).splitlines()[0]}",
@@ -111,7 +114,7 @@ def check_build_system(project: Project) -> None:
     if missing:
         raise UserError(
             f"pyproject.toml: [build-system] requires {', '.join(missing)}, which {sys.executable} "
-            "does not have",
+            "does not have in full",
             hint=f"{sys.executable} -m pip install " + " ".join(f"'{m}'" for m in missing),
         )
 

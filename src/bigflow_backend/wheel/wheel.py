@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import warnings
 from collections.abc import Sequence
@@ -13,7 +12,6 @@ from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.epoch import source_date_epoch
 from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.ground.files import replaced_file
-from bigflow_backend.project.requirements import names_bigflow
 from bigflow_backend.version import untracked
 from bigflow_backend.wheel.config_settings import ConfigSettings
 from bigflow_backend.wheel.content import check_syntax, project_content
@@ -116,17 +114,11 @@ def load(project: Project, content: Content, settings: ConfigSettings) -> Loaded
 
 
 def _warnings(project: Project, loaded: Loaded, content: Content) -> list[str]:
-    found = [*project.version.notes, *loaded.requirements.warnings]
+    found = [*project.notes, *project.version.notes, *loaded.requirements.warnings]
     distribution: Any = loaded.distribution
     stated = distribution.install_requires or "dependencies" in project.pyproject.get("project", {})
     if not stated and not project.requirements.is_file():
         found.append("resources/requirements.txt does not exist: the wheel has no dependencies")
-    extras = (distribution.extras_require or {}).values()
-    if names_bigflow(itertools.chain(distribution.install_requires or (), *extras)):
-        found.append(
-            "the project requires bigflow, whose files overwrite those of bigflow-backend; "
-            "replace it by bigflow-backend"
-        )
     extensions = distribution.ext_modules or ()
     sources = {os.path.normpath(s) for e in extensions for s in (*e.sources, *e.depends)}
     # An editable install has built extension modules beside their sources, for any Python.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def test_each_configuration() -> None:
     arguments = ("--deployment-config", "deployment_config.py")
     answer = describe(*arguments, cwd=SAMPLE)
-    assert (answer["package"], answer["workflows"]) == (None, [])
+    assert (answer["packages"], answer["workflows"]) == ([], [])
     assert answer["deployment"] == {
         "config": "dev",
         "properties": {

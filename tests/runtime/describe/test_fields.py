@@ -52,7 +52,7 @@ def read(**values):
     workflow = Workflow("w", [Load(**values)])
     described = _describe_workflow(FoundWorkflow(workflow, "p", "w"), None)
     document = {
-        "schema": 1, "bigflow": "1", "package": "p", "workflows": [described], "deployment": None
+        "schema": 1, "bigflow": "1", "packages": ["p"], "workflows": [described], "deployment": None
     }
     job = read_description(json.dumps(document).encode(), source="test").workflows[0].jobs[0]
     check_pod(job, Location("job"), secrets=())

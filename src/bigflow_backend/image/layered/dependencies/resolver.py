@@ -27,7 +27,12 @@ from bigflow_backend.image.layered.dependencies.uv_command import (
     redacted,
     uv_environment,
 )
-from bigflow_backend.project.requirements import OptionLine, Requirements, read_requirements
+from bigflow_backend.project.requirements import (
+    OptionLine,
+    Requirements,
+    installable,
+    read_requirements,
+)
 
 if TYPE_CHECKING:
     from bigflow_backend.image.layered.python.interpreter import Interpreter
@@ -83,10 +88,11 @@ class Resolver:
         """
         installed = self.interpreter.installed
         self._check_indexes()
+        requirements = installable(self.requirements, pins.parent, absolute=True)
         # uv prefers the versions that its output file has already.
         pins.write_text("".join(f"{n}=={v}\n" for n, v in installed.items()), "utf-8")
         self._uv.pip(
-            "compile", str(self.requirements), "--output-file", str(pins), "--generate-hashes",
+            "compile", str(requirements), "--output-file", str(pins), "--generate-hashes",
             "--no-header", "--no-annotate", "--no-strip-extras",
         )  # fmt: skip
         found = {}
