@@ -246,10 +246,20 @@ def test_attributes_of_a_job(dags: dict[str, Any]) -> None:
     assert task["upstream"] == ["extract"]
     assert task["name"] == "everything--load"
     assert (task["retries"], task["timeout"]) == (0, 90)
-    assert task["secrets"] == [
-        ["DB_PASSWORD", "db-password", "db_password"],
-        ["API_KEY", "api-key", "api_key"],
+    assert task["variables"] == [
+        {
+            "name": variable,
+            "valueFrom": {"secretKeyRef": {"name": name, "key": key, "optional": True}},
+        }
+        for variable, name, key in (
+            ("DB_PASSWORD", "db-password", "db_password"),
+            ("API_KEY", "api-key", "api_key"),
+        )
     ]
+    assert task["command"][-4:] == ["--job", "everything.load", "--secrets", "db_password,api_key"]
+    assert task["deadline"] == 90 + 600 + 300
+    assert task["messages"] == [False, "FallbackToLogsOnError"]
+    assert task["startup_check"] == 1
     assert task["resources"] == {
         "requests": {"cpu": "500m", "memory": "256Mi"},
         "limits": {"memory": "512Mi", "nvidia.com/gpu": "1"},

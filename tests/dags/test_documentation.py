@@ -62,5 +62,6 @@ def test_the_example_of_settings(tmp_path: Path) -> None:
 def test_secrets(tmp_path: Path) -> None:
     project = DagProject.make(tmp_path / "project")
     task = project.source(workflow("daily", job("load", secrets=("db_password",)))).tasks["load"]
-    (secret,) = task["secrets"]
-    assert "deploy_target='DB_PASSWORD', secret='db-password', key='db_password'" in secret
+    (variable,) = task["pod_runtime_info_envs"]
+    assert "name='DB_PASSWORD'" in variable
+    assert "V1SecretKeySelector(name='db-password', key='db_password', optional=True)" in variable

@@ -140,7 +140,6 @@ def test_imports_are_plain_lines_and_all_are_used(project: DagProject) -> None:
     )
     assert everything.imports[2:] == [
         "from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator",
-        "from airflow.providers.cncf.kubernetes.secret import Secret",
         "from airflow.timetables.interval import DeltaDataIntervalTimetable",
         "from kubernetes.client import models as k8s",
         "from team.alerts import on_failure as on_failure_callback",
@@ -311,7 +310,11 @@ def test_a_task(project: DagProject) -> None:
                 "bigflow-version": "1.2.0",
             },
             "startup_timeout_seconds": 600,
+            "startup_check_interval_seconds": 1,
+            "active_deadline_seconds": 10800 + 600 + 300,
             "on_finish_action": "delete_pod",
+            "termination_message_policy": "FallbackToLogsOnError",
+            "log_pod_spec_on_failure": False,
             "log_events_on_failure": True,
             "get_logs": True,
             "do_xcom_push": False,
@@ -328,7 +331,7 @@ def test_attributes_of_a_job(project: DagProject) -> None:
                 "load",
                 retry_count=0,
                 retry_pause_sec=0.5,
-                execution_timeout_sec=0,
+                execution_timeout_sec=90.5,
                 cpu_request="500m",
                 memory_request="512Mi",
                 memory_limit="1Gi",
@@ -359,10 +362,14 @@ def test_attributes_of_a_job(project: DagProject) -> None:
         "pool": "big-one",
         "priority_weight": 0,
         "env_vars": {"RATE": "5%", "PRICE": "$$(X) $$$$", "BIGFLOW_IMAGE": IMAGE},
-        "secrets": [
-            "Secret(deploy_type='env', deploy_target='DB', secret='db', key='db')",
-            "Secret(deploy_type='env', deploy_target='API_KEY', secret='api-key', key='api_key')",
+        "arguments": ["--job", "daily.load", "--secrets", "db,api_key"],
+        "pod_runtime_info_envs": [
+            f"k8s.V1EnvVar(name={variable!r}, value_from=k8s.V1EnvVarSource(secret_key_ref="
+            f"k8s.V1SecretKeySelector(name={name!r}, key={key!r}, optional=True)))"
+            for variable, name, key in (("DB", "db", "db"), ("API_KEY", "api-key", "api_key"))
         ],
+        "execution_timeout": "datetime.timedelta(seconds=90.5)",
+        "active_deadline_seconds": 91 + 60 + 300,
         "annotations": {"a.b/c": "{{ '{{ secret }}' }}"},
         "service_account_name": "runner",
         "node_selector": {"disk": "ssd"},
@@ -372,7 +379,6 @@ def test_attributes_of_a_job(project: DagProject) -> None:
     }
     assert expected.items() <= task.items()
     assert task["labels"].items() >= {"team": "data", "bigflow-job": "load"}.items()
-    assert "execution_timeout" not in task
 
 
 def test_shared_arguments_are_written_once(project: DagProject) -> None:

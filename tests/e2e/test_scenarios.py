@@ -110,9 +110,9 @@ def test_a_missing_secret_fails_with_its_name(outcomes: dict[str, Outcome]) -> N
     outcome = outcomes["lacks_secret"]
     assert (outcome.state, outcome.tasks["job"][0]) == ("failed", "failed")
     (pod,) = outcome.pods
-    assert (pod.exit_code, pod.reason) == (None, "CreateContainerConfigError")
+    assert (pod.exit_code, pod.reason) == (1, "Error")
     assert pod.deleted is not None
-    assert 'secrets "not-there" not found' in outcome.output
+    assert "the Kubernetes secret 'not-there' does not exist" in outcome.output
 
 
 def test_a_missing_variable_fails_with_its_name(outcomes: dict[str, Outcome]) -> None:

@@ -91,7 +91,7 @@ def scheduled(dag: Any) -> Any:
 def describe_task(dag: Any, task: Any) -> dict[str, Any]:
     environment = task.env_vars
     if isinstance(environment, list):
-        environment = {variable.name: variable.value for variable in environment}
+        environment = {v.name: v.value for v in environment if v.value_from is None}
     resources = task.container_resources
     return {
         "upstream": sorted(task.upstream_task_ids),
@@ -103,11 +103,23 @@ def describe_task(dag: Any, task: Any) -> dict[str, Any]:
         "timeout": task.execution_timeout and task.execution_timeout.total_seconds(),
         "depends_on_past": task.depends_on_past,
         "callback": callback_name(task.on_failure_callback),
-        "secrets": [[s.deploy_target, s.secret, s.key] for s in task.secrets],
+        "deadline": task.active_deadline_seconds,
+        "messages": [task.log_pod_spec_on_failure, task.termination_message_policy],
+        "startup_check": task.startup_check_interval_seconds,
+        "variables": variables(task),
         "resources": resources and {"requests": resources.requests, "limits": resources.limits},
         "on_finish_action": task.on_finish_action.value,
         "objects": {name: manifest(dag, task, name) for name in OBJECTS},
     }
+
+
+def variables(task: Any) -> Any:
+    """Return the environment variables that are references, in the form for Kubernetes."""
+    given = task.env_vars if isinstance(task.env_vars, list) else []
+    # Newer providers add these when the task runs.
+    given = [*given, *(getattr(task, "pod_runtime_info_envs", None) or [])]
+    client = first_found("kubernetes.client:ApiClient")()
+    return client.sanitize_for_serialization([v for v in given if v.value_from is not None])
 
 
 def manifest(dag: Any, task: Any, name: str) -> Any:

@@ -6,6 +6,7 @@ This module handles the differences between the releases of Airflow, 2.7 to 3.4.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 _COMPOSER_NAMESPACE = "composer-user-workloads"
 _COMPOSER_CONFIG_FILE = "/home/airflow/composer_kube_config"
 """https://cloud.google.com/composer/docs/composer-3/use-kubernetes-pod-operator"""
+
+_DEADLINE_MARGIN = 300
+"""Seconds in which Airflow reacts to its own timeout, before Kubernetes ends the pod."""
 
 # A run of Airflow 3 without a logical date (manual, asset) has no `logical_date`, `ds` and
 # `data_interval_start`. Airflow 2 has no `run_after`.
@@ -225,8 +229,9 @@ def _operator(
             *("--module", workflow.module),
             *("--config", Name("CONFIG")),
         ],
-        "arguments": ["--job", f"{workflow.id}.{job.id}"],
+        "arguments": _job_arguments(workflow, job),
         "retry_delay": _seconds(job.retry_pause_sec),
+        "execution_timeout": _seconds(job.execution_timeout_sec),
         "env_vars": _environment(job, build),
         "labels": {
             **job.labels,
@@ -235,15 +240,20 @@ def _operator(
             "bigflow-version": label_value(build.version.image_tag),
         },
         "startup_timeout_seconds": build.settings.startup_timeout_seconds,
+        # Newer providers look at a starting pod every 5 seconds by default.
+        "startup_check_interval_seconds": 1,
+        "active_deadline_seconds": _deadline(job, build.settings),
         "on_finish_action": build.settings.on_finish_action,
+        "termination_message_policy": "FallbackToLogsOnError",
+        # With the pod, a failure logs the environment variables, three times on Airflow 2.
+        "log_pod_spec_on_failure": False,
         "log_events_on_failure": True,
         "get_logs": True,
         "do_xcom_push": False,
         **_unchanged(job, JobAttributes),
     }
     optional: dict[str, Value] = {
-        "execution_timeout": _seconds(job.execution_timeout_sec or None),
-        "secrets": _secrets([*workflow.secrets, *job.secrets]),
+        "pod_runtime_info_envs": _secret_variables(_secrets(workflow, job)),
         "annotations": {key: airflow_text(text) for key, text in job.annotations.items()},
         "container_resources": _resources(job),
     }
@@ -275,19 +285,52 @@ def _environment(job: JobDescription, build: DagBuild) -> dict[str, Value]:
     return environment
 
 
-def _secrets(names: Sequence[str]) -> list[Value]:
+def _secrets(workflow: WorkflowDescription, job: JobDescription) -> list[str]:
+    return list(dict.fromkeys([*workflow.secrets, *job.secrets]))
+
+
+def _job_arguments(workflow: WorkflowDescription, job: JobDescription) -> list[Value]:
+    arguments: list[Value] = ["--job", f"{workflow.id}.{job.id}"]
+    if secrets := _secrets(workflow, job):
+        arguments += ["--secrets", ",".join(secrets)]
+    return arguments
+
+
+def _secret_variables(names: Sequence[str]) -> list[Value]:
+    """Return the environment variables of secrets.
+
+    They are optional: for a secret that does not exist, the pod would wait until its startup
+    timeout. `bigflow run --secrets` fails at once. Airflow's ``Secret`` cannot be optional.
+    """
     return [
         Call(
-            "Secret",
+            "k8s.V1EnvVar",
             named={
-                "deploy_type": "env",
-                "deploy_target": name.upper(),
-                "secret": secret_name(name),
-                "key": name,
+                "name": name.upper(),
+                "value_from": Call(
+                    "k8s.V1EnvVarSource",
+                    named={
+                        "secret_key_ref": Call(
+                            "k8s.V1SecretKeySelector",
+                            named={"name": secret_name(name), "key": name, "optional": True},
+                        )
+                    },
+                ),
             },
         )
-        for name in dict.fromkeys(names)
+        for name in names
     ]
+
+
+def _deadline(job: JobDescription, settings: DagSettings) -> int:
+    """Return the seconds after which Kubernetes ends the pod, whatever Airflow does.
+
+    They begin when a node takes the pod. Airflow's timeout comes first.
+    """
+    startup: int = job.operator_arguments.get(
+        "startup_timeout_seconds", settings.startup_timeout_seconds
+    )
+    return math.ceil(job.execution_timeout_sec + startup) + _DEADLINE_MARGIN
 
 
 def _resources(job: JobDescription) -> Value:

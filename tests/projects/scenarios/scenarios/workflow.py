@@ -53,7 +53,7 @@ hangs = Workflow(
 has_secret = Workflow("has_secret", [Print("job")], schedule_interval=None, secrets=["db_password"])
 lacks_secret = Workflow(
     "lacks_secret",
-    [Print("job", operator_arguments={"startup_timeout_seconds": 5})],
+    [Print("job")],
     schedule_interval=None,
     secrets=["not_there"],
 )
