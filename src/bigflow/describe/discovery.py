@@ -62,15 +62,13 @@ def find_workflows(
     A workflow is found as an attribute of a module, or in a list, tuple, set or dict that is one.
 
     :param report: called before each import, with the file.
-    :param only: the id of the only workflow to return.
+    :param only: the id of the only workflow to return. A module that cannot be imported is then
+        skipped, with a warning.
 
     :raises BigflowError: for a module that cannot be imported, for a module in a directory without
         ``__init__.py``, and for two returned workflows with the same id.
     """
-    modules: dict[str, ModuleType] = {}
-    for name in [name for package in packages for name in module_names(package)]:
-        report(f"importing {_file_of(name) or name}")
-        modules[name] = _import(name)
+    modules, skipped = _import_all(packages, report, skip=only is not None)
     own: dict[int, FoundWorkflow] = {}
     elsewhere: dict[int, FoundWorkflow] = {}
     for module, loaded in modules.items():
@@ -102,9 +100,11 @@ def find_workflows(
     if only is not None and not by_id:
         known = sorted({str(one.workflow.workflow_id) for one in found.values()})
         raise BigflowError(
-            f"the project has no workflow {only!r}",
+            f"the project has no workflow {only!r}{_not_imported(skipped)}",
             hint=f"its workflows are: {', '.join(known) or 'none'}",
         )
+    for reason in skipped:
+        print(f"bigflow: warning: skipped a module: {reason.message}", file=sys.stderr)
     return [by_id[workflow_id] for workflow_id in sorted(by_id)]
 
 
@@ -137,10 +137,46 @@ def load_workflow(packages: Sequence[str], workflow_id: str, module: str | None 
             known.update((workflow.workflow_id, workflow) for _, workflow in _workflows_in(loaded))
     if workflow_id in known:
         return known[workflow_id]
-    message = f"{module or ', '.join(packages)} has no workflow {workflow_id!r}"
-    if errors:
-        message += "; modules that cannot be imported: " + "; ".join(e.message for e in errors)
-    raise BigflowError(message, hint=f"its workflows: {', '.join(sorted(known)) or 'none'}")
+    raise BigflowError(
+        f"{module or ', '.join(packages)} has no workflow {workflow_id!r}{_not_imported(errors)}",
+        hint=f"its workflows: {', '.join(sorted(known)) or 'none'}",
+    )
+
+
+def _import_all(
+    packages: Iterable[str], report: Callable[[str], object], *, skip: bool
+) -> tuple[dict[str, ModuleType], list[BigflowError]]:
+    """Return the modules, and the errors of those that are skipped.
+
+    :raises BigflowError: for a module that cannot be imported, unless ``skip``.
+    """
+    modules: dict[str, ModuleType] = {}
+    skipped: list[BigflowError] = []
+    for name in [name for package in packages for name in module_names(package)]:
+        report(f"importing {_file_of(name) or name}")
+        try:
+            modules[name] = _import(name)
+        except BigflowError as error:
+            if not skip:
+                raise _with_way_out(error) from error.__cause__
+            skipped.append(error)
+    return modules, skipped
+
+
+def _not_imported(errors: Sequence[BigflowError]) -> str:
+    if not errors:
+        return ""
+    return "; modules that cannot be imported: " + "; ".join(e.message for e in errors)
+
+
+def _with_way_out(error: BigflowError) -> BigflowError:
+    """Add how to build the other workflows, for a name that only BigFlow 1.x has."""
+    from bigflow.absent import ABSENT
+
+    if not isinstance(error.__cause__, ABSENT):
+        return error
+    others = "to build a workflow of another module meanwhile, add: --workflow ID"
+    return BigflowError(error.message, hint=f"{error.hint}; {others}")
 
 
 def error_of_user_code(error: BaseException, module: str, step: str) -> BigflowError:
