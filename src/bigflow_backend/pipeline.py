@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.ground.transaction import Transaction, transaction
+from bigflow_backend.project.requirements_in import check_compiled
 from bigflow_backend.wheel.isolated import Wheel, build_wheel, check_build_system
 
 # A build of the package alone needs neither the builders of images nor the templates of DAGs.
@@ -80,6 +81,7 @@ def build_package(project: Project, options: BuildOptions) -> Build:
     :raises UserError: for everything that the user can fix.
     """
     check_build_system(project)
+    check_compiled(project)
     with started(project, options) as steps:
         return steps.result(tests=steps.test(), wheel=steps.wheel())
 
@@ -101,6 +103,7 @@ def build_image(project: Project, options: BuildOptions) -> Build:
 
 def build_dags(project: Project, options: BuildOptions) -> Build:
     """Write a DAG file for each workflow into ``.dags/``."""
+    check_compiled(project)
     with started(project, options) as steps:
         deployment, workflows = steps.description()
         name = str(steps.reference(deployment))
@@ -345,6 +348,7 @@ def _reference(project: Project, deployment: DeploymentDescription) -> ImageRefe
 
 def _check_requirements(project: Project) -> None:
     """Check that requirements.txt exists, unless the user's own Dockerfile does not use it."""
+    check_compiled(project)
     own = project.dockerfile
     wanted = not own.is_file() or b"requirements" in own.read_bytes()
     if wanted and not project.requirements.exists():

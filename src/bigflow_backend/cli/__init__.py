@@ -6,6 +6,7 @@
 - ``main``: the ``bigflow`` command
 - ``setup_commands``: the commands of ``project_setup.py``
 - ``build``: the build commands
+- ``requirements``: the compilation of requirements.in
 - ``report``: results as lines and as JSON
 - ``workflows``, ``check``, ``versions``, ``cache``: the other commands
 """

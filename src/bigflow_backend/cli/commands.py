@@ -88,6 +88,21 @@ COMMANDS = {
         "build:build_package",
         (PYTHON, JSON),
     ),
+    "build-requirements": Command(
+        "compile resources/requirements.in to requirements.txt, with versions and hashes",
+        "requirements:build_requirements",
+        (
+            option(
+                "source",
+                nargs="?",
+                metavar="FILE",
+                help="the file to compile (default: resources/requirements.in)",
+            ),
+            flag("--upgrade", "take the newest versions, not those of the existing file"),
+            PYTHON,
+            JSON,
+        ),
+    ),
     "build-image": Command(
         "build the wheel, and the image with it, into dist/ and .image/",
         "build:build_image",

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from bigflow_backend.ground.report import print_warning
 
 COMMANDS = {
-    "build-requirements": "compile requirements.in with `uv pip compile`",
     "codegen": "remove the call: it did nothing in BigFlow",
     "deploy": "push the image with `bigflow build --push`, and copy .dags/ to the DAGs folder of"
     " Airflow",

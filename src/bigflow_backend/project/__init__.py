@@ -6,7 +6,10 @@
 - ``pyproject``: the other tables of pyproject.toml
 - ``setup_script``: ``project_setup.py`` and the keywords of ``setup()``
 - ``legacy``: keywords of BigFlow 1.x
+- ``packages``: the top-level packages
 - ``requirements``: requirements.txt
+- ``requirements_in``: requirements.in, and whether requirements.txt is its result
+- ``notes``: advice about the project's files
 - ``workflows``: deployment and workflows, as the project's own Python describes them
 - ``tests``: the project's tests
 """

@@ -81,6 +81,8 @@ class Requirements:
     options: tuple[OptionLine, ...] = ()
     warnings: tuple[str, ...] = ()
     """Sentences about what the metadata of a wheel cannot contain, with file and line."""
+    files: tuple[Path, ...] = ()
+    """The file and the files that it includes."""
     bigflow: tuple[str, ...] = ()
     """The places that require ``bigflow``; the lines here require ``bigflow-backend``."""
 
@@ -90,22 +92,25 @@ class Requirements:
         return tuple(dict.fromkeys(line.specifier for line in self.lines))
 
 
-def read_requirements(path: Path) -> Requirements:
+def read_requirements(path: Path, *, anywhere: bool = False) -> Requirements:
     """Return what the file ``path`` and the files that it includes with ``-r`` say.
 
     A file that does not exist has no requirements.
+
+    :param anywhere: also accept included files outside the file's directory.
 
     :raises UserError: with file and line, for an invalid, editable or local requirement, a missing
         ``-r`` file, a file outside the file's directory, or a cycle of files.
     """
     if not path.is_file():
         return Requirements()
-    reader = _Reader(directory=path.parent)
+    reader = _Reader(directory=None if anywhere else path.parent)
     reader.read(path, including=())
     return Requirements(
         lines=tuple(reader.lines),
         options=tuple(reader.options),
         warnings=tuple(reader.warnings),
+        files=tuple(dict.fromkeys(reader.files)),
         bigflow=tuple(reader.bigflow),
     )
 
@@ -155,10 +160,12 @@ def ours(requirement: str) -> str:
 
 @dataclass
 class _Reader:
-    directory: Path
+    directory: Path | None
+    """The directory of all files; None if they can be anywhere."""
     lines: list[RequirementLine] = field(default_factory=list)
     options: list[OptionLine] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
     bigflow: list[str] = field(default_factory=list)
 
     def read(self, path: Path, including: tuple[Path, ...]) -> None:
@@ -167,7 +174,8 @@ class _Reader:
             raise UserError(
                 f"requirements files include each other: {names}", hint="remove one of the -r lines"
             )
-        for number, line in _logical_lines(_text(path)):
+        self.files.append(path)
+        for number, line in logical_lines(read_requirements_text(path)):
             where = f"{path.name}, line {number}"
             if not line.startswith("-"):
                 self._requirement(line, where)
@@ -199,16 +207,19 @@ class _Reader:
 
     def _included(self, name: str, where: str, path: Path) -> Path:
         included = path.parent / name
-        if included.resolve().parent != self.directory.resolve():
+        directory = self.directory
+        if directory is not None and included.resolve().parent != directory.resolve():
             raise UserError(
-                f"{where}: -r {name} is outside {self.directory.name}/, the only directory that is "
+                f"{where}: -r {name} is outside {directory.name}/, the only directory that is "
                 "packaged",
-                hint=f"move {name} into {self.directory.name}/",
+                hint=f"move {name} into {directory.name}/",
             )
         if not included.is_file():
             raise UserError(
-                f"{where}: {self.directory.name}/{name} does not exist",
-                hint="create the file or remove the line",
+                f"{where}: {path.parent.name}/{name} does not exist",
+                hint="write a space before the comment"
+                if "#" in name
+                else "create the file or remove the line",
             )
         return included
 
@@ -281,9 +292,10 @@ def _advice(text: str) -> str:
     return "write NAME, NAME >= VERSION, or NAME[EXTRA] == VERSION ; MARKER"
 
 
-def _text(path: Path) -> str:
-    """Return the file's text, decoded by its byte order mark or its comment, else as UTF-8.
+def read_requirements_text(path: Path) -> str:
+    """Return the text of a requirements file.
 
+    Its byte order mark or its first comment states the encoding; the default is UTF-8.
     https://pip.pypa.io/en/stable/reference/requirements-file-format/#encoding
     """
     data = read_bounded(path, PROJECT_FILE)
@@ -312,7 +324,7 @@ def _encoding(data: bytes) -> str:
     return "utf-8-sig"
 
 
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
+def logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield the lines without comments, joined at a trailing backslash, with their first number.
 
     A comment line ends a continuation, as in pip.

@@ -103,7 +103,7 @@ class Uv:
             for line in _without_warnings_of_flags(lines):
                 self.say(line)
         if done.returncode:
-            raise _error(lines)
+            raise error_of(lines)
 
 
 def redacted(text: str) -> str:
@@ -148,15 +148,14 @@ def _without_warnings_of_flags(lines: Iterable[str]) -> list[str]:
     ]
 
 
-def _error(lines: Sequence[str]) -> UserError:
-    """Return one line for the tree of lines that uv prints."""
+def error_of(lines: Sequence[str], file: str = "resources/requirements.txt") -> UserError:
+    """Return one line for the tree of lines that uv prints about the requirements in ``file``."""
     text = " ".join(re.sub(r"^[^\w`]+", "", line).strip() for line in lines if line.strip())
     if match := _HASH_MISMATCH.search(text):
         return UserError(
             f"{match['file']} has a wrong hash: got SHA-256 {match['computed']}, expected"
             f" {match['expected']}",
-            hint="find out who changed the file before you change the hash in "
-            "resources/requirements.txt",
+            hint=f"find out who changed the file before you change the hash in {file}",
         )
     if match := _BUILD_FAILED.search(text):
         return CannotServeError(
@@ -173,7 +172,7 @@ def _error(lines: Sequence[str]) -> UserError:
     start = text.find("Because ")
     problem = text[start:] if start >= 0 else re.sub(r"^.*?\berror: ", "", text)
     problem, _, more = problem.partition(" hint:")
-    hint = "correct resources/requirements.txt, or add the missing wheels to find-links"
+    hint = f"correct {file}, or add the missing wheels to find-links"
     if match := _INDEX_REFUSED.search(more):
         hint = (
             f"the index {match['url']} answered {match['status']}: correct its credentials in its"
