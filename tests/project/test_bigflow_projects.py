@@ -324,3 +324,19 @@ def build(project: Project, directory: Path) -> tuple[Path, str]:
         warnings.simplefilter("always", BigflowWarning)
         name: str = project.hook("build_wheel", str(directory))
     return directory / name, "\n".join(str(w.message) for w in caught)
+
+
+def test_setuptools_keeps_its_libraries_after_the_script(tmp_path: Path) -> None:
+    """A script of BigFlow 1.0 imports setuptools first, which adds its libraries to sys.path."""
+    files = FORMS["bigflow.build.project_setup"]
+    project = write_project(tmp_path / "project", files)
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from bigflow_backend.project.setup_script import run_setup_script\n"
+        "before = list(sys.path)\n"
+        "run_setup_script(Path('project_setup.py').absolute())\n"
+        "assert 'setuptools' in sys.modules\n"
+        "print(*[Path(p).name for p in sys.path if p not in before])"
+    )
+    done = project.run("-c", code)
+    assert done.stdout.split() == ["_vendor"], done.stderr

@@ -181,6 +181,9 @@ def print_project_keywords() -> None:
         print(json.dumps(project_keywords(keywords), default=str))
 
 
+_VENDORED = str(Path("setuptools", "_vendor"))
+
+
 @contextlib.contextmanager
 def no_bytecode() -> Iterator[None]:
     """Import modules of the project in the block without writing ``__pycache__``."""
@@ -248,7 +251,9 @@ def _as_main(script: Path) -> Iterator[None]:
             yield
     finally:
         os.chdir(directory)
-        sys.path[:], sys.argv = path, argv
+        # The first import of setuptools adds the directory of the libraries that it needs.
+        added = [entry for entry in sys.path if entry.endswith(_VENDORED) and entry not in path]
+        sys.path[:], sys.argv = [*path, *added], argv
 
 
 def _exited(script: Path, error: SystemExit) -> UserError:
