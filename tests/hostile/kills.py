@@ -22,6 +22,7 @@ COMMIT = ".bigflow-build-commit"
 _PATIENCE = 120
 _NAMES = {
     "project_setup.py", "pyproject.toml", "deployment_config.py", "pipelines", "resources", "test",
+    "build",  # the report of the tests
 }  # fmt: skip
 _OUTPUTS = {"dist", ".image", ".dags"}
 _TEST = "def test_a_file(tmp_path):\n    (tmp_path / 'file').write_text('text')\n"
@@ -83,7 +84,7 @@ class KilledProject:
         assert process.returncode == 0, errors
         assert "Traceback" not in errors, errors
         assert self.state() == f"1.0.{self.builds}"
-        assert self.leftovers() == []
+        assert self.leftovers() == [], self.leftovers()
 
     def repair(self) -> str:
         """Run the cheapest command of the project. Return the version of all outputs."""
