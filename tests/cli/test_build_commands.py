@@ -588,9 +588,9 @@ def test_a_signal_leaves_the_last_build_no_child_and_no_traceback(
 
 
 def test_ctrl_c_while_a_module_is_imported_prints_no_traceback(project: Project) -> None:
-    """A terminal sends the signal to the command and to its child, which imports the module."""
-    both = "import os, signal\nos.killpg(0, signal.SIGINT)\nsignal.pause()\n"
-    project.write({"pipelines/workflow.py": both})
+    """A terminal sends the signal to the command, and not to its child, which has a session."""
+    parent = "import os, signal\nos.kill(os.getppid(), signal.SIGINT)\nsignal.pause()\n"
+    project.write({"pipelines/workflow.py": parent})
     with subprocess.Popen(
         [sys.executable, "-m", "bigflow", "build-dags"],
         cwd=project.root,

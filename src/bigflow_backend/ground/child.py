@@ -18,18 +18,24 @@ _SECONDS_TO_STOP = 3.0
 
 @contextlib.contextmanager
 def child(
-    command: Sequence[str], *, stop: signal.Signals = signal.SIGTERM, **options: Any
+    command: Sequence[str],
+    *,
+    stop: signal.Signals = signal.SIGTERM,
+    ends_with_parent: bool = True,
+    **options: Any,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Yield a new process. When the block ends, the process and its children have ended.
 
     It has a session of its own, so Ctrl-C in a terminal does not reach it. If the block ends
-    earlier than the process, the session gets ``stop``, and SIGKILL 3 seconds later. The kernel
-    kills the process if this one is killed. ``options`` are those of :class:`subprocess.Popen`.
+    earlier than the process, the session gets ``stop``, and SIGKILL 3 seconds later. With
+    ``ends_with_parent``, the kernel kills the process if this one is killed. ``options`` are those
+    of :class:`subprocess.Popen`.
     """
+    # Without the program, Popen raises its error, and not `setpriv`.
+    wanted = ends_with_parent and shutil.which(command[0])
+    before = _ends_with_parent() if wanted else ()
     with held():
-        process = subprocess.Popen(
-            [*_ends_with_parent(), *command], start_new_session=True, **options
-        )
+        process = subprocess.Popen([*before, *command], start_new_session=True, **options)
         try:
             with interruptible():
                 yield process

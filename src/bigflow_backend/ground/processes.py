@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import selectors
 import signal
@@ -12,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bigflow_backend.ground.child import child
 from bigflow_backend.ground.limits import CHILD_MESSAGES
 
 _PIECE = 1 << 16
@@ -55,34 +55,27 @@ def run_bounded(
     :raises TooSlowError: after ``seconds``.
     :raises TooMuchOutputError: if stdout is longer than ``limit``.
     """
-    process = subprocess.Popen(
-        command,
+    with child(
+        [str(word) for word in command],
+        stop=signal.SIGKILL,
+        ends_with_parent=False,  # it writes no files, and the error of a bad program is clear
         cwd=cwd,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE if capture_stderr else None,
-        start_new_session=True,
-    )
-    try:
-        captured, all_closed = _read(process, limit, seconds)
-    except BaseException:
-        _kill_session(process)
-        process.wait()
-        raise
-    finally:
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
-    if not all_closed:
-        _kill_session(process)
-    return Finished(process.returncode, captured[0], captured[1])
+    ) as process:
+        try:
+            stdout, stderr = _read(process, limit, seconds)
+        finally:
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+    return Finished(process.returncode, stdout, stderr)
 
 
-def _read(
-    process: subprocess.Popen[bytes], limit: int, seconds: float | None
-) -> tuple[list[bytes], bool]:
-    """Read both pipes until the program ends. Return their contents, and if both were closed."""
+def _read(process: subprocess.Popen[bytes], limit: int, seconds: float | None) -> list[bytes]:
+    """Read both pipes until the program ends; return their contents."""
     end = None if seconds is None else time.monotonic() + seconds
     captured = [bytearray(), bytearray()]
     with selectors.DefaultSelector() as pipes:
@@ -99,14 +92,14 @@ def _read(
                     pipes.unregister(key.fileobj)
                 _keep(captured[key.data], piece, is_stdout=key.data == 0, limit=limit)
             if has_ended and not ready:
-                return [bytes(part) for part in captured], False
+                return [bytes(part) for part in captured]
             if end is not None and time.monotonic() > end:
                 raise TooSlowError
     try:
         process.wait(None if end is None else max(0, end - time.monotonic()))
     except subprocess.TimeoutExpired as error:
         raise TooSlowError from error
-    return [bytes(part) for part in captured], True
+    return [bytes(part) for part in captured]
 
 
 def _keep(content: bytearray, piece: bytes, *, is_stdout: bool, limit: int) -> None:
@@ -116,8 +109,3 @@ def _keep(content: bytearray, piece: bytes, *, is_stdout: bool, limit: int) -> N
             raise TooMuchOutputError
     else:
         content += piece[: CHILD_MESSAGES - len(content)]
-
-
-def _kill_session(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import runpy
-import subprocess
 import sys
 import traceback
 import warnings
@@ -25,7 +24,8 @@ from typing import Any
 
 from bigflow_backend.ground.errors import AlreadyReportedError, BigflowWarning, UserError
 from bigflow_backend.ground.files import read_bounded
-from bigflow_backend.ground.limits import PROJECT_FILE
+from bigflow_backend.ground.limits import CHILD_MESSAGES, PROJECT_FILE
+from bigflow_backend.ground.processes import TooMuchOutputError, run_bounded
 from bigflow_backend.ground.report import reported
 from bigflow_backend.project.legacy import project_keywords
 
@@ -161,13 +161,14 @@ def keywords_from_child(script: Path) -> dict[str, Any]:
 
     :raises AlreadyReportedError: if the script fails.
     """
-    done = subprocess.run(
-        [sys.executable, "-c", _CHILD, os.fspath(script)],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
+    command = [sys.executable, "-c", _CHILD, os.fspath(script)]
+    try:
+        done = run_bounded(command, cwd=None, limit=CHILD_MESSAGES)
+    except TooMuchOutputError as error:
+        raise UserError(
+            f"{script.name} printed more than {CHILD_MESSAGES:,} bytes", hint="print less in it"
+        ) from error
+    if done.status:
         raise AlreadyReportedError
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

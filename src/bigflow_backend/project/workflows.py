@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, make_dataclass
@@ -21,6 +20,8 @@ from bigflow.describe.values import checked
 from bigflow.errors import BigflowError
 from bigflow_backend.ground.documents import parse_json
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.limits import CHILD_MESSAGES, DESCRIPTION
+from bigflow_backend.ground.processes import TooMuchOutputError, run_bounded
 
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
@@ -219,22 +220,22 @@ def _describe(python: str, project: Project, arguments: Sequence[str]) -> Descri
     command = [python, *DESCRIBE, *arguments, "--root", str(project.source)]
     try:
         # The project's own output goes to stderr, which is the user's.
-        child = subprocess.run(
-            command, cwd=project.root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False
-        )
+        child = run_bounded(command, cwd=project.root, limit=DESCRIPTION)
+    except TooMuchOutputError as error:
+        raise no_description(python, f"it printed more than {DESCRIPTION:,} bytes") from error
     except OSError as error:
         raise UserError(
             f"cannot run {python}: {error.strerror}",
             hint="give the path of a Python interpreter: --python /usr/bin/python3",
         ) from error
     if not child.stdout:
-        raise _no_output(python, child.returncode, project.root)
-    return read_description(child.stdout, source=python, status=child.returncode)
+        raise _no_output(python, child.status, project.root)
+    return read_description(child.stdout, source=python, status=child.status)
 
 
 def _no_output(python: str, status: int, cwd: Path) -> UserError:
     probe = [python, "-c", "import bigflow.describe.workflows"]
-    if subprocess.run(probe, cwd=cwd, capture_output=True, check=False).returncode:
+    if run_bounded(probe, cwd=cwd, limit=CHILD_MESSAGES, capture_stderr=True).status:
         return no_description(python, "bigflow-backend is not installed there")
     return _process_ended(python, status, "")
 
