@@ -21,7 +21,7 @@ from bigflow_backend.ground.text import quoted
 
 _T = TypeVar("_T")
 
-_SURROGATE = re.compile(rb"\\u[dD][89abAB]")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _NAMES = {
     str: "a string", int: "an integer", bool: "true or false", dict: "an object", list: "a list",
 }  # fmt: skip
@@ -43,7 +43,8 @@ def parse_json(content: bytes | str, *, limit: int = DOCUMENT) -> Any:
     try:
         text = content if isinstance(content, str) else content.decode("utf-8")
         document = json.loads(text, parse_constant=_refuse, parse_int=_integer, parse_float=_finite)
-        _check_levels(document)
+        if isinstance(document, (dict, list)):
+            _check_levels(document)
         encoded = content if isinstance(content, bytes) else content.encode()
         if _SURROGATE.search(encoded):
             json.dumps(document, ensure_ascii=False).encode()
@@ -130,17 +131,17 @@ def _member(where: str, key: str) -> str:
     return f"{where}.{quoted(key)}" if where else quoted(key)
 
 
-def _check_levels(document: object) -> None:
-    level = [document]
-    for _ in range(JSON_LEVELS + 1):
-        if not level:
-            return
+def _check_levels(document: Any) -> None:
+    level: list[Any] = [document]
+    for _ in range(JSON_LEVELS):
         level = [
             item
             for value in level
-            if isinstance(value, (dict, list))
             for item in (value.values() if isinstance(value, dict) else value)
+            if isinstance(item, (dict, list))
         ]
+        if not level:
+            return
     raise _too_deep()
 
 

@@ -49,7 +49,7 @@ RETRY_AFTER = 120.0
 DOCKER_FILE = MIB
 """Docker's config.json and contexts: people and the command `docker` write them."""
 
-TOOL_OUTPUT = MIB
+TOOL_OUTPUT = 256 * KIB
 """The end of the output of uv: its start is only progress."""
 
 GIT_OUTPUT = 64 * MIB

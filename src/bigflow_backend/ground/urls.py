@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
 _PORTS = {"http": 80, "https": 443}
@@ -17,9 +17,7 @@ _PLAIN = re.compile(
     r"|api|repository|repositories|artifactory|projects|groups|v?[0-9]{1,9}|"
 )
 _URL = re.compile(r"(?:[\w.-]+=(?=\w+://))?(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)?(?P<rest>.*)")
-# Some passwords hold / or @, though a URL should not. Spaces and quotes end a URL.
-_CREDENTIALS = re.compile(r"(?<=://)[^\s'\"`<>]+@")
-_QUERY = re.compile(r"(?P<start>://[^\s?'\"`<>]*\?)[^\s'\"`<>]+")
+_WORD = re.compile(r"[^\s'\"`<>]+")
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:
@@ -40,12 +38,33 @@ def redacted(text: str, urls: Iterable[str] = ()) -> str:
     secrets, parts = set[str](), set[str]()
     for url in urls:
         _collect(url, secrets, parts)
-    if secrets:
-        text = re.sub(_any(secrets), _HIDDEN, text)
-    if parts:
-        text = re.sub(rf"(?<=/)(?:{_any(parts)})(?=$|[/?#\s'\"`<>(),;:])", _HIDDEN, text)
-    text = _CREDENTIALS.sub(f"{_HIDDEN}@", text)
-    return _QUERY.sub(rf"\g<start>{_HIDDEN}", text)
+    expressions = [_expression(secret) for secret in secrets]
+    expressions += [rf"(?<=/)(?:{_expression(part)})(?=$|[/?#\s'\"`<>(),;:])" for part in parts]
+    return _WORD.sub(lambda word: _without_secrets(word[0]), _hide(text, expressions))
+
+
+def _without_secrets(word: str) -> str:
+    """Return a word without the credentials and the query, if it is a URL."""
+    start, mark, rest = word.partition("://")
+    if not mark:
+        return word
+    # Up to the last @: some passwords hold / or @, though a URL should not.
+    credentials, at, place = rest.rpartition("@")
+    place, question, query = place.partition("?")
+    return "".join(
+        [start, mark, _HIDDEN if credentials else "", at, place, question, _HIDDEN if query else ""]
+    )
+
+
+def _hide(text: str, expressions: Iterable[str]) -> str:
+    """Replace what the expressions match. Two matches may overlap."""
+    spans = sorted(m.span() for one in expressions for m in re.finditer(one, text))
+    shown, end = [], 0
+    for first, last in spans:
+        if first >= end:
+            shown += [text[end:first], _HIDDEN]
+        end = max(end, last)
+    return "".join([*shown, text[end:]])
 
 
 def _collect(url: str, secrets: set[str], parts: set[str]) -> None:
@@ -53,36 +72,31 @@ def _collect(url: str, secrets: set[str], parts: set[str]) -> None:
     match = _URL.fullmatch(url.strip())
     if match is None:
         return
-    user, _, place = match["rest"].rpartition("@")
-    path, mark, query = _divided(place)
-    name, colon, password = user.partition(":")
-    # Some forges take a token as the user, with any password.
-    found = {user, password, name if not colon or len(name) >= _LIKELY_TOKEN else ""}
-    if mark:
-        found |= {query, *re.split("[&=#]", query)}
-    secrets |= {s for s in found if len(s) >= _SHORTEST_SECRET}
-    parts |= {p for p in path.split("/")[1:] if not _PLAIN.fullmatch(p)}
-    # What a strict parser takes for the path, if the password holds a slash.
-    parts |= {p for p in user.split("/") if p}
+    rest = match["rest"]
+    # A password that holds / or ? looks like a path or a query, and a query may hold @: both
+    # readings are possible.
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    for end in {rest.rfind("@"), authority.rfind("@")}:
+        user, place = rest[: max(0, end)], rest[end + 1 :]
+        path, *query = re.split("[?#]", place, maxsplit=1)
+        name, colon, password = user.partition(":")
+        # Some forges take a token as the user, with any password.
+        found = [user, password, name if not colon or len(name) >= _LIKELY_TOKEN else ""]
+        found += [*query, *(part for text in query for part in re.split("[&=#]", text))]
+        secrets |= {text for text in found if len(text) >= _SHORTEST_SECRET}
+        parts |= {part for part in path.split("/")[1:] if not _PLAIN.fullmatch(part)}
 
 
-def _divided(place: str) -> tuple[str, str, str]:
-    match = re.search("[?#]", place)
-    return (place, "", "") if match is None else (
-        place[: match.start()], match[0], place[match.end() :],
-    )  # fmt: skip
+def _expression(text: str) -> str:
+    """Return an expression for the text in any percent-encoding."""
+    forms = sorted({text, unquote(text)}, key=len, reverse=True)
+    return "|".join("".join(map(_character, form)) for form in forms)
 
 
-def _any(texts: Iterable[str]) -> str:
-    """Return an expression for any of the texts, the longest first, in any percent-encoding."""
-    forms = {form for text in texts for form in (text, unquote(text))}
-    ordered = sorted(forms, key=lambda form: (-len(form), form))
-    return "|".join("".join(_characters(form)) for form in ordered)
-
-
-def _characters(text: str) -> Iterator[str]:
-    for character in text:
-        encoded = "".join(f"%{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
-        # A quoted text may have a backslash before these.
-        slash = r"\\?" if character in "'\"\\" else ""
-        yield f"(?:{slash}{re.escape(character)}|(?i:{encoded}))"
+def _character(character: str) -> str:
+    if character.isascii() and character.isalnum():
+        return character
+    encoded = "".join(f"%{byte:02x}" for byte in character.encode("utf-8", "surrogatepass"))
+    # A quoted text may have a backslash before these.
+    slash = r"\\?" if character in "'\"\\" else ""
+    return f"(?:{slash}{re.escape(character)}|(?i:{encoded}))"

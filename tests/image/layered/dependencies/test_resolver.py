@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.layered.dependencies.uv_command import redacted
 from bigflow_backend.image.layered.support import CannotServeError
 from support.distribution import make_wheel
 from support.images import small_base
@@ -190,13 +189,6 @@ def test_distributions_of_the_base_are_kept(
 def test_find_links_must_be_a_directory(layered_project: LayeredProject, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not a directory"):
         layered_project.build(find_links=(tmp_path / "none",))
-
-
-def test_credentials_are_redacted() -> None:
-    text = "failed to fetch https://me:s3cret@example.com/simple/x and https://t0ken@e.com/y"
-    assert redacted(text) == (
-        "failed to fetch https://***@example.com/simple/x and https://***@e.com/y"
-    )
 
 
 def test_options_of_pips(layered_project: LayeredProject) -> None:

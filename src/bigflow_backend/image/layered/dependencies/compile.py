@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import replaced_file
-from bigflow_backend.ground.uv import find_uv
 from bigflow_backend.image.layered.dependencies.indexes import (
     check_index_access,
     configured_indexes,
+    stated_urls,
 )
 from bigflow_backend.image.layered.dependencies.uv_command import (
     OPTION_FLAGS,
     error_of,
-    redacted,
+    run_uv,
     uv_environment,
 )
 from bigflow_backend.project.requirements import installable, read_requirements
@@ -76,30 +75,20 @@ def compile_requirements(
         installed = installable(source, Path(temporary), absolute=True)
         # The comments of uv name its source: that of a temporary file would differ each time.
         named = installed == source
-        command = [
-            find_uv("compiling requirements"), "pip", "compile",
+        status, lines = run_uv(
+            "pip", "compile",
             str(source.relative_to(project.root) if named else installed),
             "--output-file", str(pins), "--universal", "--generate-hashes", "--no-header",
             "--no-strip-extras", "--python", python, "--no-python-downloads",
             *([] if named else ["--no-annotate"]),
             *(["--upgrade"] if upgrade else []),
-            *(["--no-index"] if indexes.no_index else []),
-            *(f"--find-links={place}" for place in (*links, *indexes.find_links)),
             *filter(None, flags),
-        ]  # fmt: skip
-        done = subprocess.run(
-            command,
-            cwd=project.root,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-        lines = redacted(done.stderr).splitlines()
-        if done.returncode:
+            project=project.root,
+            find_links=links,
+            urls=stated_urls(found.options),
+            timeout=project.settings.image.timeout,
+        )  # fmt: skip
+        if status:
             raise error_of(lines, source.relative_to(project.root).as_posix())
         for line in lines:
             say(line)

@@ -10,12 +10,15 @@ import configparser
 import os
 import re
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import read_text
+from bigflow_backend.ground.urls import redacted
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -34,9 +37,9 @@ _SECTIONS = ("global", "install")
 _CHECK_SECONDS = 15
 _REFUSED = {401, 403}
 _INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url")
+_LINK_OPTIONS = ("-f", "--find-links")
 # https://pip.pypa.io/en/stable/reference/requirements-file-format/#using-environment-variables
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 
 
 @dataclass(frozen=True)
@@ -97,27 +100,60 @@ def check_index_access(
     :raises UserError: if an index refuses the credentials of its URL or of the netrc file.
     """
     import requests
+    import urllib3
+
+    from bigflow_backend.ground.http import Session
 
     in_file = (
-        _VARIABLE.sub(lambda variable: environment.get(variable[1], variable[0]), option.value)
-        for option in options
-        if option.name in _INDEX_OPTIONS
+        expanded(option.value, environment) for option in options if option.name in _INDEX_OPTIONS
     )
-    for url in dict.fromkeys([*_uv_index_urls(environment, project), *in_file]):
+    for url in dict.fromkeys([*_index_urls(environment, project), *in_file]):
         if not url.startswith(("http://", "https://")):
             continue
+        place = f"{url.rstrip('/')}/{name}/"
         try:
-            answer = requests.get(f"{url.rstrip('/')}/{name}/", timeout=_CHECK_SECONDS, stream=True)
-        except requests.RequestException:
+            with (
+                Session(time.monotonic() + _CHECK_SECONDS) as session,
+                session.follow("GET", place, allow=_any_redirect, timeout=_CHECK_SECONDS) as answer,
+            ):
+                status, sent = answer.status_code, answer.request.headers
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError):
             continue
-        with answer:
-            if answer.status_code in _REFUSED and "Authorization" in answer.request.headers:
-                shown = _CREDENTIALS.sub("", url)
-                raise UserError(
-                    f"the index {shown} answered {answer.status_code}: it refuses the configured "
-                    "user name and password",
-                    hint="correct them in the URL or in the netrc file",
-                )
+        if status in _REFUSED and "Authorization" in sent:
+            shown = redacted(url, [url]).replace("***@", "")
+            raise UserError(
+                f"the index {shown} answered {status}: it refuses the configured user name and "
+                "password",
+                hint="correct them in the URL or in the netrc file",
+            )
+
+
+def expanded(value: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return a value of requirements.txt with its variables replaced."""
+    return _VARIABLE.sub(lambda variable: environment.get(variable[1], variable[0]), value)
+
+
+def stated_urls(options: Iterable[OptionLine]) -> list[str]:
+    """Return the indexes and find-links of requirements.txt, which may contain credentials."""
+    return [
+        expanded(option.value)
+        for option in options
+        if option.name in _INDEX_OPTIONS or (option.name in _LINK_OPTIONS and "://" in option.value)
+    ]
+
+
+def configured_urls(project: Path) -> list[str]:
+    """Return all indexes and find-links of the configuration, which may contain credentials."""
+    indexes = configured_indexes(project)
+    tables = [place for table in _uv_tables(project) for place in (table, _table(table, "pip"))]
+    links = [link for place in tables for link in _texts(place, "find-links")]
+    # A find-link without a scheme is a directory.
+    links = [link for link in (*indexes.find_links, *links) if "://" in link or "@" in link]
+    return [*_index_urls({**os.environ, **indexes.environment}, project), *links]
+
+
+def _any_redirect(_before: str, _after: str) -> None:
+    """Accept a redirect: uv and pip follow it as well."""
 
 
 def uv_settings(project: Path) -> list[object]:
@@ -133,20 +169,20 @@ def uv_settings(project: Path) -> list[object]:
     return [variables, *_uv_tables(project)]
 
 
-def _uv_index_urls(environment: Mapping[str, str], project: Path) -> list[str]:
+def _index_urls(environment: Mapping[str, str], project: Path) -> list[str]:
     """Return the indexes that uv asks with that environment; they may contain credentials.
 
     https://docs.astral.sh/uv/concepts/indexes/
     """
     words = [word for name in _UV_INDEXES for word in environment.get(name, "").split()]
-    found: list[object] = [_NAMED.sub("", word) for word in words]
+    found = [_NAMED.sub("", word) for word in words]
     for table in _uv_tables(project):
-        for place in (table, table.get("pip", {})):
-            for entry in place.get("index", []):
-                found += [entry["url"]] if isinstance(entry, dict) and "url" in entry else []
-            extra = place.get("extra-index-url", [])
-            found += [place.get("index-url"), *(extra if isinstance(extra, list) else [])]
-    return [url for url in found if isinstance(url, str)]
+        for place in (table, _table(table, "pip")):
+            entries = place.get("index")
+            for entry in entries if isinstance(entries, list) else []:
+                found += _texts(entry, "url") if isinstance(entry, dict) else []
+            found += [*_texts(place, "index-url"), *_texts(place, "extra-index-url")]
+    return found
 
 
 def _unless_set(variables: Mapping[str, str]) -> dict[str, str]:
@@ -154,7 +190,7 @@ def _unless_set(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _uv_files_name_an_index(project: Path) -> bool:
-    keys = {key for t in _uv_tables(project) for key in (*t, *t.get("pip", {}))}
+    keys = {key for t in _uv_tables(project) for key in (*t, *_table(t, "pip"))}
     return any(key in _UV_KEYS for key in keys)
 
 
@@ -174,14 +210,28 @@ def _uv_tables(project: Path) -> list[dict[str, Any]]:
 
 def _of_directory(directory: Path) -> dict[str, Any]:
     own = _toml(directory / "uv.toml")
-    return own or _toml(directory / "pyproject.toml").get("tool", {}).get("uv") or {}
+    return own or _table(_table(_toml(directory / "pyproject.toml"), "tool"), "uv")
 
 
 def _toml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+        return tomllib.loads(read_text(path))
+    except (UserError, ValueError, RecursionError):
         return {}  # uv reports the error itself
+
+
+def _table(table: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return the table of that key; an empty one for a value that uv would refuse."""
+    found = table.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _texts(table: Mapping[str, Any], key: str) -> list[str]:
+    """Return the text of that key, or those of its list; other values uv would refuse."""
+    found = table.get(key)
+    return [one for one in (found if isinstance(found, list) else [found]) if isinstance(one, str)]
 
 
 def _pip_configuration() -> Mapping[str, str]:
@@ -192,11 +242,11 @@ def _pip_configuration() -> Mapping[str, str]:
     found: dict[str, dict[str, str]] = {section: {} for section in _SECTIONS}
     for path in _pip_files():
         parser = configparser.RawConfigParser()
-        try:
-            parser.read_string(path.read_text("utf-8"))
-        except OSError:
+        if not (path.is_file() and os.access(path, os.R_OK)):
             continue
-        except (configparser.Error, UnicodeDecodeError) as error:
+        try:
+            parser.read_string(read_text(path))
+        except configparser.Error as error:
             raise UserError(
                 f"pip's configuration {path} cannot be read: {str(error).splitlines()[0]}",
                 hint="correct that file; `pip config debug` shows which files pip reads",

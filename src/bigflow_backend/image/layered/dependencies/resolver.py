@@ -14,6 +14,7 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.layered.dependencies.indexes import (
     check_index_access,
     configured_indexes,
+    stated_urls,
 )
 from bigflow_backend.image.layered.dependencies.install import (
     Prefix,
@@ -24,7 +25,6 @@ from bigflow_backend.image.layered.dependencies.uv_command import (
     OPTION_FLAGS,
     Uv,
     must_be_compiled,
-    redacted,
     uv_environment,
 )
 from bigflow_backend.project.requirements import (
@@ -103,7 +103,7 @@ class Resolver:
                 found[line] = block
         lines = [*(option.text for option in self._source_options()), *self._with_hashes(found)]
         pins.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-        return tuple(redacted(line) for line in found)
+        return tuple(self._uv.redact(line) for line in found)
 
     def install(self, pins: Path, prefix: Prefix) -> None:
         """Install the distributions of the file ``pins`` into ``prefix``.
@@ -135,6 +135,7 @@ class Resolver:
             project=self.project,
             find_links=self.find_links,
             flags=tuple(flags),
+            urls=tuple(stated_urls(self._content.options)),
             timeout=self.timeout,
             say=self.say,
         )

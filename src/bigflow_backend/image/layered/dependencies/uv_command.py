@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bigflow_backend.ground.child import run_bounded
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.limits import TOOL_OUTPUT
+from bigflow_backend.ground.urls import redacted
 from bigflow_backend.ground.uv import find_uv
-from bigflow_backend.image.layered.dependencies.indexes import configured_indexes
+from bigflow_backend.image.layered.dependencies.indexes import configured_indexes, configured_urls
 from bigflow_backend.image.layered.support import CannotServeError
 
 if TYPE_CHECKING:
@@ -35,8 +38,6 @@ _NOT_FOR_UV = {
     "VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_COMPILE_BYTECODE", "UV_REQUIRE_HASHES",
     "UV_FIND_LINKS",
 }  # fmt: skip
-# Up to the last @: some passwords have one, though a URL should not.
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+(?=@)")
 _HASH_MISMATCH = re.compile(
     r"Hash mismatch for `?(?P<file>[^`\s]+)`? Expected: sha256:(?P<expected>\w+)"
     r"(?: sha\d+:\w+)* Computed: (?:sha\d+:\w+ )*?sha256:(?P<computed>\w+)"
@@ -44,6 +45,7 @@ _HASH_MISMATCH = re.compile(
 _BUILD_FAILED = re.compile(r"Failed to (?:build|download and build) `?(?P<sdist>[^`\s]+)`?")
 _FETCH_FAILED = re.compile(r"Failed to fetch: `?(?P<url>[^\s`]+)")
 _INDEX_REFUSED = re.compile(r"\bindex(?: URL)? \((?P<url>\S+)\) .*?\b(?P<status>40[13])\b")
+_PURPOSE = "resolving and installing dependencies"
 _ANOTHER_BUILDER = (
     'add a directory with its wheel to find-links, or set builder = "engine" in'
     " [tool.bigflow.image]"
@@ -59,6 +61,8 @@ class Uv:
     """The directory whose uv.toml or pyproject.toml uv reads."""
     find_links: tuple[Path, ...]
     flags: tuple[str, ...]
+    urls: tuple[str, ...]
+    """The indexes and pages that the requirements file names, for redaction."""
     timeout: int
     """Seconds for each run."""
     say: Callable[[str], None]
@@ -70,45 +74,73 @@ class Uv:
 
         :raises UserError: with the reason that uv gives.
         """
-        indexes = configured_indexes(self.project)
-        command = [
-            find_uv("building an image without an engine"), "pip", *arguments,
+        status, lines = run_uv(
+            "pip", *arguments,
             "--python", sys.executable,
             "--python-version", self.interpreter.version,
             "--python-platform", _platform(self.interpreter),
-            *(["--no-index"] if indexes.no_index else []),
-            *(f"--find-links={place}" for place in (*self.find_links, *indexes.find_links)),
             *self.flags,
-        ]  # fmt: skip
-        try:
-            done = subprocess.run(
-                command,
-                cwd=self.project,
-                env=uv_environment(indexes),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                timeout=self.timeout,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise UserError(
-                f"installing the dependencies took longer than {self.timeout} seconds",
-                hint="raise timeout in [tool.bigflow.image]",
-            ) from error
-        lines = redacted(done.stderr).splitlines()
-        if report_failure or not done.returncode:
+            project=self.project,
+            find_links=self.find_links,
+            urls=self.urls,
+            timeout=self.timeout,
+        )  # fmt: skip
+        if report_failure or not status:
             for line in _without_warnings_of_flags(lines):
                 self.say(line)
-        if done.returncode:
+        if status:
             raise error_of(lines)
 
+    def redact(self, text: str) -> str:
+        """Return the text without the secrets of all configured indexes and find-links."""
+        return redacted(text, (*self.urls, *configured_urls(self.project)))
 
-def redacted(text: str) -> str:
-    """Return the text without the credentials in its URLs."""
-    return _CREDENTIALS.sub("***", text)
+
+def run_uv(
+    *arguments: str,
+    project: Path,
+    find_links: Iterable[Path],
+    urls: Iterable[str],
+    timeout: int,
+) -> tuple[int, list[str]]:
+    """Run uv with the configured indexes; return its exit status, and the lines that it prints.
+
+    The lines have no secrets of the configured indexes and of ``urls``, which are those of the
+    requirements file. ``timeout`` is in seconds.
+
+    :raises UserError: if it takes longer, or is not installed.
+    """
+    indexes = configured_indexes(project)
+    # Every user of the machine can read the arguments of a process. Indexes and find-links may
+    # hold passwords, so uv gets them by its environment.
+    environment = uv_environment(indexes)
+    places = [*map(str, find_links), *indexes.find_links]
+    if places:
+        environment["UV_FIND_LINKS"] = ",".join(_find_link(place, project) for place in places)
+    try:
+        status, output = run_bounded(
+            [find_uv(_PURPOSE), *arguments, *(["--no-index"] if indexes.no_index else [])],
+            timeout=timeout,
+            limit=TOOL_OUTPUT,
+            cwd=project,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+    except TimeoutError as error:
+        raise UserError(
+            f"uv took longer than {timeout} seconds for the dependencies",
+            hint="raise timeout in [tool.bigflow.image]",
+        ) from error
+    text = redacted(output.decode("utf-8", "replace"), (*urls, *configured_urls(project)))
+    return status, text.splitlines()
+
+
+def _find_link(place: str, project: Path) -> str:
+    """Return a directory or a page for uv's variable, which separates them by commas."""
+    if "," in place and "://" not in place:
+        place = (project / place).absolute().as_uri()
+    return place.replace(",", "%2C")
 
 
 def uv_environment(indexes: Indexes) -> dict[str, str]:
