@@ -16,7 +16,7 @@ _MODULES = {
     "bigflow.build.dist": _BUILD,
     "bigflow.build.legacy": "import its functions from bigflow.build",
     "bigflow.build.operate": _BUILD,
-    "bigflow.build.pip": "run `bigflow build`, which reads resources/requirements.txt",
+    "bigflow.build.pip": "run `bigflow build-requirements`",
     "bigflow.build.spec": "bigflow.build.reflect.get_project_spec() returns the settings",
     "bigflow.dagbuilder": "run `bigflow build-dags`",
     "bigflow.dataflow": "create the Apache Beam pipeline in the job; its setup.py is"
