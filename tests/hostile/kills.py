@@ -97,7 +97,7 @@ class KilledProject:
 
     def state(self) -> str:
         """Return the version of all outputs; they must be whole and belong together."""
-        (version,) = self.versions()
+        (version,) = self._image_and_dags()
         assert {path.name for path in self.root.iterdir()} >= _OUTPUTS
         (info,) = (self.root / ".image").glob("imageinfo-*.json")
         wheel = json.loads(info.read_text("utf-8"))["wheel"]
@@ -109,16 +109,17 @@ class KilledProject:
 
     def versions(self) -> set[str]:
         """Return the versions of the image, the DAGs and the newest wheel that exist."""
+        wheels = (self.root / "dist").glob("*.whl")
+        numbers = [int(path.name.split("-")[1].rpartition(".")[2]) for path in wheels]
+        return self._image_and_dags() | ({f"1.0.{max(numbers)}"} if numbers else set())
+
+    def _image_and_dags(self) -> set[str]:
         found = {
             path.stem.removeprefix("imageinfo-")
             for path in (self.root / ".image").glob("imageinfo-*.json")
         }
         for path in (self.root / ".dags").glob("image_version.txt"):
             found.add(path.read_text("utf-8").strip().rpartition(":")[2])
-        wheels = (self.root / "dist").glob("*.whl")
-        numbers = [int(path.name.split("-")[1].rpartition(".")[2]) for path in wheels]
-        if numbers:
-            found.add(f"1.0.{max(numbers)}")
         return found
 
     def leftovers(self) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -21,6 +20,24 @@ REPORT = Path("build", "junit-reports", "report.xml")
 """The report of the tests, in the form of JUnit. BigFlow 1.x writes into the same directory."""
 
 _NO_TESTS = 5  # https://docs.pytest.org/en/stable/reference/exit-codes.html
+
+# SIGTERM interrupts the tests, so their fixtures clean up. Before and after them it ends the
+# process: `python -m pytest` would print a traceback of pytest.
+_PYTEST = """\
+import signal, sys
+def interrupt(number, frame):
+    raise KeyboardInterrupt
+try:
+    import pytest
+    signal.signal(signal.SIGTERM, interrupt)
+    status = pytest.main()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+except ModuleNotFoundError as error:
+    status = f"{sys.executable}: {error}"
+except KeyboardInterrupt:
+    status = 130
+sys.exit(status)
+"""
 
 
 @dataclass(frozen=True)
@@ -46,7 +63,7 @@ def run_tests(project: Project, *, python: str = sys.executable) -> TestRun:
         return TestRun(tests=0, skipped=0)
     report = project.root / REPORT
     _remove_old_report(report)
-    status = _run(project, [python, "-m", "pytest", *_arguments(project, report)])
+    status = _run(project, [python, "-c", _PYTEST, *_arguments(project, report)])
     if not report.exists():
         raise _without_report(python, status)
     suites = list(ET.parse(report).getroot().iter("testsuite"))  # noqa: S314  (our child's file)
@@ -99,14 +116,8 @@ def _run(project: Project, command: list[str]) -> int:
         "PYTHONPATH": os.pathsep.join(p for p in path if p),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    # stdout is for the result of the command. Fixtures clean up after SIGINT.
-    return run(
-        command,
-        stop=signal.SIGINT,
-        cwd=project.root,
-        env=environment,
-        stdout=sys.stderr.fileno(),
-    )
+    # stdout is for the result of the command.
+    return run(command, cwd=project.root, env=environment, stdout=sys.stderr.fileno())
 
 
 def _is_importable(python: str, module: str) -> bool:
