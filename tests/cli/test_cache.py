@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bigflow_backend.image.store.blobs import open_store
+from bigflow_backend.image.store.key import record_key
 from support.commands import bigflow
 from support.projects import Project
 
@@ -32,7 +33,7 @@ def bigflow_cache(place: Path, *arguments: str, status: int = 0, **environment: 
 def fill(place: Path) -> None:
     with open_store(place / "blobs") as store:
         store.add(os.urandom(100_000), "text/plain")
-        store.put_record("key", 1)
+        store.put_record(record_key("key"), 1)
 
 
 def shown(place: Path, *arguments: str) -> dict[str, Any]:

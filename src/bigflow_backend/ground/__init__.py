@@ -1,5 +1,6 @@
 """Shared by every folder.
 
+- ``deadline``: the time at which a build ends
 - ``errors``: ``UserError``, and hints that name the nearest known word
 - ``report``: errors, warnings and progress on stderr, in the same way at every entry point
 - ``files``: how files are read, replaced, locked and checked, and ``Outputs``

@@ -60,3 +60,33 @@ DESCRIPTION = 16 * MIB
 
 CHILD_MESSAGES = MIB
 """A child's stderr, which becomes a message. The rest is read and dropped."""
+
+UNPACKED = 256 * 1024 * MIB
+"""A layer or an archive, unpacked: images for machine learning have 20 GiB."""
+
+TAR_HEADER = MIB
+"""A PAX header or a long name. Go's archive/tar, and so each container engine, has this limit."""
+
+PATH = 4096
+"""A path, or the target of a link: PATH_MAX of Linux."""
+
+NAMES = 300_000
+"""Directories, links and needed files of an image: each takes about 300 bytes of memory."""
+
+NAMES_SIZE = 32 * MIB
+"""All of their names."""
+
+ACCOUNTS = MIB
+"""/etc/passwd and /etc/group: they are held in memory."""
+
+MODULE = 16 * MIB
+"""A Python module, which is held in memory. The largest of the standard library has 1 MiB."""
+
+PROGRAM = 512 * MIB
+"""The base's Python or a library of it; builds with debug symbols have 300 MiB."""
+
+PYTHON = 1024 * MIB
+"""All files of a base image that are unpacked on the disk: its Python and its modules."""
+
+PYTHON_FILES = 1000
+"""Files and links of the base's Python that are laid out in the sandbox: about 50."""

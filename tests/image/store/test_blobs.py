@@ -19,6 +19,7 @@ from bigflow_backend.image.oci import sha256_digest
 from bigflow_backend.image.store.blob import CorruptBlobError
 from bigflow_backend.image.store.blobs import open_store
 from bigflow_backend.image.store.directory import default_root
+from bigflow_backend.image.store.key import record_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,13 +113,13 @@ def test_a_damaged_document_is_not_read(root: Path) -> None:
 
 def test_records(root: Path) -> None:
     with open_store(root) as store:
-        assert store.get_record("dependencies") is None
-        store.put_record("dependencies", {"size": 1})
-        store.put_record("dependencies", {"size": 2})
-        assert store.get_record("dependencies") == {"size": 2}
+        assert store.get_record(record_key("dependencies")) is None
+        store.put_record(record_key("dependencies"), {"size": 1})
+        store.put_record(record_key("dependencies"), {"size": 2})
+        assert store.get_record(record_key("dependencies")) == {"size": 2}
         (record,) = (root / "records").iterdir()
         record.write_bytes(b"")  # what a power failure may leave
-        assert store.get_record("dependencies") is None
+        assert store.get_record(record_key("dependencies")) is None
 
 
 def test_the_least_recently_used_goes_first(root: Path) -> None:
@@ -147,7 +148,7 @@ def test_what_a_build_added_or_found_stays_until_its_end(root: Path) -> None:
 def test_clear_frees_the_disk(root: Path) -> None:
     with open_store(root) as store:
         store.add(b"content", _BINARY)
-        store.put_record("key", 1)
+        store.put_record(record_key("key"), 1)
     with open_store(root) as store:
         assert store.clear() >= 2 * _BLOCK
         assert _files(root) == {"lock", *(f"sessions/{p.name}" for p in _sessions(root))}
@@ -189,12 +190,13 @@ def test_several_processes_at_once(root: Path) -> None:
 import sys
 from pathlib import Path
 from bigflow_backend.image.store.blobs import open_store
+from bigflow_backend.image.store.key import record_key
 for round in range(30):
     with open_store(Path(sys.argv[1]), limit=20_000) as store:
         blobs = [store.add(bytes([n]) * 5000, "x") for n in range(round % 7, 10)]
-        store.put_record("shared", [blob.digest for blob in blobs])
+        store.put_record(record_key("shared"), [blob.digest for blob in blobs])
         assert all(store.read(blob.digest) for blob in blobs)
-        for digest in store.get_record("shared") or ():
+        for digest in store.get_record(record_key("shared")) or ():
             if store.has(digest):
                 store.read(digest)
 """

@@ -5,5 +5,6 @@
 - ``layout``: OCI layouts
 - ``docker_archive``: the tars of ``docker save``
 - ``archive_files``: the files in a directory or a tar
-- ``zstd``: layers with Zstandard
+- ``tar_reader``: the entries of a tar, with limits
+- ``compression``: gzip and Zstandard
 """

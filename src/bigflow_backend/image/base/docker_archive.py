@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import hashlib
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.text import quoted
 from bigflow_backend.image.base.archive_files import image_files, read_small
+from bigflow_backend.image.base.compression import (
+    DamagedError,
+    Timed,
+    can_unpack_zstd,
+    compression,
+    unpacked,
+)
 from bigflow_backend.image.base.manifest import base_image, damaged, layer_digests, read_document
-from bigflow_backend.image.base.zstd import can_unpack_zstd, unpacked_zstd
 from bigflow_backend.image.oci import (
     LAYER_GZIP,
+    LAYER_TAR,
     LAYER_ZSTD,
     BaseImage,
     ConfigDocument,
@@ -25,18 +32,16 @@ from bigflow_backend.image.oci import (
     sha256_digest,
 )
 from bigflow_backend.image.reference import remote_name
+from bigflow_backend.image.store.key import record_key
 
 if TYPE_CHECKING:
     from io import BufferedReader
 
-    from _typeshed import SupportsRead, SupportsWrite
-
     from bigflow_backend.image.store.blobs import BlobStore
+    from bigflow_backend.image.store.key import Key
 
 _CHUNK = 1 << 20
 _LEVEL = 6
-_GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 class _ImageFiles(TypedDict):
@@ -51,13 +56,13 @@ class _Entry(_ImageFiles, total=False):
 
 
 def read_docker_archive(
-    path: Path, tag: str | None, *, name: str, architecture: str, store: BlobStore
+    path: Path, tag: str | None, *, name: str, architecture: str, store: BlobStore, deadline: float
 ) -> BaseImage:
     """Return the image of that tag, or the only one; its layers are in the store, compressed.
 
     :raises UserError: if it cannot be read, is damaged, or is for another platform.
     """
-    with image_files(path, name=name, store=store) as files:
+    with image_files(path, name=name, store=store, deadline=deadline) as files:
         entry = _chosen(read_small(files, "manifest.json"), tag, name)
         content = read_small(files, entry["Config"])
         config = read_document(content, ConfigDocument, "configuration", name)
@@ -67,8 +72,7 @@ def read_docker_archive(
             layer = _known(diff_id, store)
             if layer is None:
                 with files.open(member) as file:
-                    layer = _imported(file, diff_id, name=name, store=store)
-                store.put_record(_key(diff_id), layer.as_json())
+                    layer = _imported(file, diff_id, name=name, store=store, deadline=deadline)
             layers.append(layer)
     return base_image(
         name=name,
@@ -113,41 +117,37 @@ def _known(diff_id: str, store: BlobStore) -> Descriptor | None:
     return None
 
 
-def _imported(file: BufferedReader, diff_id: str, *, name: str, store: BlobStore) -> Descriptor:
-    start = file.peek(4)[:4]
-    if start == _ZSTD:
-        layer = store.add(file, LAYER_ZSTD)
-        # Without the library, the builder refuses such a layer later.
-        if can_unpack_zstd():
+def _imported(
+    file: BufferedReader, diff_id: str, *, name: str, store: BlobStore, deadline: float
+) -> Descriptor:
+    """Return the layer of that content, which is in the store, compressed."""
+    kind = compression(file.peek(4))
+    if kind == LAYER_TAR:
+        with (
+            store.writer(LAYER_GZIP) as blob,
+            # Without name and time in the header, the bytes are the same each time.
+            gzip.GzipFile(fileobj=blob, mode="wb", compresslevel=_LEVEL, mtime=0) as packed,
+            unpacked(file, kind, deadline=deadline) as content,
+        ):
+            shutil.copyfileobj(content, packed, _CHUNK)
+            _check(content.digest, diff_id, name)
+        layer = blob.descriptor
+    else:
+        layer = store.add(Timed(file, deadline), kind)
+        if kind == LAYER_ZSTD and not can_unpack_zstd():
+            return layer  # the builder refuses it later; nothing has checked it
+        with (
+            store.path(layer.digest).open("rb") as stored,
+            unpacked(stored, kind, deadline=deadline) as content,
+        ):
             try:
-                with store.path(layer.digest).open("rb") as opened, unpacked_zstd(opened) as plain:
-                    found = _copied(plain)
-            except ValueError as error:
+                while content.read(_CHUNK):
+                    pass
+            except DamagedError as error:
                 raise damaged(name, f"cannot unpack a layer: {error}") from error
-            _check(found, diff_id, name)
-        return layer
-    if start[:2] == _GZIP:
-        layer = store.add(file, LAYER_GZIP)
-        with gzip.open(store.path(layer.digest)) as content:
-            _check(_copied(content), diff_id, name)
-        return layer
-    with (
-        store.writer(LAYER_GZIP) as blob,
-        # Without name and time in the header, the bytes are the same each time.
-        gzip.GzipFile(fileobj=blob, mode="wb", compresslevel=_LEVEL, mtime=0) as packed,
-    ):
-        _check(_copied(file, packed), diff_id, name)
-    return blob.descriptor
-
-
-def _copied(source: SupportsRead[bytes], target: SupportsWrite[bytes] | None = None) -> str:
-    """Copy the content of ``source``; return its digest."""
-    content = hashlib.sha256()
-    while chunk := source.read(_CHUNK):
-        content.update(chunk)
-        if target is not None:
-            target.write(chunk)
-    return f"sha256:{content.hexdigest()}"
+            _check(content.digest, diff_id, name)
+    store.put_record(_key(diff_id), layer.as_json())
+    return layer
 
 
 def _check(found: str, diff_id: str, name: str) -> None:
@@ -155,5 +155,5 @@ def _check(found: str, diff_id: str, name: str) -> None:
         raise damaged(name, f"a layer has the content {found} instead of {diff_id}")
 
 
-def _key(diff_id: str) -> str:
-    return f"layer of a docker-archive: {diff_id}, gzip {_LEVEL}"
+def _key(diff_id: str) -> Key:
+    return record_key("layer of a docker-archive", diff_id, _LEVEL)

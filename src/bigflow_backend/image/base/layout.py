@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.text import quoted
 from bigflow_backend.image.base.archive_files import image_files, read_small
+from bigflow_backend.image.base.compression import DamagedError, Timed
 from bigflow_backend.image.base.manifest import (
     base_of_manifest,
     damaged,
@@ -36,13 +37,13 @@ _REF_NAME = "org.opencontainers.image.ref.name"
 
 
 def read_oci_layout(
-    path: Path, tag: str | None, *, name: str, architecture: str, store: BlobStore
+    path: Path, tag: str | None, *, name: str, architecture: str, store: BlobStore, deadline: float
 ) -> BaseImage:
     """Return the image of that tag, or the only one; its blobs are in the store.
 
     :raises UserError: if it cannot be read, is damaged, or is for another platform.
     """
-    with image_files(path, name=name, store=store) as files:
+    with image_files(path, name=name, store=store, deadline=deadline) as files:
         index = read_document(read_small(files, "index.json"), IndexDocument, "index.json", name)
         chosen = canonical_json({"manifests": _chosen(index, tag, name)})
         start = Descriptor(INDEX, sha256_digest(chosen), len(chosen))
@@ -50,12 +51,12 @@ def read_oci_layout(
         def read(blob: Descriptor) -> bytes:
             if blob == start:
                 return chosen
-            _import(blob, files, name=name, store=store)
+            _import(blob, files, name=name, store=store, deadline=deadline)
             return store.read(blob.digest)
 
         base = base_of_manifest(start, read, name=name, architecture=architecture)
         for layer in base.layers:
-            _import(layer.descriptor, files, name=name, store=store)
+            _import(layer.descriptor, files, name=name, store=store, deadline=deadline)
         return base
 
 
@@ -76,11 +77,14 @@ def _chosen(index: IndexDocument, tag: str | None, name: str) -> list[EntryDocum
     )
 
 
-def _import(blob: Descriptor, files: Files, *, name: str, store: BlobStore) -> None:
+def _import(
+    blob: Descriptor, files: Files, *, name: str, store: BlobStore, deadline: float
+) -> None:
     if store.has(blob.digest, blob.size):
         return
     with files.open(f"blobs/sha256/{blob.digest.removeprefix('sha256:')}") as file:
+        content = Timed(file, deadline, limit=blob.size)
         try:
-            store.add(file, blob.media_type, digest=blob.digest, size=blob.size)
-        except CorruptBlobError as error:
+            store.add(content, blob.media_type, digest=blob.digest, size=blob.size)
+        except (CorruptBlobError, DamagedError) as error:
             raise damaged(name, f"the blob {blob.digest}: {error}") from error

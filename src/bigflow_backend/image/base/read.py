@@ -10,6 +10,8 @@ Names are those of Docker and skopeo (containers-transports(5))::
 from __future__ import annotations
 
 import dataclasses
+import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,7 @@ from bigflow_backend.image.base.manifest import base_from_record, base_of_manife
 from bigflow_backend.image.oci import MANIFESTS
 from bigflow_backend.image.reference import remote_name
 from bigflow_backend.image.registry import fetch_blob, fetch_manifest
+from bigflow_backend.image.store.key import record_key
 
 if TYPE_CHECKING:
     from bigflow_backend.image.oci import BaseImage, Descriptor
@@ -42,13 +45,19 @@ def is_file_name(name: str) -> bool:
 
 
 def read_base(
-    name: str, *, architecture: str, root: Path, store: BlobStore, registries: Registries
+    name: str,
+    *,
+    architecture: str,
+    root: Path,
+    store: BlobStore,
+    registries: Registries,
+    deadline: float = math.inf,
 ) -> BaseImage:
     """Return the base image of that name for ``linux/<architecture>``.
 
     If it comes from a file, its layers are in the store afterwards; a relative path starts at
     ``root``. From a registry only manifest and configuration are fetched, unless the store has
-    them.
+    them. Files are read up to ``deadline``, a time of :func:`time.monotonic`.
 
     :raises UserError: if it cannot be read, is damaged, or is for another platform.
     """
@@ -59,7 +68,9 @@ def read_base(
         )
     if is_file_name(name):
         transport, _, place = name.partition(":")
-        return _from_file(name, transport, place, architecture=architecture, root=root, store=store)
+        return _from_file(
+            name, transport, place, root, architecture=architecture, store=store, deadline=deadline
+        )
     return _from_registry(name, architecture=architecture, store=store, registries=registries)
 
 
@@ -110,7 +121,14 @@ def _from_registry(
 
 
 def _from_file(
-    name: str, transport: str, place: str, *, architecture: str, root: Path, store: BlobStore
+    name: str,
+    transport: str,
+    place: str,
+    root: Path,
+    *,
+    architecture: str,
+    store: BlobStore,
+    deadline: float,
 ) -> BaseImage:
     path, selector = root / place, None
     if not place.partition(":")[0]:
@@ -118,10 +136,10 @@ def _from_file(
             f"the base image {name} has no path",
             hint=f"write the path after {transport}:, such as {transport}:base.tar",
         )
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110  (a name that is too long does not exist)
         head, _, selector = place.partition(":")
         path = root / head
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110
         raise UserError(
             f"the base image {name} does not exist: {path}",
             hint=f"correct the path after {transport}:",
@@ -130,12 +148,15 @@ def _from_file(
     if path.is_file():
         # Reading a compressed tar takes seconds. The ctime of a file cannot be set back.
         stat = path.stat()
-        identity = (path.resolve(), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-        key = f"base image: {transport} {selector} {architecture} {identity}"
+        times = [stat.st_mtime_ns, stat.st_ctime_ns]
+        identity = [str(path.resolve()), stat.st_dev, stat.st_ino, stat.st_size, times]
+        key = record_key("base image", transport, selector, architecture, identity)
         known = base_from_record(store.get_record(key), name=name)
         if known and all(store.has(x.descriptor.digest, x.descriptor.size) for x in known.layers):
             return known
-    base = _READERS[transport](path, selector, name=name, architecture=architecture, store=store)
+    base = _READERS[transport](
+        path, selector, name=name, architecture=architecture, store=store, deadline=deadline
+    )
     if key is not None:
         store.put_record(key, base_record(base))
     return base

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.directories import scratch_directory
+from bigflow_backend.ground.limits import ACCOUNTS, MODULE, PROGRAM
 from bigflow_backend.image.layered.python import base_python, interpreter
 from bigflow_backend.image.layered.python.base_python import (
     PythonFiles,
@@ -34,7 +35,7 @@ from bigflow_backend.image.layered.python.interpreter import (
 from bigflow_backend.image.layered.python.sandbox import SandboxError
 from bigflow_backend.image.layered.rootfs import read_file_system
 from bigflow_backend.image.layered.tar import StoredLayer, directory, file, write_layer
-from bigflow_backend.image.oci import canonical_json, sha256_digest
+from bigflow_backend.image.store.key import record_key
 
 if TYPE_CHECKING:
     from bigflow_backend.image.layered.python.bytecode import Compiler
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from bigflow_backend.image.layered.tar import Entry
     from bigflow_backend.image.oci import BaseImage
     from bigflow_backend.image.store.blobs import BlobStore
+    from bigflow_backend.image.store.key import Key
 
 USER = 10001
 HOME = "home/app"
@@ -83,26 +85,29 @@ def base_system(
 
     :raises UserError: if the base has no Python that the builder supports.
     """
-    identity = sha256_digest(
-        canonical_json([_EDITION, search_path(base.config), [x.diff_id for x in base.layers]])
-    )
-    known = _from_record(store, store.get_record(f"base {identity}"))
+    # The diff_ids beside the blobs: they are compared when the layers are read, and not before.
+    layers = [[x.descriptor.media_type, x.descriptor.digest, x.diff_id] for x in base.layers]
+    inputs = (_EDITION, search_path(base.config), layers)
+    key = record_key("base", *inputs)
+    known = _from_record(store, store.get_record(key))
     if known is not None:
         found, files, sizes = known
-        compiler, note = _find_compiler(store, found, files)
-        layer = StoredLayer.from_json(store.get_record(_layer_key(identity, compiler)))
+        compiler, note = _find_compiler(store, found, files, deadline)
+        layer = StoredLayer.from_json(store.get_record(_layer_key(inputs, compiler)))
         if layer is not None and layer.is_in(store):
             return BaseSystem(found, compiler, note, layer, sizes, deadline)
     fetch_layers()
     with scratch_directory() as scratch:
         contents, compiled = scratch / "contents", scratch / "compiled"
         contents.mkdir()
-        system = read_file_system(store, base, wanted=_is_wanted, directory=contents)
+        system = read_file_system(
+            store, base, wanted=_wanted, directory=contents, deadline=deadline
+        )
         found = find_interpreter(
             system, path=search_path(base.config), architecture=base.architecture
         )
-        files = store_files(store, system, found)
-        compiler, note = _find_compiler(store, found, files)
+        files = store_files(store, system, found, deadline=deadline)
+        compiler, note = _find_compiler(store, found, files, deadline)
         entries = list(_user(system))
         if compiler is not None:
             entries += _bytecode(system, found, compiler, compiled, deadline)
@@ -112,17 +117,17 @@ def base_system(
         "sizes": system.layer_sizes,
         "python": dataclasses.asdict(files),
     }
-    store.put_record(f"base {identity}", record)
-    store.put_record(_layer_key(identity, compiler), layer.as_json())
+    store.put_record(key, record)
+    store.put_record(_layer_key(inputs, compiler), layer.as_json())
     return BaseSystem(found, compiler, note, layer, system.layer_sizes, deadline)
 
 
 def _find_compiler(
-    store: BlobStore, found: Interpreter, files: PythonFiles
+    store: BlobStore, found: Interpreter, files: PythonFiles, deadline: float
 ) -> tuple[Compiler | None, str]:
     """Return the compiler, and the sentence about it."""
     try:
-        own = find_base_python(store, files, found)
+        own = find_base_python(store, files, found, deadline=deadline)
     except SandboxError as error:
         reason = f"the base's own Python {found.minor} cannot run in a sandbox here: {error}"
     else:
@@ -142,8 +147,8 @@ def _created_by(compiler: Compiler | None) -> str:
     return "a user without rights" + ("" if compiler is None else "; bytecode of the library")
 
 
-def _layer_key(identity: str, compiler: Compiler | None) -> str:
-    return f"system {identity} {compiler and compiler.identity}"
+def _layer_key(inputs: tuple[object, ...], compiler: Compiler | None) -> Key:
+    return record_key("system", *inputs, compiler and compiler.identity)
 
 
 def _from_record(
@@ -156,10 +161,15 @@ def _from_record(
     return None
 
 
-def _is_wanted(path: str) -> bool:
-    if path in _USER_LINES or interpreter.is_wanted(path) or base_python.is_wanted(path):
-        return True
-    return _MODULES.fullmatch(path) is not None and not _LEFT_OUT.search(f"/{path}")
+def _wanted(path: str) -> int | None:
+    """Return the most bytes of a needed file; see :func:`read_file_system`."""
+    if path in _USER_LINES:
+        return ACCOUNTS
+    if _MODULES.fullmatch(path) and not _LEFT_OUT.search(f"/{path}"):
+        return MODULE
+    if interpreter.is_wanted(path) or base_python.is_wanted(path):
+        return PROGRAM
+    return 0 if interpreter.is_named(path) else None
 
 
 def _user(system: FileSystem) -> Iterator[Entry]:
@@ -178,8 +188,8 @@ def _bytecode(
     system: FileSystem, found: Interpreter, compiler: Compiler, scratch: Path, deadline: float
 ) -> Iterator[Entry]:
     sources: dict[str, Source] = {}
-    for name in system.below(found.standard_library):
-        content = system.content(name)
+    for name, node in system.nodes(found.standard_library):
+        content = node.content if node.target is None else system.content(name)
         if content is None or not name.endswith(".py") or _LEFT_OUT.search(f"/{name}"):
             continue
         above, module = posixpath.split(name)
@@ -189,7 +199,7 @@ def _bytecode(
     compile_modules(compiler, list(sources.values()), deadline=deadline)
     made = {target: s.target for target, s in sources.items() if s.target.is_file()}
     for above in sorted({posixpath.dirname(target) for target in made}):
-        if above not in system.nodes:
+        if system.resolve(above) is None:
             yield directory(above)
     for target, path in made.items():
         yield file(target, path)

@@ -50,16 +50,17 @@ def build_image(request: BuildRequest) -> Image:
 
 
 def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> Image:
+    deadline = time.monotonic() + request.settings.timeout
     dockerfile = standard_dockerfile(request.project)
     arguments = build_args(request.project, request.settings, dockerfile)
-    base = _base(request, dockerfile.base_image(arguments), store, registries)
+    base = _base(request, dockerfile.base_image(arguments), store, registries, deadline)
     system = base_system(
         store,
         base,
         fetch_layers=lambda: fetch_layers(
             base, store=store, registries=registries, say=request.say
         ),
-        deadline=time.monotonic() + request.settings.timeout,
+        deadline=deadline,
     )
     request.say(system.compiler_note)
     dependencies = dependency_layer(store, system, _resolver(request, system))
@@ -95,7 +96,11 @@ def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> Im
 
 
 def _base(
-    request: BuildRequest, name: str | None, store: BlobStore, registries: Registries
+    request: BuildRequest,
+    name: str | None,
+    store: BlobStore,
+    registries: Registries,
+    deadline: float,
 ) -> oci.BaseImage:
     """Return the base image, whose layers need not be in the store yet.
 
@@ -114,6 +119,7 @@ def _base(
             root=request.project.root,
             store=store,
             registries=registries,
+            deadline=deadline,
         )
     except UserError as error:
         if is_file_name(name):

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import hashlib
 import posixpath
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,12 +21,14 @@ from bigflow_backend.image.layered.python.bytecode import Source, cache_tag, com
 from bigflow_backend.image.layered.tar import StoredLayer, directory, tree, write_layer
 from bigflow_backend.image.layered.venv import APP, site_packages, skeleton
 from bigflow_backend.image.oci import canonical_json, sha256_digest
+from bigflow_backend.image.store.key import record_key
 
 if TYPE_CHECKING:
     from bigflow_backend.image.layered.base_layer import BaseSystem
     from bigflow_backend.image.layered.dependencies.resolver import Resolver
     from bigflow_backend.image.layered.tar import Entry
     from bigflow_backend.image.store.blobs import BlobStore
+    from bigflow_backend.image.store.key import Key
     from bigflow_backend.wheel.isolated import Wheel
 
 # Raise it with each change of what this module writes.
@@ -50,7 +52,7 @@ def dependency_layer(store: BlobStore, system: BaseSystem, resolver: Resolver) -
 
     :raises UserError: if the requirements cannot be installed.
     """
-    key = f"dependencies {_key(system, _inputs(resolver))}"
+    key = _key("dependencies", system, _inputs(resolver))
     match store.get_record(key):
         case {"layer": stored, "versions": list(known), "has_bigflow": bool(has_bigflow)}:
             layer = StoredLayer.from_json(stored)
@@ -80,7 +82,7 @@ def project_layers(
 
     They are the resources of ``package``, if there are any, and everything else.
     """
-    key = f"project {_key(system, [wheel.path.name, wheel.sha256, package])}"
+    key = _key("project", system, [wheel.path.name, wheel.sha256, package])
     known = [StoredLayer.from_json(value) for value in store.get_record(key) or ()]
     found = tuple(layer for layer in known if layer is not None and layer.is_in(store))
     if found and len(found) == len(known):
@@ -103,7 +105,7 @@ def project_layers(
 
 def _resource_layer(store: BlobStore, entries: list[Entry], place: str) -> StoredLayer:
     """Return the layer of the resources, which change less often than the code."""
-    key = f"resources {_EDITION} {_digest(entries)}"
+    key = record_key("resources", _EDITION, place, [_inputs_of(entry) for entry in entries])
     layer = StoredLayer.from_json(store.get_record(key))
     if layer is None or not layer.is_in(store):
         above = [directory(name) for name in _parents(place)]
@@ -117,16 +119,16 @@ def _parents(name: str) -> Iterator[str]:
         yield name
 
 
-def _digest(entries: Iterable[Entry]) -> str:
-    rows = []
-    for entry in sorted(entries, key=lambda e: e.name):
-        digest = hashlib.sha256()
-        if isinstance(entry.content, Path):
-            with entry.content.open("rb") as file:
-                while piece := file.read(1 << 20):
-                    digest.update(piece)
-        rows.append([entry.name, entry.mode, entry.target, digest.hexdigest()])
-    return sha256_digest(canonical_json(rows))
+def _inputs_of(entry: Entry) -> list[object]:
+    """Return all that the entry of a layer is made of, with the digest of its content."""
+    digest = hashlib.sha256()
+    if isinstance(entry.content, bytes):
+        digest.update(entry.content)
+    else:
+        with entry.content.open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    return [entry.name, entry.mode, entry.target, entry.owner, digest.hexdigest()]
 
 
 @contextlib.contextmanager
@@ -150,10 +152,9 @@ def _compile(system: BaseSystem, prefix: Prefix) -> None:
     compile_modules(system.compiler, sources, deadline=system.deadline)
 
 
-def _key(system: BaseSystem, inputs: object) -> str:
+def _key(kind: str, system: BaseSystem, inputs: object) -> Key:
     compiler = system.compiler and system.compiler.identity
-    interpreter = system.interpreter.as_json()
-    return sha256_digest(canonical_json([_EDITION, interpreter, compiler, inputs]))
+    return record_key(kind, _EDITION, system.interpreter.as_json(), compiler, inputs)
 
 
 def _inputs(resolver: Resolver) -> list[object]:

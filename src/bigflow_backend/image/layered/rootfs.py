@@ -1,125 +1,184 @@
 """A base image's layers -> its files: the layers, laid one over another.
 
+Only directories, links and the files that the builder needs are held: an image may have millions.
+
 https://github.com/opencontainers/image-spec/blob/main/layer.md#applying-changesets
 """
 
 from __future__ import annotations
 
-import contextlib
-import gzip
+import io
 import posixpath
-import shutil
-import tarfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.base.zstd import ZSTD_MISSING, can_unpack_zstd, unpacked_zstd
+from bigflow_backend.ground.limits import PATH, PYTHON
+from bigflow_backend.image.base.compression import (
+    ZSTD_MISSING,
+    DamagedError,
+    can_unpack_zstd,
+    unpacked,
+)
+from bigflow_backend.image.base.tar_reader import Kind, Names, TarReader
 from bigflow_backend.image.layered.support import CannotServeError
-from bigflow_backend.image.oci import LAYER_GZIP, LAYER_ZSTD
-from bigflow_backend.image.store.blob import BlobReader
+from bigflow_backend.image.oci import LAYER_ZSTD
 
 if TYPE_CHECKING:
-    from _typeshed import SupportsRead
-
-    from bigflow_backend.image.oci import BaseImage, Layer
+    from bigflow_backend.image.base.tar_reader import TarEntry
+    from bigflow_backend.image.oci import BaseImage
     from bigflow_backend.image.store.blobs import BlobStore
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _LINKS_AT_MOST = 40  # as Linux: path_resolution(7)
-_NAME_AT_MOST = 4096  # PATH_MAX of Linux
-_PIECE = 1 << 18
+_BUFFER = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A file, link or directory; a device counts as a file without content."""
+    """A file or a link; a device counts as a file without content."""
 
-    is_directory: bool = False
     target: str | None = None
     """The target of a symbolic link."""
     content: Path | None = None
     """The content of a wanted file, on this machine."""
 
 
-_DIRECTORY = Node(is_directory=True)
+class Directory(dict[str, "Node | Directory"]):
+    """What a directory holds, by name."""
+
+    __slots__ = ("is_stated",)
+
+    def __init__(self, *, is_stated: bool = False) -> None:
+        super().__init__()
+        self.is_stated = is_stated
+        """False if the archive has no entry for it, only for what is below."""
+
+
+_FILE = Node()
 
 
 @dataclass(frozen=True)
 class FileSystem:
-    """The files of an image."""
+    """The files of an image. Paths have no slash at either end, and no ``..``."""
 
-    nodes: Mapping[str, Node]
-    """By their paths, which have no slash at either end, and no ``..``."""
+    root: Directory
     layer_sizes: tuple[int, ...]
     """Unpacked bytes of the files in each layer, from the lowest upwards."""
 
     def resolve(self, path: str) -> str | None:
         """Return the path with its links followed, as in a container; None if it leads nowhere."""
-        todo = [part for part in reversed(path.split("/")) if part]
-        found: list[str] = []
-        links = 0
-        while todo:
-            part = todo.pop()
-            if part in {"", "."}:
-                continue
-            if part == "..":
-                del found[-1:]
-                continue
-            node = self.nodes.get("/".join([*found, part]))
-            if node is None:
-                return None
-            if node.target is None:
-                found.append(part)
-                continue
-            links += 1
-            if links > _LINKS_AT_MOST:
-                return None
-            if node.target.startswith("/"):
-                found.clear()
-            todo += reversed(node.target.split("/"))
-        return "/".join(found)
+        found = _followed(self.root, path)
+        return None if found is None else found[0]
 
     def content(self, path: str) -> Path | None:
         """Return the content of the file at the path, whose links are followed; None without it."""
-        resolved = self.resolve(path)
-        return self.nodes[resolved].content if resolved else None
+        found = _followed(self.root, path)
+        return found[1].content if found and isinstance(found[1], Node) else None
 
-    def below(self, directory: str) -> Iterator[str]:
-        """Yield all paths below a directory."""
-        return (path for path in self.nodes if path.startswith(f"{directory}/"))
+    def directory(self, path: str) -> Directory:
+        """Return the directory at the path, whose links are not followed; an empty one without."""
+        found = _lookup(self.root, path)
+        return found if isinstance(found, Directory) else Directory()
+
+    def nodes(self, path: str = "") -> Iterator[tuple[str, Node]]:
+        """Yield all files and links below a directory, with their paths, in a fixed order."""
+        todo = [(path, self.directory(path))]
+        while todo:
+            above, directory = todo.pop()
+            for name in sorted(directory, reverse=True):
+                node, inside = directory[name], posixpath.join(above, name)
+                if isinstance(node, Directory):
+                    todo.append((inside, node))
+                else:
+                    yield inside, node
+
+
+def _followed(root: Directory, path: str) -> tuple[str, Node | Directory] | None:
+    """Return the path with its links followed, and what is there."""
+    todo = path.split("/")[::-1]
+    found: list[str] = []
+    above = [root]
+    node: Node | Directory = root
+    links = 0
+    while todo:
+        part = todo.pop()
+        if part in {"", "."}:
+            continue
+        if isinstance(node, Node):
+            return None  # a file is not a directory
+        if part == "..":
+            del found[-1:]
+            del above[max(1, len(above) - 1) :]
+            node = above[-1]
+            continue
+        inner = node.get(part)
+        if inner is None:
+            return None
+        if isinstance(inner, Node) and inner.target is not None:
+            links += 1
+            if links > _LINKS_AT_MOST:
+                return None
+            if inner.target.startswith("/"):
+                found, above, node = [], [root], root
+            todo += inner.target.split("/")[::-1]
+            continue
+        found.append(part)
+        node = inner
+        if isinstance(inner, Directory):
+            above.append(inner)
+    return "/".join(found), node
+
+
+def _lookup(root: Directory, path: str) -> Node | Directory | None:
+    """Return what is at the path, whose links are not followed."""
+    node: Node | Directory | None = root
+    for part in path.split("/") if path else ():
+        if not isinstance(node, Directory):
+            return None
+        node = node.get(part)
+    return node
 
 
 def read_file_system(
-    store: BlobStore, base: BaseImage, *, wanted: Callable[[str], bool], directory: Path
+    store: BlobStore,
+    base: BaseImage,
+    *,
+    wanted: Callable[[str], int | None],
+    directory: Path,
+    deadline: float,
 ) -> FileSystem:
     """Read the base's layers, which are in the store, once.
 
-    The contents of the files whose paths are ``wanted`` are written to ``directory``.
+    ``wanted`` returns the most bytes that a needed file may have, 0 for a file of which only the
+    name is needed, and None for all others. The contents are written to ``directory``.
 
     :raises CannotServeError: for a compression that cannot be unpacked here.
-    :raises UserError: for a layer that is not a tar archive, or not the one that the image's
-        configuration names: its ``diff_id`` is a key of the cache.
+    :raises DeadlineError: after ``deadline``, a time of :func:`time.monotonic`.
+    :raises UserError: for a layer that is not a tar archive, beyond a limit, or not the one that
+        the image's configuration names: its ``diff_id`` is a key of the cache.
     """
-    merged: dict[str, Node] = {}
+    reader = _LayerReader(wanted, directory)
     sizes = []
-    for number, layer in enumerate(base.layers):
-        if layer.descriptor.media_type == LAYER_ZSTD and not can_unpack_zstd():
+    for layer in base.layers:
+        media_type = layer.descriptor.media_type
+        if media_type == LAYER_ZSTD and not can_unpack_zstd():
             raise CannotServeError(
                 f"the base image {base.reference} has layers compressed with zstd; {ZSTD_MISSING}",
                 hint="pip install backports.zstd, or use another base image",
             )
-        kept = directory / str(number)
-        kept.mkdir()
-        reader = _LayerReader(wanted, kept)
         with store.reader(layer.descriptor) as blob:
             try:
-                diff_id = _read_layer(blob, layer, reader)
-            except (tarfile.TarError, zlib.error, EOFError, ValueError, gzip.BadGzipFile) as error:
+                with unpacked(blob, media_type, deadline=deadline) as content:
+                    buffered = io.BufferedReader(content, _BUFFER)
+                    sizes.append(reader.read(TarReader(buffered, deadline=deadline)))
+                    while buffered.read(_BUFFER):
+                        pass
+                    diff_id = content.digest
+            except DamagedError as error:
                 raise UserError(
                     f"the base image {base.reference} has a layer that is not a valid tar "
                     f"archive: {error}",
@@ -131,99 +190,127 @@ def read_file_system(
                 f"configuration says: {diff_id}, not {layer.diff_id}",
                 hint="use another base image; this one is damaged",
             )
-        merged = reader.over(merged)
-        sizes.append(reader.size)
-    return FileSystem(merged, tuple(sizes))
-
-
-def _read_layer(blob: SupportsRead[bytes], layer: Layer, reader: _LayerReader) -> str:
-    """Return the ``diff_id`` of the layer's content."""
-    with contextlib.ExitStack() as stack:
-        stream = blob
-        if layer.descriptor.media_type == LAYER_ZSTD:
-            stream = stack.enter_context(unpacked_zstd(blob))
-        elif layer.descriptor.media_type == LAYER_GZIP:
-            # Unlike tarfile, it reads all members of a gzip file: eStargz has one for each file.
-            stream = stack.enter_context(gzip.GzipFile(fileobj=cast("IO[bytes]", blob)))
-        content = BlobReader(cast("IO[bytes]", stream))
-        with tarfile.open(fileobj=content, mode="r|", bufsize=_PIECE) as archive:  # type: ignore[call-overload]  # it only reads
-            reader.read(archive)
-        return content.digest()
+    return FileSystem(reader.root, tuple(sizes))
 
 
 class _LayerReader:
-    """Reads one layer."""
+    """Reads layers, from the lowest upwards."""
 
-    def __init__(self, wanted: Callable[[str], bool], kept: Path) -> None:
-        self.size = 0
+    def __init__(self, wanted: Callable[[str], int | None], kept: Path) -> None:
+        self.root = Directory()
         self._wanted = wanted
         self._kept = kept
         self._kept_count = 0
-        self._nodes: dict[str, Node] = {}
-        self._hidden: set[str] = set()
-        self._emptied: set[str] = set()
+        self._kept_size = 0
+        self._names = Names()
 
-    def read(self, archive: tarfile.TarFile) -> None:
-        for member in archive:
-            path = _inside(member.name)
+    def read(self, archive: TarReader) -> int:
+        """Lay a layer over those before it; return the bytes of its files."""
+        layer = Directory()
+        hidden: list[str] = []
+        emptied: list[str] = []
+        size = 0
+        for entry in archive:
+            path = _inside(entry.name)
             parent, name = posixpath.split(path)
-            if not path:
-                continue
             if name == _OPAQUE:
-                self._emptied.add(parent)
+                self._names.add(path)
+                emptied.append(parent)
             elif name.startswith(_WHITEOUT):
-                self._hidden.add(posixpath.join(parent, name.removeprefix(_WHITEOUT)))
-            else:
-                self._nodes[path] = self._node(archive, member, path)
+                self._names.add(path)
+                hidden.append(posixpath.join(parent, name.removeprefix(_WHITEOUT)))
+            elif path and entry.kind is Kind.DIRECTORY:
+                self._directory(layer, path).is_stated = True
+            elif path:
+                size += entry.size
+                self._put(layer, path, self._node(archive, entry, path, layer))
+        # These hide only what is in the layers below, wherever they are in the archive.
+        for path in emptied:
+            if isinstance(below := _lookup(self.root, path), Directory):
+                below.clear()
+        for path in hidden:
+            parent, name = posixpath.split(path)
+            if isinstance(below := _lookup(self.root, parent), Directory):
+                below.pop(name, None)
+        self._lay_over(layer)
+        return size
 
-    def _node(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> Node:
-        if member.isdir():
-            return _DIRECTORY
-        if member.issym():
-            return Node(target=member.linkname)
-        if member.islnk():
+    def _node(
+        self, archive: TarReader, entry: TarEntry, path: str, layer: Directory
+    ) -> Node | None:
+        """Return the node of an entry; None if the builder does not need it."""
+        if entry.kind is Kind.SYMBOLIC_LINK:
+            return Node(target=entry.target)
+        wanted = self._wanted(path)
+        if wanted is None:
+            return None
+        if entry.kind is Kind.HARD_LINK:
             # It leads to a file before it in the same layer.
-            return self._nodes.get(_inside(member.linkname), Node())
-        self.size += member.size
-        source = archive.extractfile(member) if self._wanted(path) else None
-        if source is None:
-            return Node()
-        self._kept_count += 1  # a name may come twice
+            found = _lookup(layer, _inside(entry.target))
+            return found if isinstance(found, Node) else _FILE
+        if not wanted or entry.kind is Kind.OTHER:
+            return _FILE
+        if entry.kind is Kind.SPARSE:
+            raise DamagedError(f"{path!r} is stored without its holes (tar --sparse)")
+        self._kept_size += entry.size
+        if entry.size > wanted or self._kept_size > PYTHON:
+            most = min(wanted, PYTHON)
+            raise DamagedError(f"{path!r} has {entry.size:,} bytes; the limit is {most:,}")
+        self._kept_count += 1
         content = self._kept / str(self._kept_count)
-        with source, content.open("wb") as output:
-            shutil.copyfileobj(source, output)
+        with content.open("wb") as output:
+            archive.copy(output)
         return Node(content=content)
 
-    def over(self, lower: Mapping[str, Node]) -> dict[str, Node]:
-        """Return the nodes of this layer laid over those of the layers below."""
-        replaced = {p for p, n in self._nodes.items() if not n.is_directory and p in lower}
-        gone = self._hidden | {p for p in replaced if lower[p].is_directory}
-        covered = gone | self._emptied
-        if covered:
-            lower = {
-                path: node
-                for path, node in lower.items()
-                if path not in gone and not any(p in covered for p in _parents(path))
-            }
-        merged = {**lower, **self._nodes}
-        for path in self._nodes:
-            for parent in _parents(path):
-                node = merged.get(parent)  # an archive need not have an entry for it
-                if node is None or not (node.is_directory or node.target):
-                    merged[parent] = _DIRECTORY
-        return merged
+    def _put(self, layer: Directory, path: str, node: Node | None) -> None:
+        """Put a node into a layer. One that is not needed replaces only what is there."""
+        if node is None:
+            if _lookup(layer, path) is None and _lookup(self.root, path) is None:
+                return
+            node = _FILE
+        parent, name = posixpath.split(path)
+        self._names.add(name, node.target or "")
+        self._directory(layer, parent)[name] = node
+
+    def _directory(self, layer: Directory, path: str) -> Directory:
+        """Return the directory of a layer, which is made if the archive has no entry for it."""
+        found = layer
+        for part in path.split("/") if path else ():
+            inner = found.get(part)
+            if isinstance(inner, Node) and inner.target:
+                # A link of this layer, which the rest of the path follows.
+                followed = _followed(layer, path)
+                inside = followed and followed[1]
+                return inside if isinstance(inside, Directory) else Directory()
+            if not isinstance(inner, Directory):
+                self._names.add(part)
+                inner = found[part] = Directory()
+            found = inner
+        return found
+
+    def _lay_over(self, layer: Directory) -> None:
+        todo = [("", self.root, layer)]
+        while todo:
+            path, below, above = todo.pop()
+            for name, node in above.items():
+                inside, old = posixpath.join(path, name), below.get(name)
+                if isinstance(old, Node) and old.target and not getattr(node, "is_stated", True):
+                    # The archive has a file below a link to a directory of the layers below.
+                    found = _followed(self.root, inside)
+                    old = found[1] if found else old
+                    inside = found[0] if found else inside
+                if isinstance(node, Directory) and isinstance(old, Directory):
+                    todo.append((inside, old, node))
+                else:
+                    below[name] = node
 
 
 def _inside(name: str) -> str:
     """Return the path in the image: ``..`` ends at its root, as in a container.
 
-    :raises ValueError: for a name that no file system takes.
+    :raises DamagedError: for a name that no file system takes.
     """
-    if len(name) > _NAME_AT_MOST:
-        raise ValueError(f"a name has {len(name)} letters")
-    return posixpath.normpath(f"/{name}").lstrip("/")
-
-
-def _parents(path: str) -> Iterator[str]:
-    while path := posixpath.dirname(path):
-        yield path
+    path = posixpath.normpath(f"/{name}").lstrip("/")
+    if len(path) > PATH:
+        raise DamagedError(f"a name has {len(path)} letters")
+    return path

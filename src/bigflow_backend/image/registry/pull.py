@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, TypedDict
 
@@ -20,6 +21,7 @@ from bigflow_backend.image.registry.connection import (
     RANGE_NOT_SATISFIABLE,
 )
 from bigflow_backend.image.registry.errors import TransientError
+from bigflow_backend.image.store.key import record_key
 
 if TYPE_CHECKING:
     from bigflow_backend.image.reference import RemoteName
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from bigflow_backend.image.registry.retry import Retries
     from bigflow_backend.image.store.blob import BlobWriter
     from bigflow_backend.image.store.blobs import BlobStore
+    from bigflow_backend.image.store.key import Key
 
 MANIFEST_TYPES = {"Accept": ", ".join(sorted(MANIFESTS))}
 _CONTENT_RANGE = re.compile(r"bytes (?P<start>[0-9]{1,18})-")
@@ -43,8 +46,7 @@ def fetch_manifest(name: RemoteName, *, store: BlobStore, registries: Registries
 
     :raises UserError: if it cannot be fetched.
     """
-    known = store.get_record(_key(name)) if name.digest is None else name.digest
-    if isinstance(known, str):
+    if (known := _known(name, store)) is not None:
         descriptor = _stored_manifest(name, known, store=store, registries=registries)
         if descriptor is not None:
             return descriptor
@@ -73,8 +75,7 @@ def fetch_manifest(name: RemoteName, *, store: BlobStore, registries: Registries
     if is_digest(promised) and digest != promised:
         raise connection.corrupt(f"the manifest of {name} has the digest {digest}")
     descriptor = store.add(answer.body, _media_type(answer))
-    store.put_record(_key(name), digest)
-    store.put_record(f"media type of {digest}", descriptor.media_type)
+    store.put_record(_key(name), descriptor.as_json())
     return descriptor
 
 
@@ -135,15 +136,14 @@ def fetch_blob(
 
 
 def _stored_manifest(
-    name: RemoteName, known: str, *, store: BlobStore, registries: Registries
+    name: RemoteName, known: Descriptor, *, store: BlobStore, registries: Registries
 ) -> Descriptor | None:
     """Return the manifest of the store, if the name still means it in the registry."""
-    media_type = store.get_record(f"media type of {known}")
-    if not isinstance(media_type, str) or not store.has(known):
+    if not store.has(known.digest, known.size):
         return None
-    if name.digest is None and find_digest(name, registries=registries) != known:
+    if name.digest is None and find_digest(name, registries=registries) != known.digest:
         return None
-    return Descriptor(media_type, known, store.path(known).stat().st_size)
+    return known
 
 
 def _fetch_rest(
@@ -186,8 +186,17 @@ def _scopes(path: str) -> tuple[str, ...]:
     return (f"repository:{path}:pull",)
 
 
-def _key(name: RemoteName) -> str:
-    return f"manifest of {name}"
+def _known(name: RemoteName, store: BlobStore) -> Descriptor | None:
+    """Return the manifest that the name meant last."""
+    with contextlib.suppress(ValueError):
+        known = Descriptor.from_json(store.get_record(_key(name)))
+        return known if name.digest in {None, known.digest} else None
+    return None
+
+
+def _key(name: RemoteName) -> Key:
+    # With its registry: another one may state another media type for the same bytes.
+    return record_key("manifest", str(name))
 
 
 def _media_type(answer: Answer) -> str:

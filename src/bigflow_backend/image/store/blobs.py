@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -33,6 +32,8 @@ from bigflow_backend.image.store.directory import cache_errors, default_root, si
 
 if TYPE_CHECKING:
     from _typeshed import SupportsRead
+
+    from bigflow_backend.image.store.key import Key
 
 _CHUNK = 1 << 20
 
@@ -194,7 +195,7 @@ class BlobStore:
                 file.seek(0)
             yield file
 
-    def get_record(self, key: str) -> Any:
+    def get_record(self, key: Key) -> Any:
         """Return the value of :meth:`put_record` for ``key``, or None.
 
         The store may have lost the blobs of a record: call :meth:`has`.
@@ -208,7 +209,7 @@ class BlobStore:
                 return None  # never written, removed, or truncated by a power failure
             return value
 
-    def put_record(self, key: str, value: object) -> None:
+    def put_record(self, key: Key, value: object) -> None:
         """Write a small JSON value for ``key``, and replace the last one."""
         with self._partial() as file, cache_errors(self.root):
             file.write(canonical_json(value))
@@ -238,8 +239,8 @@ class BlobStore:
             with contextlib.suppress(OSError):
                 file.close()  # this may write to a full disk, which was reported already
 
-    def _record(self, key: str) -> Path:
-        return self.root / "records" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+    def _record(self, key: Key) -> Path:
+        return self.root / "records" / f"{key}.json"
 
 
 def _trim(root: Path, limit: int) -> int:

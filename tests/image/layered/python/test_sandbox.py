@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
 import pickle
 import signal
@@ -161,10 +162,10 @@ def test_a_python_that_does_not_start(
 ) -> None:
     hostile = _with_module(base_python, store, b"raise SystemError")
     with pytest.raises(SandboxError, match="it does not start"):
-        find_base_python(store, hostile.files, base_interpreter)
+        find_base_python(store, hostile.files, base_interpreter, deadline=math.inf)
     foreign = dataclasses.replace(base_interpreter, architecture="s390x")
     with pytest.raises(SandboxError, match="it is for s390x"):
-        find_base_python(store, base_python.files, foreign)
+        find_base_python(store, base_python.files, foreign, deadline=math.inf)
 
 
 @pytest.mark.parametrize(
@@ -175,8 +176,9 @@ def test_a_version_that_is_not_one(
 ) -> None:
     """The version is a part of messages."""
     text = f"import posix; posix.write(1, {answer.encode()!r}); posix._exit(0)".encode()
+    files = _with_module(base_python, store, text).files
     with pytest.raises(SandboxError, match="it does not print a version"):
-        find_base_python(store, _with_module(base_python, store, text).files, base_interpreter)
+        find_base_python(store, files, base_interpreter, deadline=math.inf)
 
 
 _HANGING = """\

@@ -19,7 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bigflow_backend.ground.deadline import check_deadline
 from bigflow_backend.ground.directories import scratch_directory
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.limits import PYTHON_FILES
+from bigflow_backend.image.base.compression import Timed
 from bigflow_backend.image.layered.python.bytecode import (
     ENVIRONMENT,
     OPTIONS,
@@ -30,6 +34,7 @@ from bigflow_backend.image.layered.python.bytecode import (
 )
 from bigflow_backend.image.layered.python.sandbox import Sandbox, SandboxError, find_sandbox
 from bigflow_backend.image.oci import Descriptor, canonical_json, sha256_digest
+from bigflow_backend.image.store.key import record_key
 
 if TYPE_CHECKING:
     from bigflow_backend.image.layered.python.interpreter import Interpreter
@@ -126,17 +131,35 @@ class PythonFiles:
         return None
 
 
-def store_files(store: BlobStore, system: FileSystem, interpreter: Interpreter) -> PythonFiles:
-    """Return the files of the base's Python, which are put into the store."""
+def store_files(
+    store: BlobStore, system: FileSystem, interpreter: Interpreter, *, deadline: float
+) -> PythonFiles:
+    """Return the files of the base's Python, which are put into the store.
+
+    :raises UserError: if there are too many.
+    """
+    found = {
+        path: node.content
+        for path, node in system.nodes()
+        if node.content is not None and is_wanted(path)
+    }
+    links = _links_to(system, found, deadline)
+    if len(found) + len(links) > PYTHON_FILES:
+        raise UserError(
+            f"the base image has {len(found) + len(links)} files and links of Python and its "
+            f"libraries; the limit is {PYTHON_FILES}",
+            hint="use another base image",
+        )
     files = {}
-    for path, node in system.nodes.items():
-        if is_wanted(path) and node.content is not None:
-            with node.content.open("rb") as source:
-                files[path] = store.add(source, _MEDIA_TYPE).as_json()
-    return PythonFiles(interpreter.program, files, _links_to(system, files))
+    for path, content in found.items():
+        with content.open("rb") as source:
+            files[path] = store.add(Timed(source, deadline), _MEDIA_TYPE).as_json()
+    return PythonFiles(interpreter.program, files, links)
 
 
-def find_base_python(store: BlobStore, files: PythonFiles, interpreter: Interpreter) -> BasePython:
+def find_base_python(
+    store: BlobStore, files: PythonFiles, interpreter: Interpreter, *, deadline: float
+) -> BasePython:
     """Return the base's Python, which has run in the sandbox before, in this place.
 
     :raises SandboxError: if it cannot run here.
@@ -147,11 +170,11 @@ def find_base_python(store: BlobStore, files: PythonFiles, interpreter: Interpre
     # After a reboot or in another container, the kernel may refuse the sandbox.
     namespaces = [Path("/proc/self/ns", kind).stat().st_ino for kind in ("user", "mnt", "pid")]
     boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    key = f"python {files.digest} {boot} {namespaces} {os.getuid()}"
+    key = record_key("python", files.digest, boot, namespaces, os.getuid())
     version = store.get_record(key)
     if not isinstance(version, str):
         try:
-            answer = ask_version(BasePython(files, "", store, sandbox))
+            answer = ask_version(BasePython(files, "", store, sandbox), deadline=deadline)
         except (CompilerError, OSError, ValueError) as error:
             raise SandboxError(f"it does not start: {error}") from error
         version = answer.partition(" ")[0]
@@ -216,22 +239,24 @@ def _parent(root: Path, name: str) -> Iterator[tuple[int, str]]:
         os.close(directory)
 
 
-def _links_to(system: FileSystem, files: Iterable[str]) -> dict[str, str]:
+def _links_to(system: FileSystem, files: Iterable[str], deadline: float) -> dict[str, str]:
     """Return the symbolic links to the files, to the directories above them, and to such links.
 
     The last are needed where /lib64 is a link to a directory with a link to the loader.
     """
+    to: dict[str, dict[str, str]] = {}
+    for path, node in system.nodes():
+        check_deadline(deadline)
+        if node.target is not None and (place := system.resolve(path)) is not None:
+            to.setdefault(place, {})[path] = node.target
     links: dict[str, str] = {}
-    wanted = {*files}
-    found = wanted
-    while found:
-        wanted |= {parent for path in found for parent in _parents(path)} | found
-        found = {
-            path
-            for path, node in system.nodes.items()
-            if node.target is not None and path not in links and system.resolve(path) in wanted
-        }
-        links |= {path: str(system.nodes[path].target) for path in found}
+    todo = [*files]
+    while todo:
+        path = todo.pop()
+        for place in (path, *_parents(path)):
+            found = to.pop(place, {})
+            links |= found
+            todo += found
     return links
 
 

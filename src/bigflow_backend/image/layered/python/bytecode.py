@@ -7,6 +7,7 @@ stays valid whatever becomes of the files' times.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import subprocess
 import sys
@@ -21,14 +22,17 @@ from typing import IO, Protocol
 
 from bigflow_backend.ground.directories import temporary_file
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.limits import MODULE
 from bigflow_backend.ground.text import one_line
 from bigflow_backend.ground.uv import find_uv
+from bigflow_backend.image.layered.python.sandbox import limits
 
 # The compiler's output depends on the strings that its process has met before. So each process
 # starts empty and gets a fixed share of the files.
 _FILES_PER_PROCESS = 200
 _QUESTION_SECONDS = 20
 _LAST_BYTES = 4096
+_PIECE = 1 << 20
 _LAST_LETTERS = 200
 
 # Runs without site and imports only built-in modules: a process with more in memory writes other
@@ -124,6 +128,8 @@ def compile_modules(compiler: Compiler, sources: Sequence[Source], *, deadline: 
 
     :raises UserError: if the compiler fails, or has not ended at the deadline.
     """
+    # A larger file gets no bytecode, as one that does not compile.
+    sources = [source for source in sources if source.path.stat().st_size <= MODULE]
     ordered = sorted(sources, key=lambda source: source.shown)
     waiting: deque[Sequence[Source]] = deque(
         ordered[start : start + _FILES_PER_PROCESS]
@@ -149,12 +155,12 @@ def compile_modules(compiler: Compiler, sources: Sequence[Source], *, deadline: 
         ) from error
 
 
-def ask_version(compiler: Compiler) -> str:
+def ask_version(compiler: Compiler, *, deadline: float = math.inf) -> str:
     """Return ``sys.version`` of the compiler.
 
     :raises CompilerError: if it does not run.
     """
-    deadline = time.monotonic() + _QUESTION_SECONDS
+    deadline = min(deadline, time.monotonic() + _QUESTION_SECONDS)
     with compiler.prepared(_VERSION) as start, _run(start, (), deadline) as run:
         run.wait()
         run.streams.output.seek(0)
@@ -220,7 +226,11 @@ def _write_bytecode(run: _Run, sources: Sequence[Source]) -> None:
             raise CompilerError("its output is cut short")
         if size:
             source.target.parent.mkdir(parents=True, exist_ok=True)
-            source.target.write_bytes(output.read(size))
+            with source.target.open("wb") as target:
+                while size:
+                    piece = output.read(min(size, _PIECE))
+                    target.write(piece)
+                    size -= len(piece)
     if left:
         raise CompilerError("its output is too long")
 
@@ -248,7 +258,7 @@ class LocalCompiler:
             script = Path(directory, "program.py")
             script.write_text(program, "ascii")
             yield lambda streams: subprocess.Popen(
-                [self.python, *OPTIONS, script],
+                [*limits(), self.python, *OPTIONS, script],
                 stdin=streams.input,
                 stdout=streams.output,
                 stderr=streams.errors,

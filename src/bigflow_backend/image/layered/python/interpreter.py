@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,14 +24,18 @@ _WANTED = re.compile(
     r"(?:.*/)?(?:bin/python3(?:\.\d+)?|libpython3\.\d+\.so[^/]*|libc\.so\.6|libc-2\.\d+\.so"
     r"|ld-musl-[^/]*|libc\.musl-[^/]*)"
 )
-_NAME = re.compile(r"python(?P<minor>3\.\d+)")
+_NAMED = re.compile(r"(?:.*/)?bin/[^/]*|.*\.(?:dist|egg)-info(?:/.*)?")
+_NAME = re.compile(r"python(?P<minor>3\.[0-9]{1,3})")
 # PY_VERSION of Include/patchlevel.h. Linkers merge it with another string that ends with it, such
 # as the path of the installation.
-_VERSION = rb"(?<![0-9.])(%s\.\d+(?:(?:a|b|rc)\d+)?)\+?\0"
-_GLIBC = re.compile(rb"GNU C Library [^\n]*stable release version (\d+\.\d+)")
-_MUSL = re.compile(rb"\0(1\.\d+)\.\d+\0")
+_VERSION = rb"(?<![0-9.])(%s\.\d{1,9}(?:(?:a|b|rc)\d{1,9})?)\+?\0"
+_GLIBC = re.compile(rb"GNU C Library [^\n]{0,200}?stable release version (\d{1,9}\.\d{1,9})")
+_MUSL = re.compile(rb"\0(1\.\d{1,9})\.\d{1,9}\0")
+# The longest text that these patterns match.
+_OVERLAP = 512
+_PIECE = 1 << 20
 _DISTRIBUTION = re.compile(
-    r"(?P<name>[^-/]+)-(?P<version>[^-/]+)(?:-py\d[^/]*)?\.(?:dist-info|egg-info)"
+    r"(?P<name>[\w.]+)-(?P<version>[\w.!+]+)(?:-py\d[^/]*)?\.(?:dist-info|egg-info)", re.ASCII
 )
 
 
@@ -72,6 +77,11 @@ def is_wanted(path: str) -> bool:
     return _WANTED.fullmatch(path) is not None
 
 
+def is_named(path: str) -> bool:
+    """Return True if :func:`find_interpreter` needs the name of the file."""
+    return _NAMED.fullmatch(path) is not None
+
+
 def search_path(config: ConfigDocument) -> str:
     """Return the ``PATH`` of an image with this configuration."""
     for variable in (config.get("config") or {}).get("Env") or []:
@@ -111,29 +121,40 @@ def find_interpreter(system: FileSystem, *, path: str, architecture: str) -> Int
 def _version(system: FileSystem, program: str, minor: str) -> str:
     """Return the version, a string in the program or in its library."""
     pattern = re.compile(_VERSION % re.escape(minor).encode())
-    library = f"{posixpath.dirname(posixpath.dirname(program))}/lib/libpython{minor}.so"
-    libraries = [p for p in system.nodes if p.startswith(library)]
-    for path in (program, *sorted(libraries)):
-        content = system.content(path)
-        found = set(pattern.findall(content.read_bytes())) if content is not None else set()
+    above = f"{posixpath.dirname(posixpath.dirname(program))}/lib"
+    name = f"libpython{minor}.so"
+    libraries = [n for n in sorted(system.directory(above)) if n.startswith(name)]
+    for path in (program, *(f"{above}/{name}" for name in libraries)):
+        found = set(_matches(pattern, system.content(path)))
         if len(found) == 1:
-            return str(found.pop(), "ascii")
+            return found.pop()
     raise CannotServeError(f"the base image's /{program} does not contain its version")
 
 
 def _c_library(system: FileSystem) -> tuple[str, str]:
-    for path in sorted(system.nodes):
+    for path, _node in system.nodes():
         name = posixpath.basename(path)
-        if name == "libc.so.6" and (found := _search(_GLIBC, system.content(path))):
-            return "glibc", found
-        if name.startswith("ld-musl-") and (found := _search(_MUSL, system.content(path))):
-            return "musl", found
+        if name == "libc.so.6":
+            for version in _matches(_GLIBC, system.content(path)):
+                return "glibc", version
+        if name.startswith("ld-musl-"):
+            for version in _matches(_MUSL, system.content(path)):
+                return "musl", version
     raise CannotServeError("the base image has neither the GNU C library nor musl")
 
 
-def _search(pattern: re.Pattern[bytes], content: Path | None) -> str | None:
-    found = None if content is None else pattern.search(content.read_bytes())
-    return found[1].decode() if found else None
+def _matches(pattern: re.Pattern[bytes], content: Path | None) -> Iterator[str]:
+    """Yield the first group of each match. The file is read in pieces; some have 300 MB."""
+    if content is None:
+        return
+    with content.open("rb") as file:
+        seen = b""
+        while piece := file.read(_PIECE):
+            window = seen[-_OVERLAP:] + piece
+            # What is before the first byte of a later window is not known.
+            for match in pattern.finditer(window, 1 if seen else 0):
+                yield match[1].decode("ascii")
+            seen = window
 
 
 def _installed(system: FileSystem, program: str, minor: str) -> dict[str, str]:
@@ -141,15 +162,14 @@ def _installed(system: FileSystem, program: str, minor: str) -> dict[str, str]:
     from packaging.utils import canonicalize_name
 
     prefix = posixpath.dirname(posixpath.dirname(program))
-    directories = {
+    directories = (
         f"{prefix}/lib/python{minor}/site-packages",
         # Debian's: https://wiki.debian.org/Python#Deviations_from_upstream
         f"{prefix}/lib/python3/dist-packages",
         f"{prefix}/local/lib/python{minor}/dist-packages",
-    }
+    )
     found = {}
-    for path in system.nodes:
-        directory, name = posixpath.split(path)
-        if directory in directories and (match := _DISTRIBUTION.fullmatch(name)):
+    for name in itertools.chain.from_iterable(map(system.directory, directories)):
+        if match := _DISTRIBUTION.fullmatch(name):
             found[str(canonicalize_name(match["name"]))] = match["version"]
     return dict(sorted(found.items()))

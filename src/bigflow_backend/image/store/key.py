@@ -1,0 +1,19 @@
+"""The keys of records: a hash of an unambiguous encoding, so no two inputs share a record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import NewType
+
+Key = NewType("Key", str)
+"""64 hexadecimal digits, from :func:`record_key`."""
+
+
+def record_key(kind: str, *inputs: object) -> Key:
+    """Return the key of a record of this kind, which is made of these inputs.
+
+    ``inputs`` are values of JSON; the keys of all objects are texts. Text may be any Python string.
+    """
+    text = json.dumps([kind, *inputs], sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return Key(hashlib.sha256(text.encode("ascii")).hexdigest())
