@@ -152,7 +152,7 @@ class TarReader:
         more = flag == b"S" and block[482]
         while more:  # a map of the holes
             more = self._read(_BLOCK)[504]
-        offset = 0 if self._end is None else self._file.tell()
+        offset = 0 if self._end is None else self._file.seek(0, os.SEEK_CUR)
         return TarEntry(_decoded(name), kind, _decoded(target), size, offset)
 
     def _header(self, size: int) -> bytes:
@@ -173,7 +173,7 @@ class TarReader:
         if self._end is None:
             while size:
                 size -= len(self._read(min(size, _PIECE)))
-        elif self._file.tell() + size > self._end:
+        elif self._file.seek(0, os.SEEK_CUR) + size > self._end:
             raise DamagedError("unexpected end of data")
         else:
             self._file.seek(size, os.SEEK_CUR)

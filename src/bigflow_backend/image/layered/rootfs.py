@@ -48,7 +48,7 @@ class Node:
 
 
 class Directory(dict[str, "Node | Directory"]):
-    """What a directory holds, by name."""
+    """The content of a directory, by name."""
 
     __slots__ = ("is_stated",)
 
