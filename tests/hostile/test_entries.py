@@ -10,6 +10,7 @@ import os
 import platform
 import subprocess
 import tarfile
+import tempfile
 import zlib
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -326,7 +327,7 @@ def _build(
     succeeds: bool | None = False,
     timeout: int | None = None,
     patience: float = 120,
-    path: str = os.environ.get("PATH", os.defpath),
+    **environment: Any,
 ) -> str:
     """Build an image on the base; return what was printed."""
     if timeout is not None:
@@ -338,7 +339,7 @@ def _build(
         *scratch.image_arguments(base),
         succeeds=succeeds,
         patience=patience,
-        PATH=path,
+        **environment,
     )
     return outcome.stderr
 
@@ -552,7 +553,11 @@ def _endless_file(scratch: Scratch) -> str:
 
 
 def _endless_tar(scratch: Scratch) -> str:
-    return _layout(scratch.input / "base", _large("opt/data", 20 * _GIBIBYTE))
+    """A layer of 1 TB, of which 13 GB are there."""
+    zeros = gzip.compress(bytes(64 * _MEBIBYTE), 1)
+    start = gzip.compress(_good() + _header("opt/data", size=1 << 40), 1)
+    digest = f"sha256:{'0' * 64}"
+    return _layout(scratch.input / "base", start + zeros * 200, diff_ids=[digest], kind="no")
 
 
 @pytest.mark.slow
@@ -562,7 +567,7 @@ def test_reading_ends_at_the_timeout(scratch: Scratch, base: Callable[[Scratch],
     assert "takes longer than its timeout" in printed
 
 
-# The first module of the base's Python. It attacks the compiler, and answers the question for its version.
+# The first module of the base's Python: it answers the question for its version, then it attacks.
 _HOSTILE = """\
 import posix
 program = posix.read(posix.open("/program.py", 0), 9000)
@@ -619,6 +624,16 @@ def real_python() -> dict[str, bytes]:
     return {str(path)[1:]: path.read_bytes() for path in [program, *libraries, *modules]}
 
 
+@pytest.fixture
+def reachable() -> Iterator[str]:
+    """A TMPDIR that the user of the sandbox can reach; pytest's directories are private."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # noqa: S108
+        directory = Path(name)
+        directory.chmod(0o711)
+        yield name
+        assert list(directory.iterdir()) == []
+
+
 def _python(scratch: Scratch, files: Mapping[str, bytes], attack: str) -> str:
     """Write a base whose Python attacks when it compiles."""
     hostile = {
@@ -641,19 +656,20 @@ def _python(scratch: Scratch, files: Mapping[str, bytes], attack: str) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", _PYTHONS)
 def test_pythons_of_a_base(
-    scratch: Scratch, bubblewrap: str, real_python: dict[str, bytes], name: str
+    scratch: Scratch, bubblewrap: str, real_python: dict[str, bytes], reachable: str, name: str
 ) -> None:
-    printed = _build(scratch, _python(scratch, real_python, _PYTHONS[name]))
+    base = _python(scratch, real_python, _PYTHONS[name])
+    printed = _build(scratch, base, TMPDIR=reachable)
     assert "cannot be compiled" in printed
     assert "ESCAPED" not in printed
 
 
 @pytest.mark.slow
 def test_a_python_of_a_base_that_hangs(
-    scratch: Scratch, bubblewrap: str, real_python: dict[str, bytes]
+    scratch: Scratch, bubblewrap: str, real_python: dict[str, bytes], reachable: str
 ) -> None:
     base = _python(scratch, real_python, "while True: pass")
-    assert "has not ended in time" in _build(scratch, base, timeout=6)
+    assert "has not ended in time" in _build(scratch, base, timeout=6, TMPDIR=reachable)
 
 
 @pytest.mark.slow
@@ -668,5 +684,5 @@ def test_without_bubblewrap_nothing_of_the_base_runs(
                 (commands / path.name).unlink(missing_ok=True)
                 (commands / path.name).symlink_to(path)
     base = _python(scratch, real_python, "while True: pass")
-    printed = _build(scratch, base, succeeds=True, path=str(commands))
+    printed = _build(scratch, base, succeeds=True, PATH=str(commands))
     assert "the command bwrap is not installed" in printed
