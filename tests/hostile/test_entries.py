@@ -598,14 +598,14 @@ _PYTHONS: dict[str, str] = {
     "2 GB of memory": "held = []\nwhile True: held.append(b'x' * (1 << 20))",
     "a fork bomb": "escaped('fork', posix.fork)",
     "a daemon": "escaped('spawn', lambda: posix.posix_spawn('/bin/sh', ['sh'], {}))",
-    "a new session": "escaped('kill', lambda: posix.kill(-1, 9))",
+    "signals to all": "escaped('kill', lambda: posix.kill(-1, 9))",
     "files": "for place in '/x', '/tmp/x', '/usr/x', '/dev/shm/x', '/program.py':\n"
     "    escaped('write', lambda: posix.open(place, posix.O_WRONLY | posix.O_CREAT))",
     "memory in files": "escaped('memfd', lambda: posix.memfd_create('x'))",
     "namespaces": "escaped('chroot', lambda: posix.chroot('/usr'))\n"
     "escaped('setuid', lambda: posix.setuid(0))",
     "a crash": "posix.abort()",
-    "signals to its parent": "escaped('kill', lambda: posix.kill(posix.getppid(), 9))",
+    "signals to its parent": "posix.kill(posix.getppid(), 9)\nposix._exit(3)",
 }
 
 
@@ -627,7 +627,7 @@ def real_python() -> dict[str, bytes]:
 @pytest.fixture
 def reachable() -> Iterator[str]:
     """A TMPDIR that the user of the sandbox can reach; pytest's directories are private."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # noqa: S108
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
         directory = Path(name)
         directory.chmod(0o711)
         yield name
