@@ -11,6 +11,7 @@
 - ``child``: child processes that end with their block
 - ``directories``: the cache directory, and directories that the next build removes
 - ``text``: the text of other programs: one line of it, and JSON
+- ``toml``: TOML, parsed within limits
 - ``epoch``: the time of every file in an archive
 - ``uv``: the path of ``uv``
 """

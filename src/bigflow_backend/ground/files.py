@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.limits import PROJECT_FILE
+from bigflow_backend.ground.limits import MODULE, PROJECT_FILE
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path | str) -> BinaryIO:
     """Open a regular file for reading. A link to one is followed.
 
     A FIFO would block, and a device would never end.
@@ -36,7 +36,7 @@ def open_regular(path: Path) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def read_bounded(path: Path, limit: int) -> bytes:
+def read_bounded(path: Path | str, limit: int) -> bytes:
     """Return the content of a regular file of at most ``limit`` bytes.
 
     :raises UserError: if it cannot be read, is not a regular file, or is larger.
@@ -47,11 +47,36 @@ def read_bounded(path: Path, limit: int) -> bytes:
         except OSError as error:
             raise unreadable(path, error) from error
     if len(data) > limit:
-        raise UserError(
-            f"{path} is too large: the limit is {limit:,} bytes",
-            hint="check that it is the file that you mean",
-        )
+        raise _too_large(path, limit)
     return data
+
+
+def has_file(path: Path, limit: int | None = None) -> bool:
+    """Return True for a regular file or a link to one, and False if nothing has that name.
+
+    Use it before other code opens the file: it may wait for a FIFO, or read all of a device.
+
+    :raises UserError: for everything else of that name, such as a directory or a broken link, and
+        for a file of more than ``limit`` bytes.
+    """
+    if not os.path.lexists(path):
+        return False
+    with open_regular(path) as file:
+        if limit is not None and os.fstat(file.fileno()).st_size > limit:
+            raise _too_large(path, limit)
+    return True
+
+
+def check_modules(directory: Path) -> None:
+    """Check the size of all Python files below ``directory``, before another process loads them.
+
+    :raises UserError: for a file of more than 16 MiB.
+    """
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            path = Path(parent, name)
+            if name.endswith(".py") and path.is_file():
+                has_file(path, MODULE)
 
 
 def unreadable(path: str | Path, error: OSError) -> UserError:
@@ -59,6 +84,13 @@ def unreadable(path: str | Path, error: OSError) -> UserError:
     return UserError(
         f"cannot read {path}: {error.strerror}",
         hint="check that it exists and that you have permission to read it",
+    )
+
+
+def _too_large(path: Path | str, limit: int) -> UserError:
+    return UserError(
+        f"{path} is too large: the limit is {limit:,} bytes",
+        hint="check that it is the file that you mean",
     )
 
 

@@ -12,6 +12,21 @@ MIB = 1024 * KIB
 PROJECT_FILE = MIB
 """pyproject.toml, requirements.txt, Dockerfile, deployment_config.py: people write these."""
 
+MODULE = 16 * MIB
+"""A Python module of the project: Python needs about 100 times its size to compile it."""
+
+KEY_NAMES = 100
+"""Names in one dotted key of TOML: Python's parser takes 5 GB for 50,000."""
+
+WHEEL_BYTES = 64 * 1024 * MIB
+"""The files of a wheel: the largest public ones have 4 GiB."""
+
+WHEEL_FILES = 1_000_000
+"""Files of a wheel: the largest public ones have 30,000."""
+
+WHEEL_RECORD = 64 * MIB
+"""RECORD of a wheel, with about 100 bytes for a file."""
+
 DOCUMENT = 4 * MIB
 """A JSON document: registries refuse larger manifests, and the largest known index has 100 kB."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.epoch import source_date_epoch
 from bigflow_backend.ground.errors import UserError, did_you_mean
+from bigflow_backend.ground.files import has_file, read_text
 from bigflow_backend.image.base.read import is_file_name
 from bigflow_backend.image.reference import remote_name
 
@@ -96,15 +97,12 @@ def read_dockerfile(path: Path) -> Dockerfile:
 
     :raises UserError: if it does not exist, or cannot be read.
     """
-    try:
-        text = path.read_text("utf-8")
-    except FileNotFoundError:
+    if not has_file(path):
         raise UserError(
             f"there is no {path.name} in {path.parent}",
             hint=f"start with the standard one: cp {STANDARD} {path}",
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}", hint="check the file") from error
+        )
+    text = read_text(path)
     return Dockerfile(text, tuple(_instructions(text)))
 
 

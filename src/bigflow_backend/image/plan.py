@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bigflow_backend.ground.files import has_file
 from bigflow_backend.image.build import choose_builder
 from bigflow_backend.image.dockerfile import STANDARD, build_args, read_dockerfile
 from bigflow_backend.image.imageinfo import ImageFiles
@@ -45,7 +46,7 @@ def plan_image(project: Project, reference: ImageReference, settings: ImageSetti
     """
     builder, reason = choose_builder(settings.builder, project)
     own = project.dockerfile
-    dockerfile = read_dockerfile(own if own.exists() or settings.builder == "engine" else STANDARD)
+    dockerfile = read_dockerfile(own if has_file(own) or settings.builder == "engine" else STANDARD)
     arguments = build_args(project, settings, dockerfile)
     files = ImageFiles(project.version.text)
     config = project.deployment_config

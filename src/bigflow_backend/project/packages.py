@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import has_file
 
 if TYPE_CHECKING:
     from bigflow_backend.project.legacy import Statement
@@ -130,7 +131,7 @@ def _check_package(root: Path, source: Path, package: str, there: tuple[str, ...
             f"{package!r} is not a valid name of a top-level package",
             hint="write the name of the directory with __init__.py, such as project_package",
         )
-    if (source / package / "__init__.py").is_file():
+    if has_file(source / package / "__init__.py"):
         return
     if (root / "src" / package / "__init__.py").is_file():
         raise UserError(

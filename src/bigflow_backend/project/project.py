@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import has_file
 from bigflow_backend.project.legacy import (
     Statement,
     project_keywords,
@@ -233,10 +234,10 @@ def _check_name(name: str) -> None:
 
 
 def _is_project(directory: Path) -> bool:
-    if (directory / "project_setup.py").is_file():
+    if has_file(directory / "project_setup.py"):
         return True
     # BigFlow 1.x names the script setup.py, as projects of setuptools do.
-    if (directory / "setup.py").is_file():
+    if has_file(directory / "setup.py"):
         script = read_setup_script(directory)
         if script is not None and script.imports_bigflow:
             return True

@@ -6,20 +6,15 @@ https://setuptools.pypa.io/en/latest/userguide/pyproject_config.html#dynamic-met
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.files import read_bounded, read_text
+from bigflow_backend.ground.files import has_file, read_bounded, read_text
 from bigflow_backend.ground.limits import PROJECT_FILE
+from bigflow_backend.ground.toml import parse_toml
 from bigflow_backend.project.setup_script import literal_constants
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 LEGACY_BACKEND = "bigflow.build.meta"
 """The build backend of projects of BigFlow 1.x."""
@@ -37,11 +32,11 @@ def read_pyproject(root: Path) -> dict[str, Any]:
     :raises UserError: if the file cannot be read, is not TOML, or has a value instead of a table.
     """
     path = root / "pyproject.toml"
-    if not path.exists():
+    if not has_file(path):
         return {}
     try:
-        parsed: dict[str, Any] = tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+        parsed = parse_toml(read_text(path))
+    except ValueError as error:
         raise UserError(
             f"pyproject.toml is not valid TOML: {error}", hint="fix that line"
         ) from error
@@ -112,11 +107,11 @@ def dynamic_version(root: Path, source: Path, pyproject: Mapping[str, Any]) -> s
 def _attribute(source: Path, attribute: str) -> str:
     module, _, name = attribute.rpartition(".")
     stem = source.joinpath(*module.split("."))
-    file = next((p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.is_file()), None)
+    file = next((p for p in (stem.with_suffix(".py"), stem / "__init__.py") if has_file(p)), None)
     if file is not None:
         try:
             value = literal_constants(ast.parse(read_bounded(file, PROJECT_FILE))).get(name)
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise UserError(f"{file}: {error}", hint="fix that line") from error
         if value is not None:
             return value

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError, did_you_mean
-from bigflow_backend.ground.files import read_bounded
+from bigflow_backend.ground.files import has_file, read_bounded
 from bigflow_backend.ground.limits import PROJECT_FILE
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def read_requirements(path: Path, *, anywhere: bool = False) -> Requirements:
     :raises UserError: with file and line, for an invalid, editable or local requirement, a missing
         ``-r`` file, a file outside the file's directory, or a cycle of files.
     """
-    if not path.is_file():
+    if not has_file(path):
         return Requirements()
     reader = _Reader(directory=None if anywhere else path.parent)
     reader.read(path, including=())
@@ -208,13 +208,14 @@ class _Reader:
     def _included(self, name: str, where: str, path: Path) -> Path:
         included = path.parent / name
         directory = self.directory
+        exists = has_file(included)
         if directory is not None and included.resolve().parent != directory.resolve():
             raise UserError(
                 f"{where}: -r {name} is outside {directory.name}/, the only directory that is "
                 "packaged",
                 hint=f"move {name} into {directory.name}/",
             )
-        if not included.is_file():
+        if not exists:
             raise UserError(
                 f"{where}: {path.parent.name}/{name} does not exist",
                 hint="write a space before the comment"

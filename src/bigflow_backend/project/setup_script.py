@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from bigflow_backend.ground.errors import AlreadyReportedError, BigflowWarning, UserError
-from bigflow_backend.ground.files import read_bounded
+from bigflow_backend.ground.files import has_file, read_bounded
 from bigflow_backend.ground.limits import CHILD_MESSAGES, PROJECT_FILE
 from bigflow_backend.ground.processes import TooMuchOutputError, run_bounded
 from bigflow_backend.ground.report import reported
@@ -87,7 +87,7 @@ def read_setup_script(root: Path) -> SetupScript | None:
 
 def setup_script_path(root: Path) -> Path | None:
     """Return the path of the setup script of the project in ``root``."""
-    return next((path for name in _NAMES if (path := root / name).is_file()), None)
+    return next((path for name in _NAMES if has_file(path := root / name)), None)
 
 
 def literal_constants(tree: ast.Module) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.child import run
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import check_modules
 
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
@@ -61,6 +62,7 @@ def run_tests(project: Project, *, python: str = sys.executable) -> TestRun:
     """
     if not project.tests.is_dir():
         return TestRun(tests=0, skipped=0)
+    check_modules(project.tests)
     report = project.root / REPORT
     _remove_old_report(report)
     status = _run(project, [python, "-c", _PYTEST, *_arguments(project, report)])

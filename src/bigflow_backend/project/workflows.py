@@ -20,7 +20,8 @@ from bigflow.describe.values import checked
 from bigflow.errors import BigflowError
 from bigflow_backend.ground.documents import parse_json
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.limits import CHILD_MESSAGES, DESCRIPTION
+from bigflow_backend.ground.files import check_modules, has_file
+from bigflow_backend.ground.limits import CHILD_MESSAGES, DESCRIPTION, PROJECT_FILE
 from bigflow_backend.ground.processes import TooMuchOutputError, run_bounded
 
 if TYPE_CHECKING:
@@ -158,9 +159,10 @@ def describe_deployment(
 
 def _deployment_arguments(project: Project, config: str | None) -> list[str]:
     file = project.deployment_config
-    if not file.is_file() and "docker_repository" in project.statements:
+    exists = has_file(file, PROJECT_FILE)
+    if not exists and "docker_repository" in project.statements:
         return [] if config is None else ["--config", config]
-    if not file.is_file():
+    if not exists:
         raise UserError(
             f"{project.root} has no {file.name}",
             hint='create it: deployment_config = DeploymentConfig("dev", '
@@ -217,6 +219,8 @@ def package_of(workflow: WorkflowDescription) -> str:
 
 
 def _describe(python: str, project: Project, arguments: Sequence[str]) -> Description:
+    for package in project.packages:
+        check_modules(project.source / package)
     command = [python, *DESCRIBE, *arguments, "--root", str(project.source)]
     try:
         # The project's own output goes to stderr, which is the user's.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.files import read_text
+from bigflow_backend.ground.files import has_file, read_text
 from bigflow_backend.version.model import HASH_DIGITS, SET_VERSION, ProjectVersion
 from bigflow_backend.version.scheme import following, parse, tagged
 
@@ -84,7 +84,7 @@ def from_archival(root: Path, prefix: str) -> ProjectVersion | None:
 def _fields(path: Path) -> Message | None:
     """Read the fields of a file, or return None without the file."""
     # Both files have the format of e-mail headers.
-    return email.message_from_string(read_text(path)) if path.exists() else None
+    return email.message_from_string(read_text(path)) if has_file(path) else None
 
 
 def _normalised(name: str) -> str:

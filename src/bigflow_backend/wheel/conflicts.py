@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import has_file
+from bigflow_backend.ground.limits import PROJECT_FILE
 from bigflow_backend.project.pyproject import metadata_files
 from bigflow_backend.project.requirements import ours
 
@@ -59,11 +61,12 @@ def check_keywords(
     """
     table = project.pyproject.get("project")
     script = project.setup_script.name if project.setup_script else "pyproject.toml"
+    has_file(project.root / "setup.cfg", PROJECT_FILE)
     for name, advice in _LAYOUT.items():
         if keywords.get(name):
             raise UserError(f"setup() must not pass {name}: the layout is fixed", hint=advice)
     for name in metadata_files(project.pyproject):
-        if not (project.root / name).is_file():
+        if not has_file(project.root / name, PROJECT_FILE):
             raise UserError(
                 f"pyproject.toml takes metadata from {name}, which does not exist",
                 hint="create the file or remove the entry",

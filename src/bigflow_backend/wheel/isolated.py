@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
 
 _BACKEND = "bigflow_backend"
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,11 @@ def build_wheel(project: Project, outputs: Outputs) -> Wheel:
 def described_wheel(file: Path, path: Path) -> Wheel:
     """Return the description of ``file``, whose place in the project is ``path``."""
     name, version, *_ = file.name.split("-")
-    content = file.read_bytes()
-    return Wheel(path, name, version, hashlib.sha256(content).hexdigest(), len(content))
+    digest = hashlib.sha256()
+    with file.open("rb") as content:
+        while piece := content.read(_PIECE):
+            digest.update(piece)
+    return Wheel(path, name, version, digest.hexdigest(), file.stat().st_size)
 
 
 def check_build_system(project: Project) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.files import read_text
+from bigflow_backend.ground.files import has_file, read_text
 from bigflow_backend.wheel.content import is_junk
 
 
@@ -25,7 +25,7 @@ def apply_manifest(root: Path, names: frozenset[str], needed: frozenset[str]) ->
         excluded.
     """
     manifest = root / "MANIFEST.in"
-    if not manifest.is_file():
+    if not has_file(manifest):
         return set(names)
     from setuptools.command.egg_info import FileList
     from setuptools.errors import BaseError

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import has_file
+from bigflow_backend.ground.limits import PROJECT_FILE
 from bigflow_backend.wheel.content import Member
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ def write_metadata(distribution: Distribution, directory: Path) -> Path:
     command.output_dir = directory
     try:
         command.ensure_finalized()
+        for name in getattr(distribution.metadata, "license_files", None) or ():
+            has_file(Path(name), PROJECT_FILE)
         command.run()
     except (BaseError, ValueError) as error:
         raise UserError(

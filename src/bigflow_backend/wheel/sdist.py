@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.epoch import source_date_epoch
-from bigflow_backend.ground.files import open_regular, replaced_file
+from bigflow_backend.ground.files import has_file, open_regular, replaced_file
 from bigflow_backend.project.pyproject import metadata_files
 from bigflow_backend.wheel.config_settings import ConfigSettings
 from bigflow_backend.wheel.content import archive_name, check_syntax, project_content
@@ -63,7 +63,7 @@ def _files(project: Project, distribution: Distribution, content: Content) -> li
     """Return sorted paths relative to the project, with forward slashes."""
     root = os.fspath(project.root)
     names = {os.path.relpath(m.path, root) for m in content.members}
-    names |= {n for n in (*_BUILD_FILES, *_READMES) if (project.root / n).is_file()}
+    names |= {n for n in (*_BUILD_FILES, *_READMES) if has_file(project.root / n)}
     names |= set(getattr(distribution.metadata, "license_files", None) or ())
     names |= set(metadata_files(project.pyproject))
     names |= set(_imported_by_setup_script(project))

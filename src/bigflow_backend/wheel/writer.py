@@ -9,16 +9,20 @@ import base64
 import csv
 import hashlib
 import io
+import os
 import stat
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from bigflow_backend.ground.epoch import zip_date
+from bigflow_backend.ground.errors import UserError
 
 if TYPE_CHECKING:
     from bigflow_backend.wheel.content import Member
+
+_PIECE = 1 << 20
 
 
 class WheelWriter:
@@ -43,25 +47,49 @@ class WheelWriter:
             if kind is None:
                 name = f"{self._dist_info}/RECORD"
                 self._rows.writerow((name, "", ""))
-                self._write(name, self._record.getvalue().encode(), executable=False)
+                content = self._record.getvalue().encode()
+                self._zip.writestr(self._info(name, len(content)), content)
         finally:
             self._zip.close()
 
     def add(self, members: Iterable[Member]) -> None:
+        """Add files of the project.
+
+        :raises UserError: if a file cannot be read, or changes meanwhile.
+        """
         for member in members:
-            self.add_bytes(member.name, member.read(), executable=member.executable)
+            with member.open() as source:
+                size = os.fstat(source.fileno()).st_size
+                written = self.add_stream(
+                    member.name, source, size=size, executable=member.executable
+                )
+            if written != size:
+                raise UserError(
+                    f"{member.path} changed while the wheel was written", hint="build again"
+                )
 
-    def add_bytes(self, name: str, data: bytes, *, executable: bool = False) -> None:
-        digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-        self._rows.writerow((name, f"sha256={digest}", len(data)))
-        self._write(name, data, executable=executable)
+    def add_stream(
+        self, name: str, source: IO[bytes], *, size: int, executable: bool = False
+    ) -> int:
+        """Add a file of ``size`` bytes in pieces, and return how many bytes there were."""
+        digest = hashlib.sha256()
+        written = 0
+        with self._zip.open(self._info(name, size, executable=executable), "w") as target:
+            while piece := source.read(min(_PIECE, size + 1 - written)):
+                digest.update(piece)
+                target.write(piece)
+                written += len(piece)
+        encoded = base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
+        self._rows.writerow((name, f"sha256={encoded}", written))
+        return written
 
-    def _write(self, name: str, data: bytes, *, executable: bool) -> None:
+    def _info(self, name: str, size: int, *, executable: bool = False) -> zipfile.ZipInfo:
         info = zipfile.ZipInfo(name, self._date)
+        info.file_size = size  # zipfile chooses the form for more than 4 GB by it
         info.compress_type = self._compression
         info.create_system = 3  # Unix: the modes below are Unix modes
         info.external_attr = (stat.S_IFREG | (0o755 if executable else 0o644)) << 16
-        self._zip.writestr(info, data)
+        return info
 
 
 def normalise(source: Path, target: Path, epoch: int) -> None:
@@ -75,5 +103,7 @@ def normalise(source: Path, target: Path, epoch: int) -> None:
         )
         with WheelWriter(target, dist_info, epoch) as writer:
             for name in ordered:
-                mode = wheel.getinfo(name).external_attr >> 16
-                writer.add_bytes(name, wheel.read(name), executable=bool(mode & stat.S_IXUSR))
+                info = wheel.getinfo(name)
+                executable = bool(info.external_attr >> 16 & stat.S_IXUSR)
+                with wheel.open(info) as content:
+                    writer.add_stream(name, content, size=info.file_size, executable=executable)

@@ -180,5 +180,5 @@ def test_members(project: Project) -> None:
 def test_a_file_that_vanishes(project: Project) -> None:
     files = names(project)
     (project.root / "resources/tables/weather.csv").unlink()
-    with pytest.raises(UserError, match=r"cannot read .*weather.csv for the image: No such file"):
+    with pytest.raises(UserError, match=r"cannot read .*weather.csv: No such file"):
         archived(files)

@@ -20,9 +20,12 @@ from bigflow_backend.dags.file.verify import Placed, VerificationError, line_of_
 from bigflow_backend.dags.rules.location import Location
 from bigflow_backend.dags.rules.workflow import is_dotted_name
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import has_file
+from bigflow_backend.ground.limits import PROJECT_FILE
 
 try:
     import jinja2
+    from jinja2.loaders import split_template_path
     from jinja2.runtime import BlockReference, Context
 except ImportError as error:
     raise UserError(
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 _QUOTES = ("'", '"')
 # The mark of the value with that number. Python source cannot hold a null character.
 _MARK = re.compile("\0([0-9]+)\0")
+_DIGITS = 9  # more than memory has values
 # Errors of expressions in a template; others are defects of this package.
 _TEMPLATE_ERRORS = (
     *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
@@ -101,6 +105,8 @@ class Renderer:
                 column += before.width
             if before.ends_with_quote and parts[i + 2].startswith(_QUOTES):
                 quoted = quoted or line
+            if len(parts[i + 1]) > _DIGITS or int(parts[i + 1]) >= len(self.values):
+                raise VerificationError(f"line {line} of the result has a null character")
             value = self.values[int(parts[i + 1])]
             source = parts[i + 1] = literal(value, indent=indent)
             end_line, end_column = line, column + len(source)
@@ -168,6 +174,17 @@ def renderer(root: Path, template: str | None) -> Renderer:
     return Renderer(compiled, values, source)
 
 
+class _ProjectLoader(jinja2.FileSystemLoader):
+    """Load templates of the project, up to the limit of its files."""
+
+    def get_source(
+        self, environment: jinja2.Environment, template: str
+    ) -> tuple[str, str, Callable[[], bool]]:
+        for directory in self.searchpath:
+            has_file(Path(directory, *split_template_path(template)), PROJECT_FILE)
+        return super().get_source(environment, template)
+
+
 class _Source(str):
     """Text that goes into the file as it is: a checked name, or the output of a block."""
 
@@ -217,7 +234,7 @@ def _environment(values: list[Value], directory: Path | None) -> jinja2.Environm
     ours = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     loaders: list[jinja2.BaseLoader] = [jinja2.PrefixLoader({"bigflow": ours})]
     if directory is not None:
-        loaders.append(jinja2.FileSystemLoader(directory))
+        loaders.append(_ProjectLoader(directory))
     environment = _Environment(
         loader=jinja2.ChoiceLoader(loaders),
         undefined=jinja2.StrictUndefined,

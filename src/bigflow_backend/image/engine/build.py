@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bigflow_backend.ground.directories import reported_full_disk, temporary_file
 from bigflow_backend.ground.epoch import source_date_epoch
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import has_file
 from bigflow_backend.image.base.read import is_file_name
 from bigflow_backend.image.dockerfile import STANDARD, build_args, read_dockerfile
 from bigflow_backend.image.engine.build_command import (
@@ -48,7 +49,7 @@ def build_image(request: BuildRequest) -> Image:
             hint='remove oci-layout, or use the other builder: builder = "layered"',
         )
     own = project.dockerfile
-    path = own if own.exists() or settings.builder == "engine" else STANDARD
+    path = own if has_file(own) or settings.builder == "engine" else STANDARD
     dockerfile = read_dockerfile(path)
     arguments = build_args(project, settings, dockerfile)
     base = dockerfile.base_image(arguments)

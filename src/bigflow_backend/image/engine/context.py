@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import has_file, open_regular, read_bounded
+from bigflow_backend.ground.limits import PROJECT_FILE
 
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
@@ -69,21 +71,11 @@ def write_context(files: Mapping[str, Path], output: IO[bytes], *, epoch: int) -
                 member.type, member.mode = tarfile.DIRTYPE, 0o755
                 archive.addfile(member)
                 continue
-            with _opened(files[name]) as content:
+            with open_regular(files[name]) as content:
                 status = os.fstat(content.fileno())
                 member.size = status.st_size
                 member.mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
                 archive.addfile(member, content)
-
-
-def _opened(path: Path) -> IO[bytes]:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise UserError(
-            f"cannot read {path} for the image: {error.strerror}",
-            hint="check the file and its permissions",
-        ) from error
 
 
 def _project_files(root: Path, start: str) -> Iterator[tuple[str, Path]]:
@@ -149,6 +141,7 @@ def _distributions(root: Path, find_links: Sequence[Path]) -> dict[str, Path]:
                 hint="put the wheels there, or remove the directory from find-links",
             )
         for path in files:
+            has_file(path)
             other = found.setdefault(f"wheels/{path.name}", path)
             if not filecmp.cmp(other, path, shallow=False):
                 raise UserError(
@@ -161,12 +154,12 @@ def _distributions(root: Path, find_links: Sequence[Path]) -> dict[str, Path]:
 
 def _ignored(root: Path) -> Callable[[str], bool]:
     path = root / ".dockerignore"
-    if not path.is_file():
+    if not has_file(path):
         return lambda _name: False
     from docker.utils.build import PatternMatcher
 
-    with _opened(path) as file:
-        lines = [line.strip() for line in file.read().decode("utf-8-sig", "replace").splitlines()]
+    text = read_bounded(path, PROJECT_FILE).decode("utf-8-sig", "replace")
+    lines = [line.strip() for line in text.splitlines()]
     matcher = PatternMatcher([line for line in lines if line and not line.startswith("#")])
     # The stub asks for a PathLike, which the function cannot take.
     return lambda name: bool(matcher.matches(name))  # type: ignore[arg-type]

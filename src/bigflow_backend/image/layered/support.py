@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import has_file
 from bigflow_backend.image.dockerfile import STANDARD, Dockerfile, read_dockerfile
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def standard_dockerfile(project: Project) -> Dockerfile:
         ``ARG BASE_IMAGE``, comments and white space may differ.
     """
     standard = read_dockerfile(STANDARD)
-    if not project.dockerfile.exists():
+    if not has_file(project.dockerfile):
         return standard
     own = read_dockerfile(project.dockerfile)
     ours = iter(_instructions(standard))

@@ -19,6 +19,7 @@ from bigflow_backend.image.layered.dependencies.install import (
 from support.distribution import make_wheel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _SITE = "lib/python3.11/site-packages"
@@ -110,6 +111,8 @@ def test_scripts_of_uv_run_in_the_image(tmp_path: Path) -> None:
     record = "b.py,sha256=b,1\na.py,sha256=a,1\n../../../bin/run,sha256=x,9\nINFO/RECORD,,\n"
     rows = record.replace("INFO", "library-1.dist-info") + f"{note},sha256=y,2\n"
     info = _installed_by_uv(prefix, rows, **{"uv_cache.json": "{}"})
+    for name in ("a.py", "b.py"):
+        (prefix.site_packages / name).touch()
     script = prefix.root / "bin" / "run"
     script.write_text(f"#!/{'x' * 20}/bin/python3\nprint('ran')\n")
     script.chmod(0o755)
@@ -131,15 +134,13 @@ def test_scripts_of_uv_run_in_the_image(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../../../../outside", "/dev/zero", "a/../../../../../outside"])
 def test_a_record_that_names_files_of_this_machine(tmp_path: Path, name: str) -> None:
-    """They are not read: /dev/zero has no end."""
+    """They are not read, since /dev/zero has no end. The image's RECORD does not name them."""
     prefix = _prefix(tmp_path)
     (tmp_path / "outside").write_text("a secret")
     info = _installed_by_uv(prefix, f"{name},sha256=x,1\n")
     assert changed_distributions(prefix) == []
     adopt_distributions(prefix)
-    assert (info / "RECORD").read_text().splitlines() == sorted(
-        [f"{name},sha256=x,1", "library-1.dist-info/RECORD,,"]
-    )
+    assert (info / "RECORD").read_text().splitlines() == ["library-1.dist-info/RECORD,,"]
 
 
 def test_files_that_differ_from_the_record(tmp_path: Path) -> None:
@@ -151,3 +152,112 @@ def test_files_that_differ_from_the_record(tmp_path: Path) -> None:
     assert changed_distributions(prefix) == []
     (prefix.site_packages / "a.py").write_text("changed")
     assert changed_distributions(prefix) == ["library-1"]
+
+
+@pytest.mark.parametrize(
+    "name", ["nothing", "folder", "link", "x" * 300, "a/../../../..", "a\0b", "", "\x1b]0;x\x07"]
+)
+def test_a_record_that_names_what_is_not_a_file(tmp_path: Path, name: str) -> None:
+    prefix = _prefix(tmp_path)
+    info = _installed_by_uv(prefix, "")
+    with (info / "RECORD").open("w", newline="") as file:
+        csv.writer(file).writerow([name, "sha256=x", "1"])
+    (prefix.site_packages / "folder").mkdir()
+    (prefix.site_packages / "link").symlink_to("/etc/passwd")
+    changed_distributions(prefix)
+    adopt_distributions(prefix)
+    assert (info / "RECORD").read_text().splitlines() == ["library-1.dist-info/RECORD,,"]
+
+
+@pytest.mark.parametrize(
+    "record", [b"\xff", b"a" * 200_000, b'"' + b"a" * 200_000, b"x" * (64 * 2**20 + 1)]
+)
+def test_a_record_that_cannot_be_read(tmp_path: Path, record: bytes) -> None:
+    prefix = _prefix(tmp_path)
+    info = _installed_by_uv(prefix, "")
+    (info / "RECORD").write_bytes(record)
+    with pytest.raises(UserError, match="RECORD"):
+        changed_distributions(prefix)
+    with pytest.raises(UserError, match="RECORD"):
+        adopt_distributions(prefix)
+
+
+def test_directories_that_are_not_distributions(tmp_path: Path) -> None:
+    prefix = _prefix(tmp_path)
+    _installed_by_uv(prefix, "")
+    (prefix.site_packages / "x.dist-info").mkdir()
+    (prefix.site_packages / "y.dist-info").write_text("a file")
+    (prefix.site_packages / "library-1.dist-info/uv_cache.json").mkdir()
+    assert changed_distributions(prefix) == []
+    adopt_distributions(prefix)
+
+
+def _damaged(path: Path, damage: Callable[[bytearray], None]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.py", "print('some text, long enough to be packed')\n" * 50)
+        archive.writestr("a-1.dist-info/WHEEL", "Wheel-Version: 1.0\n")
+    content = bytearray(path.read_bytes())
+    damage(content)
+    path.write_bytes(content)
+    return path
+
+
+def _set(content: bytearray, offset_here: int, offset_central: int, value: bytes) -> None:
+    """Set a field of the first file, in its own header and in the directory at the end."""
+    for start, offset in ((0, offset_here), (content.index(b"PK\x01\x02"), offset_central)):
+        content[start + offset : start + offset + len(value)] = value
+
+
+def _cut(content: bytearray) -> None:
+    del content[-40:]
+
+
+def _packed_wrongly(content: bytearray) -> None:
+    content[40:60] = b"\xff" * 20
+
+
+def _renamed(content: bytearray) -> None:
+    content[30:34] = b"c.py"
+
+
+DAMAGES: dict[str, Callable[[bytearray], None]] = {
+    "empty": bytearray.clear,
+    "cut": _cut,
+    "data": _packed_wrongly,
+    "encrypted": lambda content: _set(content, 6, 8, b"\x01\0"),
+    "unknown method": lambda content: _set(content, 8, 10, b"\x63\0"),
+    "bzip2 that is not": lambda content: _set(content, 8, 10, b"\x0c\0"),
+    "LZMA that is not": lambda content: _set(content, 8, 10, b"\x0e\0"),
+    "checksum": lambda content: _set(content, 14, 16, b"\0\0\0\0"),
+    "another name": _renamed,
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_wheel(tmp_path: Path, name: str) -> None:
+    wheel = _damaged(tmp_path / "a-1-py3-none-any.whl", DAMAGES[name])
+    with pytest.raises(UserError, match=r"a-1-py3-none-any.whl is not a valid wheel: "):
+        install_wheel(wheel, _prefix(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a.py": "", "a.py/b.py": ""},
+        {"a/b.py": "", "a": ""},
+        {"x" * 300: ""},
+        {"library-1.data/data/lib": ""},
+        {"library-1.dist-info/INSTALLER/x": ""},
+    ],
+)
+def test_files_in_each_others_place(tmp_path: Path, files: dict[str, str]) -> None:
+    wheel = make_wheel(tmp_path, "library", "1", files)
+    with pytest.raises(UserError, match="is not a valid wheel"):
+        install_wheel(wheel, _prefix(tmp_path))
+
+
+def test_a_wheel_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bigflow_backend.image.layered.dependencies.install.WHEEL_BYTES", 1000)
+    wheel = make_wheel(tmp_path, "library", "1", {"a.py": "#" * 1000})
+    with pytest.raises(UserError, match="more than 1,000 bytes"):
+        install_wheel(wheel, _prefix(tmp_path))

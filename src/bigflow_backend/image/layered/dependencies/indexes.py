@@ -18,12 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import read_text
+from bigflow_backend.ground.toml import parse_toml
 from bigflow_backend.ground.urls import redacted
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from bigflow_backend.project.requirements import OptionLine
@@ -217,8 +213,8 @@ def _toml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        return tomllib.loads(read_text(path))
-    except (UserError, ValueError, RecursionError):
+        return parse_toml(read_text(path))
+    except (UserError, ValueError):
         return {}  # uv reports the error itself
 
 

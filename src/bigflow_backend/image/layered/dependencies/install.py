@@ -9,18 +9,24 @@ from __future__ import annotations
 import base64
 import configparser
 import csv
+import errno
 import hashlib
 import io
+import lzma
+import os
 import posixpath
 import re
 import shutil
 import stat
 import zipfile
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import has_file, read_bounded, read_text
+from bigflow_backend.ground.limits import WHEEL_BYTES, WHEEL_FILES, WHEEL_RECORD
 from bigflow_backend.image.layered.venv import APP
 
 _SHEBANG = f"#!/{APP}/bin/python\n".encode()
@@ -41,6 +47,24 @@ _LONG_SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*\n' '''\n")
 # uv's note of the times of an sdist's files: it differs from machine to machine.
 _UV_CACHE_NOTE = "uv_cache.json"
 _HASH = "sha256="
+# What zipfile raises for archives that are damaged, encrypted, or packed by an unknown method.
+_INVALID_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError),
+    *(LookupError, NotImplementedError, ValueError, OverflowError),
+)
+# A file below a file, two files in one place, names that a file system cannot have. bzip2 has no
+# number for damaged data.
+_INVALID_PATH = {
+    *(
+        None,
+        errno.EISDIR,
+        errno.ENOTDIR,
+        errno.EEXIST,
+        errno.ENAMETOOLONG,
+        errno.EINVAL,
+        errno.EPERM,
+    ),
+}
 _PIECE = 1 << 20
 
 
@@ -63,15 +87,22 @@ def install_wheel(wheel: Path, prefix: Prefix) -> None:
     :raises UserError: for an invalid wheel, or one with files outside of their places.
     """
     try:
-        with zipfile.ZipFile(wheel) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
-            dist_info = _dist_info(m.filename for m in members)
-            places = _places(prefix, dist_info)
-            files = {_extract(archive, member, prefix, places) for member in members}
-    except (zipfile.BadZipFile, LookupError, NotImplementedError) as error:
+        _install(wheel, prefix)
+    except (*_INVALID_ZIP, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _INVALID_PATH:
+            raise
         raise UserError(
             f"{wheel.name} is not a valid wheel: {error}", hint="build the wheel again"
         ) from error
+
+
+def _install(wheel: Path, prefix: Prefix) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        members = [m for m in archive.infolist() if not m.is_dir()]
+        _check_size(members)
+        dist_info = _dist_info(m.filename for m in members)
+        places = _places(prefix, dist_info)
+        files = {_extract(archive, member, prefix, places) for member in members}
     info = prefix.site_packages / dist_info
     for name in files:
         if name.startswith("bin/"):
@@ -95,18 +126,32 @@ def adopt_distributions(prefix: Prefix) -> None:
     changed = {
         posixpath.join("bin", path.name)
         for path in (scripts.iterdir() if scripts.is_dir() else ())
-        if path.is_file() and _fix_shebang(path)
+        if _is_regular(path) and _fix_shebang(path)
     }
-    for info in prefix.site_packages.glob("*.dist-info"):
-        (info / _UV_CACHE_NOTE).unlink(missing_ok=True)
+    for info in distributions(prefix):
+        note = f"{prefix.site}/{info.name}/{_UV_CACHE_NOTE}"
+        if _is_regular(prefix.root / note):
+            (prefix.root / note).unlink()
         rows = []
         for row in _read_record(info):
-            name = posixpath.normpath(posixpath.join(prefix.site, row[0]))
+            name = _inside(prefix, row[0])
             if name in changed:
                 rows.append(_row(prefix, name))
-            elif row[0] not in {f"{info.name}/{_UV_CACHE_NOTE}", f"{info.name}/RECORD"}:
+            elif name is not None and name != f"{prefix.site}/{info.name}/RECORD":
                 rows.append(row)
         _write_record(info, rows)
+
+
+def distributions(prefix: Prefix) -> list[Path]:
+    """Return the ``.dist-info`` directories of the installed distributions, sorted.
+
+    A wheel may contain other directories with such a name. They have no RECORD.
+    """
+    return [
+        info
+        for info in sorted(prefix.site_packages.glob("*.dist-info"))
+        if os.path.lexists(info / "RECORD")
+    ]
 
 
 def changed_distributions(prefix: Prefix) -> list[str]:
@@ -118,7 +163,7 @@ def changed_distributions(prefix: Prefix) -> list[str]:
     """
     return [
         info.name.removesuffix(".dist-info")
-        for info in sorted(prefix.site_packages.glob("*.dist-info"))
+        for info in distributions(prefix)
         if not all(_is_as_recorded(prefix, row) for row in _read_record(info))
     ]
 
@@ -130,7 +175,37 @@ def _is_as_recorded(prefix: Prefix, row: list[str]) -> bool:
     if not is_module or ".dist-info/" in name or not value.startswith(_HASH):
         return True
     path = prefix.site_packages / name
-    return path.is_file() and _digest(path) == value
+    return _is_regular(path) and _digest(path) == value
+
+
+def _inside(prefix: Prefix, recorded: str) -> str | None:
+    """Return the path in the prefix of a file in RECORD, or None if the prefix has no such file.
+
+    RECORD is text of a stranger: it can name files of this machine, or directories. Old uv keeps
+    such rows.
+    """
+    name = posixpath.normpath(posixpath.join(prefix.site, recorded))
+    if name.startswith(("/", "../")) or not name.isprintable():
+        return None
+    return name if _is_regular(prefix.root / name) else None
+
+
+def _is_regular(path: Path) -> bool:
+    """Return True for a regular file that is not a link: a link could lead to this machine."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):  # a path too long, or with a null character
+        return False
+
+
+def _check_size(members: Sequence[zipfile.ZipInfo]) -> None:
+    """
+    :raises LookupError: for a "zip bomb", which unpacks to more than any wheel.
+    """
+    if len(members) > WHEEL_FILES or sum(m.file_size for m in members) > WHEEL_BYTES:
+        raise LookupError(
+            f"it has more than {WHEEL_FILES:,} files, or more than {WHEEL_BYTES:,} bytes"
+        )
 
 
 def _dist_info(names: Iterable[str]) -> str:
@@ -178,13 +253,13 @@ def _extract(
 def _entry_points(info: Path) -> Iterator[tuple[str, bytes]]:
     """Yield the names and contents of the scripts for a distribution's entry points."""
     path = info / "entry_points.txt"
-    if not path.is_file():
+    if not has_file(path):
         return
     parser = configparser.ConfigParser(delimiters="=", interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # as the module's docs say
     try:
-        parser.read_string(path.read_text("utf-8"))
-    except (configparser.Error, UnicodeDecodeError) as error:
+        parser.read_string(read_text(path))
+    except configparser.Error as error:
         raise UserError(
             f"{info.name}/entry_points.txt cannot be read: {str(error).splitlines()[0]}",
             hint="correct the entry points of the project",
@@ -234,8 +309,18 @@ def _write_new(path: Path, content: bytes, *, mode: int = 0o644) -> None:
 
 
 def _read_record(info: Path) -> list[list[str]]:
-    """Return the rows of RECORD: a path relative to site-packages, a hash and a size."""
-    rows = csv.reader((info / "RECORD").read_text("utf-8").splitlines())
+    """Return the rows of RECORD: a path relative to site-packages, a hash and a size.
+
+    :raises UserError: if RECORD cannot be read.
+    """
+    try:
+        text = read_bounded(info / "RECORD", WHEEL_RECORD).decode("utf-8")
+        rows = list(csv.reader(text.splitlines()))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(
+            f"{info.name}/RECORD is not valid: {error}",
+            hint="install another version of that distribution",
+        ) from error
     return [row for row in rows if len(row) == 3]  # noqa: PLR2004
 
 
