@@ -29,6 +29,8 @@ _PARSER: dict[str, Any] = {
 if not TYPE_CHECKING:  # else type checkers accept every name
 
     def __getattr__(name: str) -> Any:
+        if name.startswith("__"):  # each `from ... import` asks for __path__
+            raise AttributeError(name)
         from bigflow.absent import refuse_name
 
         refuse_name(__name__, name)

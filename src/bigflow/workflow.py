@@ -46,6 +46,8 @@ DEFAULT_PIPELINE_LEVEL_EXECUTION_TIMEOUT_SHIFT_IN_SECONDS = 120.0
 if not TYPE_CHECKING:  # else type checkers accept every name
 
     def __getattr__(name: str) -> Any:
+        if name.startswith("__"):  # each `from ... import` asks for __path__
+            raise AttributeError(name)
         from bigflow.absent import refuse_name
 
         refuse_name(__name__, name)

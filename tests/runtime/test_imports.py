@@ -20,12 +20,15 @@ main(["run", "--job", "w.j", "--project-package", "p", "--module", "p", "--confi
 print(*sys.modules)
 """
 HEAVY = {
+    "bigflow.absent",
+    "bigflow.konfig",
     "bigflow_backend",
     "dataclasses",
     "email",
     "importlib.metadata",
     "inspect",
     "json",
+    "logging",
     "pathlib",
     "shutil",
     "subprocess",
