@@ -47,22 +47,22 @@ class Config:
         properties: Mapping[str, Any],
         is_master: bool = True,
         is_default: bool = True,
-        environment_variables_prefix: str = _PREFIX,
+        environment_variables_prefix: str | None = None,
     ) -> None:
-        self.environment_variables_prefix = environment_variables_prefix
+        self.environment_variables_prefix = environment_variables_prefix or _PREFIX
         self.default_env_name: str | None = None
-        self._master: Mapping[str, Any] = dict(properties) if is_master else {}
-        self._configurations: dict[str, Mapping[str, Any]] = {}
+        self.master_properties: Mapping[str, Any] = dict(properties) if is_master else {}
+        self.configs: dict[str, Mapping[str, Any]] = {}
         self._add(name, dict(properties), is_default=is_default)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the configurations, in the order of their addition."""
-        return tuple(self._configurations)
+        return tuple(self.configs)
 
     def property_names(self, name: str) -> tuple[str, ...]:
         """Return the names of the properties in the code of one configuration."""
-        return tuple(self._configurations[name])
+        return tuple(self.configs[name])
 
     def add_configuration(
         self, name: str, properties: Mapping[str, Any], is_default: bool = False
@@ -71,7 +71,7 @@ class Config:
 
         :raises BigflowError: for a name that exists, or a second default.
         """
-        self._add(name, {**self._master, **properties}, is_default=is_default)
+        self._add(name, {**self.master_properties, **properties}, is_default=is_default)
         return self
 
     def resolve(self, env_name: str | None = None) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Config:
         :raises BigflowError: for an unknown configuration, or when a property is None and its
             environment variable is not set.
         """
-        written = self._configurations[self.resolve_name(env_name)]
+        written = self.configs[self.resolve_name(env_name)]
         properties = {**self._from_environment(), **written}
         for key, value in properties.items():
             if value is None:
@@ -111,7 +111,7 @@ class Config:
                 "no configuration given, and no default configuration",
                 hint=f"give --config or set {variable} to one of: {', '.join(self.names)}",
             )
-        if name not in self._configurations:
+        if name not in self.configs:
             raise BigflowError(
                 f"unknown configuration {name!r}", hint=f"give one of: {', '.join(self.names)}"
             )
@@ -128,7 +128,7 @@ class Config:
         return "\n".join(self.pretty_print(name) for name in self.names)
 
     def _add(self, name: str, properties: Mapping[str, Any], *, is_default: bool) -> None:
-        if name in self._configurations:
+        if name in self.configs:
             raise BigflowError(
                 f"two configurations have the name {name!r}", hint="give each its own name"
             )
@@ -142,7 +142,7 @@ class Config:
                 f"the configuration {name!r} has a property env = {properties['env']!r}",
                 hint="remove it: env is always the name of the configuration",
             )
-        self._configurations[name] = {**properties, "env": name}
+        self.configs[name] = {**properties, "env": name}
         if is_default:
             self.default_env_name = name
 

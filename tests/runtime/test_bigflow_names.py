@@ -202,16 +202,22 @@ spec = reflect.get_project_spec()
 script = reflect.materialize_setuppy()
 wheel = reflect.build_wheel()
 print(spec.name, spec.version, spec.packages, spec.requries, script.name, wheel.name)
+print(spec.docker_repository)
 """
 
 
 def test_reflect_in_the_tree_and_installed(tmp_path: Path) -> None:
     """BigFlow's Beam jobs do this, in the source tree and in a pod."""
-    project = write_project(tmp_path / "project", {"pipelines/beam.py": _REFLECT})
+    deployment = (
+        "from bigflow import DeploymentConfig\n"
+        "deployment_config = DeploymentConfig('dev', {'docker_repository': 'host:5000/rides'})\n"
+    )
+    files = {"pipelines/beam.py": _REFLECT, "deployment_config.py": deployment}
+    project = write_project(tmp_path / "project", files)
     (project.root / "resources" / "requirements.txt").write_text("bigflow-backend\n")
     expected = (
         "pipelines 1.2.0 ['pipelines'] ['bigflow-backend'] setup.py"
-        " pipelines-1.2.0-py3-none-any.whl"
+        " pipelines-1.2.0-py3-none-any.whl\nhost:5000/rides"
     )
     assert project.run("-m", "pipelines.beam").stdout.strip() == expected
     wheel = project.hook("build_wheel", str(tmp_path))
@@ -221,7 +227,11 @@ def test_reflect_in_the_tree_and_installed(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "pipelines.beam"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(installed)},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(installed),
+            "BIGFLOW_IMAGE": "host:5000/rides:1.2.0@sha256:0",
+        },
         capture_output=True,
         text=True,
         check=False,

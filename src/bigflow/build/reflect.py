@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
+    from bigflow_backend.project.project import Project
+
 __all__ = [
     "build_egg",
     "build_sdist",
@@ -38,9 +40,19 @@ _PROJECT_FILES = ("setup.py", "project_setup.py", "pyproject.toml")
 
 ProjectSpec = namedtuple(
     "ProjectSpec",
-    ["project_dir", "name", "version", "packages", "requries", "resources_dir", "test_framework"],
+    [
+        "project_dir",
+        "name",
+        "version",
+        "packages",
+        "requries",
+        "docker_repository",
+        "resources_dir",
+        "test_framework",
+    ],
 )
-"""The settings of a project; ``requries`` is spelled as BigFlow spells it."""
+"""The settings of a project. ``requries`` is spelled as BigFlow spells it. ``docker_repository`` is
+None if it is not known: a pod has it from its image, and the source tree from its files."""
 
 
 def locate_project_path(project_name: str | Path | None = None) -> Path:
@@ -56,17 +68,17 @@ def locate_project_path(project_name: str | Path | None = None) -> Path:
     if isinstance(project_name, Path):
         return project_name
     if project_name:
-        try:
-            return _copy_of(metadata.distribution(project_name).metadata["Name"])
-        except metadata.PackageNotFoundError:
-            pass  # it is not installed: this may be its source tree
+        copy = _copy_of(project_name)
+        if copy is not None:
+            return copy
     for file, module in _callers():
         directory = _source_tree(Path(file).resolve())
         if directory is not None:
             return directory
         names = metadata.packages_distributions().get(module.partition(".")[0])
-        if names:
-            return _copy_of(names[0])
+        copy = _copy_of(names[0]) if names else None
+        if copy is not None:
+            return copy
     raise BigflowError(
         f"project {project_name!r} not found" if project_name else "no project found",
         hint="call it from a module of the project, or give its directory as a Path",
@@ -87,6 +99,7 @@ def get_project_spec(project_name: str | Path | None = None) -> ProjectSpec:
             version=found.version,
             packages=_packages(directory),
             requries=found.requires or [],
+            docker_repository=_repository_of_pod(),
             resources_dir="resources",
             test_framework="pytest",
         )
@@ -102,11 +115,28 @@ def get_project_spec(project_name: str | Path | None = None) -> ProjectSpec:
             version=project.version.text,
             packages=_packages(project.source, project.packages),
             requries=list(read_requirements(project.requirements).specifiers),
+            docker_repository=_repository_of_files(project),
             resources_dir="resources",
             test_framework=project.settings.test_framework,
         )
     except UserError as error:
         raise BigflowError(error.message, hint=error.hint) from error
+
+
+def _repository_of_pod() -> str | None:
+    """Return the repository in the variable that each pod has: ``repository:tag@digest``."""
+    name = os.environ.get("BIGFLOW_IMAGE", "").partition("@")[0]
+    return name.rpartition(":")[0] or None
+
+
+def _repository_of_files(project: Project) -> str | None:
+    from bigflow_backend.ground.errors import UserError
+    from bigflow_backend.project.workflows import describe_deployment
+
+    try:
+        return describe_deployment(project).docker_repository
+    except UserError:  # a project that builds no image does not need it
+        return None
 
 
 def materialize_setuppy(project_name: str | Path | None = None, tempdir: str | None = None) -> Path:
@@ -180,15 +210,18 @@ def _source_tree(file: Path) -> Path | None:
 
 
 @cache
-def _copy_of(name: str) -> Path:
-    """Return a new directory with the packages of an installed distribution and a ``setup.py``."""
-    found = metadata.distribution(name)
+def _copy_of(name: str) -> Path | None:
+    """Return a new directory with the packages of an installed distribution and a ``setup.py``.
+
+    Return None for a distribution that is not installed, or is editable: it has a source tree.
+    """
+    try:
+        found = metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return None
     files = [file for file in found.files or () if _is_of_package(file.parts)]
     if not files:
-        raise BigflowError(
-            f"the distribution {name} has no files of packages in this environment",
-            hint="install it from its wheel, not as editable",
-        )
+        return None
     directory = Path(tempfile.mkdtemp(prefix="bigflow-"))
     for file in files:
         target = directory.joinpath(*file.parts)
