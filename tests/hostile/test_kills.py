@@ -5,19 +5,24 @@ Set BIGFLOW_KILLS=160 for a longer series of random ends; by default it is short
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
 import signal
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hostile.kills import COMMIT, KilledProject, killed_after, make_killed_project, signalled
+from hostile.runner import attempt
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from hostile.runner import Scratch
 
 _KILLS = int(os.environ.get("BIGFLOW_KILLS", "12"))
 _MOVES = 8
@@ -75,11 +80,9 @@ def test_signals_at_random_times(
     random_times = random.Random(int(number))
     longest = _seconds_of_a_build(project)
     ends = {"old": 0, "new": 0}
-    for attempt in range(max(3, round(_KILLS * share))):
+    for turn in range(max(3, round(_KILLS * share))):
         before = project.state()
-        command = (
-            ["project_setup.py", "build_project", *project.arguments] if attempt % 4 == 3 else []
-        )
+        command = ["project_setup.py", "build_project", *project.arguments] if turn % 4 == 3 else []
         seconds = random_times.uniform(0.15, 1.1) * longest
         status, errors = signalled(project, number, seconds, command)
         new = f"1.0.{project.builds}"
@@ -94,7 +97,7 @@ def test_signals_at_random_times(
         if number != signal.SIGKILL and status:
             assert (after == new) == errors.strip().endswith(_FINISHED) or after == before, errors
         ends["new" if after == new else "old"] += 1
-        if attempt % 10 == 9:
+        if turn % 10 == 9:
             project.build()
     project.build()
     assert project.damaged() == []
@@ -109,8 +112,6 @@ def _check_end(number: signal.Signals, status: int, errors: str) -> None:
 
 
 def _seconds_of_a_build(project: KilledProject) -> float:
-    import time
-
     started = time.monotonic()
     project.build()
     return time.monotonic() - started
@@ -166,3 +167,91 @@ def test_a_wheel_that_cannot_be_replaced(project: KilledProject) -> None:
 
 def _newest(directory: Path) -> Path:
     return max(directory.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+
+
+# Python imports this module when it starts: a directory has no locks, as on some network disks.
+_NO_LOCKS = """\
+import errno, fcntl, os
+flock = fcntl.flock
+def refuse(file, kind):
+    number = file if isinstance(file, int) else file.fileno()
+    if os.readlink(f"/proc/self/fd/{number}").startswith(os.environ["NO_LOCKS"]):
+        raise OSError(int(os.environ["CODE"]), os.strerror(int(os.environ["CODE"])))
+    flock(file, kind)
+fcntl.flock = refuse
+"""
+_WITHOUT_LOCKS = {
+    "TMPDIR": ("tmp", "set TMPDIR to a directory on a local disk"),
+    "the cache": ("cache", "set BIGFLOW_CACHE to a directory on a local disk"),
+    "the project": ("project", "move the project to a local disk"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP], ids=errno.errorcode.get)
+@pytest.mark.parametrize("name", _WITHOUT_LOCKS)
+def test_a_file_system_without_locks(scratch: Scratch, name: str, code: int) -> None:
+    """One error, and no directory is left: a loop had made 200,000."""
+    place, fix = _WITHOUT_LOCKS[name]
+    (scratch.input / "sitecustomize.py").write_text(_NO_LOCKS, "utf-8")
+    outcome = attempt(
+        scratch,
+        "build",
+        *scratch.image_arguments(),
+        PYTHONPATH=str(scratch.input),
+        NO_LOCKS=str(scratch.root / place),
+        CODE=str(code),
+    )
+    problem, hint = outcome.error
+    assert problem.startswith(f"bigflow: error: cannot lock files in {scratch.root / place}")
+    assert hint == f"  {fix}: its file system has no locks"
+
+
+def test_directories_of_the_user(scratch: Scratch) -> None:
+    """A build leaves alone what only looks like its own."""
+    names = ("bigflow-image-demo", "bigflow-0123456789ab", "bigflow-mine", "bigflow-uv")
+    for name in names:
+        (scratch.input / name).mkdir()
+        (scratch.input / name / "bigflow.lock").write_text("mine", "utf-8")
+    before = sorted(scratch.input.rglob("*"))
+    attempt(scratch, "build-package", TMPDIR=str(scratch.input), succeeds=True)
+    assert sorted(scratch.input.rglob("*")) == before
+
+
+_SIGNALS = """\
+import os, signal, sys, time
+if {where}:
+    os.kill(os.getppid(), signal.{number})
+    time.sleep(60)
+"""
+_PHASES = {
+    "the deployment": ("deployment_config.py", "True"),
+    "the workflows": ("pipelines/workflow.py", "True"),
+    "the tests": ("test/test_pipelines.py", "True"),
+    "the wheel": ("project_setup.py", "'_in_process' in str(sys.orig_argv)"),
+}
+"""Phase -> the file that runs in it, in a child process, and the condition for it."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("command", ["-m bigflow build", "project_setup.py build_project"])
+@pytest.mark.parametrize("phase", _PHASES)
+def test_a_signal_in_each_phase(
+    project: KilledProject, phase: str, command: str, number: str
+) -> None:
+    name, where = _PHASES[phase]
+    path = project.root / name
+    text, before = path.read_text("utf-8"), project.state()
+    path.write_text(_SIGNALS.format(where=where, number=number) + text, "utf-8")
+    try:
+        process = project.start([*command.split(), *project.arguments])
+        _, errors = process.communicate(timeout=120)
+    finally:
+        path.write_text(text, "utf-8")
+    assert process.returncode == 128 + signal.Signals[number]
+    assert "Traceback" not in errors, errors
+    assert errors.splitlines()[-1].endswith(_UNCHANGED)
+    assert project.processes() == []
+    assert project.state() == before
+    assert project.leftovers() == []
