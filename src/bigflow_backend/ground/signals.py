@@ -61,9 +61,9 @@ def terminable() -> Iterator[None]:
         _state.is_held = False
         for number, handler in replaced.items():
             signal.signal(number, handler)
-        # Ctrl-C while Python exits would print a traceback.
+        # Ctrl-C while Python exits would print a traceback of Python.
         if signal.SIGINT in replaced:
-            atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)
+            atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
 
 def _receive(number: int, _frame: FrameType | None) -> None:
