@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from hostile.runner import Scratch
 
+pytestmark = pytest.mark.slow
+
 _KILLS = int(os.environ.get("BIGFLOW_KILLS", "12"))
 _MOVES = 8
 """The renames of a build that replaces .image and .dags: the one that decides, five moves, and the
@@ -37,7 +39,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> KilledProject:
     return make_killed_project(tmp_path_factory.mktemp("killed"))
 
 
-@pytest.mark.slow
 def test_killed_after_each_rename(project: KilledProject) -> None:
     for number in range(1, 20):
         before = project.state()
@@ -53,7 +54,6 @@ def test_killed_after_each_rename(project: KilledProject) -> None:
     project.build()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
 def test_a_signal_after_each_rename(project: KilledProject, number: signal.Signals) -> None:
     for renames in range(1, 20):
@@ -69,7 +69,6 @@ def test_a_signal_after_each_rename(project: KilledProject, number: signal.Signa
     assert renames >= _MOVES - 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "share"), [(signal.SIGKILL, 1.0), (signal.SIGINT, 0.35), (signal.SIGTERM, 0.2)],
     ids=lambda value: getattr(value, "name", ""),
@@ -117,7 +116,6 @@ def _seconds_of_a_build(project: KilledProject) -> float:
     return time.monotonic() - started
 
 
-@pytest.mark.slow
 def test_several_builds_at_once(project: KilledProject) -> None:
     random_numbers = random.Random(3)
     for _ in range(max(2, round(_KILLS * 0.16))):
@@ -129,7 +127,6 @@ def test_several_builds_at_once(project: KilledProject) -> None:
     project.build()
 
 
-@pytest.mark.slow
 def test_builds_in_two_namespaces_of_processes(project: KilledProject) -> None:
     """As two containers with one checkout: process ids of one mean nothing in the other."""
     prefix = ["unshare", "--pid", "--fork", "--mount-proc"]
@@ -187,7 +184,6 @@ _WITHOUT_LOCKS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP], ids=errno.errorcode.get)
 @pytest.mark.parametrize("name", _WITHOUT_LOCKS)
 def test_a_file_system_without_locks(scratch: Scratch, name: str, code: int) -> None:
@@ -233,7 +229,6 @@ _PHASES = {
 """Phase -> the file that runs in it, in a child process, and the condition for it."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("command", ["-m bigflow build", "project_setup.py build_project"])
 @pytest.mark.parametrize("phase", _PHASES)

@@ -11,11 +11,12 @@ import secrets
 import shutil
 import stat
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.ground.files import cannot_write, lock_file
 
 _SCRATCH = "bigflow-"
@@ -81,9 +82,17 @@ def own_directory(parent: Path, prefix: str, *, hint: str) -> Iterator[Path]:
     try:
         yield directory
     finally:
-        with contextlib.suppress(OSError):  # the next process removes the rest
+        try:
             remove_own_directory(directory)
-        os.close(lock)
+        except FileNotFoundError:
+            pass  # it has another name now
+        except OSError as error:
+            message = (
+                f"cannot remove {error.filename}: {error.strerror}; the next build tries again"
+            )
+            warnings.warn(message, BigflowWarning, stacklevel=3)
+        finally:
+            os.close(lock)
 
 
 def unused_name(parent: Path, prefix: str) -> Path:
