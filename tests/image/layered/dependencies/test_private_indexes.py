@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import platform
 import re
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.errors import BigflowWarning, UserError
 from support.distribution import make_wheel
 from support.secrets import places_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from support.layered import LayeredProject
@@ -175,3 +179,44 @@ def test_another_index_is_another_layer(
     assert own.files(own.build()).files[_MODULE].content == b"X = 1\n"
     monkeypatch.setenv("UV_RESOLUTION", "lowest")
     assert own.files(own.build()).files[_MODULE].content == b"X = 0\n"
+
+
+@pytest.fixture
+def other(own: LayeredProject, tmp_path: Path) -> Iterator[str]:
+    """Another index, with a higher version of the private library, as a stranger registers it."""
+    wheel = make_wheel(tmp_path / "other/private-library", "private-library", "99.0", {"x.py": ""})
+    (wheel.parent / "index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>')
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "other"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("private_is", ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"])
+def test_a_name_on_two_indexes_is_a_warning(
+    own: LayeredProject,
+    package_index: PackageIndex,
+    other: str,
+    monkeypatch: pytest.MonkeyPatch,
+    private_is: str,
+) -> None:
+    public_is = ({"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"} - {private_is}).pop()
+    monkeypatch.setenv(private_is, package_index.url)
+    monkeypatch.setenv(public_is, other)
+    with pytest.warns(BigflowWarning, match="several indexes have private-library: the highest"):
+        image = own.build()
+    assert "private-library==99.0" in own.info(image)["dependencies"]
+
+
+def test_the_first_index_of_uv_decides(
+    own: LayeredProject, package_index: PackageIndex, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_INDEX", package_index.url)
+    monkeypatch.setenv("UV_DEFAULT_INDEX", other)
+    image = own.build()
+    assert "private-library==1.0" in own.info(image)["dependencies"]

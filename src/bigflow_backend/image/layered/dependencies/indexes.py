@@ -12,6 +12,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from bigflow_backend.ground.toml import parse_toml
 from bigflow_backend.ground.urls import redacted
 
 if TYPE_CHECKING:
+    from bigflow_backend.ground.http import Session
     from bigflow_backend.project.requirements import OptionLine
 
 _UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
@@ -32,6 +34,10 @@ _SECTIONS = ("global", "install")
 
 _CHECK_SECONDS = 15
 _REFUSED = {401, 403}
+_FOUND = 200
+_WEB = ("http://", "https://")
+_FILE = re.compile(rb"\.(?:whl|tar\.gz|zip)\b")
+_QUESTIONS_AT_ONCE = 8
 _INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url")
 _LINK_OPTIONS = ("-f", "--find-links")
 # https://pip.pypa.io/en/stable/reference/requirements-file-format/#using-environment-variables
@@ -104,7 +110,7 @@ def check_index_access(
         expanded(option.value, environment) for option in options if option.name in _INDEX_OPTIONS
     )
     for url in dict.fromkeys([*_index_urls(environment, project), *in_file]):
-        if not url.startswith(("http://", "https://")):
+        if not url.startswith(_WEB):
             continue
         place = f"{url.rstrip('/')}/{name}/"
         try:
@@ -122,6 +128,79 @@ def check_index_access(
                 "password",
                 hint="correct them in the URL or in the netrc file",
             )
+
+
+def names_on_several_indexes(
+    sources: Mapping[str, str],
+    *,
+    options: Iterable[OptionLine],
+    environment: Mapping[str, str],
+    project: Path,
+) -> list[str]:
+    """Return the sorted names that other indexes have, too. Any of these can decide the version.
+
+    ``sources`` has the index, or the find-link, of each name that uv has chosen. The result is
+    empty if uv takes a name from the first index that has it, as in uv's own configuration.
+    https://docs.astral.sh/uv/concepts/indexes/#searching-across-multiple-indexes
+
+    An index that does not answer within 15 seconds counts as one without the name.
+    """
+    if not _takes_best_of_all_indexes(environment, project):
+        return []
+    in_file = (
+        expanded(option.value, environment) for option in options if option.name in _INDEX_OPTIONS
+    )
+    # The configured URLs have credentials, and uv names the default index.
+    urls = {_bare(url): url for url in (*sources.values(), *_index_urls(environment, project))}
+    urls |= {_bare(url): url for url in in_file}
+    questions = [
+        (name, f"{url.rstrip('/')}/{name}/")
+        for name, source in sources.items()
+        for bare, url in urls.items()
+        if source.startswith(_WEB) and bare.startswith(_WEB) and bare != _bare(source)
+    ]
+    if not questions:
+        return []
+    from bigflow_backend.ground.http import Session
+
+    with (
+        Session(time.monotonic() + _CHECK_SECONDS) as session,
+        ThreadPoolExecutor(_QUESTIONS_AT_ONCE) as pool,
+    ):
+        answers = pool.map(lambda question: _has_files(session, question[1]), questions)
+        return sorted({name for (name, _), has in zip(questions, answers, strict=True) if has})
+
+
+def _takes_best_of_all_indexes(environment: Mapping[str, str], project: Path) -> bool:
+    stated = [environment.get("UV_INDEX_STRATEGY")]
+    for table in _uv_tables(project):
+        stated += [place.get("index-strategy") for place in (_table(table, "pip"), table)]
+    return str(next(filter(None, stated), "")).startswith("unsafe")
+
+
+def _has_files(session: Session, url: str) -> bool:
+    """Return True if a page of an index lists a file; some have an empty page for each name."""
+    import requests
+    import urllib3
+
+    from bigflow_backend.ground.http import read_start
+
+    try:
+        with session.follow(
+            "GET",
+            url,
+            headers={"Accept-Encoding": "identity"},  # the page is searched as it comes
+            allow=_any_redirect,
+            timeout=_CHECK_SECONDS,
+        ) as answer:
+            return answer.status_code == _FOUND and _FILE.search(read_start(answer)) is not None
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError):
+        return False
+
+
+def _bare(url: str) -> str:
+    """Return a URL without user name and password, to compare it."""
+    return re.sub(r"(?<=://)[^/]*@", "", url).rstrip("/")
 
 
 def expanded(value: str, environment: Mapping[str, str] = os.environ) -> str:

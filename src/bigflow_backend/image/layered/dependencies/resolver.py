@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import shutil
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.errors import BigflowWarning, UserError
+from bigflow_backend.ground.files import read_text
 from bigflow_backend.image.layered.dependencies.indexes import (
     check_index_access,
     configured_indexes,
+    names_on_several_indexes,
     stated_urls,
 )
 from bigflow_backend.image.layered.dependencies.install import (
     Prefix,
     adopt_distributions,
     changed_distributions,
+    distributions,
 )
 from bigflow_backend.image.layered.dependencies.uv_command import (
     OPTION_FLAGS,
@@ -37,6 +42,9 @@ from bigflow_backend.project.requirements import (
 if TYPE_CHECKING:
     from bigflow_backend.image.layered.python.interpreter import Interpreter
 
+# uv writes it below each version: https://docs.astral.sh/uv/reference/cli/#uv-pip-compile
+_INDEX_NOTE = re.compile(r"\n\s+# from (\S+)$")
+_LISTED = 5
 _SOURCE_OPTIONS = (
     "-i", "-f", "--index-url", "--extra-index-url", "--find-links", "--no-index", "--no-binary",
     "--only-binary",
@@ -93,14 +101,18 @@ class Resolver:
         pins.write_text("".join(f"{n}=={v}\n" for n, v in installed.items()), "utf-8")
         self._uv.pip(
             "compile", str(requirements), "--output-file", str(pins), "--generate-hashes",
-            "--no-header", "--no-annotate", "--no-strip-extras",
+            "--no-header", "--no-annotate", "--no-strip-extras", "--emit-index-annotation",
         )  # fmt: skip
         found = {}
+        sources = {}
         for block in re.split(r"\n(?=\S)", pins.read_text("utf-8").strip()):
             line = block.split("\\")[0].strip()
             name, _, version = line.partition("==")
             if line and installed.get(name.partition("[")[0]) != version:
-                found[line] = block
+                found[line] = _INDEX_NOTE.sub("", block)
+                if note := _INDEX_NOTE.search(block):
+                    sources[_canonical_name(line)] = note[1]
+        self._warn_of_several_indexes(sources)
         lines = [*(option.text for option in self._source_options()), *self._with_hashes(found)]
         pins.write_text("".join(f"{line}\n" for line in lines), "utf-8")
         return tuple(self._uv.redact(line) for line in found)
@@ -153,6 +165,28 @@ class Resolver:
                 project=self.project,
             )
 
+    def _warn_of_several_indexes(self, sources: Mapping[str, str]) -> None:
+        """Warn of names that a stranger could register on another index, without hashes."""
+        if self._has_hashes():
+            return
+        names = names_on_several_indexes(
+            sources,
+            options=self._source_options(),
+            environment=uv_environment(configured_indexes(self.project)),
+            project=self.project,
+        )
+        if names:
+            listed = ", ".join(names[:_LISTED]) + (", ..." if names[_LISTED:] else "")
+            warnings.warn(
+                f"several indexes have {listed}: the highest version of all was taken, and no hash"
+                " pins it; see `Several indexes` in docs/image.md",
+                BigflowWarning,
+                stacklevel=2,
+            )
+
+    def _has_hashes(self) -> bool:
+        return any("--hash" in line.text for line in self._content.lines)
+
     def _with_hashes(self, found: Mapping[str, str]) -> list[str]:
         """Return the pins with the hashes of the requirements file, else with the index's.
 
@@ -162,7 +196,7 @@ class Resolver:
         own: dict[str, list[str]] = {}
         for line in self._content.lines:
             own.setdefault(line.name, []).append(line.text)
-        if not any("--hash" in line for lines in own.values() for line in lines):
+        if not self._has_hashes():
             return list(found.values())
         chosen = []
         for pin in found:
@@ -193,16 +227,17 @@ class Resolver:
         for site in (prefix.root / "lib").glob("python3.*/site-packages"):
             if site != prefix.site_packages:
                 prefix.site_packages.parent.mkdir(parents=True, exist_ok=True)
-                site.rename(prefix.site_packages)
-                site.parent.rmdir()
+                _rename(site, prefix.site_packages)
+                with contextlib.suppress(OSError):  # a distribution has other files there
+                    site.parent.rmdir()
         for headers in (prefix.root / "include" / "site").glob("python3.*"):
-            headers.rename(headers.with_name(f"python{self.interpreter.minor}"))
+            _rename(headers, headers.with_name(f"python{self.interpreter.minor}"))
 
     def _refuse_compiled(self, prefix: Prefix) -> None:
-        for info in sorted(prefix.site_packages.glob("*.dist-info")):
-            tags = re.findall(r"^Tag:\s*(\S+)", (info / "WHEEL").read_text("utf-8"), re.MULTILINE)
+        for info in distributions(prefix):
+            tags = re.findall(r"^Tag:\s*(\S+-\S+-\S+)", read_text(info / "WHEEL"), re.MULTILINE)
             if not any(self._suits(tag) for tag in tags) and not self._is_from_find_links(info):
-                name, version = info.name.removesuffix(".dist-info").rsplit("-", 1)
+                name, _, version = info.name.removesuffix(".dist-info").partition("-")
                 raise must_be_compiled(name, version)
 
     def _suits(self, tag: str) -> bool:
@@ -218,6 +253,20 @@ class Resolver:
     def _is_from_find_links(self, info: Path) -> bool:
         stem = info.name.removesuffix(".dist-info")
         return any(any(d.glob(f"{stem}-*.whl")) for d in self.find_links)
+
+
+def _rename(directory: Path, target: Path) -> None:
+    """
+    :raises UserError: if a distribution has files of its own in the target.
+    """
+    try:
+        directory.rename(target)
+    except OSError as error:
+        raise UserError(
+            f"a distribution has files of its own in {target.parent.name}/{target.name}:"
+            f" {error.strerror}",
+            hint="require another version of that distribution",
+        ) from error
 
 
 def _canonical_name(pin: str) -> str:
