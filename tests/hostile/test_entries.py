@@ -258,6 +258,15 @@ _ENTRIES: dict[str, tuple[Callable[[], Iterable[bytes]], bool | None]] = {
         lambda: [_good(), _pax("path", b"lib/libm.so.6\0/../x"), _header("x"), _END],
         True,
     ),
+    "names that are not UTF-8": (
+        lambda: [
+            _good(),
+            *(_pax("path", b"\xff/libm.so.6"), _header("x")),
+            *(_pax("path", f"usr/local/lib/python{_MINOR}/".encode() + b"\xff.py"), _header("x")),
+            *(_pax("linkpath", b"/lib/\xff"), _header("lib/libz.so", kind=b"2"), _END),
+        ],
+        True,
+    ),
     "a file below a file": (
         lambda: [_good(), _header("etc/passwd/x"), _header("etc/group", kind=b"2", target=".")],
         None,
@@ -408,6 +417,15 @@ def _other_diff_ids(scratch: Scratch) -> str:
     tar = _good() + _END
     other = hashlib.sha256(b"other").hexdigest()
     return _layout(scratch.input / "base", tar, diff_ids=[f"sha256:{other}"])
+
+
+def test_diff_ids_of_an_image_that_was_built(scratch: Scratch) -> None:
+    """Neither order of the two builds takes the work of the good image for the hostile one."""
+    good = _good() + _END
+    digest = f"sha256:{hashlib.sha256(good).hexdigest()}"
+    _build(scratch, _layout(scratch.input / "good", good), succeeds=True)
+    hostile = _layout(scratch.input / "hostile", _good() + bytes(2048), diff_ids=[digest])
+    assert "with another content than its configuration says" in _build(scratch, hostile)
 
 
 def _cut(scratch: Scratch) -> str:

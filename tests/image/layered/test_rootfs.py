@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
+import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bigflow_backend.ground.deadline import DeadlineError
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.base.read import read_base
+from bigflow_backend.image.layered.python.interpreter import _matches
 from bigflow_backend.image.layered.rootfs import FileSystem, read_file_system
 from bigflow_backend.image.oci import LAYER_GZIP, BaseImage, Layer, sha256_digest
 from bigflow_backend.image.registry import Registries
@@ -17,10 +21,16 @@ from bigflow_backend.image.store.blobs import open_store
 from support.images import layer_tar, write_docker_archive
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
-def _file_system(tmp_path: Path, *layers: bytes) -> FileSystem:
+def _file_system(
+    tmp_path: Path,
+    *layers: bytes,
+    wanted: Callable[[str], int | None] = lambda _path: 1000,
+    deadline: float = math.inf,
+) -> FileSystem:
     write_docker_archive(tmp_path / "base.tar", layers, {})
     contents = tmp_path / "contents"
     contents.mkdir()
@@ -32,9 +42,7 @@ def _file_system(tmp_path: Path, *layers: bytes) -> FileSystem:
             store=store,
             registries=registries,
         )
-        return read_file_system(
-            store, base, wanted=lambda _path: 1000, directory=contents, deadline=math.inf
-        )
+        return read_file_system(store, base, wanted=wanted, directory=contents, deadline=deadline)
 
 
 def _text(system: FileSystem, path: str) -> str | None:
@@ -133,6 +141,11 @@ def test_a_name_that_comes_twice(tmp_path: Path) -> None:
     assert _files(system) == {"a": "2", "b": "3"}
 
 
+def _entries(tar: bytes) -> bytes:
+    """Return an archive of small files without its end."""
+    return tar[: len(tar.rstrip(b"\0")) // 512 * 512 + 512]
+
+
 def _joined(*archives: bytes) -> bytes:
     """Return one archive with the members of several, each of them two blocks."""
     return b"".join(archive[:1024] for archive in archives) + bytes(1024)
@@ -141,3 +154,68 @@ def _joined(*archives: bytes) -> bytes:
 def test_a_name_that_no_file_system_takes(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="a name has 5000 letters"):
         _file_system(tmp_path, layer_tar({"x/" * 2500: ""}))
+
+
+def test_a_file_below_a_link_of_the_layer_below(tmp_path: Path) -> None:
+    """Only an entry for the directory itself replaces the link."""
+    lower = layer_tar({"usr/lib/a": "1", "opt/b": "2"}, {"lib": "usr/lib", "old": "opt"})
+    directory = tarfile.TarInfo("old")
+    directory.type = tarfile.DIRTYPE
+    upper = directory.tobuf() + layer_tar({"lib/a": "II", "lib/new": "3", "old/c": "4"})
+    system = _file_system(tmp_path, lower, upper)
+    files = {path: text for path, text in _files(system).items() if text is not None}
+    assert files == {"usr/lib/a": "II", "usr/lib/new": "3", "opt/b": "2", "old/c": "4"}
+    assert system.resolve("lib/new") == "usr/lib/new"
+    assert system.resolve("old/b") is None
+
+
+def test_the_last_entry_of_a_layer_counts(tmp_path: Path) -> None:
+    """Also for other kinds of entries."""
+    first = layer_tar({"a/x": "1", "b": "2", "d": "3"}, {"c": "b"})
+    last = layer_tar({"a": "file", "b/y": "directory", "c": "no link"}, {"d": "a"})
+    system = _file_system(tmp_path, _entries(first) + last)
+    assert _files(system) == {"a": "file", "b/y": "directory", "c": "no link", "d": "file"}
+    assert system.resolve("d") == "a"
+
+
+def test_files_that_are_not_needed_replace_what_is_there(tmp_path: Path) -> None:
+    def wanted(path: str) -> int | None:
+        return 10 if path.startswith("needed") else None
+
+    lower = layer_tar({"needed": "1", "needed/x": "2"}, {"link": "needed", "other": "link"})
+    upper = layer_tar({"link": "a file", "unknown": "file", "far/away": "file"})
+    system = _file_system(tmp_path, lower, upper, wanted=wanted)
+    assert [path for path, _node in system.nodes()] == ["link", "needed/x", "other"]
+    assert system.resolve("other") == "link"
+    assert system.content("other") is None
+
+
+def test_whiteouts_hide_only_lower_layers(tmp_path: Path) -> None:
+    lower = layer_tar({"a/one": "1", "b/two": "2", "c": "3"})
+    upper = layer_tar({"a/new": "n", "b/two": "II"})
+    hiding = layer_tar({".wh.a": "", "b/.wh.two": "", ".wh.missing": "", "x/.wh..wh..opq": ""})
+    for number, layer in enumerate((_entries(upper) + hiding, _entries(hiding) + upper)):
+        place = tmp_path / str(number)
+        place.mkdir()
+        assert _files(_file_system(place, lower, layer)) == {"a/new": "n", "b/two": "II", "c": "3"}
+    place = tmp_path / "all"
+    place.mkdir()
+    assert _files(_file_system(place, lower, layer_tar({".wh..wh..opq": "", "d": "4"}))) == {
+        "d": "4"
+    }
+
+
+def test_reading_ends_at_the_deadline(tmp_path: Path) -> None:
+    with pytest.raises(DeadlineError):
+        _file_system(tmp_path, layer_tar({"a": "1"}), deadline=0)
+
+
+def test_a_version_at_the_border_of_two_pieces(tmp_path: Path) -> None:
+    pattern = re.compile(rb"(?<![0-9.])(3\.11\.\d)\0")
+    path = tmp_path / "python"
+    for place in range(2**20 - 8, 2**20 + 2):
+        path.write_bytes(bytes(place) + b"3.11.2\0" + bytes(2**20))
+        assert set(_matches(pattern, path)) == {"3.11.2"}
+    for place in range(2**20 - 520, 2**20 - 500):
+        path.write_bytes(bytes(place) + b"13.11.2\0" + bytes(2**20))
+        assert set(_matches(pattern, path)) == set()

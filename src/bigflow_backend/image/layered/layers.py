@@ -20,7 +20,6 @@ from bigflow_backend.image.layered.dependencies.install import Prefix, install_w
 from bigflow_backend.image.layered.python.bytecode import Source, cache_tag, compile_modules
 from bigflow_backend.image.layered.tar import StoredLayer, directory, tree, write_layer
 from bigflow_backend.image.layered.venv import APP, site_packages, skeleton
-from bigflow_backend.image.oci import canonical_json, sha256_digest
 from bigflow_backend.image.store.key import record_key
 
 if TYPE_CHECKING:
@@ -169,5 +168,5 @@ def _inputs(resolver: Resolver) -> list[object]:
         # The time shows that a wheel was built again; reading all of them takes long.
         [(path.name, (s := path.stat()).st_size, s.st_mtime_ns) for path in wheels],
         # A digest, because they may contain credentials.
-        sha256_digest(canonical_json([dataclasses.asdict(indexes), uv_settings(project)])),
+        record_key("indexes", dataclasses.asdict(indexes), uv_settings(project)),
     ]

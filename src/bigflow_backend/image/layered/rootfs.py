@@ -85,16 +85,15 @@ class FileSystem:
         return found if isinstance(found, Directory) else Directory()
 
     def nodes(self, path: str = "") -> Iterator[tuple[str, Node]]:
-        """Yield all files and links below a directory, with their paths, in a fixed order."""
-        todo = [(path, self.directory(path))]
+        """Yield all files and links below a directory with their paths, sorted."""
+        todo: list[tuple[str, Node | Directory]] = [(path, self.directory(path))]
         while todo:
-            above, directory = todo.pop()
-            for name in sorted(directory, reverse=True):
-                node, inside = directory[name], posixpath.join(above, name)
-                if isinstance(node, Directory):
-                    todo.append((inside, node))
-                else:
-                    yield inside, node
+            inside, node = todo.pop()
+            if isinstance(node, Node):
+                yield inside, node
+            else:
+                names = sorted(node, reverse=True)
+                todo += ((posixpath.join(inside, name), node[name]) for name in names)
 
 
 def _followed(root: Directory, path: str) -> tuple[str, Node | Directory] | None:

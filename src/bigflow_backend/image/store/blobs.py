@@ -22,18 +22,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from bigflow_backend.ground.deadline import DeadlineError
 from bigflow_backend.ground.documents import parse_json
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import lock_file
 from bigflow_backend.ground.limits import RECORD
-from bigflow_backend.image.oci import Descriptor, canonical_json, sha256_digest
+from bigflow_backend.image.oci import Descriptor, sha256_digest
 from bigflow_backend.image.store.blob import BlobReader, BlobWriter, check_blob
 from bigflow_backend.image.store.directory import cache_errors, default_root, size_limit
+from bigflow_backend.image.store.key import Key, record_content
 
 if TYPE_CHECKING:
     from _typeshed import SupportsRead
-
-    from bigflow_backend.image.store.key import Key
 
 _CHUNK = 1 << 20
 
@@ -127,6 +127,8 @@ class BlobStore:
             blob = BlobReader(file)
             try:
                 yield blob
+            except DeadlineError:
+                raise
             except UserError as error:
                 if blob.digest() != descriptor.digest:
                     raise self._damaged(path) from error
@@ -212,7 +214,7 @@ class BlobStore:
     def put_record(self, key: Key, value: object) -> None:
         """Write a small JSON value for ``key``, and replace the last one."""
         with self._partial() as file, cache_errors(self.root):
-            file.write(canonical_json(value))
+            file.write(record_content(value))
             file.flush()
             Path(file.name).replace(self._record(key))
 

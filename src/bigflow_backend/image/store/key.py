@@ -1,4 +1,4 @@
-"""The keys of records: a hash of an unambiguous encoding, so no two inputs share a record."""
+"""The keys and the content of records, in an unambiguous encoding: no two inputs share a record."""
 
 from __future__ import annotations
 
@@ -15,5 +15,10 @@ def record_key(kind: str, *inputs: object) -> Key:
 
     ``inputs`` are values of JSON; the keys of all objects are texts. Text may be any Python string.
     """
-    text = json.dumps([kind, *inputs], sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return Key(hashlib.sha256(text.encode("ascii")).hexdigest())
+    return Key(hashlib.sha256(record_content([kind, *inputs])).hexdigest())
+
+
+def record_content(value: object) -> bytes:
+    """Return canonical JSON in ASCII: names of files need not be valid Unicode."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return text.encode("ascii")

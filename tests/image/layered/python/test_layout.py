@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from bigflow_backend.image.store.blobs import BlobStore
 
-_PARTS = st.sampled_from(["a", "b", "lib", "..", ".", "", "a:b", "é", "\n", "x" * 300, "/", "root"])
+_PARTS = st.sampled_from(
+    ["a", "b", "lib", "..", ".", "", "a:b", "é", "\n", "x" * 300, "/", "root", "\0", "\udcff"]
+)
 _PATHS = st.lists(_PARTS, min_size=1, max_size=5).map("/".join)
 _TARGETS = st.one_of(
     _PATHS,

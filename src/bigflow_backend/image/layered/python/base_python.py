@@ -33,8 +33,8 @@ from bigflow_backend.image.layered.python.bytecode import (
     ask_version,
 )
 from bigflow_backend.image.layered.python.sandbox import Sandbox, SandboxError, find_sandbox
-from bigflow_backend.image.oci import Descriptor, canonical_json, sha256_digest
-from bigflow_backend.image.store.key import record_key
+from bigflow_backend.image.oci import Descriptor, sha256_digest
+from bigflow_backend.image.store.key import record_content, record_key
 
 if TYPE_CHECKING:
     from bigflow_backend.image.layered.python.interpreter import Interpreter
@@ -118,7 +118,7 @@ class PythonFiles:
 
     @property
     def digest(self) -> str:
-        return sha256_digest(canonical_json(dataclasses.asdict(self)))
+        return sha256_digest(record_content(dataclasses.asdict(self)))
 
     @classmethod
     def from_json(cls, value: object, store: BlobStore) -> PythonFiles | None:

@@ -141,7 +141,10 @@ def compile_modules(compiler: Compiler, sources: Sequence[Source], *, deadline: 
             while waiting or running:
                 if waiting and len(running) < (os.cpu_count() or 1):
                     part = waiting.popleft()
-                    jobs = ((source.shown.encode(), source.path.read_bytes()) for source in part)
+                    jobs = (
+                        (source.shown.encode("utf-8", "surrogateescape"), source.path.read_bytes())
+                        for source in part
+                    )
                     frames = (frame for job in jobs for frame in job)
                     running.append((stack.enter_context(_run(start, frames, deadline)), part))
                 else:
