@@ -61,6 +61,23 @@ class TestInstalled:
         uv("pip", "uninstall", "--python", python, "two")
         assert ask(python, "one")[1] == "Oslo"
 
+    def test_a_second_package_of_a_distribution(self, tmp_path: Path) -> None:
+        """RECORD shows which resources are also those of ``two``."""
+        for package in ("one", "two", "other"):
+            files = {f"{package}/__init__.py": "", f"{package}/jobs.py": ""}
+            write_files(tmp_path / "site-packages", files)
+        resources = {"one/resources/a.txt": "1", "other/resources/b.txt": "2"}
+        records = {
+            "rides-1.dist-info/RECORD": "one/__init__.py,,\none/resources/a.txt,,\n"
+            "two/__init__.py,,\ntwo/jobs.py,,\n",
+            "other-1.dist-info/RECORD": "other/__init__.py,,\nother/resources/b.txt,,\n",
+        }
+        write_files(tmp_path / "site-packages", {**resources, **records})
+        jobs = tmp_path / "site-packages/two/jobs.py"
+        assert get_resource_absolute_path("a.txt", jobs).read_text() == "1"
+        with pytest.raises(BigflowError, match=r"b\.txt' not found"):
+            get_resource_absolute_path("b.txt", jobs)
+
     @pytest.mark.parametrize("mode", ["lenient", "strict"])
     def test_editable(self, tmp_path: Path, mode: str) -> None:
         python = make_environment(tmp_path)

@@ -117,7 +117,8 @@ def _zone(of: str, name: object) -> tzinfo:
     except (KeyError, ValueError, OSError) as error:  # unknown; not a file name; a directory
         raise BigflowError(
             f"{of}: unknown time zone {name!r}",
-            hint="give an IANA name, such as Europe/Warsaw; or install `tzdata` on this machine",
+            hint="give an IANA name, such as Europe/Warsaw; if this machine has no database of"
+            " time zones, install that of the operating system",
         ) from error
 
 

@@ -158,8 +158,9 @@ class Settings:
     """The main package, if project_setup.py has no ``PROJECT_NAME``."""
 
     packages: tuple[str, ...] = ()
-    """All top-level packages of the distribution, if there are several. ``resources/`` belongs to
-    the main package: ``PROJECT_NAME``, else ``package``, else the first."""
+    """All top-level packages of the distribution, if there are several. The workflows of all get
+    DAGs. ``resources/`` belongs to the main package, and all can read it. The main package is
+    ``PROJECT_NAME``, else ``package``, else the first."""
 
     source_directory: str = "."
     """The directory with the packages. For a src layout it is ``"src"``."""

@@ -27,7 +27,7 @@ def find_zone(name: str, location: Location) -> tzinfo:
             "timezone",
             name,
             "but this machine has no time zone database",
-            "install one: pip install tzdata",
+            "install that of the operating system: the files in /usr/share/zoneinfo",
         )
     raise location.error(
         "timezone", name, "which is not a time zone", "write a name such as 'Europe/Warsaw'"

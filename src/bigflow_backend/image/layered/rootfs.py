@@ -167,7 +167,7 @@ def read_file_system(
         if media_type == LAYER_ZSTD and not can_unpack_zstd():
             raise CannotServeError(
                 f"the base image {base.reference} has layers compressed with zstd; {ZSTD_MISSING}",
-                hint="pip install backports.zstd, or use another base image",
+                hint="pip install 'bigflow-backend[build]', or use another base image",
             )
         with store.reader(layer.descriptor) as blob:
             try:
