@@ -256,7 +256,7 @@ LAYOUTS: dict[str, list[bytes]] = {
     "an index that is a number": [b"9" * 5000],
     "an index of lists": [b"[" + b"[]," * 1_000_000 + b"[]]"],
 }  # fmt: skip
-_QUICK = {"a deep manifest", "a tag with escapes", "an index of 200,000 entries"}
+_QUICK = {"a tag with escapes"}  # each takes seconds
 
 
 @pytest.mark.parametrize(

@@ -5,18 +5,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import selectors
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
-from typing import IO, Any, cast
+from typing import Any
 
 from bigflow_backend.ground.signals import held, interruptible
 
 _SECONDS_TO_STOP = 3.0
-_SECONDS_TO_POLL = 0.2
 
 
 @contextlib.contextmanager
@@ -50,38 +47,6 @@ def run(command: Sequence[str], *, stop: signal.Signals = signal.SIGTERM, **opti
     """Run ``command`` as :func:`child` does, and return its exit status."""
     with child(command, stop=stop, **options) as process:
         return process.wait()
-
-
-def run_bounded(
-    command: Sequence[str], *, timeout: float, limit: int, **options: Any
-) -> tuple[int, bytes]:
-    """Run ``command`` as :func:`child` does; return its exit status, and the end of its stderr.
-
-    The end has at most ``limit`` bytes, however much the command prints.
-
-    :raises TimeoutError: if it takes longer than ``timeout`` seconds.
-    """
-    deadline = time.monotonic() + timeout
-    with child(command, stderr=subprocess.PIPE, **options) as process:
-        stream = cast("IO[bytes]", process.stderr)
-        output = bytearray()
-        with stream, selectors.DefaultSelector() as selector:
-            selector.register(stream, selectors.EVENT_READ)
-            # A process that has left the session could keep the stream open.
-            while process.poll() is None or selector.select(0):
-                if time.monotonic() > deadline:
-                    raise TimeoutError
-                if selector.select(_SECONDS_TO_POLL):
-                    chunk = os.read(stream.fileno(), 1 << 16)
-                    if not chunk:
-                        break
-                    output += chunk
-                    if len(output) > 2 * limit:
-                        del output[:-limit]
-        try:
-            return process.wait(max(0, deadline - time.monotonic())), bytes(output[-limit:])
-        except subprocess.TimeoutExpired:
-            raise TimeoutError from None
 
 
 def _end(process: subprocess.Popen[bytes], stop: signal.Signals) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any, cast
 
 from bigflow_backend.ground.child import child
 from bigflow_backend.ground.limits import CHILD_MESSAGES
@@ -72,6 +73,37 @@ def run_bounded(
                 if stream is not None:
                     stream.close()
     return Finished(process.returncode, stdout, stderr)
+
+
+def run_for_messages(
+    command: Sequence[str], *, seconds: float, limit: int, **options: Any
+) -> tuple[int, bytes]:
+    """Run ``command``; return its exit status, and the last ``limit`` bytes of its stderr.
+
+    The session ends with this call. ``options`` are those of :class:`subprocess.Popen`.
+
+    :raises TooSlowError: after ``seconds``.
+    """
+    end = time.monotonic() + seconds
+    messages = bytearray()
+    with child(command, stderr=subprocess.PIPE, **options) as process:
+        stream = cast("IO[bytes]", process.stderr)
+        with stream, selectors.DefaultSelector() as pipe:
+            pipe.register(stream, selectors.EVENT_READ)
+            # A process that has left the session could keep the pipe open.
+            while process.poll() is None or pipe.select(0):
+                if time.monotonic() > end:
+                    raise TooSlowError
+                if pipe.select(_POLL):
+                    piece = os.read(stream.fileno(), _PIECE)
+                    if not piece:
+                        break
+                    messages += piece
+                    del messages[: -2 * limit]
+        try:
+            return process.wait(max(0, end - time.monotonic())), bytes(messages[-limit:])
+        except subprocess.TimeoutExpired as error:
+            raise TooSlowError from error
 
 
 def _read(process: subprocess.Popen[bytes], limit: int, seconds: float | None) -> list[bytes]:

@@ -39,6 +39,8 @@ _WEB = ("http://", "https://")
 _FILE = re.compile(rb"\.(?:whl|tar\.gz|zip)\b")
 _QUESTIONS_AT_ONCE = 8
 _INDEX_OPTIONS = ("-i", "--index-url", "--extra-index-url")
+# A URL, also without its scheme.
+_SERVER = re.compile(r"://|@|^[\w.-]+:[0-9]+(?:/|$)")
 _LINK_OPTIONS = ("-f", "--find-links")
 # https://pip.pypa.io/en/stable/reference/requirements-file-format/#using-environment-variables
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
@@ -213,7 +215,8 @@ def stated_urls(options: Iterable[OptionLine]) -> list[str]:
     return [
         expanded(option.value)
         for option in options
-        if option.name in _INDEX_OPTIONS or (option.name in _LINK_OPTIONS and "://" in option.value)
+        if option.name in _INDEX_OPTIONS
+        or (option.name in _LINK_OPTIONS and _SERVER.search(option.value))
     ]
 
 
@@ -222,8 +225,8 @@ def configured_urls(project: Path) -> list[str]:
     indexes = configured_indexes(project)
     tables = [place for table in _uv_tables(project) for place in (table, _table(table, "pip"))]
     links = [link for place in tables for link in _texts(place, "find-links")]
-    # A find-link without a scheme is a directory.
-    links = [link for link in (*indexes.find_links, *links) if "://" in link or "@" in link]
+    # The others are directories.
+    links = [link for link in (*indexes.find_links, *links) if _SERVER.search(link)]
     return [*_index_urls({**os.environ, **indexes.environment}, project), *links]
 
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigflow_backend.ground.child import run_bounded
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.limits import TOOL_OUTPUT
+from bigflow_backend.ground.processes import TooSlowError, run_for_messages
 from bigflow_backend.ground.urls import redacted
 from bigflow_backend.ground.uv import find_uv
 from bigflow_backend.image.layered.dependencies.indexes import configured_indexes, configured_urls
@@ -118,16 +118,16 @@ def run_uv(
     if places:
         environment["UV_FIND_LINKS"] = ",".join(_find_link(place, project) for place in places)
     try:
-        status, output = run_bounded(
+        status, output = run_for_messages(
             [find_uv(_PURPOSE), *arguments, *(["--no-index"] if indexes.no_index else [])],
-            timeout=timeout,
+            seconds=timeout,
             limit=TOOL_OUTPUT,
             cwd=project,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
-    except TimeoutError as error:
+    except TooSlowError as error:
         raise UserError(
             f"uv took longer than {timeout} seconds for the dependencies",
             hint="raise timeout in [tool.bigflow.image]",
