@@ -68,6 +68,11 @@ def schema() -> dict[str, Any]:
                     value={"type": "number", "exclusiveMinimum": 0},
                 ),
                 _object(
+                    "The URIs of assets: a run starts when all were updated.",
+                    kind={"const": "assets"},
+                    value={"type": "array", "items": text, "minItems": 1},
+                ),
+                _object(
                     "Manual runs, one run, or one run after another.",
                     kind={"enum": ["none", "once", "continuous"]},
                     value=null,
@@ -122,9 +127,11 @@ _WORKFLOW_ROWS = """\
 | `workflow_id` | | letters, digits, `_` and `-`; unique in the project |
 | `definition` | | a list, a dict or a `Definition` |
 | `schedule_interval` | `"@daily"` | a cron expression or preset, a `timedelta`, `"@once"`, \
-`"@continuous"`, or `None` for manual runs only |
+`"@continuous"`, an `Asset` or a list of assets, or `None` for manual runs only |
 | `start_time_factory` | `daily_start_time` | a function from the start time of the build to the \
 first runtime: [see below](#first-runtime) |
+| `start_date` | `None` | the first runtime itself, given by name: `"2026-01-31"`, a `date` or a \
+`datetime` |
 """
 _JOB_ROWS = "| `id` | | letters, digits, `_` and `-`; unique in the workflow |\n"
 

@@ -5,6 +5,7 @@ It needs the standard library only. Each pod pays for its imports, so public nam
 
 - ``cli``, ``run``: the command `bigflow`; run a job or a workflow
 - ``job``, ``workflow``, ``graph``: jobs, workflows, and the order of jobs
+- ``param``, ``asset``: what a workflow asks for, and what starts it
 - ``configuration``, ``resources``, ``start_time``: for the project's own code
 - ``errors``: the error that a user can fix
 - ``describe``: objects -> JSON, for the build
@@ -20,21 +21,25 @@ TYPE_CHECKING = False  # importing `typing` takes longer than the rest of this p
 if TYPE_CHECKING:
     from typing import Any
 
+    from bigflow.asset import Asset
     from bigflow.configuration import Config, DeploymentConfig
     from bigflow.errors import BigflowError
     from bigflow.graph import Definition
     from bigflow.job import Job, JobContext
+    from bigflow.param import Param
     from bigflow.resources import get_resource_absolute_path
     from bigflow.start_time import daily_start_time, hourly_start_time
     from bigflow.workflow import Workflow
 
 __all__ = [
+    "Asset",
     "BigflowError",
     "Config",
     "Definition",
     "DeploymentConfig",
     "Job",
     "JobContext",
+    "Param",
     "Workflow",
     "__version__",
     "daily_start_time",
@@ -47,12 +52,14 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOME = {
+    "Asset": "asset",
     "BigflowError": "errors",
     "Config": "configuration",
     "Definition": "graph",
     "DeploymentConfig": "configuration",
     "Job": "job",
     "JobContext": "job",
+    "Param": "param",
     "Workflow": "workflow",
     "daily_start_time": "start_time",
     "get_resource_absolute_path": "resources",

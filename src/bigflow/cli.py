@@ -115,7 +115,7 @@ def _warn_of_typing_errors(of_job: list[str]) -> None:
 
 _OPTIONS_OF_RUN = (
     *("--job", "--workflow", "--runtime", "--config", "--project-package", "--module"),
-    *("--secrets", "--verbose"),
+    *("--secrets", "--params", "--interval-end", "--run-id", "--try-number", "--verbose"),
 )
 
 
@@ -157,9 +157,13 @@ def _attempt(options: argparse.Namespace, *, in_pod: bool, verbose: bool) -> tup
                 packages,
                 workflow_id,
                 job_id,
-                runtime=options.runtime,
                 module=options.module,
                 secrets=options.secrets,
+                runtime=options.runtime,
+                run_id=options.run_id,
+                try_number=options.try_number,
+                interval_end=options.interval_end,
+                params=options.params,
             )
         except BigflowError as error:
             return _report(error), str(error) if in_pod else ""
@@ -263,6 +267,16 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="the start of the period to process, in UTC; by default the current time",
     )
     parser.add_argument(
+        "--params",
+        metavar="JSON",
+        type=_params,
+        help="values for the workflow's params, as a JSON object",
+    )
+    # Airflow's templates give an empty value where a run has none.
+    parser.add_argument("--interval-end", metavar="TIME", type=_moment, help="given by Airflow")
+    parser.add_argument("--run-id", metavar="ID", type=_text, help="given by Airflow")
+    parser.add_argument("--try-number", metavar="N", type=_number, help="given by Airflow")
+    parser.add_argument(
         "-c",
         "--config",
         metavar="NAME",
@@ -342,6 +356,32 @@ def _not_empty(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("cannot be empty")
     return text
+
+
+def _text(text: str) -> str | None:
+    return text or None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text else None
+
+
+def _moment(text: str) -> datetime | None:
+    return _start_time(text) if text else None
+
+
+def _params(text: str) -> dict[str, Any] | None:
+    if not text:
+        return None
+    import json
+
+    try:
+        params = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(f"not JSON: {error}") from None
+    if not isinstance(params, dict):
+        raise argparse.ArgumentTypeError("not a JSON object, such as '{\"days\": 7}'")
+    return params
 
 
 def _runtime(text: str) -> str:

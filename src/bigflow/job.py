@@ -9,9 +9,11 @@ from datetime import date, datetime, timezone
 from bigflow.configuration import current_env
 from bigflow.describe.fields import JobAttributes, attribute, check_names, table
 from bigflow.errors import BigflowError
+from bigflow.param import defaults
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, Protocol
 
     class PlainJob(Protocol):
@@ -36,8 +38,18 @@ _RUNTIME_LENGTHS = {len("2026-01-01"), len("2026-01-01 00:00"), len("2026-01-01 
 # Not typing.NamedTuple: importing `typing` takes 5 ms in each pod.
 _Fields = namedtuple(
     "_Fields",
-    ["runtime", "runtime_str", "workflow", "workflow_id", "env"],
-    defaults=[None, None, None, None, None],
+    [
+        "runtime",
+        "runtime_str",
+        "workflow",
+        "workflow_id",
+        "env",
+        "run_id",
+        "try_number",
+        "interval_end",
+        "params",
+    ],
+    defaults=[None, None, None, None, None, None, None, None, None],
 )
 
 
@@ -55,6 +67,15 @@ class JobContext(_Fields):
     workflow_id: str | None
     env: str | None
     """The name of the configuration, such as ``dev`` or ``prod``."""
+    run_id: str | None
+    """The id of Airflow's run; None outside of Airflow."""
+    try_number: int | None
+    """1 for the first try of the task; None outside of Airflow."""
+    interval_end: datetime | None
+    """The end of the period to process: naive, in UTC; None outside of Airflow."""
+    params: dict[str, Any] | None
+    """The values of the workflow's ``params`` for this run, with those of a run by hand; None if
+    it has no params."""
 
     @classmethod
     def make(
@@ -65,10 +86,15 @@ class JobContext(_Fields):
         workflow: Any = None,
         workflow_id: str | None = None,
         env: str | None = None,
+        run_id: str | None = None,
+        try_number: int | None = None,
+        interval_end: datetime | None = None,
+        params: Mapping[str, Any] | None = None,
     ) -> JobContext:
         """Return a context; defaults replace the missing values.
 
-        The default of ``runtime`` is the current time; of ``env``, the variable ``bf_env``.
+        The default of ``runtime`` is the current time; of ``env``, the variable ``bf_env``. Values
+        in ``params`` replace those of the workflow.
 
         :raises BigflowError: for a runtime of another form, or two different workflow ids.
         """
@@ -94,6 +120,10 @@ class JobContext(_Fields):
             workflow=workflow,
             workflow_id=workflow_id,
             env=env or current_env(),
+            run_id=run_id,
+            try_number=try_number,
+            interval_end=interval_end,
+            params={**defaults(getattr(workflow, "params", {})), **(params or {})} or None,
         )
 
 

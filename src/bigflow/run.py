@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 
 def run(
@@ -24,26 +24,28 @@ def run(
     workflow_id: str,
     job_id: str | None,
     *,
-    runtime: str | None = None,
     module: str | None = None,
     secrets: Sequence[str] = (),
+    **of_run: Any,
 ) -> Callable[[], None]:
     """Load a workflow; return a function that runs the job, or all jobs one after another.
 
     The first line of output names the job, its runtime, and the version, commit and image if they
     are known. It is printed before code of the project runs.
 
+    :param of_run: what Airflow knows of the run, for ``JobContext.make``.
+
     :raises BigflowError: when the workflow, the job or one of the secrets does not exist. Errors
         of the returned function are the job's own.
     """
     signal.signal(signal.SIGTERM, _exit_on_sigterm)
     _write_lines_at_once()
-    context = JobContext.make(runtime=runtime, workflow_id=workflow_id)
+    context = JobContext.make(workflow_id=workflow_id, **of_run)
     what = f"job {workflow_id}.{job_id}" if job_id else f"workflow {workflow_id}"
     _print_line(", ".join([what, *_facts(context, packages[0])]))
     _check_secrets(secrets)
     workflow = load_workflow(packages, workflow_id, module)
-    context = context._replace(workflow=workflow)
+    context = JobContext.make(workflow=workflow, **{**of_run, "runtime": context.runtime_str})
     if job_id is not None:
         return partial(execute_job, workflow.find_job(job_id), context)
 

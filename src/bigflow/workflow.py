@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 
+from bigflow.asset import Asset
 from bigflow.describe.fields import WorkflowAttributes, attribute, check_names, table
 from bigflow.errors import BigflowError, shown
 from bigflow.graph import Definition, InvalidJobGraph
@@ -13,7 +14,7 @@ from bigflow.start_time import daily_start_time, hourly_start_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import date, datetime
     from types import FrameType
     from typing import Any
@@ -60,9 +61,11 @@ class Workflow(WorkflowAttributes):
     :param workflow_id: letters, digits, ``_`` and ``-``; unique in the project.
     :param definition: a ``Definition``, or its argument: a list of jobs, or a dict.
     :param schedule_interval: a cron expression or preset, a ``timedelta``, ``"@once"``,
-        ``"@continuous"``, or None for manual runs only.
+        ``"@continuous"``, an ``Asset`` or a list of assets, or None for manual runs only.
     :param start_time_factory: a function from the start time of the build to the first runtime,
         both in the workflow's time zone: see ``bigflow.start_time``.
+    :param start_date: the first runtime itself, in the workflow's time zone: a ``date``, a
+        ``datetime``, or one as text, such as ``"2026-01-31"``.
 
     The other keywords are ``bigflow.describe.fields.WorkflowAttributes``.
 
@@ -75,21 +78,31 @@ class Workflow(WorkflowAttributes):
     if TYPE_CHECKING:  # type checkers make the parameters from these lines and from the table
         workflow_id: str = attribute(kw_only=False)
         definition: Definition | Any = attribute(kw_only=False)
-        schedule_interval: str | timedelta | None = attribute(default="@daily", kw_only=False)
+        schedule_interval: str | timedelta | Asset | Sequence[Asset] | None = attribute(
+            default="@daily", kw_only=False
+        )
         start_time_factory: Callable[[datetime], datetime] = attribute(
             default=daily_start_time, kw_only=False
         )
+        start_date: date | str | None = attribute(default=None)
     else:
 
         def __init__(
             self,
             workflow_id: str,
             definition: Any,
-            schedule_interval: str | timedelta | None = "@daily",
+            schedule_interval: Any = "@daily",
             start_time_factory: Callable[[datetime], datetime] = daily_start_time,
+            *,
+            start_date: date | str | None = None,
             **attributes: Any,
         ) -> None:
             _check(workflow_id, schedule_interval)
+            if start_date is not None and start_time_factory is not daily_start_time:
+                raise BigflowError(
+                    f"workflow {workflow_id!r} has a start_date and a start_time_factory",
+                    hint="keep one of them",
+                )
             check_names(self, WorkflowAttributes, attributes)
             self.workflow_id = workflow_id
             self.definition = (
@@ -97,27 +110,36 @@ class Workflow(WorkflowAttributes):
             )
             self.schedule_interval = schedule_interval
             self.start_time_factory = start_time_factory
+            self.start_date = start_date
             vars(self).update(attributes)
             self.made_in = _importing_module()
 
     def __repr__(self) -> str:
         return f"<Workflow {self.workflow_id!r}>"
 
-    def run(self, runtime: str | date | None = None) -> None:
+    def run(
+        self, runtime: str | date | None = None, params: Mapping[str, Any] | None = None
+    ) -> None:
         """Run every job in this process, one after another, without retries and timeouts.
 
-        The default of ``runtime`` is the current time.
+        The default of ``runtime`` is the current time; ``params`` replace the workflow's.
         """
-        context = JobContext.make(workflow=self, runtime=runtime)
+        context = JobContext.make(workflow=self, runtime=runtime, params=params)
         for job in self.definition.jobs:
             execute_job(job, context)
 
-    def run_job(self, job_id: str, runtime: str | date | None = None) -> None:
+    def run_job(
+        self,
+        job_id: str,
+        runtime: str | date | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> None:
         """Run one job in this process.
 
         :raises BigflowError: when the workflow does not have this job.
         """
-        execute_job(self.find_job(job_id), JobContext.make(workflow=self, runtime=runtime))
+        context = JobContext.make(workflow=self, runtime=runtime, params=params)
+        execute_job(self.find_job(job_id), context)
 
     def find_job(self, job_id: str) -> AnyJob:
         """Return the job with this id.
@@ -160,8 +182,12 @@ def _check(workflow_id: object, schedule_interval: object) -> None:
             f"the id of a workflow cannot be {shown(workflow_id)}",
             hint="give a string of letters, digits, _ and -",
         )
-    if not isinstance(schedule_interval, (str, timedelta, type(None))):
+    if isinstance(schedule_interval, (list, tuple)) and schedule_interval:
+        fits = all(isinstance(asset, Asset) for asset in schedule_interval)
+    else:
+        fits = isinstance(schedule_interval, (str, timedelta, Asset, type(None)))
+    if not fits:
         raise BigflowError(
             f"the schedule of workflow {workflow_id!r} cannot be {shown(schedule_interval)}",
-            hint="give a cron expression or preset, a timedelta or None",
+            hint="give a cron expression or preset, a timedelta, assets or None",
         )

@@ -27,6 +27,7 @@ from bigflow_backend.wheel.isolated import Wheel, build_wheel, check_build_syste
 # A build of the package alone needs neither the builders of images nor the templates of DAGs.
 if TYPE_CHECKING:
     from bigflow_backend.dags.build import DagFiles
+    from bigflow_backend.dags.takeover import Deployed
     from bigflow_backend.image.image import BuildRequest, Image, PublishedImage
     from bigflow_backend.image.plan import ImagePlan
     from bigflow_backend.image.reference import ImageReference
@@ -49,6 +50,8 @@ class BuildOptions:
     """The environment in deployment_config.py; None takes its default."""
     start_time: datetime | None = None
     """The ``<start>`` of the DAG ids, in UTC; a build of DAGs needs it."""
+    deployed: Deployed | None = None
+    """The deployed DAGs; None if the new ones replace no others."""
     workflow: str | None = None
     """The id of the only workflow to build a DAG for; None takes all workflows."""
     dry_run: bool = False
@@ -321,6 +324,8 @@ class Steps:
             image=f"{image}@{digest}" if digest else image,
             start_time=start_time,
             outputs=self._transaction.outputs,
+            deployed=self._options.deployed,
+            only=self._options.workflow,
         )
 
 

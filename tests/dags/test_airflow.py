@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from bigflow_backend.dags.airflow.releases import AirflowRelease, airflow_release
 from bigflow_backend.dags.file.literals import airflow_text, kubernetes_text
 from support.airflow import AIRFLOW_2, AIRFLOW_3, installed_airflow
-from support.descriptions import IMAGE, DagProject, job, schedule, workflow
+from support.descriptions import IMAGE, DagProject, job, param, schedule, workflow
 from support.texts import HOSTILE as HOSTILE_TEXT
 from support.texts import TEXT
 
@@ -145,6 +145,21 @@ WORKFLOWS = {
     for flow in (
         EVERYTHING,
         workflow("plain"),
+        workflow("every", schedule=schedule("timedelta", 7200)),
+        workflow("by_hand", schedule=schedule("none")),
+        workflow(
+            "triggered",
+            job("load", outlets=("gs://bucket/report",)),
+            schedule=schedule("assets", ("gs://bucket/rides", "s3://bucket/weather")),
+        ),
+        workflow(
+            "asks",
+            params={
+                "days": param(7, "How many", type="integer", minimum=1),
+                "note": param("{{ 1 }}"),
+                "options": param({"a": [1, None]}),
+            },
+        ),
         workflow("arguments", job("load", operator_arguments=OPERATOR_ARGUMENTS)),
         workflow("defaulted", env_variable="no-such.variable", env_default="it's {{ dev"),
         workflow(
@@ -278,6 +293,8 @@ def test_the_command_of_a_pod(dags: dict[str, Any]) -> None:
     assert dags["plain"]["tasks"]["load"]["command"] == [
         *("python", "-m", "bigflow", "run"),
         *("--runtime", "2026-01-02 00:00:00"),
+        *("--interval-end=2026-01-03 00:00:00", "--run-id=scheduled__$$(HOME)", "--try-number=1"),
+        '--params={"note": "it\\u0027s \\u003c$$(HOME)\\u003e {{ 1 }}"}',
         *("--project-package", "pipelines"),
         *("--module", "pipelines.plain"),
         *("--config", "prod"),
@@ -285,13 +302,28 @@ def test_the_command_of_a_pod(dags: dict[str, Any]) -> None:
     ]
 
 
-def test_a_run_without_a_logical_date(dags: dict[str, Any]) -> None:
-    task = dags["plain"]["tasks"]["load"]
-    assert task["runtime without a logical date"] == "2026-01-03 04:05:06"
+@pytest.mark.parametrize(
+    ("name", "runtime"),
+    [
+        ("plain", "2026-01-02 00:00:00"),  # the last whole day before the request
+        ("every", "2026-01-03 02:05:06"),  # two hours before the request
+        ("by_hand", "2026-01-03 04:05:06"),
+        ("triggered", "2026-01-03 04:05:06"),
+    ],
+)
+def test_a_run_without_a_logical_date(dags: dict[str, Any], name: str, runtime: str) -> None:
+    task = dags[name]["tasks"]["load"]
+    assert task["runtime without a logical date"] == runtime
+
+
+def test_params_and_assets(dags: dict[str, Any]) -> None:
+    assert dags["asks"]["params"] == {"days": 7, "note": "{{ 1 }}", "options": {"a": [1, None]}}
+    assert dags["triggered"]["triggers"] == ["gs://bucket/rides", "s3://bucket/weather"]
+    assert dags["triggered"]["tasks"]["load"]["outlets"] == ["gs://bucket/report"]
 
 
 def test_the_default_configuration_of_a_workflow(dags: dict[str, Any]) -> None:
-    assert dags["defaulted"]["tasks"]["load"]["command"][11] == "it's {{ dev"
+    assert dags["defaulted"]["tasks"]["load"]["command"][15] == "it's {{ dev"
 
 
 def test_a_missing_variable_fails_the_task_and_is_named(dags: dict[str, Any]) -> None:

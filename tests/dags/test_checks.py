@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bigflow_backend.ground.errors import UserError
-from support.descriptions import DagProject, job, schedule, workflow
+from support.descriptions import DagProject, job, param, schedule, workflow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +77,50 @@ WRONG_WORKFLOWS: list[tuple[str, Any]] = [
 def test_values_of_a_workflow(project: DagProject, field: str, value: Any) -> None:
     error = refusal(project, workflow("daily", **{field: value}))
     assert error.message.startswith(f"workflow 'daily': {field} is ")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"": param(1)},
+        {"a\0": param(1)},
+        {"a": param("\0")},
+        {"a": param(1, minimum=2)},
+        {"a": param(1, exclusiveMaximum=1)},
+        {"a": param("x", type="integer")},
+        {"a": param(True, type=["number", "null"])},
+        {"a": param("x", enum=["y"])},
+        {"a": param("x", pattern="^y")},
+        {"a": param("x", pattern="(")},
+        {"a": param("xyz", maxLength=2)},
+        {"a": param(1, type="int")},
+        {"a": param(1, lowest=1)},
+        {"a": {**param(None), "has_default": False}},
+    ],
+)
+def test_params(project: DagProject, params: Any) -> None:
+    error = refusal(project, workflow("daily", params=params))
+    assert error.message.startswith("workflow 'daily': params")
+
+
+@pytest.mark.parametrize(
+    "uris",
+    [
+        ("gs://a", "gs://a"),
+        ("airflow://x",),
+        ("gs://ą",),
+        ("gs://a#b",),
+        ("gs://user:x@a",),
+        ("",),
+        ("gs://" + "x" * 1500,),
+    ],
+)
+def test_assets(project: DagProject, uris: tuple[str, ...]) -> None:
+    error = refusal(project, workflow("daily", schedule=schedule("assets", uris)))
+    assert error.message.startswith("workflow 'daily': schedule_interval is ")
+    shutil.rmtree(project.dags)
+    error = refusal(project, workflow("daily", job("load", outlets=uris)))
+    assert error.message.startswith("workflow 'daily', job 'load': outlets is ")
 
 
 WRONG_JOBS: list[tuple[str, Any]] = [

@@ -31,7 +31,7 @@ def test_the_example_of_a_template(tmp_path: Path) -> None:
     (project.root / "dag.py.j2").write_text(block("jinja", "extends"))
     dag = project.source(workflow("daily")).dag
     assert dag["is_paused_upon_creation"] is False
-    assert dag["params"] == {"team": "weather", "version": "1.2.0"}
+    assert dag["user_defined_macros"] == {"team": "weather", "version": "1.2.0"}
 
 
 def test_the_blocks_of_the_template() -> None:

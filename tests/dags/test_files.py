@@ -35,6 +35,16 @@ DIAMOND = (
 )
 
 
+_INFERRED = "dag.timetable.infer_manual_data_interval(run_after=dag_run.run_after).end"
+_END = f'(dag_run.data_interval_end or {_INFERRED}).strftime("%Y-%m-%d %H:%M:%S")'
+OF_RUN = [
+    f"--interval-end={{{{ {_END} }}}}",
+    "--run-id={{ run_id | replace('$', '$$') }}",
+    "--try-number={{ ti.try_number }}",
+    "--params={{ params | tojson | replace('$', '$$') }}",
+]
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> DagProject:
     return DagProject.make(tmp_path / "project")
@@ -66,17 +76,20 @@ def test_image_version_is_in_the_form_that_bigflow_reads(project: DagProject) ->
 
 def test_the_manifest(project: DagProject) -> None:
     project.build(workflow("daily", *DIAMOND, env_variable="stage", env_default="dev"))
+    name = "daily__v1_2_0__2026_01_02_03_00_00_dag.py"
+    source = (project.dags / name).read_text()
     assert json.loads((project.dags / "manifest.json").read_text()) == {
-        "schema": 1,
+        "schema": 2,
         "package": "pipelines",
         "version": "1.2.0",
         "commit": COMMIT,
         "image": IMAGE,
         "start_time": "2026-01-02 03:00:00",
+        "deploy_before": None,
         "dags": [
             {
                 "dag_id": "daily__v1_2_0__2026_01_02_03_00_00",
-                "file": "daily__v1_2_0__2026_01_02_03_00_00_dag.py",
+                "file": name,
                 "workflow": "daily",
                 "module": "pipelines.daily",
                 "schedule": {"kind": "cron", "value": "@daily"},
@@ -84,6 +97,12 @@ def test_the_manifest(project: DagProject) -> None:
                 "start_date": "2026-01-01T00:00:00+00:00",
                 "config": {"variable": "stage", "default": "dev"},
                 "tasks": ["extract", "left", "right", "report"],
+                "version": "1.2.0",
+                "commit": COMMIT,
+                "image": IMAGE,
+                "source": source,
+                "retired": None,
+                "sha256": hashlib.sha256(source.encode()).hexdigest(),
             }
         ],
     }
@@ -295,6 +314,7 @@ def test_a_task(project: DagProject) -> None:
             "cmds": [
                 *("python", "-m", "bigflow", "run"),
                 *("--runtime", "RUNTIME"),
+                *OF_RUN,
                 *("--project-package", "pipelines"),
                 *("--module", "pipelines.daily"),
                 *("--config", "CONFIG"),

@@ -156,5 +156,5 @@ def test_once() -> None:
 @pytest.mark.parametrize("kind", ["none", "continuous"])
 def test_schedules_without_times(kind: str) -> None:
     flow = workflow("daily", schedule=schedule(kind))
-    assert timetable(flow) is None
+    assert timetable(flow.schedule, timezone.utc) is None
     assert list(scheduled_runs(flow, now=NOW)) == []

@@ -331,12 +331,11 @@ def test_setuptools_keeps_its_libraries_after_the_script(tmp_path: Path) -> None
     files = FORMS["bigflow.build.project_setup"]
     project = write_project(tmp_path / "project", files)
     code = (
-        "import logging, sys; from pathlib import Path\n"
+        "import sys; from pathlib import Path\n"
         "from bigflow_backend.project.setup_script import run_setup_script\n"
         "before = list(sys.path)\n"
         "run_setup_script(Path('project_setup.py').absolute())\n"
         "assert 'setuptools' in sys.modules\n"
-        "assert not logging.getLogger().handlers\n"
         "print(*[Path(p).name for p in sys.path if p not in before])"
     )
     done = project.run("-c", code)

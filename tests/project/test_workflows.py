@@ -52,6 +52,8 @@ def test_workflows(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
         schedule=Schedule(kind="cron", value="@daily"),
         timezone="UTC",
         start_date="2026-01-01T00:00:00+00:00",
+        start_from="default",
+        params={},
         catchup=True,
         depends_on_past=True,
         max_active_runs=1,

@@ -36,7 +36,10 @@ def test_the_defaults_of_a_workflow() -> None:
 
 
 def test_the_fields_of_a_context() -> None:
-    assert JobContext._fields == ("runtime", "runtime_str", "workflow", "workflow_id", "env")
+    assert JobContext._fields == (
+        *("runtime", "runtime_str", "workflow", "workflow_id", "env"),
+        *("run_id", "try_number", "interval_end", "params"),
+    )
 
 
 def test_an_unknown_keyword_names_the_nearest_one() -> None:
@@ -187,3 +190,21 @@ def test_runtimes(text: str, moment: dt.datetime) -> None:
 def test_an_invalid_runtime(text: str) -> None:
     with pytest.raises(BigflowError, match="is not a valid date and time"):
         parse_runtime(text)
+
+
+def test_params_of_a_run_in_this_process() -> None:
+    job = Recorder("a")
+    workflow = Workflow("w", [job], params={"days": bigflow.Param(7), "mode": "full"})
+    workflow.run("2026-01-01")
+    workflow.run_job("a", "2026-01-01", params={"days": 1})
+    Workflow("other", [job]).run("2026-01-01")
+    assert [context.params for context in job.contexts] == [
+        {"days": 7, "mode": "full"},
+        {"days": 1, "mode": "full"},
+        None,
+    ]
+
+
+def test_a_start_date_and_a_factory() -> None:
+    with pytest.raises(BigflowError, match="has a start_date and a start_time_factory"):
+        Workflow("w", [], None, bigflow.hourly_start_time, start_date="2026-01-01")

@@ -69,6 +69,33 @@ def test_jobs_in_the_order_of_the_graph() -> None:
     ]
 
 
+def test_what_a_job_knows_of_its_run(tmp_path: Path) -> None:
+    body = "print([context.run_id, context.try_number, str(context.interval_end), context.params])"
+    root = project(tmp_path, body)
+    module = root / "p" / "__init__.py"
+    params = 'params={"days": bigflow.Param(7, minimum=1), "mode": "full", "day": bigflow.Param()}'
+    module.write_text(module.read_text().replace("[J()])", f"[J()], {params})"))
+
+    def printed(*arguments: str) -> str:
+        done = run_bigflow("run", "-j", "w.j", "-r", "2026-01-01", *arguments, cwd=root)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()[-1]
+
+    assert printed() == "[None, None, 'None', {'days': 7, 'mode': 'full'}]"
+    given = ("--interval-end=2026-01-02 00:00:00", "--run-id=--x", "--try-number=2")
+    assert printed(*given, '--params={"days": 3, "more": null}') == (
+        "['--x', 2, '2026-01-02 00:00:00', {'days': 3, 'mode': 'full', 'more': None}]"
+    )
+    assert printed("--interval-end=", "--run-id=", "--try-number=", "--params=") == printed()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "7", "[" * 100_000])
+def test_params_that_are_not_an_object(tmp_path: Path, text: str) -> None:
+    done = run_bigflow("run", "-j", "w.j", f"--params={text}", cwd=project(tmp_path, "pass"))
+    assert done.returncode == 2
+    assert "argument --params: not" in done.stderr
+
+
 class TestFirstLine:
     """It comes before all output of the project, also during its import."""
 

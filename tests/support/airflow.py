@@ -64,6 +64,18 @@ class TaskInstance:
 
 
 @dataclass(frozen=True)
+class DagRun:
+    """A run, as in the metadata database."""
+
+    run_id: str
+    kind: str
+    """``scheduled``, ``manual``, ..."""
+    state: str
+    start: str
+    """The start of its data interval in UTC, as ``2026-01-01 00:00:00``; empty without one."""
+
+
+@dataclass(frozen=True)
 class Airflow:
     """An installed Airflow and a home directory for it: settings, database, DAGs folder."""
 
@@ -181,6 +193,29 @@ class Airflow:
         """Return run id -> state for a DAG, in the order of creation."""
         rows = self._query("select run_id, state from dag_run where dag_id = ? order by id", dag_id)
         return dict(rows)
+
+    def runs(self, dag_id: str) -> list[DagRun]:
+        """Return the runs of a DAG, in the order of creation."""
+        rows = self._query(
+            "select run_id, run_type, state, data_interval_start from dag_run where dag_id = ?"
+            " order by id",
+            dag_id,
+        )
+        return [
+            DagRun(run_id, kind, state, str(start or "")[:19].replace("T", " "))
+            for run_id, kind, state, start in rows
+        ]
+
+    def is_paused(self, dag_id: str) -> bool | None:
+        """Return whether a DAG is paused, or None before Airflow knows it."""
+        rows = self._query("select is_paused from dag where dag_id = ?", dag_id)
+        return bool(rows[0][0]) if rows else None
+
+    def tags(self, dag_id: str) -> set[str]:
+        """Return the tags of a DAG."""
+        return {
+            name for (name,) in self._query("select name from dag_tag where dag_id = ?", dag_id)
+        }
 
     def run_times(self, dag_id: str) -> list[str]:
         """Return the time of each run of a DAG in UTC, as ``2026-01-01 00:00:00``."""

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import warnings
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -61,9 +61,20 @@ def describe(dag: Any) -> dict[str, Any]:
         "tags": sorted(dag.tags),
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
+        "params": dag.params.dump(),
+        "triggers": triggers(dag),
         "runs": [[str(run.logical_date), str(run.run_after)] for run in first_runs(scheduled(dag))],
         "tasks": {task.task_id: describe_task(dag, task) for task in dag.tasks},
     }
+
+
+def triggers(dag: Any) -> list[str]:
+    """Return the URIs of the assets that start runs."""
+    condition = getattr(dag.timetable, "asset_condition", None)  # Airflow 3
+    condition = condition or getattr(dag.timetable, "dataset_condition", None)  # 2.9 and later
+    if condition is not None:
+        return sorted(asset.uri for asset in getattr(condition, "objects", ()))
+    return sorted(dataset.uri for dataset in getattr(dag, "dataset_triggers", ()))
 
 
 def first_runs(dag: Any) -> Iterator[Any]:
@@ -107,6 +118,7 @@ def describe_task(dag: Any, task: Any) -> dict[str, Any]:
         "messages": [task.log_pod_spec_on_failure, task.termination_message_policy],
         "startup_check": task.startup_check_interval_seconds,
         "variables": variables(task),
+        "outlets": [asset.uri for asset in task.outlets],
         "resources": resources and {"requests": resources.requests, "limits": resources.limits},
         "on_finish_action": task.on_finish_action.value,
         "objects": {name: manifest(dag, task, name) for name in OBJECTS},
@@ -143,8 +155,18 @@ def render(dag: Any, task: Any, content: Any, logical_date: datetime | None) -> 
         "airflow.sdk.execution_time.context:VariableAccessor",
         "airflow.utils.context:VariableAccessor",
     )
+    pendulum = import_module("pendulum")
+    interval = {
+        "data_interval_start": logical_date,
+        "data_interval_end": logical_date and logical_date + timedelta(days=1),
+    }
+    run_after = pendulum.instance(RUN_AFTER)
     context = {
-        "dag_run": SimpleNamespace(logical_date=logical_date, run_after=RUN_AFTER),
+        "dag": dag,
+        "dag_run": SimpleNamespace(logical_date=logical_date, run_after=run_after, **interval),
+        "run_id": "scheduled__$(HOME)",
+        "ti": SimpleNamespace(try_number=1),
+        "params": {"note": "it's <$(HOME)> {{ 1 }}"},
         "var": {"value": variables(deserialize_json=False)},
     }
     try:

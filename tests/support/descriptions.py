@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from bigflow.describe.fields import JobAttributes, WorkflowAttributes, attributes_of
 from bigflow_backend.dags.build import build_dags
+from bigflow_backend.dags.manifest import read_manifest
+from bigflow_backend.dags.takeover import Deployed
 from bigflow_backend.ground.transaction import transaction
 from bigflow_backend.project.project import read_project
 from bigflow_backend.project.workflows import JobDescription, Schedule, WorkflowDescription
@@ -30,6 +32,7 @@ __all__ = [
     "DagProject",
     "DagSource",
     "job",
+    "param",
     "schedule",
     "workflow",
 ]
@@ -41,6 +44,16 @@ START_TIME = datetime(2026, 1, 2, 3, tzinfo=timezone.utc)
 
 def schedule(kind: Any, value: Any = None) -> Schedule:
     return Schedule(kind=kind, value=value)
+
+
+def param(default: Any, description: str | None = None, **limits: Any) -> dict[str, Any]:
+    """Return the description of a parameter with a default."""
+    return {
+        "has_default": True,
+        "default": default,
+        "description": description,
+        "limits": limits,
+    }
 
 
 def _defaults(table: type) -> dict[str, Any]:
@@ -69,6 +82,7 @@ def workflow(workflow_id: str, *jobs: JobDescription, **values: Any) -> Workflow
         "variable": workflow_id,
         "schedule": schedule("cron", "@daily"),
         "start_date": "2026-01-01T00:00:00+00:00",
+        "start_from": "default",
         "jobs": jobs or (job("load"),),
     }
     return WorkflowDescription(**(described | values))
@@ -110,10 +124,22 @@ class DagProject:
         version: str = "1.2.0",
         commit: str | None = COMMIT,
         start_time: datetime = START_TIME,
+        takeover: datetime | None = None,
+        drained: Sequence[str] = (),
+        only: str | None = None,
     ) -> DagFiles:
+        """Build the DAGs. With ``takeover`` they take over from those of the last build."""
         project = read_project(self.root)
         # A cached property, which would run git.
         vars(project)["version"] = ProjectVersion(text=version, source="test", commit=commit)
+        deployed = None
+        if takeover is not None:
+            deployed = Deployed(
+                manifest=read_manifest(self.dags),
+                takeover=takeover,
+                keep_days=project.settings.dags.keep_retired_days,
+                drained=frozenset(drained),
+            )
         with transaction(self.root) as running:
             dags = build_dags(
                 project,
@@ -121,6 +147,8 @@ class DagProject:
                 image=image,
                 start_time=start_time,
                 outputs=running.outputs,
+                deployed=deployed,
+                only=only,
             )
         files = [dataclasses.replace(file, path=self.root / file.path) for file in dags.files]
         return dataclasses.replace(dags, files=tuple(files))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Seconds = float
     Quantity = str | float
     DateTime = str
+    Assets = Sequence[Any]
+    Params = Mapping[str, Any]
     Table = TypeVar("Table", bound=type)
 
 REQUIRED: Any = object()
@@ -184,6 +186,11 @@ class JobAttributes:
         default=(),
         argument="tolerations",
     )
+    outlets: Assets = attribute(
+        "the assets that the job updates: `Asset` objects, or URIs; other workflows can start"
+        " after it",
+        default=(),
+    )
     operator_arguments: Mapping[str, Any] = attribute(
         "other arguments of the KubernetesPodOperator: plain data", default=_EMPTY
     )
@@ -233,6 +240,10 @@ class WorkflowAttributes:
     on_failure_callback: str | None = attribute(
         "the import path, in Airflow, of a function to call when a task fails", default=None
     )
+    params: Params = attribute(
+        "what a person can set for a run by hand: plain data, or `Param(7, minimum=1)`",
+        default=_EMPTY,
+    )
     tags: Sequence[str] = attribute("tags of the DAG", default=())
     owner: str = attribute("the owner of the tasks", default="airflow")
     description: str | None = attribute(
@@ -254,4 +265,9 @@ class DescribedWorkflow(WorkflowAttributes):
     start_date: DateTime | None = attribute(
         "The first runtime in the workflow's time zone, ISO 8601 with the offset from UTC; null"
         " without a start time.",
+    )
+    start_from: str = attribute(
+        "`start_date` if the first runtime is fixed, `factory` if a function of the project makes"
+        " it from the start time of the build, else `default`.",
+        least=1,
     )

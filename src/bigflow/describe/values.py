@@ -7,7 +7,9 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
+from bigflow.asset import Asset
 from bigflow.errors import BigflowError, shown
+from bigflow.param import REQUIRED, Param
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ def _moment(place: str, value: object, _line: Attribute) -> str:
 
 def _sequence(of: Any, place: str, value: object, _line: Attribute) -> list[Any]:
     if not isinstance(value, (list, tuple)):
-        raise _refused(place, value, "a list of strings" if of is _text else "a list of dicts")
+        raise _refused(place, value, f"a list of {_ITEMS.get(of, 'dicts')}")
     return [of(f"{place}[{i}]", item) for i, item in enumerate(value)]
 
 
@@ -118,7 +120,36 @@ def _plain(place: str, value: object) -> Any:
     raise _refused(place, value, "strings, numbers, True, False, None, lists and dicts of these")
 
 
+def asset_uri(place: str, value: object) -> str:
+    """Return the URI of an ``Asset``, or of a string that is one."""
+    return _text(place, value.uri if isinstance(value, Asset) else value)
+
+
+def _param(place: str, value: Any) -> dict[str, Any]:
+    if type(value) is dict and value.keys() == _PARAM.keys():  # from JSON
+        value = Param(
+            value["default"] if value["has_default"] else REQUIRED,
+            value["description"],
+            **value["limits"],
+        )
+    param = value if isinstance(value, Param) else Param(value)
+    text = param.description
+    return {
+        "has_default": param.default is not REQUIRED,
+        "default": None if param.default is REQUIRED else _plain(place, param.default),
+        "description": None if text is None else _text(f"{place}: description", text),
+        "limits": _mapping(_plain, place, param.limits),
+    }
+
+
+_ITEMS: Mapping[Any, str] = {_text: "strings", asset_uri: "assets"}
 _TEXT = {"type": "string"}
+_PARAM = {
+    "has_default": {"type": "boolean"},
+    "default": {},
+    "description": {"type": ["string", "null"]},
+    "limits": {"type": "object"},
+}
 _MOMENT = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?[+-]\d\d:\d\d(:\d\d)?$"
 
 KINDS: Mapping[str, Kind] = {
@@ -129,12 +160,25 @@ KINDS: Mapping[str, Kind] = {
     "str": Kind(_text, _TEXT),
     "DateTime": Kind(_moment, {**_TEXT, "pattern": _MOMENT}),
     "Sequence[str]": Kind(partial(_sequence, _text), {"type": "array", "items": _TEXT}),
+    "Assets": Kind(partial(_sequence, asset_uri), {"type": "array", "items": _TEXT}),
     "Sequence[Mapping[str, Any]]": Kind(
         partial(_sequence, partial(_mapping, _plain)),
         {"type": "array", "items": {"type": "object"}},
     ),
     "Mapping[str, str]": Kind(
         partial(_mapping, _text), {"type": "object", "additionalProperties": _TEXT}
+    ),
+    "Params": Kind(
+        partial(_mapping, _param),
+        {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "properties": _PARAM,
+                "required": list(_PARAM),
+                "additionalProperties": False,
+            },
+        },
     ),
     "Mapping[str, Any]": Kind(partial(_mapping, _plain), {"type": "object"}),
 }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
+from bigflow.asset import Asset
 from bigflow.describe.discovery import error_of_user_code, find_workflows
 from bigflow.describe.fields import JobAttributes, WorkflowAttributes, attributes_of
-from bigflow.describe.values import checked
+from bigflow.describe.values import asset_uri, checked
 from bigflow.errors import BigflowError, shown
+from bigflow.start_time import daily_start_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,6 +79,13 @@ def _describe_workflow(found: FoundWorkflow, start_time: datetime | None) -> dic
     zone = _zone(of, workflow.timezone)
     start = start_time and _start_date(found, start_time, zone)
     described["start_date"] = start and start.isoformat()
+    described["start_from"] = (
+        "start_date"
+        if workflow.start_date is not None
+        else "default"
+        if workflow.start_time_factory is daily_start_time
+        else "factory"
+    )
     return described
 
 
@@ -103,9 +112,15 @@ def _schedule(of: str, interval: object) -> dict[str, Any]:
     if isinstance(interval, timedelta) and interval > timedelta(0):
         seconds = interval.total_seconds()
         return {"kind": "timedelta", "value": int(seconds) if seconds.is_integer() else seconds}
+    if isinstance(interval, Asset):
+        interval = [interval]
+    if isinstance(interval, (list, tuple)) and interval:
+        place = f"{of}: schedule_interval"
+        uris = [asset_uri(f"{place}[{i}]", asset) for i, asset in enumerate(interval)]
+        return {"kind": "assets", "value": uris}
     raise BigflowError(
         f"{of}: schedule_interval cannot be {shown(interval)}",
-        hint="give a cron expression or preset, a timedelta of a second or more, or None",
+        hint="give a cron expression or preset, a timedelta of a second or more, assets, or None",
     )
 
 
@@ -125,6 +140,8 @@ def _zone(of: str, name: object) -> tzinfo:
 def _start_date(found: FoundWorkflow, start_time: datetime, zone: tzinfo) -> datetime:
     """Return the workflow's first runtime in its own time zone."""
     workflow = found.workflow
+    if workflow.start_date is not None:
+        return _in_zone(found, _fixed_start(found), zone)
     local = _in_zone(found, start_time.replace(tzinfo=timezone.utc), zone).replace(tzinfo=None)
     try:
         start = workflow.start_time_factory(local)
@@ -146,6 +163,27 @@ def _start_date(found: FoundWorkflow, start_time: datetime, zone: tzinfo) -> dat
     if start.tzinfo is None:
         start = start.replace(tzinfo=zone)
     return _in_zone(found, start, zone)
+
+
+def _fixed_start(found: FoundWorkflow) -> datetime:
+    """Return the ``start_date`` of a workflow, with a time zone."""
+    workflow = found.workflow
+    value = workflow.start_date
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        moment = None
+    if isinstance(moment, date) and not isinstance(moment, datetime):
+        moment = datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001
+    if not isinstance(moment, datetime) or moment.microsecond:
+        raise BigflowError(
+            f"workflow {workflow.workflow_id!r} ({found.module}): start_date cannot be"
+            f" {shown(value)}",
+            hint="write a date or a time in whole seconds: '2026-01-31', '2026-01-31 06:00:00'",
+        )
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=_zone(workflow.workflow_id, workflow.timezone))
+    return moment
 
 
 def _in_zone(found: FoundWorkflow, moment: datetime, zone: tzinfo) -> datetime:

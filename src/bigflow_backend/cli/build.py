@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Callable
-from datetime import datetime, timezone
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bigflow_backend import pipeline
-from bigflow_backend.cli.options import image_settings
+from bigflow_backend.cli.options import TAKEOVER_MINUTES, image_settings
 from bigflow_backend.cli.report import build_lines, print_result
 from bigflow_backend.ground.directories import temporary_files_together
 from bigflow_backend.ground.errors import UserError
@@ -20,6 +20,7 @@ from bigflow_backend.pipeline import Build, BuildOptions
 
 if TYPE_CHECKING:
     from bigflow_backend.cli.commands import Call
+    from bigflow_backend.dags.takeover import Deployed
     from bigflow_backend.project.project import Project
 
 _TIME_FORMATS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S")
@@ -60,11 +61,46 @@ def _build_options(project: Project, values: argparse.Namespace) -> BuildOptions
         start_time=start_time(given.get("start_time")),
         # BigFlow's word for all workflows is ALL.
         workflow=None if workflow is None or workflow.upper() == "ALL" else workflow,
+        deployed=_deployed(project, given),
         dry_run=bool(given.get("dry_run")),
         in_image=bool(given.get("in_image")),
         python=interpreter(values.python),
         say=print_progress,
     )
+
+
+def _deployed(project: Project, given: Mapping[str, Any]) -> Deployed | None:
+    path, takeover = given.get("deployed"), given.get("takeover")
+    if path is None:
+        useless = [name for name in ("takeover", "airflow_url") if given.get(name) is not None]
+        if useless:
+            raise UserError(
+                f"--{useless[0].replace('_', '-')} needs the deployed DAGs",
+                hint="add --deployed with the path of their manifest.json",
+            )
+        return None
+    from bigflow_backend.dags.manifest import read_manifest
+    from bigflow_backend.dags.takeover import Deployed
+
+    manifest, url = read_manifest(Path(path)), given.get("airflow_url")
+    drained = frozenset[str]()
+    if url is not None:
+        from bigflow_backend.cli.dags import drained_dags
+
+        drained = drained_dags(manifest, url)
+    return Deployed(
+        manifest=manifest,
+        takeover=_takeover(takeover),
+        keep_days=project.settings.dags.keep_retired_days,
+        drained=drained,
+    )
+
+
+def _takeover(text: str | None) -> datetime:
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    if text is None:
+        return now + timedelta(minutes=TAKEOVER_MINUTES)
+    return now if text.upper() == "NOW" else _moment(text, "--takeover")
 
 
 def interpreter(text: str | None) -> str:
@@ -90,12 +126,16 @@ def start_time(text: str | None) -> datetime:
     """
     if text is None or text.upper() == "NOW":
         return datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
+    return _moment(text, "--start-time")
+
+
+def _moment(text: str, name: str) -> datetime:
     for form in _TIME_FORMATS:
         try:
             return datetime.strptime(text, form).replace(tzinfo=timezone.utc)
         except ValueError:  # noqa: PERF203  (the next form may fit)
             continue
     raise UserError(
-        f"--start-time must be a date and time: got {text!r}",
-        hint="write it in UTC, such as --start-time '2026-01-31 06:00:00'",
+        f"{name} must be a date and time: got {text!r}",
+        hint=f"write it in UTC, such as {name} '2026-01-31 06:00:00'",
     )

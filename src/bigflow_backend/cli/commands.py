@@ -12,7 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from bigflow_backend.cli.options import (
+    AIRFLOW_URL,
     DAG_OPTIONS,
+    DEPLOYED,
     DRY_RUN,
     ENVIRONMENT_OPTIONS,
     IMAGE_OPTIONS,
@@ -136,6 +138,13 @@ COMMANDS = {
             *ENVIRONMENT_OPTIONS,
         ),
         description="List the jobs of a workflow and what each one waits for.",
+    ),
+    "dags": Command(
+        "list the DAGs of a build or a deployment, and the runs of retired ones",
+        "dags:dags",
+        (DEPLOYED, flag("--retired", "only the retired DAGs"), AIRFLOW_URL, JSON),
+        description="List the DAGs of .dags/, or those that --deployed names. With --airflow-url it"
+        " asks Airflow which of them still have runs.",
     ),
     "check": Command(
         "load the DAG files of .dags/ in a real Airflow, and report",

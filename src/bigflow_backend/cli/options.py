@@ -105,10 +105,31 @@ START_TIME = option(
     metavar="TIME",
     help="the start of the DAGs in UTC, as 'YYYY-MM-DD HH:MM:SS' (default: the current hour)",
 )
+TAKEOVER_MINUTES = 10
+"""The time for a deployment. A build at 23:55 is not deployed before the run of midnight starts."""
+DEPLOYED = option(
+    "--deployed",
+    metavar="PATH",
+    help="the manifest.json of the deployed DAGs, or its directory",
+)
+AIRFLOW_URL = option(
+    "--airflow-url",
+    metavar="URL",
+    help="the Airflow that knows which retired DAGs still have runs; its token is in"
+    " BIGFLOW_AIRFLOW_TOKEN",
+)
 DAG_OPTIONS = (
     switch("--in-image", "find the workflows in the built image, not with --python"),
     option("--workflow", "-w", metavar="ID", help="build the DAG of this workflow only"),
     START_TIME,
+    DEPLOYED,
+    AIRFLOW_URL,
+    option(
+        "--takeover",
+        metavar="TIME",
+        help="when the new DAGs take over from the deployed ones, in UTC, or `now` (default: in"
+        f" {TAKEOVER_MINUTES} minutes)",
+    ),
 )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bigflow_backend.ground.text import printable
 
 if TYPE_CHECKING:
+    from bigflow_backend.dags.build import DagFiles
     from bigflow_backend.image.image import PublishedImage
     from bigflow_backend.image.plan import ImagePlan
     from bigflow_backend.pipeline import Build
@@ -41,6 +42,16 @@ def build_lines(build: Build) -> Iterator[str]:
     if build.dags is not None:
         for file in build.dags.files:
             yield f"DAG    {file.path}"
+        yield from _retired_lines(build.dags)
+
+
+def _retired_lines(dags: DagFiles) -> Iterator[str]:
+    for dag in dags.retired:
+        yield f"       {dags.directory / dag.file}  retired, ends its runs"
+    for dag in dags.left_out:
+        yield f"       {dag.file} is not needed any more"
+    if dags.deploy_before is not None:
+        yield f"       deploy them before {dags.deploy_before:%Y-%m-%d %H:%M} UTC"
 
 
 def _image_lines(build: Build, image: PublishedImage) -> Iterator[str]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.project.workflows import Schedule
 
 if TYPE_CHECKING:
+    from bigflow_backend.dags.manifest import DagEntry
     from bigflow_backend.dags.model import DagBuild
+    from bigflow_backend.dags.takeover import Deployed
     from bigflow_backend.ground.files import Outputs
     from bigflow_backend.project.project import Project
     from bigflow_backend.project.settings import DagSettings
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _DAG_ID_LENGTH = 250
 _FILE_NAME_BYTES = 255
+_BY_HAND = Schedule(kind="none", value=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,12 @@ class DagFiles:
     start_time: datetime
     """UTC."""
     seconds: float
+    retired: tuple[DagEntry, ...] = ()
+    """The retired DAGs, whose files are written again."""
+    left_out: tuple[DagEntry, ...] = ()
+    """The retired DAGs that are not needed any more."""
+    deploy_before: datetime | None = None
+    """UTC. After this time, a retired DAG may run an interval of its successor, too."""
 
 
 def build_dags(
@@ -57,8 +66,13 @@ def build_dags(
     image: str,
     start_time: datetime,
     outputs: Outputs,
+    deployed: Deployed | None = None,
+    only: str | None = None,
 ) -> DagFiles:
     """Write ``.dags/`` of ``outputs``: the DAG files, ``image_version.txt`` and ``manifest.json``.
+
+    With ``deployed``, it also has the DAGs that retire. ``only`` is the id of the one workflow that
+    the build is for.
 
     ``image`` is the name by which Kubernetes pulls the image, with a tag or a digest.
     ``start_time`` is the ``<start>`` of the DAG ids, in UTC if it has no zone; the workflows were
@@ -67,8 +81,11 @@ def build_dags(
     :raises UserError: for a workflow, a setting or a template that is not valid.
     """
     from bigflow_backend.dags.file.template import renderer
-    from bigflow_backend.dags.manifest import manifest
+    from bigflow_backend.dags.manifest import NAME as MANIFEST
+    from bigflow_backend.dags.manifest import Manifest, dag_entry
     from bigflow_backend.dags.model import DagBuild, dag_model
+    from bigflow_backend.dags.retired import retired_text
+    from bigflow_backend.dags.takeover import Takeover, take_over
 
     began = time.monotonic()
     if start_time.tzinfo is None:
@@ -82,16 +99,24 @@ def build_dags(
         settings=settings,
     )
     workflows = checked_workflows(workflows, settings)
+    takeover = Takeover(workflows=workflows)
+    if deployed is not None:
+        takeover = take_over(
+            workflows, deployed, dag_id=build.dag_id, by=str(build.version), only=only
+        )
     template = renderer(project.root, settings.template)
-    files = []
-    directory = outputs.dags
-    # A build writes them again if it has pushed the image since, with its digest.
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    for workflow in workflows:
+    files, entries, texts = [], [], {}
+    for workflow in takeover.workflows:
         dag_id = _dag_id(workflow, build)
         name = f"{dag_id}_dag.py"
-        (directory / name).write_bytes(template.render(dag_model(workflow, build)).encode())
+        texts[name] = template.render(
+            dag_model(
+                replace(workflow, schedule=_BY_HAND) if workflow.id in takeover.done else workflow,
+                build,
+                succeeds=workflow.id in takeover.successors,
+            )
+        )
+        entries.append(dag_entry(workflow, build, file=name, source=texts[name]))
         files.append(
             DagFile(
                 path=Path(".dags") / name,
@@ -101,10 +126,22 @@ def build_dags(
                 tasks=tuple(job.id for job in workflow.jobs),
             )
         )
-    # BigFlow's `deploy-dags` reads the image from this file.
-    (directory / "image_version.txt").write_bytes(f"{image}\n".encode())
-    text = json.dumps(manifest(build, workflows, files), indent=2, ensure_ascii=False) + "\n"
-    (directory / "manifest.json").write_bytes(text.encode())
+    texts |= {dag.file: dag.source for dag in takeover.kept}
+    texts |= {dag.file: retired_text(dag) for dag in takeover.retired}
+    manifest = Manifest(
+        package=build.package,
+        version=str(build.version),
+        commit=build.version.commit,
+        image=image,
+        start_time=build.start_time,
+        deploy_before=takeover.deploy_before,
+        dags=(*entries, *takeover.kept, *takeover.retired),
+    )
+    # BigFlow's `deploy-dags` reads the image from image_version.txt.
+    _write(
+        outputs.dags,
+        {**texts, "image_version.txt": f"{image}\n", MANIFEST: manifest.as_json(texts)},
+    )
     return DagFiles(
         directory=Path(".dags"),
         files=tuple(files),
@@ -112,7 +149,18 @@ def build_dags(
         version=str(project.version),
         start_time=build.start_time,
         seconds=time.monotonic() - began,
+        retired=takeover.retired,
+        left_out=takeover.left_out,
+        deploy_before=takeover.deploy_before,
     )
+
+
+def _write(directory: Path, texts: Mapping[str, str]) -> None:
+    # A build writes them again if it has pushed the image since, with its digest.
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    for name, text in texts.items():
+        (directory / name).write_bytes(text.encode())
 
 
 def checked_workflows(
@@ -151,4 +199,6 @@ def schedule_in_words(workflow: WorkflowDescription) -> str:
         return str(value)
     if kind == "timedelta" and isinstance(value, (int, float)):
         return f"every {timedelta(seconds=value)}"
+    if isinstance(value, tuple):
+        return f"after {', '.join(value)}"
     return {"none": "only by hand", "once": "@once", "continuous": "@continuous"}[kind]

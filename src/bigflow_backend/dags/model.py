@@ -26,13 +26,14 @@ from bigflow_backend.dags.rules.kubernetes import label_value, pod_name
 from bigflow_backend.dags.rules.location import Location
 from bigflow_backend.dags.rules.operator_arguments import operator_arguments
 from bigflow_backend.dags.rules.pod import secret_name
+from bigflow_backend.dags.rules.values import TAG_LENGTH
 from bigflow_backend.dags.rules.zones import find_zone, moment_call
 from bigflow_backend.project.workflows import package_of
 
 if TYPE_CHECKING:
     from bigflow_backend.dags.file.literals import Value
     from bigflow_backend.project.settings import DagSettings
-    from bigflow_backend.project.workflows import JobDescription, WorkflowDescription
+    from bigflow_backend.project.workflows import JobDescription, Schedule, WorkflowDescription
     from bigflow_backend.version import ProjectVersion
 
 _COMPOSER_NAMESPACE = "composer-user-workloads"
@@ -42,9 +43,36 @@ _COMPOSER_CONFIG_FILE = "/home/airflow/composer_kube_config"
 _DEADLINE_MARGIN = 300
 """Seconds in which Airflow reacts to its own timeout, before Kubernetes ends the pod."""
 
-# A run of Airflow 3 without a logical date (manual, asset) has no `logical_date`, `ds` and
-# `data_interval_start`. Airflow 2 has no `run_after`.
-_RUNTIME = '{{ (dag_run.logical_date or dag_run.run_after).strftime("%Y-%m-%d %H:%M:%S") }}'
+# A run of Airflow 3 without a logical date (manual, asset) has no data interval, and no
+# `logical_date`, `ds` and `data_interval_start`. Airflow 2 has no `run_after`.
+_INFERRED = "dag.timetable.infer_manual_data_interval(run_after=dag_run.run_after)"
+_TIME = '{{ (%s).strftime("%%Y-%%m-%%d %%H:%%M:%%S") }}'
+
+
+def _interval(schedule: Schedule, bound: str) -> str:
+    """Return Airflow's template for the ``start`` or the ``end`` of a run's data interval."""
+    interval = f"dag_run.data_interval_{bound}"
+    if schedule.kind in {"cron", "timedelta"}:
+        moment = f"{interval} or {_INFERRED}.{bound}"
+    elif schedule.kind == "assets":
+        # Airflow 2 has the interval of the runs that updated the assets, and Airflow 3 has none.
+        moment = "dag_run.logical_date or dag_run.run_after"
+    else:
+        moment = f"{interval} or dag_run.run_after"
+    return _TIME % moment
+
+
+def _of_run(schedule: Schedule) -> list[Value]:
+    """Return the options of ``bigflow run`` that give a job the facts of its run.
+
+    Each is one word, because a value can begin with a hyphen. Kubernetes expands ``$(NAME)``.
+    """
+    return [
+        f"--interval-end={_interval(schedule, 'end')}",
+        "--run-id={{ run_id | replace('$', '$$') }}",
+        "--try-number={{ ti.try_number }}",
+        "--params={{ params | tojson | replace('$', '$$') }}",
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +88,20 @@ class DagBuild:
     settings: DagSettings
 
     def dag_id(self, workflow_id: str) -> str:
+        if self.has_stable_ids:
+            return workflow_id
         return f"{workflow_id}{self._suffix}"
+
+    @property
+    def has_stable_ids(self) -> bool:
+        """True if the DAG of a workflow has the same id in each version."""
+        return self.settings.dag_id == "workflow"
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The version, the commit and the image, by their names."""
+        facts = {"version": str(self.version), "commit": self.version.commit, "image": self.image}
+        return {name: value for name, value in facts.items() if value}
 
     @cached_property
     def _suffix(self) -> str:
@@ -105,6 +146,8 @@ class Dag:
     arguments: Mapping[str, Value]
     """The arguments of ``DAG(...)``."""
     doc_md: str | None
+    succeeds: bool
+    """True if it takes over from a deployed DAG, so it must not wait until somebody unpauses it."""
     callback: Callback | None
     """The function that the file imports as ``on_failure_callback``."""
     common: Mapping[str, Value]
@@ -119,8 +162,11 @@ class Dag:
         return frozenset(calls_in(values))
 
 
-def dag_model(workflow: WorkflowDescription, build: DagBuild) -> Dag:
-    """Return the DAG of a checked workflow with its defaults."""
+def dag_model(workflow: WorkflowDescription, build: DagBuild, *, succeeds: bool = False) -> Dag:
+    """Return the DAG of a checked workflow with its defaults.
+
+    ``succeeds`` is true if it takes over from a deployed DAG.
+    """
     arguments = {job.id: _operator(workflow, job, build) for job in workflow.jobs}
     common = _shared(arguments.values())
     callback = workflow.on_failure_callback
@@ -133,10 +179,11 @@ def dag_model(workflow: WorkflowDescription, build: DagBuild) -> Dag:
         version=str(build.version),
         commit=build.version.commit,
         image=build.image,
-        runtime=_RUNTIME,
+        runtime=_interval(workflow.schedule, "start"),
         config=_config(workflow),
         arguments=_dag_arguments(workflow, build),
-        doc_md=_doc_md(workflow.doc_md),
+        doc_md=_doc_md(workflow.doc_md, build),
+        succeeds=succeeds,
         callback=Callback(module, function) if callback else None,
         common=common,
         tasks=tuple(
@@ -159,7 +206,10 @@ def _config(workflow: WorkflowDescription) -> str:
     return f"{{{{ var.value[{name}] }}}}"
 
 
-def _doc_md(text: str | None) -> str | None:
+def _doc_md(text: str | None, build: DagBuild) -> str | None:
+    if build.has_stable_ids:  # the id does not say which version this is
+        lines = [f"- {name}: `{value}`" for name, value in build.facts.items()]
+        return "\n".join([*([text, ""] if text else []), *lines]) + "\n"
     # Airflow reads text with this ending as the path of a file.
     return text + "\n" if text is not None and text.endswith(".md") else text
 
@@ -180,9 +230,27 @@ def _dag_arguments(workflow: WorkflowDescription, build: DagBuild) -> dict[str, 
         "schedule": _schedule(workflow),
         "start_date": moment_call(start.astimezone(zone), workflow.timezone),
         **_unchanged(workflow, WorkflowAttributes),
-        "tags": list(dict.fromkeys(workflow.tags)),
+        **({"params": _params(workflow)} if workflow.params else {}),
+        "tags": list(dict.fromkeys([*workflow.tags, *_tags(build)])),
         "default_args": default_args,
     }
+
+
+def _params(workflow: WorkflowDescription) -> dict[str, Value]:
+    params: dict[str, Value] = {}
+    for name, param in workflow.params.items():
+        described = {} if param["description"] is None else {"description": param["description"]}
+        default = [param["default"]] if param["has_default"] else []
+        params[name] = Call("Param", positional=default, named={**described, **param["limits"]})
+    return params
+
+
+def _tags(build: DagBuild) -> list[str]:
+    if not build.has_stable_ids:
+        return []
+    # A tag has at most 100 characters, and a name of an image can be longer.
+    short = {**build.facts, "image": build.image.rpartition("/")[2]}
+    return [f"{name}:{value}"[:TAG_LENGTH] for name, value in short.items()]
 
 
 def _unchanged(described: object, table: type) -> dict[str, Value]:
@@ -208,7 +276,13 @@ def _schedule(workflow: WorkflowDescription) -> Value:
         )
     if schedule.kind == "timedelta":
         return Call("DeltaDataIntervalTimetable", positional=[_seconds(schedule.value)])
+    if isinstance(schedule.value, tuple):
+        return _assets(schedule.value)
     return {"none": None, "once": "@once", "continuous": "@continuous"}[schedule.kind]
+
+
+def _assets(uris: Sequence[str]) -> list[Value]:
+    return [Call("Asset", positional=[uri]) for uri in uris]
 
 
 def _operator(
@@ -225,6 +299,7 @@ def _operator(
         "cmds": [
             *("python", "-m", "bigflow", "run"),
             *("--runtime", Name("RUNTIME")),
+            *_of_run(workflow.schedule),
             *("--project-package", package_of(workflow)),
             *("--module", workflow.module),
             *("--config", Name("CONFIG")),
@@ -233,12 +308,7 @@ def _operator(
         "retry_delay": _seconds(job.retry_pause_sec),
         "execution_timeout": _seconds(job.execution_timeout_sec),
         "env_vars": _environment(job, build),
-        "labels": {
-            **job.labels,
-            "bigflow-workflow": label_value(workflow.id),
-            "bigflow-job": label_value(job.id),
-            "bigflow-version": label_value(build.version.image_tag),
-        },
+        "labels": _labels(workflow, job, build),
         "startup_timeout_seconds": build.settings.startup_timeout_seconds,
         # Newer providers look at a starting pod every 5 seconds by default.
         "startup_check_interval_seconds": 1,
@@ -256,9 +326,24 @@ def _operator(
         "pod_runtime_info_envs": _secret_variables(_secrets(workflow, job)),
         "annotations": {key: airflow_text(text) for key, text in job.annotations.items()},
         "container_resources": _resources(job),
+        "outlets": _assets(job.outlets),
     }
     arguments |= {name: value for name, value in optional.items() if value}
     return arguments | operator_arguments(job.operator_arguments)
+
+
+def _labels(workflow: WorkflowDescription, job: JobDescription, build: DagBuild) -> dict[str, str]:
+    labels = {
+        **job.labels,
+        "bigflow-workflow": label_value(workflow.id),
+        "bigflow-job": label_value(job.id),
+        "bigflow-version": label_value(build.version.image_tag),
+    }
+    if build.has_stable_ids:
+        labels["bigflow-image"] = label_value(build.image.rpartition("/")[2])
+        if build.version.commit:
+            labels["bigflow-commit"] = build.version.commit
+    return labels
 
 
 def _cluster(settings: DagSettings) -> dict[str, Value]:

@@ -27,7 +27,7 @@ from bigflow_backend.ground.errors import UserError
 
 if TYPE_CHECKING:
     from bigflow_backend.dags.rules.cron import CronExpression
-    from bigflow_backend.project.workflows import WorkflowDescription
+    from bigflow_backend.project.workflows import Schedule, WorkflowDescription
 
 _MINUTE = timedelta(minutes=1)
 _DAY = timedelta(days=1)
@@ -56,7 +56,8 @@ def scheduled_runs(workflow: WorkflowDescription, *, now: datetime) -> Iterator[
     start_date = datetime.fromisoformat(workflow.start_date).astimezone(timezone.utc)
     if workflow.schedule.kind == "once":
         yield Run(start_date, start_date)
-    intervals = timetable(workflow)
+    zone = find_zone(workflow.timezone, Location.workflow(workflow.id))
+    intervals = timetable(workflow.schedule, zone)
     if intervals is None:
         return
     start = intervals.from_on(start_date)
@@ -80,11 +81,10 @@ def scheduled_runs(workflow: WorkflowDescription, *, now: datetime) -> Iterator[
             )
 
 
-def timetable(workflow: WorkflowDescription) -> CronTimetable | DeltaTimetable | None:
-    """Return the timetable of a checked workflow, or None if its schedule does not have one."""
-    kind, value = workflow.schedule.kind, workflow.schedule.value
+def timetable(schedule: Schedule, zone: tzinfo) -> CronTimetable | DeltaTimetable | None:
+    """Return the timetable of a checked schedule, or None if it does not have one."""
+    kind, value = schedule.kind, schedule.value
     if kind == "cron":
-        zone = find_zone(workflow.timezone, Location.workflow(workflow.id))
         return CronTimetable(read_cron(str(value)), zone)
     if kind == "timedelta" and isinstance(value, (int, float)):
         return DeltaTimetable(timedelta(seconds=value))
@@ -106,7 +106,8 @@ class DeltaTimetable:
     def from_on(self, moment: datetime) -> datetime:
         return moment  # the boundaries are counted from any start
 
-    up_to = from_on
+    def up_to(self, moment: datetime, first: datetime | None = None) -> datetime:
+        return moment if first is None else moment - (moment - first) % self.delta
 
     def latest_start(self, now: datetime) -> datetime:
         seconds = now.timestamp()
@@ -138,8 +139,9 @@ class CronTimetable:
         following = self.after(moment)
         return moment if self.before(following) == moment else following
 
-    def up_to(self, moment: datetime) -> datetime:
-        """Return the last boundary that is not after a time."""
+    def up_to(self, moment: datetime, first: datetime | None = None) -> datetime:
+        """Return the last boundary that is not after a time; ``first`` is the first boundary."""
+        del first  # the boundaries do not depend on it
         preceding = self.before(moment)
         return moment if self.after(preceding) == moment else preceding
 

@@ -73,6 +73,9 @@ GIT_OUTPUT = 64 * MIB
 DESCRIPTION = 16 * MIB
 """The JSON of a project's workflows: 10,000 jobs take about 10 MB."""
 
+MANIFEST = 256 * MIB
+"""The manifest of a deployment, with the text of its DAG files: 10,000 files take 100 MB."""
+
 CHILD_MESSAGES = MIB
 """A child's stderr, which becomes a message. The rest is read and dropped."""
 

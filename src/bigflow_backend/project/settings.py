@@ -99,9 +99,21 @@ class DagSettings:
     kubernetes_conn_id: str = "kubernetes_default"
     """The Airflow connection to the Kubernetes cluster."""
 
+    dag_id: Literal["versioned", "workflow"] = "versioned"
+    """The ids of the DAGs. ``versioned`` gives each version a DAG of its own, as in BigFlow.
+    ``workflow`` makes the workflow's id the id of one DAG with one history; it needs a start date
+    that does not move."""
+
+    start_date: str | None = None
+    """The first runtime of workflows that have no ``start_date`` and no ``start_time_factory`` of
+    their own, in their time zone. Example: ``"2026-01-31"``."""
+
     template: str | None = None
     """A Jinja2 template for the DAG files that extends ``bigflow/dag.py.j2``, relative to the
     project."""
+
+    keep_retired_days: int = 30
+    """The longest time, in days, for which builds with ``--deployed`` write a retired DAG again."""
 
     tags: tuple[str, ...] = ()
     """Tags of every DAG. The tags of its workflow follow them."""

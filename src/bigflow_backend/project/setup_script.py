@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
-import logging
 import os
 import re
 import runpy
@@ -245,9 +244,6 @@ def _as_main(script: Path) -> Iterator[None]:
     # setuptools.build_meta leaves the project's directory off sys.path, so that a setup script
     # cannot import its neighbours: https://github.com/pypa/setuptools/issues/4764
     path, argv, directory = list(sys.path), list(sys.argv), os.getcwd()  # noqa: PTH109
-    # setuptools.setup() sets up logging: each later step of ours would print its messages.
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
     sys.path.insert(0, os.fspath(script.parent))
     sys.argv = [os.fspath(script)]
     os.chdir(script.parent)
@@ -259,8 +255,6 @@ def _as_main(script: Path) -> Iterator[None]:
         # The first import of setuptools adds the directory of the libraries that it needs.
         added = [entry for entry in sys.path if entry.endswith(_VENDORED) and entry not in path]
         sys.path[:], sys.argv = [*path, *added], argv
-        root.handlers[:] = handlers
-        root.setLevel(level)
 
 
 def _exited(script: Path, error: SystemExit) -> UserError:

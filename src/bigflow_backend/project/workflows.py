@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from bigflow.describe.fields import DescribedJob, DescribedWorkflow, attributes_of
-from bigflow.describe.values import checked
+from bigflow.describe.values import asset_uri, checked
 from bigflow.errors import BigflowError
 from bigflow_backend.ground.documents import parse_json
 from bigflow_backend.ground.errors import UserError
@@ -39,9 +39,10 @@ T = TypeVar("T")
 class Schedule:
     """The schedule of a workflow."""
 
-    kind: Literal["cron", "timedelta", "none", "once", "continuous"]
-    value: str | float | None
-    """The expression or preset of ``cron``, the seconds of ``timedelta``, else None."""
+    kind: Literal["cron", "timedelta", "none", "once", "continuous", "assets"]
+    value: str | float | tuple[str, ...] | None
+    """The expression or preset of ``cron``, the seconds of ``timedelta``, the URIs of ``assets``,
+    else None."""
 
 
 if TYPE_CHECKING:
@@ -348,7 +349,7 @@ def _workflow(document: Mapping[str, Any]) -> WorkflowDescription:
     _check_order(jobs, of)
     return WorkflowDescription(
         **_attributes(DescribedWorkflow, document, of),
-        schedule=_schedule(document["schedule"], of),
+        schedule=read_schedule(document["schedule"], of),
         jobs=jobs,
     )
 
@@ -368,16 +369,23 @@ def _check_order(jobs: tuple[JobDescription, ...], of: str) -> None:
 _VALUES: Mapping[str, Any] = {
     "cron": str,
     "timedelta": (int, float),
+    "assets": list,
     "none": type(None),
     "once": type(None),
     "continuous": type(None),
 }
 
 
-def _schedule(document: Mapping[str, Any], of: str) -> Schedule:
+def read_schedule(document: Mapping[str, Any], of: str) -> Schedule:
+    """Return a schedule of a description.
+
+    :raises BigflowError: for another kind or value.
+    """
     kind, value = document["kind"], document["value"]
     if not isinstance(value, _VALUES.get(kind, ())):
         raise BigflowError(f"{of}: schedule cannot be {document!r}")
+    if isinstance(value, list):
+        value = tuple(asset_uri(f"{of}: schedule", uri) for uri in value)
     return Schedule(kind=kind, value=value)
 
 

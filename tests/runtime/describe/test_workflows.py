@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +98,8 @@ def test_the_defaults_are_bigflows() -> None:
         "schedule": {"kind": "cron", "value": "@daily"},
         "timezone": "UTC",
         "start_date": None,
+        "start_from": "default",
+        "params": {},
         "catchup": True,
         "depends_on_past": True,
         "max_active_runs": 1,
@@ -130,8 +132,72 @@ def test_the_defaults_are_bigflows() -> None:
         "service_account": None,
         "node_selector": {},
         "tolerations": [],
+        "outlets": [],
         "operator_arguments": {},
     }
+
+
+def test_assets() -> None:
+    rides = bigflow.Asset("gs://bucket/rides")
+    for schedule in (rides, [rides], (rides,)):
+        answer = described(Workflow("w", [Job(outlets=[rides, "s3://b"])], schedule))
+        assert answer["schedule"] == {"kind": "assets", "value": ["gs://bucket/rides"]}
+        assert answer["jobs"][0]["outlets"] == ["gs://bucket/rides", "s3://b"]
+
+
+def test_params() -> None:
+    days = bigflow.Param(7, "How many", type="integer", minimum=1)
+    answer = described(Workflow("w", [Job()], params={"days": days, "x": {"default": 1}}))
+    again = {
+        "days": {
+            "has_default": True,
+            "default": 7,
+            "description": "How many",
+            "limits": {"type": "integer", "minimum": 1},
+        },
+        "x": {"has_default": True, "default": {"default": 1}, "description": None, "limits": {}},
+    }
+    assert answer["params"] == again
+    assert described(Workflow("w", [Job()], params=again))["params"] == again
+    required = described(Workflow("w", [Job()], None, params={"day": bigflow.Param()}))
+    assert required["params"]["day"]["has_default"] is False
+
+
+@pytest.mark.parametrize("value", [{1: 2}, {"a": object()}, {"a": bigflow.Param({1})}, [1]])
+def test_params_that_are_not_plain_data(value: Any) -> None:
+    with pytest.raises(BigflowError, match="params"):
+        described(Workflow("w", [Job()], params=value))
+
+
+@pytest.mark.parametrize(
+    ("start", "zone", "described_start"),
+    [
+        ("2026-01-31", "UTC", "2026-01-31T00:00:00+00:00"),
+        ("2026-07-01", "Europe/Warsaw", "2026-07-01T00:00:00+02:00"),
+        ("2026-01-31 06:00", "UTC", "2026-01-31T06:00:00+00:00"),
+        ("2026-01-31T06:00:00+02:00", "UTC", "2026-01-31T04:00:00+00:00"),
+        (date(2026, 1, 31), "UTC", "2026-01-31T00:00:00+00:00"),
+        (datetime(2026, 1, 31, 6), "Europe/Warsaw", "2026-01-31T06:00:00+01:00"),  # noqa: DTZ001
+    ],
+)
+def test_a_fixed_start_date(start: Any, zone: str, described_start: str) -> None:
+    workflow = Workflow("w", [Job()], start_date=start, timezone=zone)
+    found = FoundWorkflow(workflow, "p.m", "w")
+    for built in (datetime(2026, 1, 1), datetime(2030, 1, 1)):  # noqa: DTZ001
+        answer = _describe_workflow(found, built)
+        assert (answer["start_date"], answer["start_from"]) == (described_start, "start_date")
+
+
+@pytest.mark.parametrize("start", ["soon", "", 7, "2026-13-01", "2026-01-01T00:00:00.5"])
+def test_a_start_date_that_is_not_one(start: Any) -> None:
+    found = FoundWorkflow(Workflow("w", [Job()], start_date=start), "p.m", "w")
+    with pytest.raises(BigflowError, match="start_date cannot be"):
+        _describe_workflow(found, datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+def test_the_origin_of_a_start_date() -> None:
+    own = Workflow("w", [Job()], "@daily", bigflow.hourly_start_time)
+    assert described(own)["start_from"] == "factory"
 
 
 def test_all_attributes_are_described() -> None:

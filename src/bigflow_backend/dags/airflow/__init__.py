@@ -2,5 +2,6 @@
 
 - ``check``: load the DAG files in an Airflow, and return what it reports
 - ``releases``: the releases of Airflow, and the ``uv run`` command that starts one
+- ``api``: the runs that a running Airflow has
 - ``probe``: the program that runs inside the Airflow
 """

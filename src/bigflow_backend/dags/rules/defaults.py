@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.dags.rules.kubernetes import is_dns_label, is_dns_subdomain, quantity
 from bigflow_backend.dags.rules.location import Location
 from bigflow_backend.dags.rules.pod import check_pod_values
 from bigflow_backend.dags.rules.values import check_tags, check_whole
+from bigflow_backend.dags.rules.zones import find_zone
 from bigflow_backend.ground.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 _LOCATION = Location("pyproject.toml, [tool.bigflow.dags]", key_separator="-")
 _CONNECTION = re.compile(r"[A-Za-z0-9_.-]{1,250}", re.ASCII)
 _A_DAY = 24 * 60 * 60
+_DAYS = 100_000
 
 _SIZES = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
 _VALUES = (*_SIZES, "pool", "service_account")
@@ -54,6 +57,9 @@ def check_settings(settings: DagSettings) -> None:
     check_whole(
         "startup_timeout_seconds", settings.startup_timeout_seconds, _LOCATION, least=1, most=_A_DAY
     )
+    check_whole("keep_retired_days", settings.keep_retired_days, _LOCATION, least=0, most=_DAYS)
+    if settings.start_date is not None:
+        _check_start_date(settings.start_date)
     check_tags(settings.tags, _LOCATION)
     check_pod_values(settings, _LOCATION)
 
@@ -68,11 +74,43 @@ def with_defaults(workflow: WorkflowDescription, settings: DagSettings) -> Workf
         for job in workflow.jobs:
             _check_sizes(job, settings, location.job(job.id))
             _check_variables(job, workflow, settings, location.job(job.id))
+    workflow = _with_start(workflow, settings)
     return replace(
         workflow,
         tags=tuple(dict.fromkeys([*settings.tags, *workflow.tags])),
         jobs=tuple(_job_with_defaults(job, settings) for job in workflow.jobs),
     )
+
+
+def _with_start(workflow: WorkflowDescription, settings: DagSettings) -> WorkflowDescription:
+    if settings.start_date is not None and workflow.start_from == "default":
+        zone = find_zone(workflow.timezone, Location.workflow(workflow.id))
+        start = datetime.fromisoformat(settings.start_date)
+        start = start.astimezone(zone) if start.tzinfo else start.replace(tzinfo=zone)
+        workflow = replace(workflow, start_date=start.isoformat(), start_from="start_date")
+    if settings.dag_id == "workflow" and workflow.start_from != "start_date":
+        now = "a start_time_factory" if workflow.start_from == "factory" else "no start_date"
+        raise UserError(
+            f"{Location.workflow(workflow.id).text} has {now}, so its first runtime moves with each"
+            ' build; with dag-id = "workflow", Airflow would skip the runs in between',
+            hint='write start_date="2026-01-31" on the workflow, or start-date in'
+            " [tool.bigflow.dags]",
+        )
+    return workflow
+
+
+def _check_start_date(text: str) -> None:
+    try:
+        fraction = datetime.fromisoformat(text).microsecond
+    except ValueError:
+        fraction = 1
+    if fraction:
+        raise _LOCATION.error(
+            "start_date",
+            text,
+            "not a date or a time in whole seconds",
+            'write "2026-01-31" or "2026-01-31 06:00:00"',
+        )
 
 
 def _check_sizes(job: JobDescription, settings: DagSettings, location: Location) -> None:

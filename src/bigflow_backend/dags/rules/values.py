@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bigflow_backend.dags.rules.location import Location
 
-_TAG_LENGTH = 100
+TAG_LENGTH = 100
 
 
 def check_text(
@@ -56,7 +56,7 @@ def check_whole(field: str, value: int, location: Location, *, least: int, most:
 def check_tags(tags: Iterable[str], location: Location) -> None:
     """Refuse tags that Airflow cannot store."""
     for tag in tags:
-        check_text("tags", tag, location, longest=_TAG_LENGTH, lines=False)
+        check_text("tags", tag, location, longest=TAG_LENGTH, lines=False)
 
 
 def check_texts(field: str, value: Any, location: Location) -> None:

@@ -11,9 +11,11 @@ from datetime import datetime
 from keyword import iskeyword
 from typing import TYPE_CHECKING
 
+from bigflow_backend.dags.rules.assets import check_assets
 from bigflow_backend.dags.rules.cron import cron_error, cron_hint
 from bigflow_backend.dags.rules.kubernetes import pod_name
 from bigflow_backend.dags.rules.location import Location
+from bigflow_backend.dags.rules.params import check_params
 from bigflow_backend.dags.rules.pod import check_pod, check_secrets
 from bigflow_backend.dags.rules.values import check_tags, check_text
 from bigflow_backend.dags.rules.zones import find_zone
@@ -61,6 +63,7 @@ def check_workflow(workflow: WorkflowDescription) -> None:
     _check_configuration(workflow, location)
     check_secrets("secrets", workflow.secrets, location)
     _check_callback(workflow.on_failure_callback, location)
+    check_params(workflow, location)
     check_tags(workflow.tags, location)
     check_text("owner", workflow.owner, location, longest=_OWNER_LENGTH, lines=False)
     for field in ("description", "doc_md"):
@@ -104,6 +107,8 @@ def _check_schedule(workflow: WorkflowDescription, location: Location) -> None:
             "but its schedule is @continuous",
             "set max_active_runs=1, which Airflow requires for it",
         )
+    if isinstance(value, tuple):
+        check_assets(field, value, location)
     find_zone(workflow.timezone, location)
     _check_start_date(workflow.start_date, location)
 
@@ -183,3 +188,4 @@ def _check_jobs(workflow: WorkflowDescription, location: Location) -> None:
                 hint="choose ids that differ in more than case, _ and -",
             )
         check_pod(job, location.job(job.id), secrets=workflow.secrets)
+        check_assets("outlets", job.outlets, location.job(job.id))

@@ -1,0 +1,96 @@
+"""A node without containers: each pod runs until the test lets it end, and then succeeds."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from support.kubernetes.cluster import timestamp
+from support.kubernetes.container_log import ContainerLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from support.kubernetes.cluster import Cluster, Object
+
+__all__ = ["HeldNode"]
+
+
+class HeldNode:
+    """A ``with`` block starts it. Close the changes of the cluster before the end of the block."""
+
+    def __init__(self, cluster: Cluster, hold: Callable[[Object], bool]) -> None:
+        self._cluster = cluster
+        self._hold = hold
+        self._held: list[Object] = []
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._watch, name="held node")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._cluster.changes.close()
+        self._thread.join()
+
+    @property
+    def held(self) -> list[Object]:
+        """The pods that run until :meth:`release`."""
+        with self._lock:
+            return list(self._held)
+
+    def release(self) -> None:
+        """Let all pods end, also later ones."""
+        with self._lock:
+            self._hold = lambda _pod: False
+            pods, self._held = self._held, []
+        for pod in pods:
+            self._end(pod)
+
+    def _watch(self) -> None:
+        for change in self._cluster.changes.watch("pods", after=0, timeout=None):
+            if change.type == "ADDED":
+                self._start(change.object)
+            elif change.type == "MODIFIED" and "deletionTimestamp" in change.object["metadata"]:
+                self._cluster.remove_pod(change.object)
+
+    def _start(self, pod: Object) -> None:
+        if not self._cluster.bind_pod(pod, "node"):
+            return
+        self._cluster.attach_log(pod, ContainerLog())
+        self._set_phase(pod, "Running", {"running": {"startedAt": timestamp()}})
+        with self._lock:
+            held = self._hold(pod)
+            if held:
+                self._held.append(pod)
+        if not held:
+            self._end(pod)
+
+    def _end(self, pod: Object) -> None:
+        log = self._cluster.log(pod["metadata"]["uid"])
+        if log is not None:
+            log.close()
+        ended = {"exitCode": 0, "reason": "Completed", "startedAt": timestamp()}
+        self._set_phase(pod, "Succeeded", {"terminated": {**ended, "finishedAt": timestamp()}})
+
+    def _set_phase(self, pod: Object, phase: str, state: dict[str, Any]) -> None:
+        container = pod["spec"]["containers"][0]
+        status = {
+            "name": container["name"],
+            "image": container["image"],
+            "imageID": "",
+            "ready": "running" in state,
+            "started": "running" in state,
+            "restartCount": 0,
+            "state": state,
+        }
+        self._cluster.set_pod_status(pod, phase=phase, containerStatuses=[status])
