@@ -1,8 +1,8 @@
 """Read a tar archive forwards: ustar, PAX and GNU.
 
 It reads what an image needs of each entry, and nothing without a limit. Python's ``tarfile`` has no
-limits: a header of 1 GB takes 2 GB of memory, and some of its releases take hours for digits in a
-header (CVE-2024-6232).
+limits: a header of 1 GB takes 2 GB of memory, and digits in a header take quadratic time in some of
+its releases (CVE-2024-6232).
 
 https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html#tag_20_94_13
 https://www.gnu.org/software/tar/manual/html_node/Standard.html

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.limits import MODULE
 from bigflow_backend.image.layered.python.bytecode import (
     LocalCompiler,
     Source,
@@ -222,3 +223,18 @@ def test_bubblewrap_that_comes_later(
     with monkeypatch.context() as patch:
         patch.setenv("PATH", str(tmp_path / "empty"))
         assert layered_project.build(**options).digest == without.digest
+
+
+@pytest.mark.parametrize("kind", ["base", "local"])
+def test_a_module_that_takes_too_much(base_python: BasePython, tmp_path: Path, kind: str) -> None:
+    """It gets no bytecode, as a module that does not compile; the others do."""
+    compiler = base_python if kind == "base" else find_local_compiler(platform.python_version())
+    assert compiler is not None
+    texts = {"large": "# " + "x" * MODULE, "memory": f"x = [{'1,' * 2_000_000}]", "good": "pass"}
+    sources = []
+    for name, text in texts.items():
+        path = tmp_path / f"{name}.py"
+        path.write_text(text)
+        sources.append(Source(path, f"/app/{name}.py", path.with_suffix(".pyc")))
+    _compile(compiler, *sources)
+    assert [source.target.exists() for source in sources] == [False, False, True]
