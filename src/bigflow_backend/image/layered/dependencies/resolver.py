@@ -204,7 +204,8 @@ class Resolver:
             if not any("--hash" in line for line in lines):
                 raise UserError(
                     f"{self.requirements.name} has hashes, but none for {pin}",
-                    hint="list all versions with their hashes: pip-compile --generate-hashes",
+                    hint="list all versions with their hashes, or compile requirements.in: bigflow"
+                    " build-requirements",
                 )
             chosen += lines
         return chosen
