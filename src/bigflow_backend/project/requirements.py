@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from bigflow_backend.ground.errors import UserError, did_you_mean
 from bigflow_backend.ground.files import has_file, read_bounded
 from bigflow_backend.ground.limits import PROJECT_FILE
+from bigflow_backend.ground.urls import redacted
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -24,7 +25,6 @@ _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
 _HASH = re.compile(r"\s--hash(?:=|\s+)\S+")
 _OPTION = re.compile(r"(?P<name>--[\w-]+|-\w)\s*=?\s*(?P<value>.*)")
-_CREDENTIALS = re.compile(r"//[^/@\s]*@")
 _CODING = re.compile(rb"^#.*?coding[:=][ \t]*([-\w.]+)")  # https://peps.python.org/pep-0263/
 
 OURS = "bigflow-backend"
@@ -272,7 +272,7 @@ def _parsed_requirement(text: str, where: str) -> Requirement:
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.version import InvalidVersion, Version
 
-    shown = repr(_CREDENTIALS.sub("//", text))
+    shown = repr(redacted(text).replace("***@", ""))
     try:
         requirement = Requirement(text)
         for specifier in requirement.specifier:
