@@ -278,3 +278,16 @@ def test_odd_names(project: Scratch, directory: str, name: str) -> None:
     (project.project / directory).mkdir(exist_ok=True)
     (project.project / directory / name).write_text("")
     attempt(project, "build-package", succeeds=None)
+
+
+def test_code_of_the_project_adds_no_wheel(project: Scratch) -> None:
+    path = project.project / "project_setup.py"
+    text = (
+        "import pathlib\n"
+        "for staging in pathlib.Path('.').glob('.bigflow-build-*'):\n"
+        "    staging.joinpath('dist').mkdir(exist_ok=True)\n"
+        "    staging.joinpath('dist/evil-1-py3-none-any.whl').touch()\n"
+    )
+    path.write_text(text + path.read_text())
+    outcome = attempt(project, "build-package")
+    assert "code of the project has written into" in outcome.error[0]

@@ -46,12 +46,16 @@ class Wheel:
 def build_wheel(project: Project, outputs: Outputs) -> Wheel:
     """Build the wheel in ``dist/`` of ``outputs``.
 
-    :raises UserError: if the backend cannot be imported.
+    :raises UserError: if the backend cannot be imported, or code of the project has written there.
     :raises AlreadyReportedError: if the hook fails; its process prints the error.
     """
     from pyproject_hooks import BackendUnavailable, BuildBackendHookCaller, BuildBackendWarning
 
-    outputs.dist.mkdir(parents=True, exist_ok=True)
+    outputs.root.mkdir(parents=True, exist_ok=True)
+    try:
+        outputs.dist.mkdir()
+    except FileExistsError as error:
+        raise _foreign_files(outputs) from error
     caller = BuildBackendHookCaller(
         str(project.root),
         _BACKEND,
@@ -69,10 +73,20 @@ def build_wheel(project: Project, outputs: Outputs) -> Wheel:
             f"{sys.executable} cannot import {_BACKEND}",
             hint="pip install 'bigflow-backend[build]'",
         ) from error
+    if [path.name for path in outputs.dist.iterdir()] != [name]:
+        raise _foreign_files(outputs)
     for warning in caught:
         if str(warning.message) not in project.notes:  # the command has printed those
             warnings.warn(str(warning.message), BigflowWarning, stacklevel=2)
     return described_wheel(outputs.dist / name, Path("dist") / name)
+
+
+def _foreign_files(outputs: Outputs) -> UserError:
+    """Return the error for files in the staging directory that are not of this build."""
+    return UserError(
+        f"code of the project has written into {outputs.dist}, where the build writes its wheel",
+        hint="find the test or the setup script that does that",
+    )
 
 
 def described_wheel(file: Path, path: Path) -> Wheel:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
-from bigflow_backend.ground.files import read_text
+from bigflow_backend.ground.files import has_file, read_text
 from bigflow_backend.image.layered.dependencies.indexes import (
     check_index_access,
     configured_indexes,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 # uv writes it below each version: https://docs.astral.sh/uv/reference/cli/#uv-pip-compile
 _INDEX_NOTE = re.compile(r"\n\s+# from (\S+)$")
 _LISTED = 5
+_DISTRIBUTIONS = (".whl", ".tar.gz", ".zip")
 _SOURCE_OPTIONS = (
     "-i", "-f", "--index-url", "--extra-index-url", "--find-links", "--no-index", "--no-binary",
     "--only-binary",
@@ -95,6 +96,10 @@ class Resolver:
         :raises UserError: if there is no solution.
         """
         installed = self.interpreter.installed
+        for directory in self.find_links:
+            for path in directory.glob("*.*"):
+                if path.name.endswith(_DISTRIBUTIONS):
+                    has_file(path)  # uv would wait for a FIFO
         self._check_indexes()
         requirements = installable(self.requirements, pins.parent, absolute=True)
         # uv prefers the versions that its output file has already.

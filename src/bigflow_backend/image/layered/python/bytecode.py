@@ -130,7 +130,7 @@ def compile_modules(compiler: Compiler, sources: Sequence[Source], *, deadline: 
     """
     # A larger file gets no bytecode, as one that does not compile.
     sources = [source for source in sources if source.path.stat().st_size <= MODULE]
-    ordered = sorted(sources, key=lambda source: source.shown)
+    ordered = sorted(filter(_has_place, sources), key=lambda source: source.shown)
     waiting: deque[Sequence[Source]] = deque(
         ordered[start : start + _FILES_PER_PROCESS]
         for start in range(0, len(ordered), _FILES_PER_PROCESS)
@@ -156,6 +156,12 @@ def compile_modules(compiler: Compiler, sources: Sequence[Source], *, deadline: 
             hint="check the free space for temporary files; for a damaged interpreter in the "
             "cache, run `bigflow cache --clear`",
         ) from error
+
+
+def _has_place(source: Source) -> bool:
+    """Return False if a distribution has a file or a directory where the ``.pyc`` goes."""
+    directory = source.target.parent
+    return not source.target.is_dir() and (directory.is_dir() or not directory.exists())
 
 
 def ask_version(compiler: Compiler, *, deadline: float = math.inf) -> str:
