@@ -32,6 +32,8 @@ class Standalone:
     """The output of its processes so far."""
     end: float
     """The time limit of :meth:`wait_for`, on the monotonic clock."""
+    url: str
+    """The address of its web server."""
 
     def wait_for(self, predicate: Callable[[], bool]) -> None:
         """Return when the predicate is true. It depends on other processes, so it is polled.
@@ -51,17 +53,19 @@ def airflow_standalone(airflow: Airflow, *, timeout: float) -> Iterator[Standalo
     All waiting must end within ``timeout`` seconds from the start. The end of the block stops
     every process.
     """
+    settings = _settings()
     process = subprocess.Popen(
         [airflow.python, "-m", "airflow", "standalone"],
         cwd=airflow.home,
-        env={**airflow.environment, **_settings()},
+        env={**airflow.environment, **settings},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     assert process.stdout is not None
-    standalone = Standalone(process, [], time.monotonic() + timeout)
+    url = settings["AIRFLOW__API__BASE_URL"]
+    standalone = Standalone(process, [], time.monotonic() + timeout, url)
     reader = threading.Thread(target=_read, args=(process.stdout, standalone.lines))
     reader.start()
     try:

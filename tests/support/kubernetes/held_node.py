@@ -1,4 +1,4 @@
-"""A node without containers: each pod runs until the test lets it end, and then succeeds."""
+"""A node without containers: a pod runs until the test lets it end, and then succeeds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from support.kubernetes.cluster import timestamp
 from support.kubernetes.container_log import ContainerLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import TracebackType
 
     from typing_extensions import Self
@@ -20,11 +19,11 @@ __all__ = ["HeldNode"]
 
 
 class HeldNode:
-    """A ``with`` block starts it. Close the changes of the cluster before the end of the block."""
+    """A ``with`` block starts it, and ends the cluster at its end."""
 
-    def __init__(self, cluster: Cluster, hold: Callable[[Object], bool]) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._hold = hold
+        self._holds = True
         self._held: list[Object] = []
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._watch, name="held node")
@@ -43,15 +42,15 @@ class HeldNode:
         self._thread.join()
 
     @property
-    def held(self) -> list[Object]:
-        """The pods that run until :meth:`release`."""
+    def held(self) -> set[str]:
+        """The ids of the DAGs whose pods run until :meth:`release`."""
         with self._lock:
-            return list(self._held)
+            return {pod["metadata"]["labels"]["dag_id"] for pod in self._held}
 
     def release(self) -> None:
         """Let all pods end, also later ones."""
         with self._lock:
-            self._hold = lambda _pod: False
+            self._holds = False
             pods, self._held = self._held, []
         for pod in pods:
             self._end(pod)
@@ -69,7 +68,7 @@ class HeldNode:
         self._cluster.attach_log(pod, ContainerLog())
         self._set_phase(pod, "Running", {"running": {"startedAt": timestamp()}})
         with self._lock:
-            held = self._hold(pod)
+            held = self._holds
             if held:
                 self._held.append(pod)
         if not held:

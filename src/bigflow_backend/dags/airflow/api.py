@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import quote, urlsplit
@@ -48,7 +48,7 @@ class Activity:
         return not self.runs and self.next_interval is None
 
 
-def activities(url: str, dag_ids: Iterable[str]) -> Mapping[str, Activity | None]:
+def activities(url: str, dag_ids: Iterable[str]) -> dict[str, Activity | None]:
     """Return the activity of each DAG at the Airflow ``url``, and None for an unknown DAG.
 
     The credentials come from the environment: a bearer token, or a user and a password.
