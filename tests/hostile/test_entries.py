@@ -419,6 +419,7 @@ def _other_diff_ids(scratch: Scratch) -> str:
     return _layout(scratch.input / "base", tar, diff_ids=[f"sha256:{other}"])
 
 
+@pytest.mark.slow
 def test_diff_ids_of_an_image_that_was_built(scratch: Scratch) -> None:
     """Neither order of the two builds takes the work of the good image for the hostile one."""
     good = _good() + _END
