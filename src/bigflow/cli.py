@@ -121,13 +121,14 @@ _OPTIONS_OF_RUN = (
 
 def _run(options: argparse.Namespace, *, verbose: bool) -> int:
     from bigflow.init import start_job
-    from bigflow.verdict import reason_of_exit, write_verdict
+    from bigflow.verdict import await_readers, reason_of_exit, write_verdict
 
     workflow_id, job_id = options.job or (options.workflow, None)
     what = f"job {workflow_id}.{job_id}" if job_id else f"workflow {workflow_id}"
 
     def conclude(code: int, reason: str) -> None:
         if code:
+            await_readers()
             write_verdict(what, reason or reason_of_exit(code))
 
     init = start_job(conclude)
@@ -143,7 +144,7 @@ def _attempt(options: argparse.Namespace, *, in_pod: bool, verbose: bool) -> tup
     """Run a job or a workflow. Return the exit status, and the reason that is still to report."""
     from bigflow.configuration import set_current_env
     from bigflow.run import run
-    from bigflow.verdict import print_traceback, reason_of
+    from bigflow.verdict import await_readers, print_traceback, reason_of
 
     workflow_id, job_id = options.job or (options.workflow, None)
     try:
@@ -177,6 +178,8 @@ def _attempt(options: argparse.Namespace, *, in_pod: bool, verbose: bool) -> tup
             status = 1
         return status, reason_of(error) if status else ""
     except Exception as error:  # noqa: BLE001 - any error of a job
+        if in_pod:
+            await_readers()
         print_traceback(error)
         return 1, reason_of(error)
     return 0, ""

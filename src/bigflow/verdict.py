@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _TERMINATION_LOG = "/dev/termination-log"
 _LONGEST = 1000
+_SECONDS_TO_READ = 0.1
 _OWN_FILES = os.path.dirname(__file__) + os.sep
 _OUT_OF_MEMORY = (
     # version 2 and version 1 of control groups: the file that counts kills, and the limit
@@ -89,6 +91,12 @@ def print_traceback(error: BaseException) -> None:
     if frame is not None:
         error = error.with_traceback(frame)
     sys.excepthook(type(error), error, error.__traceback__)
+
+
+def await_readers() -> None:
+    """Wait until the container's log has what is written: stdout and stderr have a reader each."""
+    sys.stdout.flush()
+    time.sleep(_SECONDS_TO_READ)
 
 
 def _lack_of_memory() -> str:

@@ -171,7 +171,7 @@ WORKFLOWS = {
         workflow("weekdays", schedule=schedule("cron", "30 6 * * 1-5")),
         workflow("once", schedule=schedule("once")),
         workflow("by_hand", schedule=schedule("none")),
-        workflow("always", schedule=schedule("continuous")),
+        workflow("always", schedule=schedule("continuous"), depends_on_past=False),
         workflow("missing", env_variable="no-such.variable"),
         workflow("żółw", job("my-job"), job("class", "my-job"), job("1st"), job("łąka")),
         *(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.errors import BigflowWarning, UserError
 from support.descriptions import DagProject, job, param, schedule, workflow
 
 if TYPE_CHECKING:
@@ -358,8 +358,44 @@ def test_the_range_of_seconds(project: DagProject, argument: str) -> None:
 
 
 def test_a_continuous_workflow_runs_once_at_a_time(project: DagProject) -> None:
-    error = refusal(project, workflow("daily", schedule=schedule("continuous"), max_active_runs=2))
+    error = refusal(
+        project,
+        workflow(
+            "daily", schedule=schedule("continuous"), max_active_runs=2, depends_on_past=False
+        ),
+    )
     assert "max_active_runs is 2, but its schedule is @continuous" in error.message
+
+
+class TestRunsThatBlockEachOther:
+    """A run whose jobs wait for a failed run holds one of the places of ``max_active_runs``."""
+
+    def dag(self, project: DagProject, **values: Any) -> tuple[Any, bool]:
+        """Return ``max_active_runs`` and ``depends_on_past`` of the DAG."""
+        dag = project.source(workflow("daily", **values)).dag
+        return dag["max_active_runs"], dag["default_args"]["depends_on_past"]
+
+    def test_the_defaults_leave_places(self, project: DagProject) -> None:
+        assert self.dag(project) == (100, True)
+        assert self.dag(project, depends_on_past=False) == (1, False)
+
+    @pytest.mark.parametrize(("runs", "which"), [(1, "the run after"), (3, "the 3 runs after")])
+    def test_few_places_are_reported(self, project: DagProject, runs: int, which: str) -> None:
+        with pytest.warns(BigflowWarning) as caught:
+            assert self.dag(project, max_active_runs=runs) == (runs, True)
+        (warning,) = caught
+        assert f"max_active_runs={runs}, {which} a failed one can keep it" in str(warning.message)
+        assert str(warning.message).startswith("workflow 'daily': ")
+
+    def test_other_choices_are_not_reported(self, project: DagProject) -> None:
+        assert self.dag(project, max_active_runs=1, depends_on_past=False) == (1, False)
+        assert self.dag(project, max_active_runs=500) == (500, True)
+
+    def test_a_continuous_workflow_does_not_depend_on_its_past(self, project: DagProject) -> None:
+        continuous = {"schedule": schedule("continuous")}
+        assert self.dag(project, **continuous, depends_on_past=False) == (1, False)
+        with pytest.warns(BigflowWarning, match="no effect with @continuous"):
+            assert self.dag(project, **continuous) == (1, False)
 
 
 def test_a_request_above_its_limit(project: DagProject) -> None:

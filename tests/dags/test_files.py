@@ -145,6 +145,7 @@ def test_imports_are_plain_lines_and_all_are_used(project: DagProject) -> None:
     source = project.source(workflow("daily"))
     assert source.imports == [
         "import datetime",
+        "import sys",
         "import pendulum",
         "from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator",
         "from airflow.timetables.interval import CronDataIntervalTimetable",
@@ -157,7 +158,7 @@ def test_imports_are_plain_lines_and_all_are_used(project: DagProject) -> None:
             on_failure_callback="team.alerts.on_failure",
         )
     )
-    assert everything.imports[2:] == [
+    assert everything.imports[3:] == [
         "from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator",
         "from airflow.timetables.interval import DeltaDataIntervalTimetable",
         "from kubernetes.client import models as k8s",
@@ -195,7 +196,7 @@ def test_the_dag(project: DagProject) -> None:
         "schedule": "CronDataIntervalTimetable('@daily', timezone='UTC')",
         "start_date": "pendulum.datetime(2026, 1, 1, tz='UTC')",
         "catchup": True,
-        "max_active_runs": 1,
+        "max_active_runs": 100,
         "tags": [],
         "default_args": {"owner": "airflow", "depends_on_past": True},
     }
@@ -251,9 +252,9 @@ def test_documentation_is_not_read_as_a_path(project: DagProject) -> None:
     ],
 )
 def test_schedules(project: DagProject, kind: str, value: object, source: object) -> None:
-    assert project.source(workflow("daily", schedule=schedule(kind, value))).dag["schedule"] == (
-        source
-    )
+    past = kind != "continuous"
+    flow = workflow("daily", schedule=schedule(kind, value), depends_on_past=past)
+    assert project.source(flow).dag["schedule"] == source
 
 
 @pytest.mark.parametrize(

@@ -244,6 +244,27 @@ def test_a_stopped_cluster_has_no_container(engine: DockerClient, base_image: st
     assert containers_of(pod, engine) == []
 
 
+WRITES = "open('/dev/termination-log', 'w').write('why'); print('output')\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "policy", "message"),
+    [
+        (f"{WRITES}raise SystemExit(1)", "File", "why"),
+        (f"{WRITES}raise SystemExit(1)", "FallbackToLogsOnError", "why"),
+        (WRITES, "FallbackToLogsOnError", "why"),
+        ("print('a\\nb'); exit(1)", "FallbackToLogsOnError", "a\nb"),
+        ("print('a\\nb')", "FallbackToLogsOnError", None),
+        ("print('a\\nb'); exit(1)", "File", None),
+    ],
+)
+def test_the_termination_message(
+    kubernetes: Kubernetes, base_image: str, script: str, policy: str, message: str | None
+) -> None:
+    run(kubernetes, base_image, script, terminationMessagePolicy=policy)
+    assert finished(kubernetes).message == message
+
+
 def test_the_deadline_of_a_pod(kubernetes: Kubernetes, base_image: str) -> None:
     run(kubernetes, base_image, FOREVER, spec={"activeDeadlineSeconds": 1})
     pod = finished(kubernetes)

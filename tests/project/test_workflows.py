@@ -56,7 +56,7 @@ def test_workflows(project: Project, capfd: pytest.CaptureFixture[str]) -> None:
         params={},
         catchup=True,
         depends_on_past=True,
-        max_active_runs=1,
+        max_active_runs=None,
         env_variable="env",
         env_default=None,
         secrets=("db_password",),

@@ -230,9 +230,9 @@ class WorkflowAttributes:
         default=True,
         argument="catchup",
     )
-    max_active_runs: int = attribute(
-        "the number of runs at the same time",
-        default=1,
+    max_active_runs: int | None = attribute(
+        "the number of runs at the same time; by default 100 with `depends_on_past`, else 1",
+        default=None,
         least=1,
         most=LARGEST_INTEGER,
         argument="max_active_runs",

@@ -102,7 +102,7 @@ def test_the_defaults_are_bigflows() -> None:
         "params": {},
         "catchup": True,
         "depends_on_past": True,
-        "max_active_runs": 1,
+        "max_active_runs": None,
         "env_variable": "env",
         "env_default": None,
         "secrets": [],

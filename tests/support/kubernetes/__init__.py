@@ -7,7 +7,7 @@ passes by accident.
 
 - `syntax`, `status`, `schema`, `validation`, `selectors`: the rules
 - `changes`, `container_log`, `cluster`: the state
-- `container_spec`, `pod_worker`, `kubelet`: the node
+- `container_spec`, `termination`, `pod_worker`, `kubelet`: the node
 - `http_server`: the API
 - `server`: all of them together
 - `fixtures`: the fixture `kubernetes`

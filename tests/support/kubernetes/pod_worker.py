@@ -14,6 +14,7 @@ from support.kubernetes.container_spec import (
     ContainerSpec,
     container_spec,
 )
+from support.kubernetes.termination import TerminationMessage
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -38,6 +39,7 @@ class PodWorker:
         self._thread = threading.Thread(target=self._run, name=pod["metadata"]["name"])
         self._lock = threading.Lock()
         self._container: Container | None = None
+        self._message = TerminationMessage(pod["spec"]["containers"][0])
         self._deadline_passed = False
         self._removal = threading.Event()
 
@@ -57,6 +59,7 @@ class PodWorker:
             self._run_container()
             self._removal.wait()
         finally:
+            self._message.remove()
             self._cluster.remove_pod(self._pod)
 
     def _run_container(self) -> None:
@@ -101,6 +104,7 @@ class PodWorker:
             "network_mode": "host" if spec.host_network else "none",
             "mem_limit": spec.memory_bytes,
             "nano_cpus": spec.nano_cpus,
+            "volumes": self._message.volumes,
             "labels": {"io.kubernetes.pod.uid": self._pod["metadata"]["uid"]},
             "hostname": None if spec.host_network else self._pod["metadata"]["name"][:63],
         }
@@ -140,7 +144,8 @@ class PodWorker:
             if timer is not None:
                 timer.cancel()
         reason = "OOMKilled" if killed else "Error" if code else "Completed"
-        self._finish(name, started, code, reason)
+        lines = [line.content for line in log.read()]
+        self._finish(name, started, code, reason, self._message.read(code, lines))
 
     def _finish(
         self, name: str, started: str, code: int, reason: str, message: str | None = None

@@ -33,6 +33,8 @@ class PodRecord:
     phase: str
     reason: str
     """The reason of a failure or a wait: ``Error``, ``DeadlineExceeded``, ``ErrImagePull``, ..."""
+    message: str | None
+    """The termination message, or the message of a wait."""
     exit_code: int | None
     log: str
     created: int
@@ -156,6 +158,7 @@ class Kubernetes:
             spec=pod["spec"],
             phase=status["phase"],
             reason=status.get("reason") or details.get("reason", ""),
+            message=details.get("message"),
             exit_code=terminated.get("exitCode"),
             log=log.text if log else "",
             created=history[0].version,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from bigflow_backend.dags.rules.location import Location
 from bigflow_backend.dags.rules.pod import check_pod_values
 from bigflow_backend.dags.rules.values import check_tags, check_whole
 from bigflow_backend.dags.rules.zones import find_zone
-from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.errors import BigflowWarning, UserError
 
 if TYPE_CHECKING:
     from bigflow_backend.project.settings import DagSettings
@@ -22,6 +23,14 @@ _LOCATION = Location("pyproject.toml, [tool.bigflow.dags]", key_separator="-")
 _CONNECTION = re.compile(r"[A-Za-z0-9_.-]{1,250}", re.ASCII)
 _A_DAY = 24 * 60 * 60
 _DAYS = 100_000
+
+_PLACES = 100
+"""The default of ``max_active_runs`` with ``depends_on_past``.
+
+The jobs of a run that follows a failed one wait, and the run holds its place meanwhile. Without
+another place, Airflow never starts the failed run again: apache/airflow#18304. Each job still runs
+one at a time, because it waits for its own past.
+"""
 
 _SIZES = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
 _VALUES = (*_SIZES, "pool", "service_account")
@@ -77,6 +86,7 @@ def with_defaults(workflow: WorkflowDescription, settings: DagSettings) -> Workf
     workflow = _with_start(workflow, settings)
     return replace(
         workflow,
+        **_runs(workflow),
         tags=tuple(dict.fromkeys([*settings.tags, *workflow.tags])),
         jobs=tuple(_job_with_defaults(job, settings) for job in workflow.jobs),
     )
@@ -111,6 +121,33 @@ def _check_start_date(text: str) -> None:
             "not a date or a time in whole seconds",
             'write "2026-01-31" or "2026-01-31 06:00:00"',
         )
+
+
+def _runs(workflow: WorkflowDescription) -> dict[str, Any]:
+    """Return ``max_active_runs`` and ``depends_on_past``. Warn if the runs can block each other."""
+    given = workflow.max_active_runs
+    if not workflow.depends_on_past:
+        return {"max_active_runs": given or 1}
+    location = Location.workflow(workflow.id).text
+    if workflow.schedule.kind == "continuous":
+        # Airflow requires max_active_runs=1 for it.
+        _warn(
+            f"{location}: depends_on_past has no effect with @continuous, where a failed run would"
+            " block all others; set depends_on_past=False"
+        )
+        return {"max_active_runs": given or 1, "depends_on_past": False}
+    if given is not None and given < _PLACES:
+        runs = "run" if given == 1 else f"{given} runs"
+        _warn(
+            f"{location}: with depends_on_past and max_active_runs={given}, the {runs} after a"
+            " failed one can keep it from running again; remove max_active_runs, or set"
+            " depends_on_past=False"
+        )
+    return {"max_active_runs": given or _PLACES}
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, BigflowWarning, stacklevel=2)
 
 
 def _check_sizes(job: JobDescription, settings: DagSettings, location: Location) -> None:

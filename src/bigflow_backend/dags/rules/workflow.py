@@ -100,7 +100,7 @@ def _check_schedule(workflow: WorkflowDescription, location: Location) -> None:
         # The --runtime of a pod has whole seconds.
         why = f"not a whole number of seconds from 1 to {_LONGEST}"
         raise location.error(field, value, why, "write a timedelta of whole seconds in that range")
-    if kind == "continuous" and workflow.max_active_runs != 1:
+    if kind == "continuous" and workflow.max_active_runs not in (1, None):
         raise location.error(
             "max_active_runs",
             workflow.max_active_runs,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 
 from bigflow import Job, JobContext, Workflow
@@ -28,6 +29,38 @@ class Fail(Job):
         raise RuntimeError(message)
 
 
+class Loud(Job):
+    """Print 15 lines, and fail."""
+
+    retry_pause_sec = 1
+
+    def execute(self, context: JobContext) -> None:
+        for number in range(15):
+            print("row", number, "of", context.runtime_str)
+        message = "zły plik: 'ąę'"
+        raise ValueError(message)
+
+
+class Grow(Job):
+    """Use more memory than the limit."""
+
+    retry_pause_sec = 1
+    memory_limit = "96Mi"
+
+    def execute(self, context: JobContext) -> None:
+        print("it grows", flush=True)
+        print(len(bytearray(512 * 2**20)))
+
+
+class KillItself(Job):
+    """Send a signal to the own process."""
+
+    retry_pause_sec = 1
+
+    def execute(self, context: JobContext) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 class Hang(Job):
     """Start, and never end."""
 
@@ -45,6 +78,14 @@ fails = Workflow(
     {Fail("breaks", retry_count=1, retry_pause_sec=1): [Print("after")]},
     schedule_interval=None,
 )
+loud = Workflow(
+    "loud",
+    [Loud("job", environment={"PASSWORD": "hunter2"})],
+    schedule_interval=None,
+    secrets=["db_password"],
+)
+grows = Workflow("grows", [Grow("job")], schedule_interval=None)
+kills_itself = Workflow("kills_itself", [KillItself("job")], schedule_interval=None)
 hangs = Workflow(
     "hangs",
     [Hang("hangs", retry_count=0, execution_timeout_sec=10)],
