@@ -237,9 +237,10 @@ def dag_facts(file: Path) -> dict[str, Any]:
 def _task(operator: _Operator) -> dict[str, Any]:
     arguments = operator.arguments
     words = [*arguments["cmds"], *arguments["arguments"]]
-    options = dict(zip(words[4::2], words[5::2], strict=True))
-    options.pop("--module", None)  # BigFlow searches for it
-    options.pop("--runtime")
+    # Our commands have more options, also as one word: --try-number=1.
+    options = {
+        name: words[words.index(name) + 1] for name in ("--job", "--project-package", "--config")
+    }
     options["--config"] = " ".join(re.findall(r"\w+", options["--config"]))
     return {
         "command": words[:4],
