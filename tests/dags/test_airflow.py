@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -320,6 +321,26 @@ def test_params_and_assets(dags: dict[str, Any]) -> None:
     assert dags["asks"]["params"] == {"days": 7, "note": "{{ 1 }}", "options": {"a": [1, None]}}
     assert dags["triggered"]["triggers"] == ["gs://bucket/rides", "s3://bucket/weather"]
     assert dags["triggered"]["tasks"]["load"]["outlets"] == ["gs://bucket/report"]
+
+
+def test_retired_dags_and_their_successors(any_airflow: Airflow, tmp_path: Path) -> None:
+    project = DagProject.make(tmp_path / "project")
+    flows = [WORKFLOWS[name] for name in ("plain", "by_hand", "triggered", "asks")]
+    old = {file.path.name for file in project.build(*flows, version="1.2.0").files}
+    takeover = datetime(2026, 1, 10, 10, 30, tzinfo=timezone.utc)
+    project.build(*flows, version="1.3.0", takeover=takeover)
+    for retired in (True, False):
+        files = [path for path in project.dags.glob("*.py") if (path.name in old) is retired]
+        answers = any_airflow.read_dags(*files)
+        for answer in answers.values():
+            assert (answer["errors"], answer["warnings"]) == ([], [])
+        dags = {name: next(iter(answer["dags"].values())) for name, answer in answers.items()}
+        assert {tuple(dag["tags"]) for dag in dags.values()} == {("retired",) if retired else ()}
+        ends = {name: dag["end_date"] for name, dag in dags.items() if dag["end_date"]}
+        end = "2026-01-09 23:59:59+00:00"
+        assert ends == ({"plain": end, "asks": end} if retired else {})
+        assert bool(dags["triggered"]["triggers"]) is not retired
+        assert {dag["paused"] for dag in dags.values()} == {None if retired else False}
 
 
 def test_the_default_configuration_of_a_workflow(dags: dict[str, Any]) -> None:

@@ -61,6 +61,8 @@ def describe(dag: Any) -> dict[str, Any]:
         "tags": sorted(dag.tags),
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
+        "end_date": dag.end_date and str(scheduled(dag).end_date),
+        "paused": dag.is_paused_upon_creation,
         "params": dag.params.dump(),
         "triggers": triggers(dag),
         "runs": [[str(run.logical_date), str(run.run_after)] for run in first_runs(scheduled(dag))],
