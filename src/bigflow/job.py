@@ -123,7 +123,7 @@ class JobContext(_Fields):
             run_id=run_id,
             try_number=try_number,
             interval_end=interval_end,
-            params={**defaults(getattr(workflow, "params", {})), **(params or {})} or None,
+            params={**defaults(getattr(workflow, "params", None)), **(params or {})} or None,
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -31,8 +33,10 @@ class Param:
         return f"<Param {'required' if self.default is REQUIRED else self.default!r}>"
 
 
-def defaults(params: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a workflow's ``params`` that have one."""
+def defaults(params: object) -> dict[str, Any]:
+    """Return the values of a workflow's ``params`` that have one; {} for another kind of object."""
+    if not isinstance(params, (dict, MappingProxyType)):
+        return {}
     values = {
         name: value.default if isinstance(value, Param) else value for name, value in params.items()
     }

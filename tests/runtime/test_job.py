@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -203,6 +204,10 @@ def test_params_of_a_run_in_this_process() -> None:
         {"days": 1, "mode": "full"},
         None,
     ]
+
+
+def test_a_context_with_another_kind_of_workflow() -> None:
+    assert JobContext.make(workflow=mock.Mock(workflow_id="w"), runtime="2026-01-01").params is None
 
 
 def test_a_start_date_and_a_factory() -> None:
