@@ -229,7 +229,6 @@ def dag_facts(file: Path) -> dict[str, Any]:
             "schedule": schedule.total_seconds() if isinstance(schedule, timedelta) else schedule,
             "start_date": arguments["start_date"].replace(tzinfo=timezone.utc).isoformat(),
             "depends_on_past": arguments["depends_on_past"],
-            "max_active_runs": arguments["max_active_runs"],
             "tasks": {_plain(op.arguments["task_id"]): _task(op) for op in _Operator.made},
         }
 
