@@ -181,6 +181,13 @@ def test_the_commands(flows: Flows, server: Server, monkeypatch: pytest.MonkeyPa
     assert [dag["dag_id"] for dag in manifest["dags"]][1:] == [new["dag_id"]]
 
 
+def test_a_takeover_in_the_past(flows: Flows) -> None:
+    options = ("--deployed", str(flows.dags), "--takeover", START)
+    done = flows.project.run("-m", "bigflow", "build-dags", f"--start-time={START}", *options)
+    assert done.returncode == 0
+    assert "--takeover is in the past: data intervals" in done.stderr
+
+
 def test_options_that_need_the_deployed_dags(flows: Flows) -> None:
     assert flows.refusal("--takeover", "now") == "--takeover needs the deployed DAGs"
     assert flows.refusal("--airflow-url", "x") == "--airflow-url needs the deployed DAGs"

@@ -337,7 +337,7 @@ def test_retired_dags_and_their_successors(any_airflow: Airflow, tmp_path: Path)
         dags = {name: next(iter(answer["dags"].values())) for name, answer in answers.items()}
         assert {tuple(dag["tags"]) for dag in dags.values()} == {("retired",) if retired else ()}
         ends = {name: dag["end_date"] for name, dag in dags.items() if dag["end_date"]}
-        end = "2026-01-09 23:59:59+00:00"
+        end = "2026-01-09 23:59:59"
         assert ends == ({"plain": end, "asks": end} if retired else {})
         assert bool(dags["triggered"]["triggers"]) is not retired
         assert {dag["paused"] for dag in dags.values()} == {None if retired else False}

@@ -87,7 +87,12 @@ def test_deployments_in_the_middle_of_runs(
     chain = (job("first", **waits), job("second", "first", **waits))
     marked = chain if airflow.major == 2 else (job("first"), job("second", "first"))
     first_day = {"start_date": (midnight - 2 * DAY).isoformat()}
-    backlog = {"start_date": (hour - 5 * HOUR).isoformat(), "start_from": "start_date"}
+    backlog: dict[str, Any] = {
+        "start_date": (hour - 5 * HOUR).isoformat(),
+        "start_from": "start_date",
+        "max_active_runs": 1,
+        "depends_on_past": False,
+    }
     flows = [
         workflow("daily", *chain, **first_day),
         workflow("by_hand", *marked, schedule=schedule("none"), **first_day),

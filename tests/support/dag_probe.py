@@ -61,7 +61,7 @@ def describe(dag: Any) -> dict[str, Any]:
         "tags": sorted(dag.tags),
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
-        "end_date": dag.end_date and str(scheduled(dag).end_date),
+        "end_date": dag.end_date and f"{scheduled(dag).end_date:%Y-%m-%d %H:%M:%S}",
         "paused": dag.is_paused_upon_creation,
         "params": dag.params.dump(),
         "triggers": triggers(dag),

@@ -100,7 +100,13 @@ def _takeover(text: str | None) -> datetime:
     now = datetime.now(timezone.utc).replace(microsecond=0)
     if text is None:
         return now + timedelta(minutes=TAKEOVER_MINUTES)
-    return now if text.upper() == "NOW" else _moment(text, "--takeover")
+    moment = now if text.upper() == "NOW" else _moment(text, "--takeover")
+    if moment < now:
+        print_warning(
+            "--takeover is in the past: data intervals that the deployed DAGs have run since then"
+            " run again"
+        )
+    return moment
 
 
 def interpreter(text: str | None) -> str:
