@@ -232,6 +232,14 @@ def test_a_file_that_is_not_a_manifest(project: DagProject, change: Any, message
         read_manifest(project.dags)
 
 
+def test_the_manifest_of_another_project(project: DagProject) -> None:
+    project.build(workflow("w"))
+    manifest = project.dags / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"package": "pipelines"', '"package": "o"'))
+    with pytest.raises(UserError, match="are those of the package 'o'"):
+        project.build(workflow("w"), takeover=TAKEOVER)
+
+
 def test_no_manifest(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot read"):
         read_manifest(tmp_path)

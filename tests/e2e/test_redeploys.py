@@ -45,7 +45,7 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
-@pytest.fixture(params=["2.7.3", "2.11.2", "3.3.2"])
+@pytest.fixture(params=["2.7.3", "2.11.2", "3.3.2", "3.4.0b2"])
 def release(request: pytest.FixtureRequest, tmp_path: Path) -> Airflow:
     airflow = installed_airflow(airflow_release(request.param), tmp_path / "home")
     return airflow.with_variables(**SETTINGS)

@@ -101,6 +101,12 @@ def build_dags(
     workflows = checked_workflows(workflows, settings)
     takeover = Takeover(workflows=workflows)
     if deployed is not None:
+        if deployed.manifest.package != build.package:
+            raise UserError(
+                f"the deployed DAGs are those of the package {deployed.manifest.package!r},"
+                f" and this project has {build.package!r}",
+                hint="give --deployed the manifest of this project",
+            )
         takeover = take_over(
             workflows, deployed, dag_id=build.dag_id, by=str(build.version), only=only
         )
