@@ -86,6 +86,41 @@ class TestInAirflow:
             "dags": {RIDES: ["load", "report"]},
         }
 
+    def test_the_manifest_of_a_pod(self, project: Project) -> None:
+        check_pod(project, "3.3")
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("release", ["2.7", "2.11", "3.4"])
+    def test_the_manifest_of_a_pod_in_other_releases(self, project: Project, release: str) -> None:
+        check_pod(project, release)
+
+    @pytest.mark.parametrize(
+        ("job", "hint"),
+        [
+            ("rides.loads", "  did you mean rides.load?"),
+            ("other", "  its jobs: alarmed.load, rides.load, rides.report"),
+        ],
+    )
+    def test_a_job_that_does_not_exist(self, project: Project, job: str, hint: str) -> None:
+        assert bigflow(project, "pod", job).error == [
+            f"bigflow: error: {project.root}/.dags has no job {job!r}",
+            hint,
+        ]
+
+    @pytest.mark.slow
+    def test_a_deferrable_job_in_a_release_that_cannot_run_it(self, project: Project) -> None:
+        file = project.root / ".dags" / f"{RIDES}_dag.py"
+        text = file.read_text()
+        file.write_text(text.replace("    common = {\n", "    common = {\n'deferrable': True,\n"))
+        try:
+            done = bigflow(project, "check", "--airflow=3.0")
+            newer = bigflow(project, "check", "--airflow=3.1")
+        finally:
+            file.write_text(text)
+        (line,) = (line for line in done.stdout.splitlines() if line.startswith(f"fails  {RIDES}"))
+        assert "job 'load' is deferrable: with Airflow 3.0.6 and provider 10.8.0" in line
+        assert f"ok     {RIDES}: load, report" in newer.stdout
+
     @pytest.mark.slow
     @pytest.mark.parametrize("release", ["2.7", "2.11", "3.0", "3.4"])
     def test_other_releases(self, project: Project, release: str) -> None:
@@ -99,6 +134,20 @@ class TestInAirflow:
         message, hint = bigflow(project, "check", "--airflow", release).error
         assert message.startswith(f"bigflow: error: Airflow {release} does not exist for Python 3.")
         assert hint == "  use an existing release, such as 3.3 or 2.10.5"
+
+
+def check_pod(project: Project, release: str) -> None:
+    done = bigflow(project, "pod", "rides.report", f"--airflow={release}", "--config=prod")
+    assert done.returncode == 0, done.stderr
+    assert f"Airflow {release}." in done.stderr
+    pod = json.loads(done.stdout)
+    labels, (container,) = pod["metadata"]["labels"], pod["spec"]["containers"]
+    assert (labels["dag_id"], labels["task_id"], labels["try_number"]) == (RIDES, "report", "1")
+    command = [*container["command"], *container["args"]]
+    assert command[command.index("--config") + 1] == "prod"
+    assert not any("{{" in word for word in command)
+    assert container["image"] == "registry.example.com/rides:1.2.0"
+    assert pod["spec"]["activeDeadlineSeconds"] == 10800 + 600 + 300
 
 
 @pytest.mark.parametrize("release", ["2.6", "9.9", "3", "3.3.2.1", "3.4b2", "latest", "3.x", ""])

@@ -1,12 +1,15 @@
-"""``bigflow check``"""
+"""``bigflow check`` and ``bigflow pod``: the DAG files in a real Airflow."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bigflow_backend.cli.report import print_result
-from bigflow_backend.dags.airflow.check import Check, check_dag_files
+from bigflow_backend.dags.airflow.check import Check, check_dag_files, show_pod
+from bigflow_backend.dags.manifest import read_manifest
+from bigflow_backend.ground.errors import UserError, nearest
 from bigflow_backend.ground.files import Outputs
 from bigflow_backend.ground.report import print_progress
 from bigflow_backend.ground.text import one_line
@@ -21,6 +24,30 @@ def check(call: Call) -> int:
     found = check_dag_files(directory, call.values.airflow, say=print_progress)
     print_result(call.values, found, _lines(found))
     return 0 if found.passed else 1
+
+
+def pod(call: Call) -> int:
+    """Print the manifest of a job's pod, as the operator would create it."""
+    wanted = call.values.job
+    job = wanted.partition(".")[2]
+    directory = Outputs(call.project().root).dags
+    if not directory.is_dir():
+        raise UserError(f"{directory} does not exist", hint="write it: bigflow build-dags")
+    dags = [dag for dag in read_manifest(directory).dags if not dag.retired]
+    jobs = {f"{dag.workflow}.{task}": directory / dag.file for dag in dags for task in dag.tasks}
+    if wanted not in jobs:
+        raise UserError(
+            f"{directory} has no job {wanted!r}",
+            hint=f"did you mean {nearest(wanted, jobs)}?"
+            if nearest(wanted, jobs)
+            else f"its jobs: {', '.join(jobs)}",
+        )
+    found = show_pod(
+        jobs[wanted], job, call.values.airflow, config=call.values.config, say=print_progress
+    )
+    print_progress(f"Airflow {found.airflow}, cncf.kubernetes provider {found.provider}")
+    print(json.dumps(found.manifest, indent=2, ensure_ascii=False))
+    return 0
 
 
 def _lines(found: Check) -> Iterator[str]:

@@ -78,6 +78,12 @@ _PROJECT_VERSION = Command(
         flag("--json", "print the version and its source as JSON"),
     ),
 )
+_AIRFLOW = option(
+    "--airflow",
+    metavar="RELEASE",
+    default=_NEWEST_AIRFLOW,
+    help=f"the Airflow, such as 2.11 or 3.0.6 (default: {_NEWEST_AIRFLOW})",
+)
 COMMANDS = {
     "build": Command(
         "run the tests, then build the package, the image and the DAGs",
@@ -149,17 +155,20 @@ COMMANDS = {
     "check": Command(
         "load the DAG files of .dags/ in a real Airflow, and report",
         "check:check",
-        (
-            option(
-                "--airflow",
-                metavar="RELEASE",
-                default=_NEWEST_AIRFLOW,
-                help=f"the Airflow, such as 2.11 or 3.0.6 (default: {_NEWEST_AIRFLOW})",
-            ),
-            JSON,
-        ),
+        (_AIRFLOW, JSON),
         description="Load the DAG files of .dags/ in a real Airflow, and report errors, warnings"
         " and tasks. uv installs that Airflow into its cache.",
+    ),
+    "pod": Command(
+        "print the manifest of a job's pod, as a real Airflow would create it",
+        "check:pod",
+        (
+            option("job", metavar="WORKFLOW.JOB", help="the job, in a DAG file of .dags/"),
+            _AIRFLOW,
+            option("--config", "-c", metavar="NAME", help="the value of the Airflow Variable"),
+        ),
+        description="Print the manifest of a job's pod in JSON, as the operator of a real Airflow"
+        " would create it for a run by hand. kubectl reads it.",
     ),
     "cache": Command(
         "show the cache of base images and layers, or empty it",

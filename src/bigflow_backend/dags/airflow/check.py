@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bigflow_backend.dags.airflow import probe
-from bigflow_backend.dags.airflow.releases import AirflowRelease, airflow_release
+from bigflow_backend.dags.airflow.releases import AirflowRelease, airflow_release, deferring_error
 from bigflow_backend.ground.child import child
 from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import UserError
@@ -63,16 +63,53 @@ def check_dag_files(directory: Path, release: str, *, say: Callable[[str], None]
     files = "1 DAG file" if len(paths) == 1 else f"{len(paths)} DAG files"
     say(f"loading {files} in Airflow {release}; the first time, uv installs it")
     answer = _ask(wanted, directory, paths)
+    airflow, provider = answer["airflow"], answer["provider"]
     return Check(
-        airflow=answer["airflow"],
-        provider=answer["provider"],
+        airflow=airflow,
+        provider=provider,
         python=answer["python"],
-        files=tuple(_checked(path.name, answer["files"][path.name]) for path in paths),
+        files=tuple(
+            _checked(path.name, answer["files"][path.name], deferring_error(airflow, provider))
+            for path in paths
+        ),
     )
 
 
-def _checked(name: str, found: Mapping[str, Any]) -> CheckedFile:
+@dataclass(frozen=True, kw_only=True)
+class Pod:
+    """The pod of a job, as one Airflow would create it."""
+
+    airflow: str
+    provider: str
+    manifest: Mapping[str, Any]
+
+
+def show_pod(
+    file: Path, job: str, release: str, *, config: str | None, say: Callable[[str], None]
+) -> Pod:
+    """Return the pod of a job of the DAG in ``file``, in an Airflow such as ``3.3``.
+
+    It is that of a run by hand, now. ``config`` is the value of the Airflow Variables.
+
+    :raises UserError: if the Airflow cannot be installed, or cannot load the file.
+    """
+    wanted = airflow_release(release)
+    say(f"loading {file.name} in Airflow {release}; the first time, uv installs it")
+    answer = _ask(wanted, file.parent, [file], {"task": job, "config": config})
+    found = answer["files"][file.name]
+    if len(found["pods"]) != 1:
+        reason = one_line((found["errors"] or ["it defines no DAG"])[0].strip().rpartition("\n")[2])
+        raise UserError(
+            f"Airflow {answer['airflow']} cannot load {file.name}: {reason}",
+            hint=f"bigflow check --airflow {release}",
+        )
+    return Pod(airflow=answer["airflow"], provider=answer["provider"], manifest=found["pods"][0])
+
+
+def _checked(name: str, found: Mapping[str, Any], deferring: str | None) -> CheckedFile:
     errors = list(found["errors"])
+    if deferring and found["deferrable"]:
+        errors.append(f"job {found['deferrable'][0]!r} is deferrable: {deferring}")
     if not errors and len(found["dags"]) != 1:
         errors.append(f"the file must define one DAG: got {len(found['dags'])}")
     return CheckedFile(
@@ -83,12 +120,17 @@ def _checked(name: str, found: Mapping[str, Any]) -> CheckedFile:
     )
 
 
-def _ask(release: AirflowRelease, directory: Path, paths: Sequence[Path]) -> Any:
+def _ask(
+    release: AirflowRelease,
+    directory: Path,
+    paths: Sequence[Path],
+    pod: Mapping[str, str | None] | None = None,
+) -> Any:
     with scratch_directory() as scratch:
         home = str(scratch)
         variables = json.dumps(_variables(home, directory))
         # The program comes on standard input. As a file, it would put its directory on sys.path.
-        command = release.command("-", variables, *map(str, paths))
+        command = release.command("-", variables, json.dumps(pod), *map(str, paths))
         output, errors = _run(command, home, inspect.getsource(probe))
     lines = output.splitlines()
     if probe.STARTED not in lines:

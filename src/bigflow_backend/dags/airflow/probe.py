@@ -1,8 +1,11 @@
 """A program for the Python of any Airflow from 2.7 on. It loads DAG files and prints JSON.
 
+It can also print the manifest of the pod that the operator of a task would create.
+
 It imports nothing of this package and nothing of the project.
 
-Arguments: the environment variables to run with, as JSON, then the DAG files.
+Arguments: as JSON, the environment variables to run with; as JSON, ``{"task": ..., "config": ...}``
+for a manifest, or null; then the DAG files.
 """
 
 from __future__ import annotations
@@ -15,7 +18,9 @@ import os
 import platform
 import sys
 import warnings
+from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 STARTED = "@@bigflow check started"
@@ -24,7 +29,7 @@ ANSWER = "@@bigflow check answer "
 """The beginning of the line with the answer; Airflow prints other lines."""
 
 
-def main(variables: str, *paths: str) -> None:
+def main(variables: str, pod: str, *paths: str) -> None:
     print(STARTED, flush=True)
     os.environ.clear()
     os.environ.update(json.loads(variables))
@@ -35,12 +40,12 @@ def main(variables: str, *paths: str) -> None:
         "airflow": importlib.metadata.version("apache-airflow"),
         "provider": importlib.metadata.version("apache-airflow-providers-cncf-kubernetes"),
         "python": ".".join(platform.python_version_tuple()[:2]),
-        "files": {Path(path).name: _load(path) for path in paths},
+        "files": {Path(path).name: _load(path, json.loads(pod)) for path in paths},
     }
     sys.stdout.write(f"\n{ANSWER}{json.dumps(answer)}\n")
 
 
-def _load(path: str) -> dict[str, Any]:
+def _load(path: str, pod: dict[str, str] | None) -> dict[str, Any]:
     bag_class = _first("airflow.dag_processing.dagbag:DagBag", "airflow.models.dagbag:DagBag")
     known = inspect.signature(bag_class.__init__).parameters
     options = {"include_examples": False} if "include_examples" in known else {}
@@ -52,7 +57,68 @@ def _load(path: str) -> dict[str, Any]:
         "errors": [*bag.import_errors.values(), *_serialization_errors(bag)],
         "warnings": found,
         "dags": {dag.dag_id: [task.task_id for task in dag.tasks] for dag in bag.dags.values()},
+        "deferrable": [
+            task.task_id
+            for dag in bag.dags.values()
+            for task in dag.tasks
+            if getattr(task, "deferrable", False)
+        ],
+        "pods": [_pod(dag, **pod) for dag in bag.dags.values()] if pod else [],
     }
+
+
+def _pod(dag: Any, task: str, config: str | None) -> dict[str, Any]:
+    """Return the manifest of a task's pod, for a run by hand and the first try."""
+    operator = dag.get_task(task)
+    # The real hook would connect to the cluster.
+    vars(operator)["hook"] = SimpleNamespace(is_in_cluster=False, get_namespace=lambda: None)
+    context = _context(dag, operator, config)
+    operator.render_template_fields(context, dag.get_template_env())
+    pod = operator.build_pod_request_obj(context)
+    client = _first("kubernetes.client:ApiClient")()
+    manifest: dict[str, Any] = client.sanitize_for_serialization(pod)
+    return manifest
+
+
+def _context(dag: Any, operator: Any, config: str | None) -> dict[str, Any]:
+    now = _first("pendulum:instance")(datetime.now(timezone.utc).replace(microsecond=0))
+    # From 3.4 on, only timetables with data intervals have it.
+    infer = getattr(dag.timetable, "infer_manual_data_interval", None)
+    interval = infer(run_after=now) if infer else SimpleNamespace(start=now, end=now)
+    run = SimpleNamespace(
+        run_id=f"manual__{now.isoformat()}",
+        logical_date=interval.start,
+        run_after=now,
+        data_interval_start=interval.start,
+        data_interval_end=interval.end,
+        conf={},
+    )
+    instance = SimpleNamespace(
+        dag_id=dag.dag_id, task_id=operator.task_id, run_id=run.run_id, map_index=-1, try_number=1
+    )
+    return {
+        "dag": dag,
+        "task": operator,
+        "dag_run": run,
+        "run_id": run.run_id,
+        "ti": instance,
+        "params": dict(dag.params),
+        "var": {"value": _Variables(config)},
+    }
+
+
+class _Variables(dict):  # type: ignore[type-arg]
+    """The Airflow Variables: all have the value ``config``."""
+
+    def __init__(self, config: str | None) -> None:
+        super().__init__()
+        self._config = config
+
+    def get(self, _key: str, default: Any = None) -> Any:
+        return self._config or default
+
+    def __missing__(self, key: str) -> str:
+        return self._config or f"<{key}>"
 
 
 def _serialization_errors(bag: Any) -> list[str]:

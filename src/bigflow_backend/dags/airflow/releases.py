@@ -103,6 +103,20 @@ def airflow_release(text: str) -> AirflowRelease:
     )
 
 
+def deferring_error(airflow: str, provider: str) -> str | None:
+    """Return the reason why deferrable tasks fail with these releases, or None.
+
+    From 3.0.5 to 3.1, the triggerer fails to mask the extra of a connection
+    (apache/airflow#55198). Newer providers read the connection before, in the task.
+    """
+    if (3, 0, 5) <= _numbers(airflow)[:3] < (3, 1) and _numbers(provider)[:2] < (10, 12):
+        return (
+            f"with Airflow {airflow} and provider {provider}, it fails when its pod succeeds;"
+            f" install {PROVIDER}>=10.12, or Airflow 3.1"
+        )
+    return None
+
+
 def _wanted(text: str, line: _Line) -> str:
     if text.count(".") > 1:
         return f"=={text}"
