@@ -11,8 +11,8 @@ from bigflow_backend.dags.airflow.check import Check, check_dag_files, show_pod
 from bigflow_backend.dags.manifest import read_manifest
 from bigflow_backend.ground.errors import UserError, nearest
 from bigflow_backend.ground.files import Outputs
+from bigflow_backend.ground.foreign.text import one_line
 from bigflow_backend.ground.report import print_progress
-from bigflow_backend.ground.text import one_line
 
 if TYPE_CHECKING:
     from bigflow_backend.cli.commands import Call

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bigflow_backend.ground.text import printable
+from bigflow_backend.ground.foreign.text import printable
 
 if TYPE_CHECKING:
     from bigflow_backend.dags.build import DagFiles

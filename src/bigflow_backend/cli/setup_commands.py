@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bigflow_backend.cli.commands import COMMANDS, SETUP_NAMES, Call, read_call
 from bigflow_backend.cli.options import WRONG_USAGE, option
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.foreign.text import one_line
 from bigflow_backend.ground.report import print_error, print_warning
-from bigflow_backend.ground.text import one_line
 from bigflow_backend.ground.transaction import recover
 from bigflow_backend.project.project import Project, read_project
 

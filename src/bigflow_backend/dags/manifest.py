@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from bigflow.errors import BigflowError
-from bigflow_backend.ground.documents import DocumentError, parse_json, typed
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import read_bounded
+from bigflow_backend.ground.foreign.documents import DocumentError, parse_json, typed
+from bigflow_backend.ground.foreign.text import quoted
 from bigflow_backend.ground.limits import MANIFEST
-from bigflow_backend.ground.text import quoted
 from bigflow_backend.project.workflows import Schedule, read_schedule
 
 if TYPE_CHECKING:

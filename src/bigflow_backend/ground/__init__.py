@@ -10,11 +10,7 @@
 - ``signals``: Ctrl-C, SIGTERM and SIGHUP
 - ``child``: child processes that end with their block
 - ``directories``: the cache directory, and directories that the next build removes
-- ``text``: the text of other programs, fit for a message
-- ``documents``: JSON of other programs, parsed within limits, and the check of its types
-- ``urls``: URLs, and texts without their secrets
-- ``http``: requests whose waits end at a deadline
-- ``toml``: TOML, parsed within limits
 - ``epoch``: the time of every file in an archive
 - ``uv``: the path of ``uv``
+- ``foreign``: bytes and texts of other programs and machines, within limits
 """

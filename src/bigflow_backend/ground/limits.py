@@ -13,7 +13,8 @@ PROJECT_FILE = MIB
 """pyproject.toml, requirements.txt, Dockerfile, deployment_config.py: people write these."""
 
 MODULE = 16 * MIB
-"""A Python module of the project: Python needs about 100 times its size to compile it."""
+"""A Python module, which is held in memory. The largest of the standard library has 1 MiB, and
+Python needs about 100 times its size to compile it."""
 
 KEY_NAMES = 100
 """Names in one dotted key of TOML: Python's parser takes 5 GB for 50,000."""
@@ -96,9 +97,6 @@ NAMES_SIZE = 32 * MIB
 
 ACCOUNTS = MIB
 """/etc/passwd and /etc/group: they are held in memory."""
-
-MODULE = 16 * MIB
-"""A Python module, which is held in memory. The largest of the standard library has 1 MiB."""
 
 PROGRAM = 512 * MIB
 """The base's Python or a library of it; builds with debug symbols have 300 MiB."""

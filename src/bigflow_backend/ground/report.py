@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 from bigflow_backend.ground.errors import AlreadyReportedError, BigflowWarning, UserError
+from bigflow_backend.ground.foreign.text import printable
 from bigflow_backend.ground.signals import Interrupted, ignore_signals, outcome
-from bigflow_backend.ground.text import printable
 
 _SIGNALLED = 128
 """Shells add the number of the signal to it for the exit status."""

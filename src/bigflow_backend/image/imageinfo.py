@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from bigflow_backend.ground.documents import DocumentError, read_json
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import read_bounded
+from bigflow_backend.ground.foreign.documents import DocumentError, read_json
+from bigflow_backend.ground.foreign.text import quoted
 from bigflow_backend.ground.limits import DOCUMENT
-from bigflow_backend.ground.text import quoted
 from bigflow_backend.image.oci import is_digest
 
 if TYPE_CHECKING:

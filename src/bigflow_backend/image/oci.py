@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
-from bigflow_backend.ground.documents import DocumentError, typed
-from bigflow_backend.ground.text import quoted
+from bigflow_backend.ground.foreign.documents import DocumentError, typed
+from bigflow_backend.ground.foreign.text import quoted
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

@@ -12,8 +12,8 @@ from typing import Any
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import has_file, read_bounded, read_text
+from bigflow_backend.ground.foreign.toml import parse_toml
 from bigflow_backend.ground.limits import PROJECT_FILE
-from bigflow_backend.ground.toml import parse_toml
 from bigflow_backend.project.setup_script import literal_constants
 
 LEGACY_BACKEND = "bigflow.build.meta"

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError, did_you_mean
 from bigflow_backend.ground.files import has_file, read_bounded
+from bigflow_backend.ground.foreign.urls import redacted
 from bigflow_backend.ground.limits import PROJECT_FILE
-from bigflow_backend.ground.urls import redacted
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from bigflow.describe.fields import DescribedJob, DescribedWorkflow, attributes_of
 from bigflow.describe.values import asset_uri, checked
 from bigflow.errors import BigflowError
-from bigflow_backend.ground.documents import parse_json
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import check_modules, has_file
+from bigflow_backend.ground.foreign.documents import parse_json
 from bigflow_backend.ground.limits import CHILD_MESSAGES, DESCRIPTION, PROJECT_FILE
 from bigflow_backend.ground.processes import TooMuchOutputError, run_bounded
 

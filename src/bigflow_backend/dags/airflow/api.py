@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import quote, urlsplit
 
-from bigflow_backend.ground.documents import DocumentError, parse_json, typed
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.foreign.documents import DocumentError, parse_json, typed
+from bigflow_backend.ground.foreign.text import system_reason
 from bigflow_backend.ground.limits import DOCUMENT
-from bigflow_backend.ground.text import system_reason
 
 if TYPE_CHECKING:
-    from bigflow_backend.ground.http import Session
+    from bigflow_backend.ground.foreign.http import Session
 
 TOKEN, USER, PASSWORD = (f"BIGFLOW_AIRFLOW_{name}" for name in ("TOKEN", "USER", "PASSWORD"))
 _SECONDS = 120
@@ -55,7 +55,7 @@ def activities(url: str, dag_ids: Iterable[str]) -> dict[str, Activity | None]:
 
     :raises UserError: if the Airflow does not answer, or refuses the credentials.
     """
-    from bigflow_backend.ground.http import Session
+    from bigflow_backend.ground.foreign.http import Session
 
     if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
         raise UserError(

@@ -16,7 +16,7 @@ from bigflow_backend.dags.airflow.releases import AirflowRelease, airflow_releas
 from bigflow_backend.ground.child import child
 from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.text import one_line
+from bigflow_backend.ground.foreign.text import one_line
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.text import quoted
+from bigflow_backend.ground.foreign.text import quoted
 from bigflow_backend.image.base.archive_files import image_files, read_small
 from bigflow_backend.image.base.compression import DamagedError, Timed
 from bigflow_backend.image.base.manifest import (

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from bigflow_backend.ground.documents import DocumentError, read_json, typed
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.foreign.documents import DocumentError, read_json, typed
+from bigflow_backend.ground.foreign.text import quoted
 from bigflow_backend.ground.limits import DOCUMENT, INDEX_ENTRIES, LAYERS
-from bigflow_backend.ground.text import quoted
 from bigflow_backend.image.oci import (
     INDEXES,
     MANIFESTS,

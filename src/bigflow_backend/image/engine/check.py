@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, TypedDict
 
-from bigflow_backend.ground.documents import DocumentError, read_json
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.text import one_line, quoted
+from bigflow_backend.ground.foreign.documents import DocumentError, read_json
+from bigflow_backend.ground.foreign.text import one_line, quoted
 from bigflow_backend.image.engine.client import engine_errors
 from bigflow_backend.image.engine.container import run_in_image
 from bigflow_backend.image.engine.failure import OTHER_PLATFORM

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from bigflow_backend.ground.documents import DocumentError, read_json
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import read_bounded
+from bigflow_backend.ground.foreign.documents import DocumentError, read_json
+from bigflow_backend.ground.foreign.text import one_line, system_reason
 from bigflow_backend.ground.limits import DOCKER_FILE
-from bigflow_backend.ground.text import one_line, system_reason
 
 if TYPE_CHECKING:
     from docker import DockerClient

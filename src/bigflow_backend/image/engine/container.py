@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.text import one_line
+from bigflow_backend.ground.foreign.text import one_line
 from bigflow_backend.image.engine.client import engine_errors
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.text import one_line
+from bigflow_backend.ground.foreign.text import one_line
 from bigflow_backend.image.engine.client import engine_errors, engine_name
 from bigflow_backend.image.image import BaseInfo, EngineImage, Image, LayerInfo
 

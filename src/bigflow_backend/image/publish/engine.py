@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.directories import reported_full_disk, temporary_file
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.text import one_line
+from bigflow_backend.ground.foreign.text import one_line
 from bigflow_backend.image.engine.client import engine_errors
 from bigflow_backend.image.engine.images import EngineImages
 from bigflow_backend.image.publish.archive import write_archive

@@ -11,9 +11,9 @@ import re
 from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import urlsplit
 
-from bigflow_backend.ground.documents import DocumentError, read_json
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.text import quoted
+from bigflow_backend.ground.foreign.documents import DocumentError, read_json
+from bigflow_backend.ground.foreign.text import quoted
 from bigflow_backend.image.reference import DOCKER_HUB, is_loopback
 from bigflow_backend.image.registry.credentials import Credentials, docker_credentials
 from bigflow_backend.image.registry.errors import (
@@ -160,7 +160,7 @@ class Authorization:
         import requests
         import urllib3
 
-        from bigflow_backend.ground.http import read_start
+        from bigflow_backend.ground.foreign.http import read_start
 
         place = quoted(urlsplit(realm).netloc.rpartition("@")[2])
         try:

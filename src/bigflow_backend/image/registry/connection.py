@@ -10,8 +10,8 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.foreign.urls import origin
 from bigflow_backend.ground.limits import DOCUMENT
-from bigflow_backend.ground.urls import origin
 from bigflow_backend.image.reference import DOCKER_HUB, is_loopback
 from bigflow_backend.image.registry.auth import Authorization
 from bigflow_backend.image.registry.errors import (
@@ -28,7 +28,7 @@ from bigflow_backend.image.registry.tls import ca_bundle, registry_context
 if TYPE_CHECKING:
     import requests
 
-    from bigflow_backend.ground.http import Session
+    from bigflow_backend.ground.foreign.http import Session
 
 _T = TypeVar("_T")
 
@@ -217,7 +217,7 @@ class Connection:
     def _start(self, response: requests.Response) -> bytes:
         import urllib3
 
-        from bigflow_backend.ground.http import read_start
+        from bigflow_backend.ground.foreign.http import read_start
 
         try:
             return read_start(response)
@@ -351,7 +351,7 @@ class Connection:
 
 def _session(registry: str, access: Access) -> Session:
     try:
-        from bigflow_backend.ground.http import Session
+        from bigflow_backend.ground.foreign.http import Session
     except ImportError as error:
         raise UserError(
             "the access to a registry needs the library requests, which is not installed",

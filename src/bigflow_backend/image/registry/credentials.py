@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
 
-from bigflow_backend.ground.documents import DocumentError, read_json
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import read_bounded
+from bigflow_backend.ground.foreign.documents import DocumentError, read_json
+from bigflow_backend.ground.foreign.text import quoted, system_reason
 from bigflow_backend.ground.limits import DOCKER_FILE
-from bigflow_backend.ground.text import quoted, system_reason
 from bigflow_backend.image.reference import DOCKER_HUB
 
 _HUB_KEY = "https://index.docker.io/v1/"

@@ -7,9 +7,9 @@ import socket
 from collections.abc import Callable
 from typing import Any, TypedDict
 
-from bigflow_backend.ground.documents import DocumentError, read_json
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.text import one_line, quoted
+from bigflow_backend.ground.foreign.documents import DocumentError, read_json
+from bigflow_backend.ground.foreign.text import one_line, quoted
 
 
 class TransientError(Exception):

@@ -6,8 +6,8 @@ import contextlib
 import re
 from typing import TYPE_CHECKING, TypedDict
 
-from bigflow_backend.ground.documents import DocumentError, read_json
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.foreign.documents import DocumentError, read_json
 from bigflow_backend.image.oci import (
     MANIFESTS,
     Descriptor,

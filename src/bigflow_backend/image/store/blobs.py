@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from bigflow_backend.ground.deadline import DeadlineError
-from bigflow_backend.ground.documents import parse_json
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import lock_file
+from bigflow_backend.ground.foreign.documents import parse_json
 from bigflow_backend.ground.limits import RECORD
 from bigflow_backend.image.oci import Descriptor, sha256_digest
 from bigflow_backend.image.store.blob import BlobReader, BlobWriter, check_blob

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import read_text
-from bigflow_backend.ground.toml import parse_toml
-from bigflow_backend.ground.urls import redacted
+from bigflow_backend.ground.foreign.toml import parse_toml
+from bigflow_backend.ground.foreign.urls import redacted
 
 if TYPE_CHECKING:
-    from bigflow_backend.ground.http import Session
+    from bigflow_backend.ground.foreign.http import Session
     from bigflow_backend.project.requirements import OptionLine
 
 _UV_INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
@@ -106,7 +106,7 @@ def check_index_access(
     import requests
     import urllib3
 
-    from bigflow_backend.ground.http import Session
+    from bigflow_backend.ground.foreign.http import Session
 
     in_file = (
         expanded(option.value, environment) for option in options if option.name in _INDEX_OPTIONS
@@ -163,7 +163,7 @@ def names_on_several_indexes(
     ]
     if not questions:
         return []
-    from bigflow_backend.ground.http import Session
+    from bigflow_backend.ground.foreign.http import Session
 
     with (
         Session(time.monotonic() + _CHECK_SECONDS) as session,
@@ -185,7 +185,7 @@ def _has_files(session: Session, url: str) -> bool:
     import requests
     import urllib3
 
-    from bigflow_backend.ground.http import read_start
+    from bigflow_backend.ground.foreign.http import read_start
 
     try:
         with session.follow(

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.foreign.urls import redacted
 from bigflow_backend.ground.limits import TOOL_OUTPUT
 from bigflow_backend.ground.processes import TooSlowError, run_for_messages
-from bigflow_backend.ground.urls import redacted
 from bigflow_backend.ground.uv import find_uv
 from bigflow_backend.image.layered.dependencies.indexes import configured_indexes, configured_urls
 from bigflow_backend.image.layered.support import CannotServeError

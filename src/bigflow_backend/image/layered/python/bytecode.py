@@ -22,8 +22,8 @@ from typing import IO, Protocol
 
 from bigflow_backend.ground.directories import temporary_file
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.foreign.text import one_line
 from bigflow_backend.ground.limits import MODULE
-from bigflow_backend.ground.text import one_line
 from bigflow_backend.ground.uv import find_uv
 from bigflow_backend.image.layered.python.sandbox import limits
 

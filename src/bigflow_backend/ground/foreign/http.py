@@ -27,8 +27,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from bigflow_backend.ground.foreign.urls import origin
 from bigflow_backend.ground.limits import ERROR_BODY, REDIRECTS
-from bigflow_backend.ground.urls import origin
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigflow_backend.ground.urls import redacted
+from bigflow_backend.ground.foreign.urls import redacted
 
 _SECRET = st.text(
     string.ascii_letters + string.digits + "/@:%?#&=,;+!$*~^|\\[]{}._-äß€", min_size=8

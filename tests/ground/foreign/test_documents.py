@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bigflow_backend.ground.documents import DocumentError, parse_json, read_json, typed
+from bigflow_backend.ground.foreign.documents import DocumentError, parse_json, read_json, typed
 from bigflow_backend.ground.limits import DOCUMENT, JSON_LEVELS
 
 

@@ -16,8 +16,8 @@ import typing
 from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
+from bigflow_backend.ground.foreign.text import quoted
 from bigflow_backend.ground.limits import DOCUMENT, JSON_LEVELS, JSON_NUMBER
-from bigflow_backend.ground.text import quoted
 
 _T = TypeVar("_T")
 
