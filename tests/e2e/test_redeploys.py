@@ -16,7 +16,7 @@ from bigflow_backend.dags.airflow.api import PASSWORD, USER, activities
 from bigflow_backend.dags.airflow.releases import airflow_release
 from support.airflow import installed_airflow
 from support.airflow_standalone import airflow_standalone
-from support.descriptions import DagProject, job, schedule, workflow
+from support.descriptions import DagProject, job, param, schedule, workflow
 from support.end_to_end import connect
 from support.kubernetes import Kubernetes
 from support.kubernetes.held_node import HeldNode
@@ -75,7 +75,8 @@ def test_deployments_in_the_middle_of_runs(
     """Every first job is running when the next versions are deployed.
 
     ``daily`` runs by its schedule and by hand, ``by_hand`` only by hand, ``hourly`` has a backlog.
-    ``moved`` goes to a stable id, and on to the next version of that DAG.
+    ``moved`` goes to a stable id, and on to the next version of that DAG. ``consumer`` starts when
+    ``by_hand`` has updated an asset.
     """
     airflow = connect(release, cluster)
     now = datetime.now(timezone.utc).replace(microsecond=0)
@@ -85,7 +86,12 @@ def test_deployments_in_the_middle_of_runs(
     # Airflow 2 runs one task at a time on SQLite, and its scheduler waits for it.
     waits: dict[str, Any] = {"operator_arguments": {"deferrable": True}, "retry_pause_sec": 1}
     chain = (job("first", **waits), job("second", "first", **waits))
-    marked = chain if airflow.major == 2 else (job("first"), job("second", "first"))
+    rides = ("gs://bucket/rides",)
+    if airflow.major == 2:
+        marked = (chain[0], job("second", "first", outlets=rides, **waits))
+    else:
+        marked = (job("first"), job("second", "first", outlets=rides))
+    asks = {"params": {"days": param(7, "How many days", type="integer", minimum=1)}}
     first_day = {"start_date": (midnight - 2 * DAY).isoformat()}
     backlog: dict[str, Any] = {
         "start_date": (hour - 5 * HOUR).isoformat(),
@@ -95,7 +101,8 @@ def test_deployments_in_the_middle_of_runs(
     }
     flows = [
         workflow("daily", *chain, **first_day),
-        workflow("by_hand", *marked, schedule=schedule("none"), **first_day),
+        workflow("by_hand", *marked, schedule=schedule("none"), **asks, **first_day),
+        workflow("consumer", job("load"), schedule=schedule("assets", rides), **first_day),
         workflow("hourly", chain[0], schedule=schedule("cron", "@hourly"), **backlog),
     ]
     moved = workflow("moved", chain[0], schedule=schedule("timedelta", 3600), **backlog)
@@ -122,9 +129,10 @@ def test_deployments_in_the_middle_of_runs(
             *(["dags", "unpause", dag_id] for dag_id in old.values()),
             ["dags", "trigger", old["daily"]],
         )
-        standalone.wait_for(lambda: node.held >= set(old.values()) - {old["by_hand"]})
+        busy = set(old.values()) - {old["consumer"]}
+        standalone.wait_for(lambda: node.held == busy - {old["by_hand"]})
         airflow.run(["dags", "trigger", old["by_hand"]])
-        standalone.wait_for(lambda: node.held == set(old.values()))
+        standalone.wait_for(lambda: node.held == busy)
 
         new = ids(project.build(*flows, version="1.1.0", takeover=takeover, **build))
         settings = 'target = "kubernetes"\ndag-id = "workflow"'
@@ -140,7 +148,7 @@ def test_deployments_in_the_middle_of_runs(
 
         monkeypatch.setenv(USER, "admin")
         monkeypatch.setenv(PASSWORD, password(airflow))
-        known = activities(standalone.url, [*old.values(), "no_such_dag"])
+        known = activities(standalone.url, [*busy, "no_such_dag"])
         assert known.pop("no_such_dag") is None
         assert not any(activity is None or activity.drained for activity in known.values())
 
@@ -148,10 +156,12 @@ def test_deployments_in_the_middle_of_runs(
         standalone.wait_for(lambda: ended(old["daily"], 3) and ended(old["by_hand"], 1))
         standalone.wait_for(lambda: ended(old["hourly"], 2) and ended(old["moved"], 2))
         standalone.wait_for(lambda: ended(new["hourly"], 3) and ended("moved", 3))
+        standalone.wait_for(lambda: ended(new["consumer"], 1))
         known = activities(standalone.url, old.values())
         assert all(activity and activity.drained for activity in known.values())
-        airflow.run(["dags", "trigger", old["by_hand"]])
-        standalone.wait_for(lambda: ended(old["by_hand"], 2))
+        given = json.dumps({"days": 3, "note": "$(HOME)"})
+        airflow.run(["dags", "trigger", old["by_hand"], "--conf", given])
+        standalone.wait_for(lambda: ended(old["by_hand"], 2) and ended(new["consumer"], 2))
 
     for name in ("daily", "by_hand"):
         for run in airflow.runs(old[name]):
@@ -174,6 +184,7 @@ def test_deployments_in_the_middle_of_runs(
     }
     assert versions == {"1.1.0", "1.2.0"}
 
+    assert airflow.runs(old["consumer"]) == []
     (by_hand,) = [run for run in airflow.runs(old["daily"]) if run.kind == "manual"]
     today = now.replace(hour=0, minute=0, second=0)
     command = next(
@@ -181,6 +192,16 @@ def test_deployments_in_the_middle_of_runs(
     )
     assert command[5] == utc(today - DAY)
     assert {f"--interval-end={utc(today)}", "--try-number=1", "--params={}"} <= set(command)
+    params = [
+        word.removeprefix("--params=")
+        for pod in cluster.pods
+        for word in pod.command
+        if word.startswith("--params=") and pod.labels["dag_id"] == old["by_hand"]
+    ]
+    assert [json.loads(text) for text in dict.fromkeys(params)] == [
+        {"days": 7},
+        {"days": 3, "note": "$$(HOME)"},
+    ]
 
 
 def ids(made: DagFiles) -> dict[str, str]:

@@ -49,8 +49,9 @@ def load(path: str) -> tuple[Any, list[str]]:
         warnings.simplefilter("always")
         bag = bag_class(path, **options)
     found = [str(w.message) for w in caught if Path(w.filename).name == Path(path).name]
+    # An asset makes 2.10 import libraries that have warnings of their own.
     for captured in getattr(bag, "captured_warnings", {}).values():
-        found += map(str, captured)
+        found += [str(warning) for warning in captured if Path(path).name in str(warning)]
     return bag, found
 
 
@@ -72,11 +73,14 @@ def describe(dag: Any) -> dict[str, Any]:
 
 def triggers(dag: Any) -> list[str]:
     """Return the URIs of the assets that start runs."""
-    condition = getattr(dag.timetable, "asset_condition", None)  # Airflow 3
-    condition = condition or getattr(dag.timetable, "dataset_condition", None)  # 2.9 and later
-    if condition is not None:
-        return sorted(asset.uri for asset in getattr(condition, "objects", ()))
-    return sorted(dataset.uri for dataset in getattr(dag, "dataset_triggers", ()))
+    found = (
+        getattr(dag.timetable, "asset_condition", None)  # Airflow 3
+        or getattr(dag.timetable, "dataset_condition", None)  # 2.10 and 2.11
+        or getattr(dag, "dataset_triggers", None)  # a condition in 2.9, before that a list
+        or ()
+    )
+    assets = found if isinstance(found, (list, tuple)) else getattr(found, "objects", ())
+    return sorted(asset.uri for asset in assets)
 
 
 def first_runs(dag: Any) -> Iterator[Any]:
