@@ -352,14 +352,16 @@ def _reference(project: Project, deployment: DeploymentDescription) -> ImageRefe
 
 
 def _check_requirements(project: Project) -> None:
-    """Check that requirements.txt exists, unless the user's own Dockerfile does not use it."""
-    check_compiled(project)
+    """Check that a place lists the dependencies, unless the user's own Dockerfile uses none."""
+    from bigflow_backend.project.dependencies import project_dependencies
+
     own = project.dockerfile
     wanted = not own.is_file() or b"requirements" in own.read_bytes()
-    if wanted and not project.requirements.exists():
+    if project_dependencies(project) is None and wanted:
         raise UserError(
-            "the image needs resources/requirements.txt, which does not exist",
-            hint="create it with the line `bigflow-backend`, the runtime of each pod",
+            "no file lists the dependencies of the image",
+            hint="create resources/requirements.txt, or write dependencies into [project] of"
+            " pyproject.toml; the list may be empty",
         )
 
 

@@ -144,8 +144,8 @@ CASES = [
         "no requirements.txt for the image",
         ("build-image",),
         {"resources/requirements.txt": None, "Dockerfile": "COPY resources/requirements.txt /\n"},
-        "the image needs resources/requirements.txt, which does not exist",
-        "bigflow-backend",
+        "no file lists the dependencies of the image",
+        "create resources/requirements.txt, or write dependencies into [project]",
     ),
     Case(
         "no requirements.txt for the image: found before the tests run",
@@ -155,8 +155,8 @@ CASES = [
             "Dockerfile": "COPY resources/requirements.txt /\n",
             "test/test_rides.py": "def test_fails():\n    assert 0\n",
         },
-        "the image needs resources/requirements.txt, which does not exist",
-        "bigflow-backend",
+        "no file lists the dependencies of the image",
+        "create resources/requirements.txt, or write dependencies into [project]",
     ),
     Case(
         "a [build-system] that pip refuses",

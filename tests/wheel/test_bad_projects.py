@@ -294,9 +294,8 @@ CASES = [
             + "[project]\nname = 'pipelines'\ndynamic = ['version']\ndependencies = ['six']\n",
             "resources/requirements.txt": "packaging\n",
         },
-        "[project] and resources/requirements.txt state different dependencies: only one of "
-        "them has packaging, six",
-        "keep resources/requirements.txt",
+        "differ: only [project] has six; only resources/requirements.txt has packaging",
+        "keep one list: remove resources/requirements.txt; or list dependencies as dynamic",
     ),
     Case(
         "install_requires without requirements.txt",

@@ -96,6 +96,19 @@ COMMANDS = {
         "build:build_package",
         (PYTHON, JSON),
     ),
+    "lock": Command(
+        "pin the versions of the dependencies, and the digest of the base image",
+        "requirements:lock",
+        (
+            flag("--upgrade", "take the newest versions: of all, or of the NAMES"),
+            option("names", nargs="*", metavar="NAME", help="a distribution to upgrade"),
+            PYTHON,
+            JSON,
+        ),
+        description="Pin the versions of the dependencies with their hashes, and the digest of the"
+        " base image. The lock of dependencies in pyproject.toml is uv.lock. A list in"
+        " resources/requirements.txt moves to requirements.in; the lock replaces it.",
+    ),
     "build-requirements": Command(
         "compile resources/requirements.in to requirements.txt, with versions and hashes",
         "requirements:build_requirements",

@@ -83,6 +83,7 @@ IMAGE_OPTIONS = (
     image_setting("platform"),
     image_setting("base-image", metavar="IMAGE"),
     image_setting("network", metavar="NETWORK"),
+    image_setting("locked"),
     image_setting(
         "find-links",
         metavar="DIRECTORY",

@@ -106,3 +106,5 @@ PYTHON = 1024 * MIB
 
 PYTHON_FILES = 1000
 """Files and links of the base's Python that are laid out in the sandbox: about 50."""
+LOCK_FILE = 32 * MIB
+"""uv.lock or pylock.toml: a lock of 1,000 packages has about 4 MiB."""

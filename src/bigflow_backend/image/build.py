@@ -11,6 +11,8 @@ from bigflow_backend.image.engine import build as engine
 from bigflow_backend.image.engine.client import reachable_engine
 from bigflow_backend.image.layered import build as layered
 from bigflow_backend.image.layered.support import CannotServeError, NoBaseError, standard_dockerfile
+from bigflow_backend.image.requirements import NOT_REPEATABLE
+from bigflow_backend.project.requirements import OURS
 
 if TYPE_CHECKING:
     from bigflow_backend.image.image import BuildRequest, Image
@@ -24,6 +26,8 @@ def build_image(request: BuildRequest) -> Image:
 
     :raises UserError: for everything that the user can fix.
     """
+    if not request.requirements.is_locked and request.requirements.names - {OURS}:
+        request.say(NOT_REPEATABLE)
     if request.settings.builder == "engine":
         return engine.build_image(request)
     if request.settings.builder == "layered":

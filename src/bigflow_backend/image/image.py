@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from bigflow_backend.ground.transaction import Transaction
     from bigflow_backend.image import oci
     from bigflow_backend.image.reference import ImageReference
+    from bigflow_backend.image.requirements import ImageRequirements
     from bigflow_backend.image.session import Session
     from bigflow_backend.project.project import Project
     from bigflow_backend.project.settings import ImageSettings
@@ -32,6 +34,17 @@ class BuildRequest:
     say: Callable[[str], None]
     """Receives the output of the build, line by line, while it runs."""
     started: float = field(default_factory=time.perf_counter)
+
+    @cached_property
+    def requirements(self) -> ImageRequirements:
+        """What the image installs besides the wheel.
+
+        :raises UserError: if two lists differ, or a lock is stale or not valid.
+        """
+        from bigflow_backend.image.requirements import image_requirements
+
+        staging = self.transaction.outputs.root / ".requirements"
+        return image_requirements(self.project, self.settings, staging, self.say)
 
     @property
     def wheel_file(self) -> Path:

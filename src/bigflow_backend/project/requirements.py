@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,10 @@ _VARIABLE = re.compile(r"\$\{[A-Z0-9_]+\}")
 _HASH = re.compile(r"\s--hash(?:=|\s+)\S+")
 _OPTION = re.compile(r"(?P<name>--[\w-]+|-\w)\s*=?\s*(?P<value>.*)")
 _CODING = re.compile(rb"^#.*?coding[:=][ \t]*([-\w.]+)")  # https://peps.python.org/pep-0263/
+
+_PIN = re.compile(
+    r"[A-Za-z0-9._-]+(\[[^]]*\])?\s*==\s*(?P<version>[A-Za-z0-9.+!_-]+)\s*(?:;|\\|--|$)"
+)
 
 OURS = "bigflow-backend"
 """The distribution that provides ``bigflow``, instead of BigFlow's own."""
@@ -60,6 +64,12 @@ class RequirementLine:
     is_local: bool
     """True for ``NAME @ file:...``."""
 
+    @property
+    def pinned_version(self) -> str | None:
+        """The version of ``NAME==VERSION``, else None."""
+        match = _PIN.match(self.text)
+        return match["version"] if match else None
+
 
 @dataclass(frozen=True)
 class OptionLine:
@@ -71,6 +81,11 @@ class OptionLine:
     """Without quotes; empty for an option without a value."""
     text: str
     """The option with its value, as it is written."""
+
+    @property
+    def names_a_file(self) -> bool:
+        """True if the value may be a path."""
+        return self.name in _PATH_OPTIONS
 
 
 @dataclass(frozen=True)
@@ -115,6 +130,19 @@ def read_requirements(path: Path, *, anywhere: bool = False) -> Requirements:
     )
 
 
+def stated_requirements(stated: Iterable[object], place: str) -> Requirements:
+    """Return the requirements of a list in pyproject.toml. ``place`` names it in messages.
+
+    :raises UserError: for a requirement that is not valid.
+    """
+    reader = _Reader(directory=Path())
+    for item in stated:
+        reader.add(str(item).strip(), place)
+    return Requirements(
+        lines=tuple(reader.lines), warnings=tuple(reader.warnings), bigflow=tuple(reader.bigflow)
+    )
+
+
 def installable(path: Path, directory: Path, *, absolute: bool) -> Path:
     """Return a file with the same requirements that requires ``bigflow-backend``, not ``bigflow``.
 
@@ -126,16 +154,30 @@ def installable(path: Path, directory: Path, *, absolute: bool) -> Path:
     found = read_requirements(path)
     if not found.bigflow:
         return path
-    options = [_absolute(option, path.parent) if absolute else option for option in found.options]
+    options = found.options
+    if absolute:
+        options = tuple(absolute_option(option, path.parent) for option in options)
     lines = [*(option.text for option in options), *(line.text for line in found.lines)]
     new = directory / path.name
     new.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     return new
 
 
-def _absolute(option: OptionLine, directory: Path) -> OptionLine:
+def parsed_requirements(text: str, place: str) -> Requirements:
+    """Return the requirements of a text in pip's syntax that another tool made from a lock.
+
+    :raises UserError: for a line that is not a requirement.
+    """
+    reader = _Reader(directory=Path())
+    for _, line in logical_lines(text):
+        reader.add(line, place)
+    return Requirements(lines=tuple(reader.lines))
+
+
+def absolute_option(option: OptionLine, directory: Path) -> OptionLine:
+    """Return the option with an absolute path, if its value is a path relative to ``directory``."""
     path = directory / option.value
-    if option.name not in _PATH_OPTIONS or not path.exists():
+    if not option.names_a_file or not path.exists():
         return option
     value = str(path.absolute())
     return OptionLine(name=option.name, value=value, text=f"{option.name} {value}")
@@ -178,7 +220,7 @@ class _Reader:
         for number, line in logical_lines(read_requirements_text(path)):
             where = f"{path.name}, line {number}"
             if not line.startswith("-"):
-                self._requirement(line, where)
+                self.add(line, where)
                 continue
             for text in re.split(r"\s+(?=-)", line):  # a line may have several options
                 option = _parsed_option(text, where, _OPTIONS)
@@ -224,7 +266,7 @@ class _Reader:
             )
         return included
 
-    def _requirement(self, line: str, where: str) -> None:
+    def add(self, line: str, where: str) -> None:
         from packaging.utils import canonicalize_name
 
         text = _HASH.sub("", f"{line} ").strip()

@@ -49,6 +49,16 @@ class ImageSettings:
     """Directories of wheels for requirements that no index has, relative to the project. In the
     build context they are ``wheels/``."""
 
+    groups: tuple[str, ...] = ()
+    """Dependency groups that the image installs, from ``uv.lock``."""
+
+    extras: tuple[str, ...] = ()
+    """Extras of the project that the image installs, from ``uv.lock``."""
+
+    locked: bool | None = None
+    """Require a lock that fits the dependencies. The default is true where the variable ``CI`` is
+    set and a lock exists. With false, a lock does not count."""
+
     build_args: dict[str, str] = field(default_factory=dict)
     """Values of other ``ARG`` of the Dockerfile. The image's history shows them, so they must not
     be secrets."""

@@ -133,12 +133,6 @@ def _check_dependencies(
             f"{script} passes install_requires, and {file} does not exist",
             hint=f"write the dependencies into {file}, which the image uses, too",
         )
-    if not project.requirements.is_file():
-        return
-    stated = project.pyproject.get("project", {}).get("dependencies")
-    # Setuptools refuses a value that is not a list of strings, and names its key.
-    if isinstance(stated, list) and all(isinstance(item, str) for item in stated):
-        _check_same(stated, requirements, f"[project] and {file}")
     if passed:
         _check_same(passed, requirements, f"{script} and {file}")
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError, nearest
+from bigflow_backend.project.dependencies import project_dependencies
 from bigflow_backend.project.legacy import BIGFLOW_KEYWORDS, setuptools_keywords
 from bigflow_backend.project.pyproject import dynamic_table
-from bigflow_backend.project.requirements import Requirements, ours, read_requirements
-from bigflow_backend.project.requirements_in import check_compiled
+from bigflow_backend.project.requirements import Requirements, ours
 from bigflow_backend.project.setup_script import (
     in_a_line,
     no_bytecode,
@@ -67,8 +67,8 @@ def load_distribution(project: Project, content: Content) -> Loaded:
     if passed is None:
         passed = run_setup_script(project.setup_script) if project.setup_script else {}
     keywords = setuptools_keywords(project, passed)
-    check_compiled(project)
-    requirements = read_requirements(project.requirements)
+    dependencies = project_dependencies(project)
+    requirements = dependencies.required if dependencies is not None else Requirements()
     check_keywords(project, keywords, requirements)
     distribution = _distribution(project, _setup_keywords(project, content, keywords, requirements))
     # The version from git or the environment, whatever [tool.setuptools.dynamic] says.

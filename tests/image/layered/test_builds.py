@@ -15,6 +15,7 @@ import sysconfig
 import tarfile
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -294,10 +295,15 @@ def test_a_base_without_a_supported_python(
     assert message in caught.value.message
 
 
-def test_an_image_without_bigflow(layered_project: LayeredProject) -> None:
+def test_an_image_gets_the_runtime_of_this_machine(layered_project: LayeredProject) -> None:
     layered_project.write({"resources/requirements.txt": ""})
-    with pytest.raises(UserError, match="the image has no bigflow"):
-        layered_project.build()
+    image = layered_project.build()
+    assert layered_project.info(image)["dependencies"] == [
+        f"bigflow-backend=={version('bigflow-backend')}"
+    ]
+    names = layered_project.files(image).files
+    minor = ".".join(platform.python_version_tuple()[:2])
+    assert f"app/lib/python{minor}/site-packages/bigflow/run.py" in names
 
 
 def test_a_failed_build_leaves_the_last_image(layered_project: LayeredProject) -> None:

@@ -24,7 +24,6 @@ from bigflow_backend.image.engine.client import engine_address, engine_errors, e
 from bigflow_backend.image.engine.context import context_files, write_context
 from bigflow_backend.image.engine.failure import build_error
 from bigflow_backend.image.engine.images import EngineImages
-from bigflow_backend.project.requirements import installable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,10 +64,14 @@ def build_image(request: BuildRequest) -> Image:
         find_links=[project.root / directory for directory in settings.find_links],
         additions=settings.context,
     )
-    requirements = str(project.requirements.relative_to(project.root))
-    if requirements in members:
-        staging = request.transaction.outputs.root
-        members[requirements] = installable(members[requirements], staging, absolute=False)
+    text = path.read_bytes()
+    if b"requirements" in text:
+        staging = request.transaction.outputs.root / ".engine"
+        # A Dockerfile without wheels/ gets all from an index.
+        runtime = b"wheels" in text
+        written = request.requirements.write(staging, absolute=False, runtime=runtime)
+        members["resources/requirements.txt"] = written.path
+        members |= {f"wheels/{wheel.name}": wheel for wheel in written.wheels.iterdir()}
     options = BuildOptions(
         arguments=arguments,
         network=settings.network,

@@ -152,7 +152,7 @@ def _resolver(request: BuildRequest, system: BaseSystem) -> Resolver:
                 hint="write the path of a directory with wheels",
             )
     return Resolver(
-        requirements=request.project.requirements,
+        requirements=request.requirements,
         interpreter=system.interpreter,
         find_links=directories,
         project=root,

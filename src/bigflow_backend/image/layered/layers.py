@@ -59,12 +59,10 @@ def dependency_layer(store: BlobStore, system: BaseSystem, resolver: Resolver) -
                 return Dependencies(layer, tuple(known), has_bigflow)
     with _new_prefix(system) as prefix:
         prefix.site_packages.mkdir(parents=True)
-        versions: tuple[str, ...] = ()
-        if resolver.requirements.is_file():
-            pins = prefix.root.with_name("pins.txt")
-            versions = resolver.resolve(pins)
-            if versions:
-                resolver.install(pins, prefix)
+        pins = prefix.root.with_name("pins.txt")
+        versions = resolver.resolve(pins)
+        if versions:
+            resolver.install(pins, prefix)
         has_bigflow = (prefix.site_packages / "bigflow" / "__main__.py").is_file()
         _compile(system, prefix)
         entries = {e.name: e for e in (*tree(prefix.root, APP), *skeleton(system.interpreter))}
@@ -158,13 +156,11 @@ def _key(kind: str, system: BaseSystem, inputs: object) -> Key:
 
 def _inputs(resolver: Resolver) -> list[object]:
     """Return the inputs on this machine that the dependencies depend on."""
-    resolver.requested()  # it refuses requirements that are files of this machine
-    texts = sorted(resolver.requirements.parent.glob("*.txt"))
     project = resolver.project
     indexes = configured_indexes(project)
     wheels = [path for d in resolver.find_links for path in sorted(d.iterdir()) if path.is_file()]
     return [
-        [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in texts],
+        resolver.requirements.inputs(),
         # The time shows that a wheel was built again; reading all of them takes long.
         [(path.name, (s := path.stat()).st_size, s.st_mtime_ns) for path in wheels],
         # A digest, because they may contain credentials.

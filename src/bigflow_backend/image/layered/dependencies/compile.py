@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from bigflow_backend.image.layered.dependencies.uv_command import (
 )
 from bigflow_backend.project.requirements import installable, read_requirements
 from bigflow_backend.project.requirements_in import header
+from bigflow_backend.wheel.own import write_own_wheel
 
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
@@ -36,12 +37,14 @@ def compile_requirements(
     *,
     python: str,
     upgrade: bool,
+    packages: Sequence[str] = (),
     say: Callable[[str], None],
 ) -> Path:
     """Compile ``source`` to the file beside it that ends with ``.txt``, and return that file.
 
     The versions are for all platforms, and for the Python of the interpreter ``python`` and later.
-    Those in an existing file are kept if they will do, unless ``upgrade`` is true.
+    Those in an existing file are kept if they will do, unless ``upgrade`` is true or ``packages``
+    names the distribution.
 
     :raises UserError: if the source is not valid, or if there is no solution.
     """
@@ -68,6 +71,9 @@ def compile_requirements(
     flags = (OPTION_FLAGS.get(option.name) for option in found.options)
     with tempfile.TemporaryDirectory(prefix="bigflow-requirements-") as temporary:
         pins = Path(temporary) / target.name
+        own = Path(temporary) / "wheels"
+        own.mkdir()
+        write_own_wheel(own)  # no index needs to have it
         if target.is_file() and not upgrade:
             # Its options are left out: their paths are relative to it.
             known = read_requirements(target, anywhere=True).specifiers
@@ -82,9 +88,10 @@ def compile_requirements(
             "--no-strip-extras", "--python", python, "--no-python-downloads",
             *([] if named else ["--no-annotate"]),
             *(["--upgrade"] if upgrade else []),
+            *(f"--upgrade-package={name}" for name in packages),
             *filter(None, flags),
             project=project.root,
-            find_links=links,
+            find_links=(*links, own),
             urls=stated_urls(found.options),
             timeout=project.settings.image.timeout,
         )  # fmt: skip

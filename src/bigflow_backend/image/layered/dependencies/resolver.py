@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import re
 import shutil
 import warnings
@@ -32,15 +31,12 @@ from bigflow_backend.image.layered.dependencies.uv_command import (
     must_be_compiled,
     uv_environment,
 )
-from bigflow_backend.project.requirements import (
-    OptionLine,
-    Requirements,
-    installable,
-    read_requirements,
-)
+from bigflow_backend.project.requirements import OURS
 
 if TYPE_CHECKING:
     from bigflow_backend.image.layered.python.interpreter import Interpreter
+    from bigflow_backend.image.requirements import ImageRequirements, WrittenFile
+    from bigflow_backend.project.requirements import OptionLine
 
 # uv writes it below each version: https://docs.astral.sh/uv/reference/cli/#uv-pip-compile
 _INDEX_NOTE = re.compile(r"\n\s+# from (\S+)$")
@@ -56,7 +52,7 @@ _SOURCE_OPTIONS = (
 class Resolver:
     """Resolves and installs the requirements of a project."""
 
-    requirements: Path
+    requirements: ImageRequirements
     interpreter: Interpreter
     find_links: tuple[Path, ...]
     project: Path
@@ -64,28 +60,6 @@ class Resolver:
     timeout: int
     """Seconds for each run of uv."""
     say: Callable[[str], None]
-
-    @functools.cached_property
-    def _content(self) -> Requirements:
-        """The content of the requirements file.
-
-        :raises UserError: for a requirement that is a file of this machine.
-        """
-        content = read_requirements(self.requirements)
-        for line in content.lines:
-            if line.is_local:
-                raise UserError(
-                    f"{line.where}: {line.text} is a file of this machine",
-                    hint="build its wheel, and add the directory of the wheel to find-links",
-                )
-        return content
-
-    def requested(self) -> set[str]:
-        """Return the normalised names of the distributions in the requirements file.
-
-        :raises UserError: for an invalid requirement, or one that is a file of this machine.
-        """
-        return {line.name for line in self._content.lines}
 
     def resolve(self, pins: Path) -> tuple[str, ...]:
         """Write the versions to install to the file ``pins``; return them as ``name==version``.
@@ -95,32 +69,35 @@ class Resolver:
         :raises CannotServeError: if an sdist must be built for that, and cannot be built here.
         :raises UserError: if there is no solution.
         """
-        installed = self.interpreter.installed
+        installed, uv = self.interpreter.installed, self._uv(pins)
         for directory in self.find_links:
             for path in directory.glob("*.*"):
                 if path.name.endswith(_DISTRIBUTIONS):
                     has_file(path)  # uv would wait for a FIFO
         self._check_indexes()
-        requirements = installable(self.requirements, pins.parent, absolute=True)
+        written = self.requirements.write(_directory(pins), absolute=True)
         # uv prefers the versions that its output file has already.
         pins.write_text("".join(f"{n}=={v}\n" for n, v in installed.items()), "utf-8")
-        self._uv.pip(
-            "compile", str(requirements), "--output-file", str(pins), "--generate-hashes",
+        uv.pip(
+            "compile", str(written.path), "--output-file", str(pins), "--generate-hashes",
             "--no-header", "--no-annotate", "--no-strip-extras", "--emit-index-annotation",
         )  # fmt: skip
         found = {}
         sources = {}
         for block in re.split(r"\n(?=\S)", pins.read_text("utf-8").strip()):
-            line = block.split("\\")[0].strip()
+            line = re.split(r"[\\\n]", block, maxsplit=1)[0].strip()
             name, _, version = line.partition("==")
             if line and installed.get(name.partition("[")[0]) != version:
                 found[line] = _INDEX_NOTE.sub("", block)
                 if note := _INDEX_NOTE.search(block):
                     sources[_canonical_name(line)] = note[1]
         self._warn_of_several_indexes(sources)
-        lines = [*(option.text for option in self._source_options()), *self._with_hashes(found)]
+        lines = [
+            *(option.text for option in self._source_options()),
+            *self._with_hashes(found, written),
+        ]
         pins.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-        return tuple(self._uv.redact(line) for line in found)
+        return tuple(uv.redact(line) for line in found)
 
     def install(self, pins: Path, prefix: Prefix) -> None:
         """Install the distributions of the file ``pins`` into ``prefix``.
@@ -140,28 +117,28 @@ class Resolver:
         adopt_distributions(prefix)
         (prefix.root / ".lock").unlink(missing_ok=True)
 
-    @functools.cached_property
-    def _uv(self) -> Uv:
+    def _uv(self, pins: Path) -> Uv:
         flags = (
             f"{flag}={option.value}" if option.value else flag
-            for option in self._content.options
+            for option in self.requirements.requirements.options
             if (flag := OPTION_FLAGS.get(option.name))
         )
         return Uv(
             interpreter=self.interpreter,
             project=self.project,
-            find_links=self.find_links,
+            find_links=(*self.find_links, _directory(pins) / "wheels"),
             flags=tuple(flags),
-            urls=tuple(stated_urls(self._content.options)),
+            urls=tuple(stated_urls(self.requirements.requirements.options)),
             timeout=self.timeout,
             say=self.say,
         )
 
     def _source_options(self) -> list[OptionLine]:
-        return [option for option in self._content.options if option.name in _SOURCE_OPTIONS]
+        options = self.requirements.requirements.options
+        return [option for option in options if option.name in _SOURCE_OPTIONS]
 
     def _check_indexes(self) -> None:
-        indexes, names = configured_indexes(self.project), sorted(self.requested())
+        indexes, names = configured_indexes(self.project), sorted(self.requirements.names - {OURS})
         if names and not indexes.no_index:
             check_index_access(
                 names[0],
@@ -190,39 +167,46 @@ class Resolver:
             )
 
     def _has_hashes(self) -> bool:
-        return any("--hash" in line.text for line in self._content.lines)
+        return any("--hash" in line.text for line in self.requirements.requirements.lines)
 
-    def _with_hashes(self, found: Mapping[str, str]) -> list[str]:
+    def _with_hashes(self, found: Mapping[str, str], written: WrittenFile) -> list[str]:
         """Return the pins with the hashes of the requirements file, else with the index's.
+
+        A wheel of this machine has its own hash, whatever an index has under the same name.
 
         As in pip, one hash in the file means that each requirement needs a hash:
         https://pip.pypa.io/en/stable/topics/secure-installs/
         """
         own: dict[str, list[str]] = {}
-        for line in self._content.lines:
-            own.setdefault(line.name, []).append(line.text)
-        if not self._has_hashes():
-            return list(found.values())
+        for name, text in written.lines:
+            own.setdefault(name, []).append(text)
+        local = {name.partition("-")[0]: digest for name, digest in written.hashes.items()}
+        needs_hashes = self._has_hashes()
         chosen = []
-        for pin in found:
-            lines = own.get(_canonical_name(pin), [])
-            if not any("--hash" in line for line in lines):
+        for pin, block in found.items():
+            name = _canonical_name(pin)
+            lines = own.get(name, [])
+            if digest := local.get(name.replace("-", "_")):
+                chosen.append(f"{pin} --hash=sha256:{digest}")
+            elif not needs_hashes:
+                chosen.append(block)
+            elif any("--hash" in line for line in lines):
+                chosen += lines
+            else:
                 raise UserError(
-                    f"{self.requirements.name} has hashes, but none for {pin}",
-                    hint="list all versions with their hashes, or compile requirements.in: bigflow"
-                    " build-requirements",
+                    f"{self.requirements.place} has hashes, but none for {pin}",
+                    hint="list all versions with their hashes, or make a lock: bigflow lock",
                 )
-            chosen += lines
         return chosen
 
     def _install(self, pins: Path, prefix: Prefix, *options: str) -> None:
         arguments = ["install", "--no-deps", "--requirement", str(pins), "--link-mode", "copy"]
         arguments += ["--prefix", str(prefix.root), *options]
         try:
-            self._uv.pip(*arguments, "--no-build", report_failure=False)
+            self._uv(pins).pip(*arguments, "--no-build", report_failure=False)
         except UserError:
             # A distribution without a wheel is built; the image must be able to use the result.
-            self._uv.pip(*arguments)
+            self._uv(pins).pip(*arguments)
             self._move(prefix)
             self._refuse_compiled(prefix)
         else:
@@ -273,6 +257,11 @@ def _rename(directory: Path, target: Path) -> None:
             f" {error.strerror}",
             hint="require another version of that distribution",
         ) from error
+
+
+def _directory(pins: Path) -> Path:
+    """Return the directory for the requirements file and the wheels of this machine."""
+    return pins.with_name("requirements")
 
 
 def _canonical_name(pin: str) -> str:

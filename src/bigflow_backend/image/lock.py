@@ -1,0 +1,221 @@
+"""``uv.lock`` or ``pylock.toml`` -> pinned requirements with hashes.
+
+https://docs.astral.sh/uv/concepts/projects/sync/ and
+https://packaging.python.org/en/latest/specifications/pylock-toml/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bigflow_backend.ground.directories import scratch_directory
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import read_bounded
+from bigflow_backend.ground.limits import LOCK_FILE
+from bigflow_backend.ground.text import one_line
+from bigflow_backend.image.layered.dependencies.uv_command import run_uv
+from bigflow_backend.project.dependencies import not_locked, project_dependencies
+from bigflow_backend.project.requirements import Requirements, parsed_requirements
+from bigflow_backend.wheel.own import write_own_wheel
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from packaging.pylock import Package
+
+    from bigflow_backend.project.project import Project
+    from bigflow_backend.project.settings import ImageSettings
+
+UV_LOCK = "uv.lock"
+PYLOCK = "pylock.toml"
+_PATH = re.compile(r"(?:-e\s+)?(?P<path>\.{1,2}(?:/\S*)?|/\S+|file:\S+)\s*(?:;.*)?")
+_STALE = "needs to be updated"
+
+
+class StaleLockError(UserError):
+    """A lock that locks other dependencies than the project's."""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The content of a lock."""
+
+    place: str
+    """The file, for messages."""
+    requirements: Requirements
+    wheels: tuple[Path, ...]
+    """The wheels of other projects of the repository, which were built for this."""
+
+
+def find_lock(
+    project: Project, settings: ImageSettings, staging: Path, say: Callable[[str], None]
+) -> Lock | None:
+    """Return the lock of the project, or None. Projects that it has as paths are built.
+
+    :raises UserError: if it is stale, not valid, or if uv cannot read it.
+    """
+    if "dependencies" not in project.pyproject.get("project", {}):
+        return None
+    directory = directory_of_uv_lock(project.root)
+    if directory is not None:
+        return _uv_lock(project, settings, directory, staging, say)
+    path = project.root / PYLOCK
+    if not path.is_file():
+        return None
+    return _pylock(path, project)
+
+
+def directory_of_uv_lock(root: Path) -> Path | None:
+    """Return the directory with the project's uv.lock: its own, or that of its workspace."""
+    if (root / UV_LOCK).is_file():
+        return root
+    for directory in root.parents:
+        pyproject = directory / "pyproject.toml"
+        if (directory / UV_LOCK).is_file() and pyproject.is_file():
+            return directory if b"[tool.uv.workspace]" in pyproject.read_bytes() else None
+        if (directory / ".git").exists():
+            return None
+    return None
+
+
+def _uv_lock(
+    project: Project,
+    settings: ImageSettings,
+    directory: Path,
+    staging: Path,
+    say: Callable[[str], None],
+) -> Lock:
+    staging.mkdir(exist_ok=True)
+    exported = staging / "exported.txt"
+    _uv(
+        project,
+        *("export", "--locked", "--format", "requirements.txt", "--package", project.name),
+        *("--no-default-groups", "--no-emit-project", "--no-editable"),
+        *("--no-header", "--no-annotate", "--output-file", str(exported)),
+        *(f"--extra={extra}" for extra in settings.extras),
+        *(f"--group={group}" for group in settings.groups),
+    )
+    lines = read_bounded(exported, LOCK_FILE).decode("utf-8").splitlines()
+    places = [match["path"] for line in lines if (match := _PATH.fullmatch(line.strip()))]
+    pinned = "\n".join(line for line in lines if not _PATH.fullmatch(line.strip()))
+    wheels = tuple(
+        _built(project, (directory / place.removeprefix("file://")).resolve(), staging, say)
+        for place in places
+    )
+    members = "\n".join(f"{_pin(path)} --hash=sha256:{_sha256(path)}" for path in wheels)
+    return Lock(UV_LOCK, parsed_requirements(f"{pinned}\n{members}\n", UV_LOCK), wheels)
+
+
+def _built(project: Project, source: Path, staging: Path, say: Callable[[str], None]) -> Path:
+    """Build the wheel of another project of the repository by its own backend."""
+    target = staging / "members" / source.name
+    say(f"building the wheel of {os.path.relpath(source, project.root)}")
+    _uv(project, "build", "--wheel", "--quiet", "--out-dir", str(target), str(source))
+    wheels = sorted(target.glob("*.whl"))
+    if len(wheels) != 1:
+        raise UserError(
+            f"{source.name}: its build made {len(wheels)} wheels",
+            hint=f"try it: uv build --wheel {os.path.relpath(source, project.root)}",
+        )
+    return wheels[0]
+
+
+def _pin(wheel: Path) -> str:
+    from packaging.utils import parse_wheel_filename
+
+    name, version, _, _ = parse_wheel_filename(wheel.name)
+    return f"{name}=={version}"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _uv(project: Project, *arguments: str) -> None:
+    """Run uv in the project."""
+    status, lines = run_uv_for_project(project, *arguments)
+    text = one_line(" ".join(lines))
+    if _STALE in text:
+        raise StaleLockError(
+            "uv.lock is older than pyproject.toml: it locks other dependencies",
+            hint="update it: bigflow lock",
+        )
+    if status:
+        raise UserError(f"uv {arguments[0]} failed: {text}", hint=f"try it: uv {arguments[0]}")
+
+
+def run_uv_for_project(project: Project, *arguments: str) -> tuple[int, list[str]]:
+    """Run uv, which may build the project for its metadata; return status and output.
+
+    The build needs bigflow-backend, which this process brings: no index needs to have it.
+    """
+    with scratch_directory() as own:
+        write_own_wheel(own)
+        links = [project.root / place for place in project.settings.image.find_links]
+        return run_uv(
+            *arguments,
+            project=project.root,
+            find_links=(*links, own),
+            urls=(),
+            timeout=project.settings.image.timeout,
+        )
+
+
+def _pylock(path: Path, project: Project) -> Lock:
+    from packaging.pylock import Pylock, PylockValidationError
+    from packaging.utils import canonicalize_name
+
+    own = canonicalize_name(project.name)
+    try:
+        document = tomllib.loads(read_bounded(path, LOCK_FILE).decode("utf-8"))
+        packages = Pylock.from_dict(document).packages
+        lines = [_line(package) for package in packages if package.name != own]
+    except (PylockValidationError, ValueError, RecursionError) as error:
+        raise UserError(
+            f"{path.name} is not a valid lock: {one_line(str(error))}",
+            hint="make it again: uv export --format pylock.toml --output-file pylock.toml",
+        ) from error
+    found = parsed_requirements("\n".join([*lines, ""]), PYLOCK)
+    dependencies = project_dependencies(project)
+    missing = [] if dependencies is None else sorted(not_locked(dependencies.required, found))
+    if missing:
+        raise StaleLockError(
+            f"{PYLOCK} locks other dependencies than pyproject.toml: {'; '.join(missing)}",
+            hint="make it again with the tool that made it",
+        )
+    return Lock(PYLOCK, found, ())
+
+
+def _line(package: Package) -> str:
+    """Return the line of requirements.txt for a package of a lock."""
+    if package.version is None or package.is_direct:
+        raise UserError(
+            f"{PYLOCK}: {package.name} has no version of an index",
+            hint="lock a release of it, or use uv.lock",
+        )
+    marker = f" ; {package.marker}" if package.marker is not None else ""
+    hashes = "".join(f" --hash={kind}:{value}" for kind, value in sorted(set(_hashes(package))))
+    return f"{package.name}=={package.version}{marker}{hashes}"
+
+
+def _hashes(package: Package) -> Iterator[tuple[str, str]]:
+    files: list[Any] = [*(package.wheels or ())]
+    if package.sdist is not None:
+        files.append(package.sdist)
+    for file in files:
+        if "sha256" not in file.hashes:
+            raise UserError(
+                f"{PYLOCK}: a file of {package.name} has no SHA-256 hash",
+                hint="make the lock again with hashes of SHA-256",
+            )
+        yield "sha256", str(file.hashes["sha256"])

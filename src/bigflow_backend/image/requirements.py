@@ -1,0 +1,199 @@
+"""Project -> the requirements that its image installs, for every builder.
+
+A lock decides, if the project has one: ``uv.lock``, ``pylock.toml``, or the pins of
+``resources/requirements.txt``. Otherwise the list of the dependencies does. The runtime
+bigflow-backend comes from this machine, in the version that builds, unless the list states one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.lock import Lock, StaleLockError, find_lock
+from bigflow_backend.project.dependencies import project_dependencies
+from bigflow_backend.project.requirements import (
+    OURS,
+    RequirementLine,
+    Requirements,
+    absolute_option,
+)
+from bigflow_backend.wheel.own import own_digest, own_version, write_own_wheel
+
+if TYPE_CHECKING:
+    from bigflow_backend.project.project import Project
+    from bigflow_backend.project.settings import ImageSettings
+
+FILE = "resources/requirements.txt"
+NOT_REPEATABLE = (
+    "the image is not repeatable: no lock pins the versions of its dependencies; "
+    "make one with `bigflow lock`"
+)
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """A requirements file that an installer reads."""
+
+    path: Path
+    wheels: Path
+    """A directory for find-links."""
+    lines: tuple[tuple[str, str], ...]
+    """The normalised name and the text of each requirement."""
+    hashes: Mapping[str, str]
+    """File name -> SHA-256 of the wheels."""
+
+
+@dataclass(frozen=True)
+class ImageRequirements:
+    """What an image installs besides the project's own wheel."""
+
+    requirements: Requirements
+    """All lines and options."""
+    directory: Path
+    """The directory to which paths in the options are relative."""
+    place: str
+    """The file that decides, for messages."""
+    is_locked: bool
+    brings_runtime: bool
+    """True if the wheel of this machine's bigflow-backend is installed."""
+    wheels: tuple[Path, ...] = ()
+    """Wheels of the projects of this repository that the project depends on."""
+
+    @property
+    def names(self) -> set[str]:
+        """The normalised names of the required distributions."""
+        return {line.name for line in self.requirements.lines}
+
+    def inputs(self) -> list[object]:
+        """Return all that decides what is installed, for the key of a layer."""
+        constraints = sorted(self.directory.glob("*.txt"))
+        return [
+            [line.text for line in self.requirements.lines],
+            [option.text for option in self.requirements.options],
+            [(path.name, _digest(path)) for path in constraints] if self._has_files else [],
+            [(path.name, _digest(path)) for path in self.wheels],
+            own_digest() if self.brings_runtime else "",
+        ]
+
+    def write(self, directory: Path, *, absolute: bool, runtime: bool = True) -> WrittenFile:
+        """Write ``requirements.txt``, and ``wheels/`` with the wheels of this machine.
+
+        With ``absolute``, paths in the options are absolute. Without ``runtime``, bigflow-backend
+        comes from an index.
+        """
+        wheels = directory / "wheels"
+        wheels.mkdir(parents=True)
+        lines = [(line.name, line.text) for line in self.requirements.lines]
+        hashes = {path.name: _digest(path) for path in self.wheels}
+        for path in self.wheels:
+            os.link(path, wheels / path.name)
+        if self.brings_runtime and runtime:
+            lines = [(name, text) for name, text in lines if name != OURS]
+            wheel = write_own_wheel(wheels)
+            hashes[wheel.name] = _digest(wheel)
+            pin = f"{OURS}=={own_version()}"
+            needs_hash = any("--hash" in text for _, text in lines)
+            lines.append((OURS, f"{pin} --hash=sha256:{_digest(wheel)}" if needs_hash else pin))
+        options = self.requirements.options
+        if absolute:
+            options = tuple(absolute_option(option, self.directory) for option in options)
+        file = directory / "requirements.txt"
+        text = [*(option.text for option in options), *(text for _, text in lines)]
+        file.write_text("".join(f"{line}\n" for line in text), "utf-8")
+        return WrittenFile(file, wheels, lines=tuple(lines), hashes=hashes)
+
+    @property
+    def _has_files(self) -> bool:
+        return any(option.names_a_file for option in self.requirements.options)
+
+
+def image_requirements(
+    project: Project, settings: ImageSettings, staging: Path, say: Callable[[str], None]
+) -> ImageRequirements:
+    """Return what the image installs. ``staging`` is a directory for wheels that are built.
+
+    :raises UserError: if two lists differ, or a lock is stale or not valid.
+    """
+    dependencies = project_dependencies(project)
+    found, place, locked = Requirements(), "the project", False
+    wheels: tuple[Path, ...] = ()
+    lock = _lock(project, settings, staging, say)
+    if lock is not None:
+        found, place, locked, wheels = lock.requirements, lock.place, True, lock.wheels
+    elif dependencies is not None:
+        found, place = dependencies.required, dependencies.place
+        if dependencies.file is not None:
+            found, place = dependencies.file, FILE
+            locked = all("--hash" in line.text for line in found.lines)
+    if settings.locked and not locked:
+        raise UserError(
+            f"no lock pins the dependencies of the image, and locked is set: {place} is not a lock",
+            hint="make one: bigflow lock",
+        )
+    _refuse_local(found.lines)
+    return ImageRequirements(
+        requirements=found,
+        directory=project.resources,
+        place=place,
+        is_locked=locked,
+        brings_runtime=_needs_runtime(found.lines)
+        and not (
+            OURS in {line.name for line in found.lines}
+            and _is_in(project.root, settings.find_links)
+        ),
+        wheels=wheels,
+    )
+
+
+def _lock(
+    project: Project, settings: ImageSettings, staging: Path, say: Callable[[str], None]
+) -> Lock | None:
+    """Return the lock in a file of its own, unless the settings leave it out."""
+    if settings.locked is False:
+        return None
+    try:
+        return find_lock(project, settings, staging, say)
+    except StaleLockError as error:
+        if settings.locked or os.environ.get("CI"):
+            raise
+        say(f"warning: {error.message}, so it does not count; {error.hint}")
+        return None
+
+
+def _needs_runtime(lines: Iterable[RequirementLine]) -> bool:
+    """Return True unless a line states another version of bigflow-backend than the running one."""
+    from packaging.requirements import Requirement
+
+    wanted = [Requirement(line.specifier) for line in lines if line.name == OURS]
+    return all(
+        item.url is None and str(item.specifier) in {"", f"=={own_version()}"} for item in wanted
+    )
+
+
+def _is_in(root: Path, find_links: Iterable[str]) -> bool:
+    """Return True if a directory of find-links has a wheel of bigflow-backend."""
+    pattern = f"{OURS.replace('-', '_')}-*.whl"
+    return any(next((root / place).glob(pattern), None) is not None for place in find_links)
+
+
+def _refuse_local(lines: Iterable[RequirementLine]) -> None:
+    for line in lines:
+        if line.is_local:
+            raise UserError(
+                f"{line.where}: {line.text} is a file of this machine",
+                hint="build its wheel, and add the directory of the wheel to find-links",
+            )
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()

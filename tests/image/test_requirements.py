@@ -1,0 +1,214 @@
+"""An image installs what its lock pins, else what the list requires; and our runtime."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import zipfile
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import pytest
+import uv
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.requirements import ImageRequirements, image_requirements
+from bigflow_backend.project.project import read_project
+from bigflow_backend.project.settings import ImageSettings
+from support.distribution import make_wheel
+from support.projects import write_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_OURS = f"bigflow-backend=={version('bigflow-backend')}"
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project that depends on ``alpha``; an index of files has two versions of it."""
+    for release in ("1.0", "1.1"):
+        make_wheel(tmp_path / "index", "alpha", release, {"alpha.py": f"V = '{release}'\n"})
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    _write(tmp_path / "project", ["alpha>=1,<2"])
+    return tmp_path / "project"
+
+
+def _write(root: Path, stated: list[str] | None, more: str = "", file: str | None = None) -> None:
+    listed = "" if stated is None else f"dependencies = {stated}\n"
+    write_project(
+        root,
+        {
+            "pyproject.toml": (
+                '[build-system]\nrequires = ["bigflow-backend"]\n'
+                'build-backend = "bigflow_backend"\n'
+                '[project]\nname = "pipelines"\nversion = "1.0.0"\n'
+                f'requires-python = ">=3.10"\n{listed}'
+                '[[tool.uv.index]]\nname = "local"\nurl = "../index"\nformat = "flat"\n'
+                f"default = true\n{more}"
+            ),
+            "project_setup.py": (
+                "from bigflow_backend import setup\nif __name__ == '__main__':\n    setup()\n"
+            ),
+            "resources/requirements.txt": file,
+        },
+    )
+
+
+def _uv(root: Path, *arguments: str) -> None:
+    subprocess.run([uv.find_uv_bin(), *arguments], cwd=root, capture_output=True, check=True)
+
+
+def _found(root: Path, **settings: object) -> tuple[ImageRequirements, list[str]]:
+    said: list[str] = []
+    chosen = dataclasses.replace(ImageSettings(), **settings)  # type: ignore[arg-type]
+    staging = root.with_name("staging")
+    return image_requirements(read_project(root), chosen, staging, said.append), said
+
+
+def _lines(found: ImageRequirements, directory: Path) -> list[str]:
+    return found.write(directory, absolute=False).path.read_text("utf-8").splitlines()
+
+
+def test_a_list_and_the_runtime_of_this_machine(root: Path, tmp_path: Path) -> None:
+    found, _ = _found(root)
+    assert not found.is_locked
+    assert _lines(found, tmp_path / "out") == ["alpha>=1,<2", _OURS]
+    (wheel,) = (tmp_path / "out/wheels").iterdir()
+    with zipfile.ZipFile(wheel) as archive:
+        assert {"bigflow/__main__.py", "bigflow_backend/pipeline.py"} <= set(archive.namelist())
+        assert archive.testzip() is None
+
+
+def test_the_wheel_of_the_runtime_is_reproducible(root: Path, tmp_path: Path) -> None:
+    found, _ = _found(root)
+    written = [found.write(tmp_path / name, absolute=False) for name in ("one", "two")]
+    first, second = (next(w.wheels.iterdir()).read_bytes() for w in written)
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("stated", "brings"),
+    [
+        ([], True),
+        (["bigflow-backend"], True),
+        ([_OURS], True),
+        (["bigflow-backend==0.0.1"], False),
+        (["bigflow-backend>=0.0.1"], False),
+    ],
+)
+def test_a_stated_version_of_the_runtime_counts(
+    root: Path, stated: list[str], brings: bool
+) -> None:
+    _write(root, stated)
+    assert _found(root)[0].brings_runtime is brings
+
+
+def test_a_wheel_of_the_runtime_in_find_links_counts(root: Path, tmp_path: Path) -> None:
+    make_wheel(tmp_path / "links", "bigflow-backend", "9.9", {})
+    links = (str(tmp_path / "links"),)
+    assert _found(root, find_links=links)[0].brings_runtime  # the list does not name it
+    _write(root, ["bigflow-backend"])
+    assert not _found(root, find_links=links)[0].brings_runtime
+
+
+def test_uv_lock_pins(root: Path, tmp_path: Path) -> None:
+    _uv(root, "lock")
+    make_wheel(tmp_path / "index", "alpha", "1.2", {})  # newer than the lock
+    found, _ = _found(root)
+    assert (found.place, found.is_locked) == ("uv.lock", True)
+    # uv writes no hashes of files on this machine.
+    assert _lines(found, tmp_path / "out") == ["alpha==1.1", _OURS]
+
+
+def test_pylock_pins_with_hashes(root: Path, tmp_path: Path) -> None:
+    _uv(root, "lock")
+    _uv(root, "export", "--format", "pylock.toml", "--output-file", "pylock.toml")
+    (root / "uv.lock").unlink()
+    found, _ = _found(root)
+    assert (found.place, found.is_locked) == ("pylock.toml", True)
+    pin, ours = _lines(found, tmp_path / "out")
+    assert pin.startswith("alpha==1.1 --hash=sha256:")
+    assert ours.startswith(f"{_OURS} --hash=sha256:")
+
+
+@pytest.mark.parametrize("lock", ["uv.lock", "pylock.toml"])
+def test_a_stale_lock(root: Path, monkeypatch: pytest.MonkeyPatch, lock: str) -> None:
+    _uv(root, "lock")
+    if lock == "pylock.toml":
+        _uv(root, "export", "--format", lock, "--output-file", lock)
+        (root / "uv.lock").unlink()
+    _write(root, ["alpha==1.0"])
+    found, said = _found(root)
+    assert not found.is_locked
+    assert any(line.startswith(f"warning: {lock} ") for line in said)
+    for environment, settings in (({"CI": "true"}, {}), ({}, {"locked": True})):
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            with pytest.raises(UserError, match=lock):
+                _found(root, **settings)
+
+
+def test_locked_needs_a_lock(root: Path) -> None:
+    with pytest.raises(UserError, match="no lock pins the dependencies"):
+        _found(root, locked=True)
+
+
+def test_a_lock_can_be_left_out(root: Path) -> None:
+    _uv(root, "lock")
+    assert not _found(root, locked=False)[0].is_locked
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[", "lock-version = '2.0'\n", "lock-version = '1.0'\ncreated-by = 3\n", "\udcff"],
+)
+def test_a_broken_pylock(root: Path, text: str) -> None:
+    (root / "pylock.toml").write_text(text, "utf-8", errors="surrogateescape")
+    with pytest.raises(UserError, match=r"pylock.toml is not a valid lock"):
+        _found(root)
+
+
+def test_groups_and_extras(root: Path, tmp_path: Path) -> None:
+    make_wheel(tmp_path / "index", "beta", "1.0", {})
+    make_wheel(tmp_path / "index", "gamma", "1.0", {})
+    more = "[dependency-groups]\npods = ['beta']\ndev = ['gamma']\n"
+    _write(root, ["alpha"], more)
+    _uv(root, "lock")
+    assert _found(root)[0].names == {"alpha"}
+    assert _found(root, groups=("pods",))[0].names == {"alpha", "beta"}
+
+
+def test_another_project_of_the_repository_is_built(root: Path, tmp_path: Path) -> None:
+    common = root / "common"
+    common.mkdir()
+    (common / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        '[project]\nname = "common"\nversion = "2.0"\n',
+        "utf-8",
+    )
+    (common / "backend.py").write_text(
+        "import pathlib, zipfile\n"
+        "def build_wheel(directory, config_settings=None, metadata_directory=None):\n"
+        "    name = 'common-2.0-py3-none-any.whl'\n"
+        "    with zipfile.ZipFile(pathlib.Path(directory, name), 'w') as wheel:\n"
+        "        info = 'common-2.0.dist-info'\n"
+        "        wheel.writestr('common.py', '')\n"
+        "        wheel.writestr(f'{info}/METADATA',\n"
+        "            'Metadata-Version: 2.1\\nName: common\\nVersion: 2.0\\n')\n"
+        "        wheel.writestr(f'{info}/WHEEL', 'Wheel-Version: 1.0\\n"
+        "Root-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
+        "        wheel.writestr(f'{info}/RECORD', '')\n"
+        "    return name\n",
+        "utf-8",
+    )
+    _write(root, ["alpha", "common"], "[tool.uv.sources]\ncommon = { path = 'common' }\n")
+    _uv(root, "lock")
+    found, said = _found(root)
+    assert found.names == {"alpha", "common"}
+    assert "building the wheel of common" in said
+    lines = _lines(found, tmp_path / "out")
+    assert any(line.startswith("common==2.0 --hash=sha256:") for line in lines)
+    assert (tmp_path / "out/wheels/common-2.0-py3-none-any.whl").is_file()
