@@ -27,7 +27,7 @@ _MODULES = {
     "bigflow.logger": "use `logging`: Kubernetes keeps the output of a pod",
     "bigflow.migrate": "follow the steps of docs/migration.md",
     "bigflow.monitoring": "set on_failure_callback of the workflow",
-    "bigflow.scaffold": "copy the directory sample_project of bigflow-backend's repository",
+    "bigflow.scaffold": "run `bigflow start-project NAME`",
     "bigflow.testing": "isolate the test with `multiprocessing`",
     "bigflow.utils": "bigflow.commons has most of its functions",
 }

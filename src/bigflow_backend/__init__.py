@@ -5,6 +5,7 @@ A frontend starts a process for each hook, so imports are as late as possible.
 - ``cli/``: command line -> calls of the pipeline, and printed results
 - ``command``: the scripts ``bigflow`` and ``bf``
 - ``pipeline``: the steps of a build in their order
+- ``scaffold/``: a name and a few choices -> a new project
 - ``dags/``: workflows + image -> DAG files
 - ``image/``: wheel -> image, and the places that it is published to
 - ``wheel/``: project -> wheel, sdist, editable wheel

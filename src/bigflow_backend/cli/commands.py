@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
 
 _NEWEST_AIRFLOW = "3.3"
+_SHELLS = ("bash", "zsh", "fish")
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,35 @@ _AIRFLOW = option(
     default=_NEWEST_AIRFLOW,
     help=f"the Airflow, such as 2.11 or 3.0.6 (default: {_NEWEST_AIRFLOW})",
 )
+_PROJECT_CHOICES = (
+    option("--package", metavar="NAME", help="the import package (default: from the name)"),
+    option("--docker-repository", metavar="REPOSITORY", help="where the image will be pushed"),
+    option("--ci", choices=("github", "gitlab", "cloudbuild"), help="also write a pipeline file"),
+)
 COMMANDS = {
+    "start-project": Command(
+        "write a new project, which builds as it stands",
+        "start:start_project",
+        (
+            option("name", metavar="NAME", help="the name, or the path of the new directory"),
+            option(
+                "--layout",
+                choices=("flat", "src"),
+                default="flat",
+                help="the place of the package: beside pyproject.toml, or in src/ (default: flat)",
+            ),
+            *_PROJECT_CHOICES,
+            flag("--no-git", "do not make it a git repository"),
+            JSON,
+        ),
+    ),
+    "init": Command(
+        "write what the code in this directory lacks for a build",
+        "start:init",
+        (*_PROJECT_CHOICES, JSON),
+        description="Write what the code in this directory lacks for a build. Existing files stay"
+        " as they are, except pyproject.toml, which gets the missing tables.",
+    ),
     "build": Command(
         "run the tests, then build the package, the image and the DAGs",
         "build:build_project",
@@ -187,6 +216,15 @@ COMMANDS = {
         "show the cache of base images and layers, or empty it",
         "cache:cache",
         (flag("--clear", "remove everything that no running build needs"), JSON),
+    ),
+    "completion": Command(
+        "print the script with which a shell completes commands and options",
+        "completion:completion",
+        (option("shell", choices=_SHELLS, help="the shell"),),
+        description="Print a script for a shell. bash: write into ~/.bashrc"
+        ' eval "$(bigflow completion bash)". zsh: bigflow completion zsh > DIRECTORY/_bigflow, with'
+        " a directory of $fpath. fish: bigflow completion fish >"
+        " ~/.config/fish/completions/bigflow.fish",
     ),
     "project-version": _PROJECT_VERSION,
     "pv": Command(

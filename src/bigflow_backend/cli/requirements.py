@@ -9,7 +9,7 @@ from bigflow_backend.cli.build import interpreter
 from bigflow_backend.cli.report import print_result
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.report import print_progress, print_warning
-from bigflow_backend.image.layered.dependencies.compile import compile_requirements
+from bigflow_backend.image.dependencies.compile import compile_requirements
 from bigflow_backend.project.requirements import read_requirements
 
 if TYPE_CHECKING:

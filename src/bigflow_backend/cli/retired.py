@@ -15,7 +15,6 @@ COMMANDS = {
     " gcloud storage cp '.dags/*' gs://BUCKET/dags/",
     "deploy-image": "push the image when you build it: bigflow build-image --push",
     "logs": "Airflow shows the log of each task; for a pod: kubectl logs POD",
-    "start-project": "copy the directory sample_project of bigflow-backend's repository",
 }
 """A command -> what to do instead."""
 

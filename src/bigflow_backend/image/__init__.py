@@ -4,6 +4,9 @@
 - ``build``: choose a builder, and build
 - ``engine/``: a Docker Engine or Podman builds the Dockerfile
 - ``layered/``: layers over a base image, without an engine
+- ``dependencies/``: the requirements that an image installs: a list, or a lock
+- ``relock``: makes the lock
+- ``standard``: the standard Dockerfile, and the error for another one
 - ``publish/``: archive, OCI layout, engine, registry
 - ``base/``: the base image, from a registry or a file
 - ``registry/``: the client of registries

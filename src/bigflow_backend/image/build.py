@@ -6,12 +6,12 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.dependencies.requirements import NOT_REPEATABLE
 from bigflow_backend.image.dockerfile import STANDARD
 from bigflow_backend.image.engine import build as engine
 from bigflow_backend.image.engine.client import reachable_engine
 from bigflow_backend.image.layered import build as layered
-from bigflow_backend.image.layered.support import CannotServeError, NoBaseError, standard_dockerfile
-from bigflow_backend.image.requirements import NOT_REPEATABLE
+from bigflow_backend.image.standard import CannotServeError, NoBaseError, standard_dockerfile
 from bigflow_backend.project.requirements import OURS
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bigflow_backend.ground.transaction import Transaction
     from bigflow_backend.image import oci
+    from bigflow_backend.image.dependencies.requirements import ImageRequirements
     from bigflow_backend.image.reference import ImageReference
-    from bigflow_backend.image.requirements import ImageRequirements
     from bigflow_backend.image.session import Session
     from bigflow_backend.project.project import Project
     from bigflow_backend.project.settings import ImageSettings
@@ -37,11 +37,11 @@ class BuildRequest:
 
     @cached_property
     def requirements(self) -> ImageRequirements:
-        """What the image installs besides the wheel.
+        """The requirements that the image installs, besides the wheel.
 
         :raises UserError: if two lists differ, or a lock is stale or not valid.
         """
-        from bigflow_backend.image.requirements import image_requirements
+        from bigflow_backend.image.dependencies.requirements import image_requirements
 
         staging = self.transaction.outputs.root / ".requirements"
         return image_requirements(self.project, self.settings, staging, self.say)

@@ -27,7 +27,7 @@ STATED = "pyproject.toml [project] dependencies"
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What a project depends on."""
+    """The dependencies of a project."""
 
     place: str
     """The place of the list, for messages."""

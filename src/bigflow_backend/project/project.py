@@ -118,7 +118,10 @@ class Project:
 
     @property
     def tests(self) -> Path:
-        return self.root / "test"
+        """``test/``, or ``tests/`` if only that exists."""
+        directory = self.root / "test"
+        other = self.root / "tests"
+        return other if other.is_dir() and not directory.is_dir() else directory
 
     @property
     def dockerfile(self) -> Path:

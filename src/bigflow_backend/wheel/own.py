@@ -13,8 +13,6 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-import bigflow
-import bigflow_backend
 from bigflow_backend.ground.epoch import DEFAULT
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.wheel.writer import WheelWriter
@@ -72,8 +70,8 @@ def write_own_wheel(directory: Path) -> Path:
 
 
 def _files() -> Iterator[tuple[str, Path]]:
-    for package in (bigflow, bigflow_backend):
-        root = Path(str(package.__file__)).parent
-        for file in sorted(root.rglob("*")):
+    root = Path(__file__).parents[2]
+    for package in ("bigflow", "bigflow_backend"):
+        for file in sorted((root / package).rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
-                yield file.relative_to(root.parent).as_posix(), file
+                yield file.relative_to(root).as_posix(), file

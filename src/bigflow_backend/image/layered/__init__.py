@@ -1,11 +1,10 @@
 """Wheel -> Image, without an engine: layers over a base image.
 
 - ``build``: the steps of a build
-- ``support``: which projects the builder can build; the error for the others
 - ``rootfs``: a base image's layers -> its files
 - ``python/``: a base image's files -> its Python, and bytecode for it
 - ``base_layer``: the lowest of our layers: the user, and bytecode of the standard library
-- ``dependencies/``: requirements.txt -> installed distributions
+- ``dependencies/``: requirements -> installed distributions
 - ``venv``: the virtual environment /app of an image
 - ``layers``: the layers of the dependencies, the resources and the project
 - ``tar``: a layer as a tar archive

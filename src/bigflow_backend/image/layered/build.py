@@ -20,12 +20,12 @@ from bigflow_backend.image.layered.base_layer import base_system
 from bigflow_backend.image.layered.dependencies.resolver import Resolver
 from bigflow_backend.image.layered.layers import dependency_layer, project_layers
 from bigflow_backend.image.layered.manifest import assemble
-from bigflow_backend.image.layered.support import (
+from bigflow_backend.image.reference import without_credentials
+from bigflow_backend.image.standard import (
     CannotServeError,
     NoBaseError,
     standard_dockerfile,
 )
-from bigflow_backend.image.reference import without_credentials
 
 if TYPE_CHECKING:
     from bigflow_backend.image import oci

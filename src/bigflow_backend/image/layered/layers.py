@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.directories import scratch_directory
-from bigflow_backend.image.layered.dependencies.indexes import configured_indexes, uv_settings
+from bigflow_backend.image.dependencies.indexes import configured_indexes, uv_settings
 from bigflow_backend.image.layered.dependencies.install import Prefix, install_wheel
 from bigflow_backend.image.layered.python.bytecode import Source, cache_tag, compile_modules
 from bigflow_backend.image.layered.tar import StoredLayer, directory, tree, write_layer

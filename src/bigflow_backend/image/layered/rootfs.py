@@ -23,8 +23,8 @@ from bigflow_backend.image.base.compression import (
     unpacked,
 )
 from bigflow_backend.image.base.tar_reader import Kind, Names, TarReader
-from bigflow_backend.image.layered.support import CannotServeError
 from bigflow_backend.image.oci import LAYER_ZSTD
+from bigflow_backend.image.standard import CannotServeError
 
 if TYPE_CHECKING:
     from bigflow_backend.image.base.tar_reader import TarEntry

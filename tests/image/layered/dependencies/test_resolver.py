@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.layered.support import CannotServeError
+from bigflow_backend.image.standard import CannotServeError
 from support.distribution import make_wheel
 from support.images import small_base
 from support.layered import make_sdist

@@ -1,8 +1,6 @@
-"""``resources/requirements.txt`` -> distributions, installed for the platform of a base image.
+"""The requirements of an image -> distributions, installed for the platform of a base image.
 
 - ``resolver``: resolves and installs
-- ``compile``: compiles requirements.in
-- ``uv_command``: runs uv for another platform, and reads its errors
-- ``indexes``: the package indexes of pip's and uv's configuration
+- ``uv_command``: runs uv for another platform
 - ``install``: the files of a distribution: wheels, scripts and RECORD
 """

@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.ground.files import has_file, read_text
-from bigflow_backend.image.layered.dependencies.indexes import (
+from bigflow_backend.image.dependencies.indexes import (
     check_index_access,
     configured_indexes,
     names_on_several_indexes,
     stated_urls,
+)
+from bigflow_backend.image.dependencies.uv_process import (
+    OPTION_FLAGS,
+    must_be_compiled,
+    uv_environment,
 )
 from bigflow_backend.image.layered.dependencies.install import (
     Prefix,
@@ -25,17 +30,12 @@ from bigflow_backend.image.layered.dependencies.install import (
     changed_distributions,
     distributions,
 )
-from bigflow_backend.image.layered.dependencies.uv_command import (
-    OPTION_FLAGS,
-    Uv,
-    must_be_compiled,
-    uv_environment,
-)
+from bigflow_backend.image.layered.dependencies.uv_command import Uv
 from bigflow_backend.project.requirements import OURS
 
 if TYPE_CHECKING:
+    from bigflow_backend.image.dependencies.requirements import ImageRequirements, WrittenFile
     from bigflow_backend.image.layered.python.interpreter import Interpreter
-    from bigflow_backend.image.requirements import ImageRequirements, WrittenFile
     from bigflow_backend.project.requirements import OptionLine
 
 # uv writes it below each version: https://docs.astral.sh/uv/reference/cli/#uv-pip-compile

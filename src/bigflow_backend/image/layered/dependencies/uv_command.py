@@ -6,50 +6,23 @@ own caches, credentials and indexes: https://docs.astral.sh/uv/pip/
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.foreign.urls import redacted
-from bigflow_backend.ground.limits import TOOL_OUTPUT
-from bigflow_backend.ground.processes import TooSlowError, run_for_messages
-from bigflow_backend.ground.uv import find_uv
-from bigflow_backend.image.layered.dependencies.indexes import configured_indexes, configured_urls
-from bigflow_backend.image.layered.support import CannotServeError
+from bigflow_backend.image.dependencies.indexes import configured_urls
+from bigflow_backend.image.dependencies.uv_process import OPTION_FLAGS, error_of, run_uv
+from bigflow_backend.image.standard import CannotServeError
 
 if TYPE_CHECKING:
-    from bigflow_backend.image.layered.dependencies.indexes import Indexes
     from bigflow_backend.image.layered.python.interpreter import Interpreter
-
-OPTION_FLAGS = {"--pre": "--prerelease=allow", "--trusted-host": "--allow-insecure-host"}
-"""Options that pip takes in requirements.txt, and uv only on its command line."""
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 # The platforms in `uv pip install --help`.
 _GLIBC_MINORS = (17, 28, *range(31, 41))
-# Variables that would change what is installed, or for which Python.
-_NOT_FOR_UV = {
-    "VIRTUAL_ENV", "CONDA_PREFIX", "UV_PYTHON", "UV_COMPILE_BYTECODE", "UV_REQUIRE_HASHES",
-    "UV_FIND_LINKS",
-}  # fmt: skip
-_HASH_MISMATCH = re.compile(
-    r"Hash mismatch for `?(?P<file>[^`\s]+)`? Expected: sha256:(?P<expected>\w+)"
-    r"(?: sha\d+:\w+)* Computed: (?:sha\d+:\w+ )*?sha256:(?P<computed>\w+)"
-)
-_BUILD_FAILED = re.compile(r"Failed to (?:build|download and build) `?(?P<sdist>[^`\s]+)`?")
-_FETCH_FAILED = re.compile(r"Failed to fetch: `?(?P<url>[^\s`]+)")
-_INDEX_REFUSED = re.compile(r"\bindex(?: URL)? \((?P<url>\S+)\) .*?\b(?P<status>40[13])\b")
-_PURPOSE = "resolving and installing dependencies"
-_ANOTHER_BUILDER = (
-    'add a directory with its wheel to find-links, or set builder = "engine" in'
-    " [tool.bigflow.image]"
-)
 
 
 @dataclass(frozen=True)
@@ -96,64 +69,6 @@ class Uv:
         return redacted(text, (*self.urls, *configured_urls(self.project)))
 
 
-def run_uv(
-    *arguments: str,
-    project: Path,
-    find_links: Iterable[Path],
-    urls: Iterable[str],
-    timeout: int,
-) -> tuple[int, list[str]]:
-    """Run uv with the configured indexes; return its exit status, and the lines that it prints.
-
-    The lines have no secrets of the configured indexes and of ``urls``, which are those of the
-    requirements file. ``timeout`` is in seconds.
-
-    :raises UserError: if it takes longer, or is not installed.
-    """
-    indexes = configured_indexes(project)
-    # Every user of the machine can read the arguments of a process. Indexes and find-links may
-    # hold passwords, so uv gets them by its environment.
-    environment = uv_environment(indexes)
-    places = [*map(str, find_links), *indexes.find_links]
-    if places:
-        environment["UV_FIND_LINKS"] = ",".join(_find_link(place, project) for place in places)
-    try:
-        status, output = run_for_messages(
-            [find_uv(_PURPOSE), *arguments, *(["--no-index"] if indexes.no_index else [])],
-            seconds=timeout,
-            limit=TOOL_OUTPUT,
-            cwd=project,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-    except TooSlowError as error:
-        raise UserError(
-            f"uv took longer than {timeout} seconds for the dependencies",
-            hint="raise timeout in [tool.bigflow.image]",
-        ) from error
-    text = redacted(output.decode("utf-8", "replace"), (*urls, *configured_urls(project)))
-    return status, text.splitlines()
-
-
-def _find_link(place: str, project: Path) -> str:
-    """Return a directory or a page for uv's variable, which separates them by commas."""
-    if "," in place and "://" not in place:
-        place = (project / place).absolute().as_uri()
-    return place.replace(",", "%2C")
-
-
-def uv_environment(indexes: Indexes) -> dict[str, str]:
-    """Return uv's environment variables; they may contain credentials."""
-    return {
-        **{k: v for k, v in os.environ.items() if k not in _NOT_FOR_UV},
-        **indexes.environment,
-        "NO_COLOR": "1",
-        "UV_NO_PROGRESS": "1",
-        "UV_PYTHON_DOWNLOADS": "never",
-    }
-
-
 def _platform(interpreter: Interpreter) -> str:
     """Return uv's name of the image's platform.
 
@@ -178,43 +93,3 @@ def _without_warnings_of_flags(lines: Iterable[str]) -> list[str]:
         for line in lines
         if "unsupported option in" not in line or not any(f"`{f}`" in line for f in OPTION_FLAGS)
     ]
-
-
-def error_of(lines: Sequence[str], file: str = "resources/requirements.txt") -> UserError:
-    """Return one line for the tree of lines that uv prints about the requirements in ``file``."""
-    text = " ".join(re.sub(r"^[^\w`]+", "", line).strip() for line in lines if line.strip())
-    if match := _HASH_MISMATCH.search(text):
-        return UserError(
-            f"{match['file']} has a wrong hash: got SHA-256 {match['computed']}, expected"
-            f" {match['expected']}",
-            hint=f"find out who changed the file before you change the hash in {file}",
-        )
-    if match := _BUILD_FAILED.search(text):
-        return CannotServeError(
-            f"{match['sdist']} has no wheel for the image, and cannot be built here",
-            hint=_ANOTHER_BUILDER,
-        )
-    if match := _FETCH_FAILED.search(text):
-        # uv's text ends with the URL again: ... for url (https://...)
-        cause = re.sub(r" for url \(\S+\)", "", text.rpartition("cause: ")[2])
-        return UserError(
-            f"cannot install the dependencies: {match['url']} cannot be fetched: {cause}",
-            hint="check the network, and the indexes in the configuration of pip and uv",
-        )
-    start = text.find("Because ")
-    problem = text[start:] if start >= 0 else re.sub(r"^.*?\berror: ", "", text)
-    problem, _, more = problem.partition(" hint:")
-    hint = f"correct {file}, or add the missing wheels to find-links"
-    if match := _INDEX_REFUSED.search(more):
-        hint = (
-            f"the index {match['url']} answered {match['status']}: correct its credentials in its"
-            " URL, in the netrc file or in uv's configuration"
-        )
-    return UserError(f"cannot install the dependencies: {problem}", hint=hint)
-
-
-def must_be_compiled(name: str, version: str) -> CannotServeError:
-    """Return the error for a distribution that has no wheel for the image."""
-    return CannotServeError(
-        f"{name} {version} has no wheel for the image and must be compiled", hint=_ANOTHER_BUILDER
-    )

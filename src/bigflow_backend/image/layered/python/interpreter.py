@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bigflow_backend.image.layered.support import CannotServeError
+from bigflow_backend.image.standard import CannotServeError
 
 if TYPE_CHECKING:
     from bigflow_backend.image.layered.rootfs import FileSystem

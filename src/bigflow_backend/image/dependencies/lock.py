@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import read_bounded
+from bigflow_backend.ground.foreign.text import one_line
 from bigflow_backend.ground.limits import LOCK_FILE
-from bigflow_backend.ground.text import one_line
-from bigflow_backend.image.layered.dependencies.uv_command import run_uv
+from bigflow_backend.image.dependencies.uv_process import run_uv
 from bigflow_backend.project.dependencies import not_locked, project_dependencies
 from bigflow_backend.project.requirements import Requirements, parsed_requirements
 from bigflow_backend.wheel.own import write_own_wheel

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bigflow_backend.ground.processes import TooSlowError, run_for_messages
-from bigflow_backend.image.layered.dependencies import uv_command
-from bigflow_backend.image.layered.dependencies.uv_command import run_uv
+from bigflow_backend.image.dependencies import uv_process
+from bigflow_backend.image.dependencies.uv_process import run_uv
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +80,7 @@ def test_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "uv"
     program.write_text('#!/bin/sh\necho "$@" >&2\necho "$UV_FIND_LINKS" > got\n', "utf-8")
     program.chmod(0o755)
-    monkeypatch.setattr(uv_command, "find_uv", lambda _purpose: str(program))
+    monkeypatch.setattr(uv_process, "find_uv", lambda _purpose: str(program))
     monkeypatch.setenv("PIP_FIND_LINKS", f"{_URLS['a slash']} https://b.example.com/x,y")
     monkeypatch.setenv("UV_FIND_LINKS", f"{_URLS['a password']},/directory")
     monkeypatch.setenv("PIP_NO_INDEX", "1")

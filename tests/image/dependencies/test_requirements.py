@@ -12,7 +12,7 @@ import pytest
 import uv
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.requirements import ImageRequirements, image_requirements
+from bigflow_backend.image.dependencies.requirements import ImageRequirements, image_requirements
 from bigflow_backend.project.project import read_project
 from bigflow_backend.project.settings import ImageSettings
 from support.distribution import make_wheel

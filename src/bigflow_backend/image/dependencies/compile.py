@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import replaced_file
-from bigflow_backend.image.layered.dependencies.indexes import (
+from bigflow_backend.image.dependencies.indexes import (
     check_index_access,
     configured_indexes,
     stated_urls,
 )
-from bigflow_backend.image.layered.dependencies.uv_command import (
+from bigflow_backend.image.dependencies.uv_process import (
     OPTION_FLAGS,
     error_of,
     run_uv,

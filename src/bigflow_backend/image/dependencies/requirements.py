@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.lock import Lock, StaleLockError, find_lock
+from bigflow_backend.image.dependencies.lock import Lock, StaleLockError, find_lock
 from bigflow_backend.project.dependencies import project_dependencies
 from bigflow_backend.project.requirements import (
     OURS,
@@ -51,7 +51,7 @@ class WrittenFile:
 
 @dataclass(frozen=True)
 class ImageRequirements:
-    """What an image installs besides the project's own wheel."""
+    """The requirements that an image installs, besides the project's own wheel."""
 
     requirements: Requirements
     """All lines and options."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.layered.dependencies.indexes import configured_indexes
+from bigflow_backend.image.dependencies.indexes import configured_indexes
 
 if TYPE_CHECKING:
     from pathlib import Path

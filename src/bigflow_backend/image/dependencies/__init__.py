@@ -1,0 +1,8 @@
+"""Project -> the requirements that its image installs, for every builder.
+
+- ``requirements``: the list or the lock of the project, with the runtime of this machine
+- ``lock``: uv.lock and pylock.toml
+- ``compile``: requirements.in -> requirements.txt
+- ``indexes``: package indexes as pip's configuration has them, and a check of their credentials
+- ``uv_process``: uv with these indexes, and its errors
+"""
