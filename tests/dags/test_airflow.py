@@ -323,6 +323,7 @@ def test_params_and_assets(dags: dict[str, Any]) -> None:
     assert dags["triggered"]["tasks"]["load"]["outlets"] == ["gs://bucket/report"]
 
 
+@pytest.mark.slow
 def test_retired_dags_and_their_successors(any_airflow: Airflow, tmp_path: Path) -> None:
     project = DagProject.make(tmp_path / "project")
     flows = [WORKFLOWS[name] for name in ("plain", "by_hand", "triggered", "asks")]
