@@ -66,7 +66,8 @@ def test_a_new_project_builds_and_runs(tmp_path: Path, layout: str) -> None:
         built = bigflow(project, *command)
         assert built.returncode == 0, built.stderr
     assert "tests  1 passed" in bigflow(project, "build-package").stdout
-    assert len(list((root / ".dags").glob("daily__*.py"))) == 1
+    (file,) = (root / ".dags").glob("*.py")
+    assert file.name == "daily_dag.py"
     ran = project.run("-m", "bigflow", "run", "--job", "daily.greet", "--runtime", "2026-01-01")
     assert ran.stdout.endswith("\nGood morning, it is 2026-01-01.\n"), ran.stderr
     status = subprocess.run(

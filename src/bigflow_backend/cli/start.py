@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ def start_project(call: Call) -> int:
         layout=values.layout,
         docker_repository=values.docker_repository or default_repository(name),
         ci=values.ci,
+        # The first run after a deployment processes the day before.
+        start_date=f"{datetime.now(timezone.utc) - timedelta(days=1):%Y-%m-%d}",
     )
     started = write_project(target, checked(project), git=not values.no_git)
     print_result(values, started, _lines(started, target))

@@ -31,6 +31,8 @@ class NewProject:
     docker_repository: str
     """The repository of its image, without a tag."""
     ci: CiSystem | None = None
+    start_date: str | None = None
+    """The first runtime of the workflows of a new project: they have one DAG for all versions."""
     requires_python: str = f">=3.{min(sys.version_info.minor, 12)}"
     """The default base image has Python 3.12."""
 
