@@ -143,6 +143,8 @@ def require(scratch: Scratch) -> None:
         "import time; time.sleep(600)",
         "import subprocess; subprocess.Popen(['sleep', '600']).wait()",
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)",
+        # a daemon in a session of its own
+        "import os, time; os.fork() or (os.setsid(), os.fork() or time.sleep(600)); time.sleep(99)",
     ],
 )
 def test_an_sdist_ends_at_the_timeout(scratch: Scratch, before: str) -> None:

@@ -5,10 +5,10 @@
 - ``report``: errors, warnings and progress on stderr, in the same way at every entry point
 - ``files``: how files are read, replaced, locked and checked, and ``Outputs``
 - ``limits``: limits of what is read, each with its reason
-- ``processes``: a program with limits of time and output
+- ``processes``: child processes that end with their block, and their limits of time and output
+- ``supervisor``: a program that runs a command and leaves no process behind
 - ``transaction``: the one transaction of a build
 - ``signals``: Ctrl-C, SIGTERM and SIGHUP
-- ``child``: child processes that end with their block
 - ``directories``: the cache directory, and directories that the next build removes
 - ``epoch``: the time of every file in an archive
 - ``uv``: the path of ``uv``

@@ -65,9 +65,6 @@ RETRY_AFTER = 120.0
 DOCKER_FILE = MIB
 """Docker's config.json and contexts: people and the command `docker` write them."""
 
-TOOL_OUTPUT = 256 * KIB
-"""The end of the output of uv: its start is only progress."""
-
 GIT_OUTPUT = 64 * MIB
 """The list of a work tree: 500,000 files with names of 120 letters."""
 
@@ -78,7 +75,7 @@ MANIFEST = 256 * MIB
 """The manifest of a deployment, with the text of its DAG files: 10,000 files take 100 MB."""
 
 CHILD_MESSAGES = MIB
-"""A child's stderr, which becomes a message. The rest is read and dropped."""
+"""The end of a child's stderr, which becomes a message. What comes before is dropped."""
 
 UNPACKED = 256 * 1024 * MIB
 """A layer or an archive, unpacked: images for machine learning have 20 GiB."""

@@ -1,20 +1,26 @@
-"""Run a program until it ends, or until a limit of time or output."""
+"""Child processes that end with their block, and their limits of time and output."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import importlib.util
 import os
 import selectors
+import shutil
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
-from bigflow_backend.ground.child import child
 from bigflow_backend.ground.limits import CHILD_MESSAGES
+from bigflow_backend.ground.signals import held, interruptible
 
+_SECONDS_TO_STOP = 3.0
 _PIECE = 1 << 16
 _POLL = 0.1
 """Seconds between two looks at a process whose pipes stay open."""
@@ -34,23 +40,58 @@ class Finished:
 
     status: int
     stdout: bytes
+    """Empty if it was not captured."""
     stderr: bytes
-    """The first part, if it is longer than its limit. Empty if it was not captured."""
+    """The last part, if it is longer than its limit. Empty if it was not captured."""
+
+
+@contextlib.contextmanager
+def child(
+    command: Sequence[str],
+    *,
+    stop: signal.Signals | None = signal.SIGTERM,
+    supervised: bool = True,
+    **options: Any,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Yield a new process. When the block ends, the process and its children have ended.
+
+    It has a session of its own, so Ctrl-C in a terminal does not reach it. If the block ends
+    earlier than the process, the session gets ``stop``, and 3 seconds later it is killed; without
+    ``stop``, it is killed at once. On Linux, a ``supervised`` process and all of its descendants
+    also end if they leave the session, or if this process is killed. ``options`` are those of
+    :class:`subprocess.Popen`.
+    """
+    # Without the program, Popen raises its error, and not the supervisor.
+    before = _supervisor() if supervised and shutil.which(command[0]) else ()
+    with held():
+        process = subprocess.Popen([*before, *command], start_new_session=True, **options)
+        try:
+            with interruptible():
+                yield process
+        finally:
+            _end(process, stop, has_supervisor=bool(before))
+
+
+def run(command: Sequence[str], **options: Any) -> int:
+    """Run ``command`` as :func:`child` does, and return its exit status."""
+    with child(command, **options) as process:
+        return process.wait()
 
 
 def run_bounded(
     command: Sequence[str | Path],
     *,
     cwd: Path | None,
-    limit: int,
+    limit: int | None,
     environment: Mapping[str, str] | None = None,
     seconds: float | None = None,
     capture_stderr: bool = False,
+    supervised: bool = True,
 ) -> Finished:
-    """Run ``command`` without stdin in a session of its own, and capture its stdout.
+    """Run ``command`` without stdin, as :func:`child` does, and capture its output.
 
-    ``limit`` is the largest size of stdout in bytes. The session ends with this call: after an
-    error, a signal to us, or if a background process keeps a pipe open, the rest is killed.
+    ``limit`` is the largest size of stdout in bytes; with None, stdout is not captured. If a
+    background process keeps a pipe open, this function does not wait for it.
 
     :raises OSError: if the program cannot be started.
     :raises TooSlowError: after ``seconds``.
@@ -58,16 +99,16 @@ def run_bounded(
     """
     with child(
         [str(word) for word in command],
-        stop=signal.SIGKILL,
-        ends_with_parent=False,  # it writes no files, and the error of a bad program is clear
+        stop=None,
+        supervised=supervised,
         cwd=cwd,
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=subprocess.DEVNULL if limit is None else subprocess.PIPE,
         stderr=subprocess.PIPE if capture_stderr else None,
     ) as process:
         try:
-            stdout, stderr = _read(process, limit, seconds)
+            stdout, stderr = _read(process, limit or 0, seconds)
         finally:
             for stream in (process.stdout, process.stderr):
                 if stream is not None:
@@ -75,35 +116,41 @@ def run_bounded(
     return Finished(process.returncode, stdout, stderr)
 
 
-def run_for_messages(
-    command: Sequence[str], *, seconds: float, limit: int, **options: Any
-) -> tuple[int, bytes]:
-    """Run ``command``; return its exit status, and the last ``limit`` bytes of its stderr.
+def _end(
+    process: subprocess.Popen[bytes], stop: signal.Signals | None, *, has_supervisor: bool
+) -> None:
+    if stop is not None and process.poll() is None:
+        _signal_session(process, stop)
+        _wait_a_moment(process)
+    if has_supervisor and process.poll() is None:
+        process.send_signal(signal.SIGUSR1)
+        _wait_a_moment(process)
+    _signal_session(process, signal.SIGKILL)
+    process.wait()
 
-    The session ends with this call. ``options`` are those of :class:`subprocess.Popen`.
 
-    :raises TooSlowError: after ``seconds``.
-    """
-    end = time.monotonic() + seconds
-    messages = bytearray()
-    with child(command, stderr=subprocess.PIPE, **options) as process:
-        stream = cast("IO[bytes]", process.stderr)
-        with stream, selectors.DefaultSelector() as pipe:
-            pipe.register(stream, selectors.EVENT_READ)
-            # A process that has left the session could keep the pipe open.
-            while process.poll() is None or pipe.select(0):
-                if time.monotonic() > end:
-                    raise TooSlowError
-                if pipe.select(_POLL):
-                    piece = os.read(stream.fileno(), _PIECE)
-                    if not piece:
-                        break
-                    messages += piece
-                    del messages[: -2 * limit]
-        try:
-            return process.wait(max(0, end - time.monotonic())), bytes(messages[-limit:])
-        except subprocess.TimeoutExpired as error:
-            raise TooSlowError from error
+def _wait_a_moment(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_SECONDS_TO_STOP)
+
+
+def _signal_session(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    # macOS: PermissionError if only zombies are left.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+@functools.cache
+def _supervisor_program() -> tuple[str, ...]:
+    if sys.platform != "linux" or importlib.util.find_spec("_ctypes") is None:
+        return ()
+    return (sys.executable, "-I", "-S", str(Path(__file__).with_name("supervisor.py")))
+
+
+def _supervisor() -> tuple[str, ...]:
+    """Return the words before a command that leaves no process behind; none where it cannot be."""
+    program = _supervisor_program()
+    return (*program, str(os.getpid())) if program else ()
 
 
 def _read(process: subprocess.Popen[bytes], limit: int, seconds: float | None) -> list[bytes]:
@@ -135,9 +182,8 @@ def _read(process: subprocess.Popen[bytes], limit: int, seconds: float | None) -
 
 
 def _keep(content: bytearray, piece: bytes, *, is_stdout: bool, limit: int) -> None:
-    if is_stdout:
-        content += piece
-        if len(content) > limit:
-            raise TooMuchOutputError
-    else:
-        content += piece[: CHILD_MESSAGES - len(content)]
+    content += piece
+    if is_stdout and len(content) > limit:
+        raise TooMuchOutputError
+    if not is_stdout:
+        del content[:-CHILD_MESSAGES]

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigflow_backend.ground.child import run
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import check_modules
+from bigflow_backend.ground.processes import run
 
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project

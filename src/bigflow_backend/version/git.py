@@ -130,6 +130,7 @@ def run(
             limit=GIT_OUTPUT,
             seconds=limit,
             capture_stderr=True,
+            supervised=False,  # git runs nobody's code, and a build has many of these
         )
     except OSError as error:
         raise UserError(

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigflow_backend.ground.child import run
 from bigflow_backend.ground.errors import AlreadyReportedError, BigflowWarning, UserError
+from bigflow_backend.ground.processes import run
 from bigflow_backend.project.pyproject import BACKENDS
 from bigflow_backend.project.requirements import is_bigflow
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bigflow_backend.ground.processes import TooSlowError, run_for_messages
 from bigflow_backend.image.dependencies import uv_process
 from bigflow_backend.image.dependencies.uv_process import run_uv
 
@@ -97,19 +95,3 @@ def test_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         _URLS["a slash"],
         "https://b.example.com/x%2Cy",
     ]
-
-
-def test_a_program_that_prints_too_much() -> None:
-    program = "import sys; sys.stderr.write('x' * 20_000_000 + 'end\\n')"
-    status, messages = run_for_messages([sys.executable, "-c", program], seconds=60, limit=5000)
-    assert status == 0
-    assert len(messages) == 5000
-    assert messages.endswith(b"xend\n")
-
-
-@pytest.mark.parametrize(
-    "program", ["while True: pass", "import os; os.close(2)\nwhile True: pass"]
-)
-def test_a_program_that_does_not_end(program: str) -> None:
-    with pytest.raises(TooSlowError):
-        run_for_messages([sys.executable, "-c", program], seconds=0.2, limit=5000)

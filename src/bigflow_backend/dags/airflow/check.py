@@ -13,10 +13,10 @@ from typing import Any
 
 from bigflow_backend.dags.airflow import probe
 from bigflow_backend.dags.airflow.releases import AirflowRelease, airflow_release, deferring_error
-from bigflow_backend.ground.child import child
 from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.foreign.text import one_line
+from bigflow_backend.ground.processes import child
 
 
 @dataclass(frozen=True, kw_only=True)

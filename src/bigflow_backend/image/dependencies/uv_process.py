@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.foreign.urls import redacted
-from bigflow_backend.ground.limits import TOOL_OUTPUT
-from bigflow_backend.ground.processes import TooSlowError, run_for_messages
+from bigflow_backend.ground.processes import TooSlowError, run_bounded
 from bigflow_backend.ground.uv import find_uv
 from bigflow_backend.image.dependencies.indexes import configured_indexes, configured_urls
 from bigflow_backend.image.standard import CannotServeError
@@ -34,7 +32,9 @@ _HASH_MISMATCH = re.compile(
 )
 _BUILD_FAILED = re.compile(r"Failed to (?:build|download and build) `?(?P<sdist>[^`\s]+)`?")
 _FETCH_FAILED = re.compile(r"Failed to fetch: `?(?P<url>[^\s`]+)")
-_INDEX_REFUSED = re.compile(r"\bindex(?: URL)? \((?P<url>\S+)\) .*?\b(?P<status>40[13])\b")
+_INDEX_REFUSED = re.compile(
+    r"\bindex(?: URL)? \((?P<url>\S{1,2000})\) .{0,300}?\b(?P<status>40[13])\b"
+)
 _PURPOSE = "resolving and installing dependencies"
 _ANOTHER_BUILDER = (
     'add a directory with its wheel to find-links, or set builder = "engine" in'
@@ -64,22 +64,21 @@ def run_uv(
     if places:
         environment["UV_FIND_LINKS"] = ",".join(_find_link(place, project) for place in places)
     try:
-        status, output = run_for_messages(
+        done = run_bounded(
             [find_uv(_PURPOSE), *arguments, *(["--no-index"] if indexes.no_index else [])],
-            seconds=timeout,
-            limit=TOOL_OUTPUT,
             cwd=project,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            environment=environment,
+            limit=None,
+            seconds=timeout,
+            capture_stderr=True,
         )
     except TooSlowError as error:
         raise UserError(
             f"uv took longer than {timeout} seconds for the dependencies",
             hint="raise timeout in [tool.bigflow.image]",
         ) from error
-    text = redacted(output.decode("utf-8", "replace"), (*urls, *configured_urls(project)))
-    return status, text.splitlines()
+    text = redacted(done.stderr.decode("utf-8", "replace"), (*urls, *configured_urls(project)))
+    return done.status, text.splitlines()
 
 
 def _find_link(place: str, project: Path) -> str:

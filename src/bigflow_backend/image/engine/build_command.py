@@ -7,6 +7,7 @@ https://github.com/docker/docker-py/issues/2230
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import queue
 import re
@@ -20,13 +21,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO, cast
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.processes import child
 from bigflow_backend.image.dockerfile import STANDARD
 
 _SECONDS_TO_ANSWER = 30
-_SECONDS_TO_CANCEL = 3
 # Older commands have BuildKit inside; newer ones need the buildx plugin.
 # https://docs.docker.com/engine/release-notes/23.0/
 _FIRST_WITH_BUILDX = 23
@@ -183,22 +184,19 @@ def _run(
     report: Callable[[str], None],
 ) -> int:
     deadline = time.monotonic() + options.timeout
-    read_end, write_end = os.pipe()
-    try:
-        process = subprocess.Popen(
-            command,
-            cwd=options.directory,
-            env={**os.environ, **_WITH_BUILDKIT},
-            stdin=stdin,
-            stdout=write_end,
-            stderr=write_end,
-        )
-    finally:
-        os.close(write_end)
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    reader = threading.Thread(target=_read, args=(read_end, lines), daemon=True)
-    reader.start()
-    try:
+    # Docker 20.10 does not cancel a build at SIGTERM.
+    with child(
+        command,
+        stop=signal.SIGINT,
+        cwd=options.directory,
+        env={**os.environ, **_WITH_BUILDKIT},
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        output = cast("IO[bytes]", process.stdout)
+        threading.Thread(target=_read, args=(output, lines), daemon=True).start()
         while True:
             left = deadline - time.monotonic()
             try:
@@ -210,14 +208,11 @@ def _run(
             if left <= 0:
                 raise _timeout(options, is_over=True)
             report(line)
-    finally:
-        _cancel(process)
-        reader.join(timeout=1)
 
 
-def _read(read_end: int, lines: queue.SimpleQueue[str | None]) -> None:
+def _read(stream: IO[bytes], lines: queue.SimpleQueue[str | None]) -> None:
     """Put each line of the output into ``lines``, and None at the end."""
-    with os.fdopen(read_end, encoding="utf-8", errors="replace") as output:
+    with io.TextIOWrapper(cast("BinaryIO", stream), "utf-8", errors="replace") as output:
         for line in output:
             text = _NOISE.sub("", line).rstrip()
             if text:
@@ -239,14 +234,3 @@ def _timeout(options: BuildOptions, *, is_over: bool) -> UserError:
         f"the build printed nothing for {options.idle_timeout} seconds",
         hint="raise idle-timeout in [tool.bigflow.image], or check what the last step waits for",
     )
-
-
-def _cancel(process: subprocess.Popen[bytes]) -> None:
-    """End the command if it still runs; the engine then cancels the build."""
-    if process.poll() is None:
-        # Docker 20.10 does not cancel a build at SIGTERM.
-        process.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_SECONDS_TO_CANCEL)
-        process.kill()
-        process.wait()
