@@ -53,6 +53,7 @@ _LONGEST = (
     "image/test_full_disk.py",
     "image/test_at_once.py",
     # Slow tests.
+    "e2e/test_failed_runs.py",
     "e2e/test_standalone.py",
     "image/test_standard_builders.py",
     "e2e/test_scenarios.py",

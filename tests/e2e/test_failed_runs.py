@@ -1,19 +1,19 @@
-"""The logs of failed tasks, in a complete Airflow: each says why, in its last lines."""
+"""Failed tasks in a complete Airflow: their logs say why, and they run again when cleared."""
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.airflow_standalone import airflow_standalone
-from support.end_to_end import connect
+from support.end_to_end import connect, today
 from support.kubernetes import Kubernetes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from docker import DockerClient
 
     from support.airflow import Airflow
@@ -31,33 +31,56 @@ REASONS = {
 }
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """All that the tests need of one Airflow: it starts only once."""
+
+    logs: dict[str, list[str]]
+    """The lines of the log of the only task of each failed workflow."""
+    runtimes: list[str]
+    """The runtimes of the pods of the workflow whose runs wait, in the order of the pods."""
+
+
 @pytest.fixture(scope="module")
-def logs(
+def outcome(
     each_airflow: Airflow,
     engine: DockerClient,
     scenarios: BuiltProject,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[dict[str, list[str]]]:
-    """Run each of the workflows once; return the lines of the log of its task."""
+) -> Outcome:
+    """Run each workflow that fails once. Clear the failed run of the one whose runs wait."""
     with Kubernetes(engine) as kubernetes:
         kubernetes.create_secret("db-password", {"db_password": "s3cr3t-value"})
         airflow = connect(each_airflow, kubernetes).with_home(tmp_path_factory.mktemp("failed"))
-        ids = {workflow: scenarios.dag_id(workflow) for workflow in REASONS}
-        for dag_id in ids.values():
+        failing = {workflow: scenarios.dag_id(workflow) for workflow in REASONS}
+        waits = scenarios.dag_id("waits")
+        for dag_id in (*failing.values(), waits):
             shutil.copy(scenarios.root / ".dags" / f"{dag_id}_dag.py", airflow.dags)
         airflow.run(["dags", "reserialize"])
+
+        def states(dag_id: str) -> list[str]:
+            return list(airflow.run_states(dag_id).values())
+
         with airflow_standalone(airflow, timeout=TIMEOUT) as standalone:
             airflow.run_in_turn(
-                *(["dags", "unpause", dag_id] for dag_id in ids.values()),
-                *(["dags", "trigger", dag_id] for dag_id in ids.values()),
+                *(["dags", "unpause", dag_id] for dag_id in (*failing.values(), waits)),
+                *(["dags", "trigger", dag_id] for dag_id in failing.values()),
             )
+            standalone.wait_for(lambda: all(states(i) == ["failed"] for i in failing.values()))
             standalone.wait_for(
-                lambda: all(
-                    list(airflow.run_states(dag_id).values()) == ["failed"]
-                    for dag_id in ids.values()
-                )
+                lambda: states(waits) == ["success", "failed", "running", "running"]
             )
-        yield {workflow: _log(airflow, dag_id) for workflow, dag_id in ids.items()}
+            failed_day = f"{today() - timedelta(days=3)}"
+            airflow.run(["tasks", "clear", "--yes", "-s", failed_day, "-e", failed_day, waits])
+            standalone.wait_for(lambda: states(waits) == ["success"] * 4)
+        return Outcome(
+            logs={workflow: _log(airflow, dag_id) for workflow, dag_id in failing.items()},
+            runtimes=[
+                pod.command[pod.command.index("--runtime") + 1]
+                for pod in kubernetes.pods
+                if pod.labels["dag_id"] == waits
+            ],
+        )
 
 
 def _log(airflow: Airflow, dag_id: str) -> list[str]:
@@ -68,16 +91,22 @@ def _log(airflow: Airflow, dag_id: str) -> list[str]:
 
 
 @pytest.mark.parametrize("workflow", REASONS)
-def test_the_last_lines_say_why(logs: dict[str, list[str]], workflow: str) -> None:
-    assert REASONS[workflow] in "\n".join(logs[workflow][-3:])
+def test_the_last_lines_say_why(outcome: Outcome, workflow: str) -> None:
+    assert REASONS[workflow] in "\n".join(outcome.logs[workflow][-3:])
 
 
 @pytest.mark.parametrize("workflow", REASONS)
-def test_a_log_is_short(logs: dict[str, list[str]], workflow: str) -> None:
-    assert len(logs[workflow]) <= LONGEST
+def test_a_log_is_short(outcome: Outcome, workflow: str) -> None:
+    assert len(outcome.logs[workflow]) <= LONGEST
 
 
-def test_no_environment_variable_is_in_the_log(logs: dict[str, list[str]]) -> None:
-    text = "\n".join(logs["loud"])
+def test_no_environment_variable_is_in_the_log(outcome: Outcome) -> None:
+    text = "\n".join(outcome.logs["loud"])
     assert "hunter2" not in text
     assert "s3cr3t-value" not in text
+
+
+def test_runs_that_wait_follow_the_cleared_run(outcome: Outcome) -> None:
+    """The second day failed. The runs after it waited, and left a place for it."""
+    days = [today() - timedelta(days=number) for number in (4, 3, 3, 2, 1)]
+    assert outcome.runtimes == [f"{day} 00:00:00" for day in days]

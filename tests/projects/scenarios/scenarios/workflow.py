@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from datetime import datetime, timedelta, timezone
 
 from bigflow import Job, JobContext, Workflow
 from scenarios.texts import HOSTILE
@@ -61,6 +62,17 @@ class KillItself(Job):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class FailOnce(Job):
+    """Fail in the first try for the second day."""
+
+    retry_count = 0
+
+    def execute(self, context: JobContext) -> None:
+        if context.runtime.day == DAY.day and context.try_number == 1:
+            message = "the second day fails"
+            raise RuntimeError(message)
+
+
 class Hang(Job):
     """Start, and never end."""
 
@@ -73,6 +85,15 @@ class Hang(Job):
             print("it tidies up", flush=True)
 
 
+DAY = datetime.now(timezone.utc).date() - timedelta(days=3)
+
+
+def before(start_time: datetime) -> datetime:
+    """Return the day before DAY."""
+    return start_time - timedelta(days=3)
+
+
+waits = Workflow("waits", [FailOnce("job")], start_time_factory=before)
 fails = Workflow(
     "fails",
     {Fail("breaks", retry_count=1, retry_pause_sec=1): [Print("after")]},
