@@ -63,8 +63,9 @@ def outcome(
 
         with airflow_standalone(airflow, timeout=TIMEOUT) as standalone:
             airflow.run_in_turn(
-                *(["dags", "unpause", dag_id] for dag_id in (*failing.values(), waits)),
+                # While tasks run, SQLite can be locked.
                 *(["dags", "trigger", dag_id] for dag_id in failing.values()),
+                *(["dags", "unpause", dag_id] for dag_id in (*failing.values(), waits)),
             )
             standalone.wait_for(lambda: all(states(i) == ["failed"] for i in failing.values()))
             standalone.wait_for(
