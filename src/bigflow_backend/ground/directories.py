@@ -8,7 +8,6 @@ import fcntl
 import os
 import re
 import secrets
-import shutil
 import stat
 import tempfile
 import warnings
@@ -128,7 +127,7 @@ def remove_own_directory(directory: Path) -> None:
     # The lock goes last. A directory without it is nobody's, if this process is killed now.
     for entry in sorted(directory.iterdir()):
         if entry.name != _LOCK:
-            _remove(entry)
+            remove_tree(entry)
     (directory / _LOCK).unlink()
     directory.rmdir()
 
@@ -241,18 +240,23 @@ def _is_at(path: Path, file: int) -> bool:
         return False
 
 
-def _remove(path: Path) -> None:
-    """Remove a file, a link or a directory, also if its directories are read-only."""
+def remove_tree(path: Path) -> None:
+    """Remove a file, a link or a directory, also if its directories are read-only or very deep.
+
+    :raises OSError: if a file in it cannot be removed.
+    """
     if path.is_symlink() or not path.is_dir():
         path.unlink()
         return
-    _make_accessible(path)
-    for directory, names, _files in os.walk(path):
-        for name in names:
-            _make_accessible(Path(directory, name))
-    shutil.rmtree(path)
-
-
-def _make_accessible(path: Path) -> None:
-    if not path.is_symlink() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        path.chmod(0o700)
+    directories = [path]
+    for directory in directories:
+        if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+            directory.chmod(0o700)
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    directories.append(Path(entry.path))
+                else:
+                    Path(entry.path).unlink()
+    for directory in reversed(directories):
+        directory.rmdir()

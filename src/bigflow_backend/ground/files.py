@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.limits import MODULE, PROJECT_FILE
+from bigflow_backend.ground.foreign.text import quoted
+from bigflow_backend.ground.limits import LEVELS, MODULE, PROJECT_FILE
 
 
 def open_regular(path: Path | str) -> BinaryIO:
@@ -72,11 +73,32 @@ def check_modules(directory: Path) -> None:
 
     :raises UserError: for a file of more than 16 MiB.
     """
-    for parent, _, names in os.walk(directory):
-        for name in names:
-            path = Path(parent, name)
-            if name.endswith(".py") and path.is_file():
-                has_file(path, MODULE)
+    for path in walk(directory):
+        if path.name.endswith(".py") and path.is_file():
+            has_file(path, MODULE)
+
+
+def walk(root: Path) -> Iterator[Path]:
+    """Yield the files, links and directories below ``root``. Links are not followed.
+
+    :raises UserError: for more than 100 directories inside each other.
+    """
+    for parent, directories, names in os.walk(root):
+        check_levels(Path(parent), root)
+        for name in (*directories, *names):
+            yield Path(parent, name)
+
+
+def check_levels(directory: Path, root: Path) -> None:
+    """
+    :raises UserError: if there are more than 100 directories between the two.
+    """
+    inside = directory.relative_to(root)
+    if len(inside.parts) > LEVELS:
+        raise UserError(
+            f"more than {LEVELS} directories are inside each other: {quoted(inside.as_posix())}",
+            hint="remove them, or the distribution that has them",
+        )
 
 
 def unreadable(path: str | Path, error: OSError) -> UserError:

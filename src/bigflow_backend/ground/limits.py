@@ -86,6 +86,10 @@ TAR_HEADER = MIB
 PATH = 4096
 """A path, or the target of a link: PATH_MAX of Linux."""
 
+LEVELS = 100
+"""Directories inside each other: the deepest known distribution has 20. Python's functions for
+trees of directories call themselves at each level, and fail at about 1,000."""
+
 NAMES = 300_000
 """Directories, links and needed files of an image: each takes about 300 bytes of memory."""
 

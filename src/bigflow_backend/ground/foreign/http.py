@@ -12,9 +12,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
+import queue
 import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -181,7 +183,7 @@ class _Timed(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         self.timeout = self.clock.limit(self.timeout)
-        return super()._new_conn()
+        return _within(self.clock, super()._new_conn)
 
     def send(self, data: Any) -> None:
         if self.sock is None and self.auto_open:
@@ -189,6 +191,35 @@ class _Timed(HTTPConnection):
         if self.sock is not None:
             self.sock.settimeout(self.clock.limit(self.sock.gettimeout()))
         super().send(data)
+
+
+def _within(clock: _Clock, connect: Callable[[], socket.socket]) -> socket.socket:
+    """Return the new connection of a thread, which may wait for a name server without an end.
+
+    getaddrinfo(3) has no timeout: resolv.conf(5) may allow minutes.
+    """
+    results: queue.SimpleQueue[socket.socket | Exception] = queue.SimpleQueue()
+    is_over = threading.Event()
+
+    def work() -> None:
+        try:
+            connection = connect()
+        except Exception as error:  # noqa: BLE001  (it is raised in the other thread)
+            results.put(error)
+            return
+        results.put(connection)
+        if is_over.is_set():
+            connection.close()
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        result = results.get(timeout=clock.limit(None))
+    except queue.Empty:
+        is_over.set()
+        raise TimeoutError("the deadline is over") from None
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 class _TimedTLS(_Timed, HTTPSConnection):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.files import has_file, open_regular, read_bounded
+from bigflow_backend.ground.files import check_levels, has_file, open_regular, read_bounded
 from bigflow_backend.ground.limits import PROJECT_FILE
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ def _project_files(root: Path, start: str) -> Iterator[tuple[str, Path]]:
 
 def _directory_files(root: Path, directory: Path) -> Iterator[tuple[str, Path]]:
     for parent, directories, names in os.walk(directory, onerror=_raise):
+        check_levels(Path(parent), directory)
         directories[:] = sorted(set(directories) - _NEVER_BY_ACCIDENT)
         # os.walk lists a link to a directory as a directory, and does not enter it.
         links = [name for name in directories if Path(parent, name).is_symlink()]

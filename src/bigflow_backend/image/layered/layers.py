@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.directories import scratch_directory
+from bigflow_backend.ground.files import walk
 from bigflow_backend.image.dependencies.indexes import configured_indexes, uv_settings
 from bigflow_backend.image.layered.dependencies.install import Prefix, install_wheel
 from bigflow_backend.image.layered.python.bytecode import Source, cache_tag, compile_modules
@@ -141,8 +142,8 @@ def _compile(system: BaseSystem, prefix: Prefix) -> None:
     if system.compiler is None:
         return
     sources = []
-    for path in (prefix.root / "lib").rglob("*.py"):
-        if path.is_file() and path.parent.name != "__pycache__":
+    for path in walk(prefix.root / "lib"):
+        if path.suffix == ".py" and path.is_file() and path.parent.name != "__pycache__":
             name = f"{path.stem}.{cache_tag(system.interpreter.minor)}.pyc"
             shown = f"/{APP}/{path.relative_to(prefix.root).as_posix()}"
             sources.append(Source(path, shown, path.parent / "__pycache__" / name))

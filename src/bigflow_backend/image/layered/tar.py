@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from bigflow_backend.ground.epoch import DEFAULT
+from bigflow_backend.ground.files import walk
 from bigflow_backend.image.oci import LAYER_GZIP, Descriptor, Layer
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def tree(root: Path, name: str) -> Iterator[Entry]:
 
     Of the permissions only the owner's right to execute a file counts, never the umask.
     """
-    for path in sorted(root.rglob("*")):
+    for path in sorted(walk(root)):
         inside = f"{name}/{path.relative_to(root).as_posix()}"
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.ground.limits import MODULE
 from bigflow_backend.image.layered.python.bytecode import (
     LocalCompiler,
@@ -227,7 +227,7 @@ def test_bubblewrap_that_comes_later(
 
 @pytest.mark.parametrize("kind", ["base", "local"])
 def test_a_module_that_takes_too_much(base_python: BasePython, tmp_path: Path, kind: str) -> None:
-    """It gets no bytecode, as a module that does not compile; the others do."""
+    """It gets no bytecode, and a warning names it; the others do."""
     compiler = base_python if kind == "base" else find_local_compiler(platform.python_version())
     assert compiler is not None
     texts = {"large": "# " + "x" * MODULE, "memory": f"x = [{'1,' * 2_000_000}]", "good": "pass"}
@@ -236,5 +236,10 @@ def test_a_module_that_takes_too_much(base_python: BasePython, tmp_path: Path, k
         path = tmp_path / f"{name}.py"
         path.write_text(text)
         sources.append(Source(path, f"/app/{name}.py", path.with_suffix(".pyc")))
-    _compile(compiler, *sources)
+    with pytest.warns(BigflowWarning) as warned:
+        _compile(compiler, *sources)
     assert [source.target.exists() for source in sources] == [False, False, True]
+    assert [str(w.message).partition(" has no bytecode")[0] for w in warned] == [
+        "/app/large.py",
+        "/app/memory.py",
+    ]

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import has_file, read_bounded, read_text
-from bigflow_backend.ground.limits import WHEEL_BYTES, WHEEL_FILES, WHEEL_RECORD
+from bigflow_backend.ground.limits import LEVELS, WHEEL_BYTES, WHEEL_FILES, WHEEL_RECORD
 from bigflow_backend.image.layered.venv import APP
 
 _SHEBANG = f"#!/{APP}/bin/python\n".encode()
@@ -239,6 +239,8 @@ def _extract(
     name = posixpath.join(prefix.site if place is None else place, inside)
     if posixpath.normpath(name) != name or name.startswith(("/", "..")):
         raise LookupError(f"it has a file {member.filename!r}")
+    if name.count("/") > LEVELS:
+        raise LookupError(f"it has a file in more than {LEVELS} directories")
     path = prefix.root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)

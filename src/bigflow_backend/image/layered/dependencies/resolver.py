@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bigflow_backend.ground.directories import remove_tree
 from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.ground.files import has_file, read_text
 from bigflow_backend.image.dependencies.indexes import (
@@ -110,7 +110,7 @@ class Resolver:
                 f"uv's cache has changed files of {', '.join(changed)}: installing without the "
                 "cache"
             )
-            shutil.rmtree(prefix.root)
+            remove_tree(prefix.root)
             prefix.site_packages.mkdir(parents=True)
             # As with pip, a wheel whose own RECORD is wrong is accepted now.
             self._install(pins, prefix, "--no-cache")

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from bigflow_backend.ground.directories import temporary_file
-from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.ground.foreign.text import one_line
 from bigflow_backend.ground.limits import MODULE
 from bigflow_backend.ground.uv import find_uv
@@ -36,7 +37,8 @@ _PIECE = 1 << 20
 _LAST_LETTERS = 200
 
 # Runs without site and imports only built-in modules: a process with more in memory writes other
-# bytecode. A file that does not compile gets no bytecode, as with pip and compileall.
+# bytecode. A file that does not compile gets no bytecode, as with pip and compileall. One that
+# needs too much memory gets a zero byte instead.
 # https://github.com/python/cpython/blob/main/Lib/py_compile.py
 _COMPILING = """\
 import _frozen_importlib_external, _imp, marshal, sys
@@ -51,11 +53,14 @@ while (shown := read()) is not None:
     try:
         code = compile(source, shown.decode(), "exec", dont_inherit=True, optimize=-1)
         made = magic + unchecked + _imp.source_hash(raw_magic, source) + marshal.dumps(code)
+    except MemoryError:
+        made = b"\\0"
     except Exception:
         made = b""
     results.write(len(made).to_bytes(8, "little") + made)
 results.flush()
 """
+_NO_MEMORY = b"\0"
 _VERSION = "import sys; print(sys.version)"
 OPTIONS = ("-S", "-s", "-B")
 """Options that keep the machine's and the user's modules out of the process."""
@@ -128,9 +133,11 @@ def compile_modules(compiler: Compiler, sources: Sequence[Source], *, deadline: 
 
     :raises UserError: if the compiler fails, or has not ended at the deadline.
     """
-    # A larger file gets no bytecode, as one that does not compile.
-    sources = [source for source in sources if source.path.stat().st_size <= MODULE]
     ordered = sorted(filter(_has_place, sources), key=lambda source: source.shown)
+    for source in ordered:
+        if source.path.stat().st_size > MODULE:
+            _warn_of_size(source)
+    ordered = [source for source in ordered if source.path.stat().st_size <= MODULE]
     waiting: deque[Sequence[Source]] = deque(
         ordered[start : start + _FILES_PER_PROCESS]
         for start in range(0, len(ordered), _FILES_PER_PROCESS)
@@ -156,6 +163,15 @@ def compile_modules(compiler: Compiler, sources: Sequence[Source], *, deadline: 
             hint="check the free space for temporary files; for a damaged interpreter in the "
             "cache, run `bigflow cache --clear`",
         ) from error
+
+
+def _warn_of_size(source: Source) -> None:
+    warnings.warn(
+        f"{one_line(source.shown)} has no bytecode, because it takes too much memory to compile; "
+        "the image runs it, but starts more slowly",
+        BigflowWarning,
+        stacklevel=2,
+    )
 
 
 def _has_place(source: Source) -> bool:
@@ -233,7 +249,10 @@ def _write_bytecode(run: _Run, sources: Sequence[Source]) -> None:
         left -= 8 + size
         if left < 0:
             raise CompilerError("its output is cut short")
-        if size:
+        if size == len(_NO_MEMORY):
+            output.read(size)
+            _warn_of_size(source)
+        elif size:
             source.target.parent.mkdir(parents=True, exist_ok=True)
             with source.target.open("wb") as target:
                 while size:
