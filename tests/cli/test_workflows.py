@@ -123,8 +123,9 @@ sync = Workflow("sync", [Step("copy")], config.resolve_property("at"))
     assert "sync: @hourly UTC, 1 job, pipelines.workflow" in listed
     assert bigflow(project, "graph", "sync", "-c", "test", status=1) == [
         (
-            "bigflow: error: pipelines/workflow.py, line 18: unknown configuration 'test'"
-            " (importing pipelines.workflow)"
+            "bigflow: error: the project has no workflow 'sync'; modules that cannot be imported:"
+            " pipelines/workflow.py, line 18: unknown configuration 'test' (importing"
+            " pipelines.workflow)"
         ),
         "  give one of: dev, prod",
     ]

@@ -101,7 +101,9 @@ def find_workflows(
         known = sorted({str(one.workflow.workflow_id) for one in found.values()})
         raise BigflowError(
             f"the project has no workflow {only!r}{_not_imported(skipped)}",
-            hint=f"its workflows are: {', '.join(known) or 'none'}",
+            hint=skipped[0].hint
+            if skipped and not known
+            else f"its workflows are: {', '.join(known) or 'none'}",
         )
     for reason in skipped:
         print(f"bigflow: warning: skipped a module: {reason.message}", file=sys.stderr)
