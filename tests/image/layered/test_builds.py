@@ -45,9 +45,10 @@ _SITE = f"app/lib/python{_MINOR}/site-packages"
 def test_the_order_of_the_layers(layered_project: LayeredProject) -> None:
     image = layered_project.build(files={"demo/resources/a.txt": "a\n"})
     files = layered_project.files(image)
-    system, dependencies, resources, project = files.layers[1:]
+    system, environment, dependencies, resources, project = files.layers[1:]
     assert f"usr/local/lib/python{_MINOR}/__pycache__/os.{_TAG}.pyc" in system
     assert not any("/test/" in name for name in system)
+    assert "app/pyvenv.cfg" in environment
     assert f"{_SITE}/bigflow/__main__.py" in dependencies
     assert f"{_SITE}/demo/resources/a.txt" in resources
     assert f"{_SITE}/demo/__init__.py" in project
@@ -354,7 +355,7 @@ def test_no_secret_goes_into_the_image(
     assert image.tar is not None
     with tarfile.open(image.tar) as archive:
         layers = [n for n in archive.getnames() if n.startswith("blobs/")]
-        assert len(layers) == 6
+        assert len(layers) == 7
     everything = json.dumps(layered_project.files(image).config)
     everything += "".join(str(f.content) for f in layered_project.files(image).files.values())
     everything += image.info.read_text() + "\n".join(layered_project.said)

@@ -35,12 +35,12 @@ def _layers(tmp_path: Path, manifest: str | None) -> list[str]:
     return [layer["digest"] for layer in document["layers"]]
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(5))
 @pytest.mark.parametrize("kind", ["tar", "layout"])
 def test_a_layer_is_damaged(
     layered_project: LayeredProject, tmp_path: Path, number: int, kind: str
 ) -> None:
-    """Of the base, of the user, of the dependencies, of the project."""
+    """Of the base, the user, the environment, the dependencies, the project."""
 
     def build() -> PublishedImage:
         return layered_project.build(export_tar=kind == "tar", oci_layout=kind == "layout")

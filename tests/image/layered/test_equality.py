@@ -255,12 +255,13 @@ def test_the_same_keys_in_imageinfo(both: Both) -> None:
     engine, layered = both.infos
     assert engine.keys() == layered.keys()
     assert layered["digest"] == both.image.digest
-    assert [layer["created_by"] for layer in layered["layers"]][1:] == [  # type: ignore[attr-defined]
+    created_by = [layer["created_by"] for layer in layered["layers"]]  # type: ignore[attr-defined]
+    assert created_by[1:3] == [
         "a user without rights; bytecode of the library",
-        "dependencies",
-        "resources",
-        "project",
+        "a virtual environment",
     ]
+    assert all(text.startswith("dependencies: ") for text in created_by[3:-2])
+    assert created_by[-2:] == ["resources", "project"]
     assert "requests==2.32.3" in layered["dependencies"]  # type: ignore[operator]
 
 

@@ -6,7 +6,8 @@
 - ``base_layer``: the lowest of our layers: the user, and bytecode of the standard library
 - ``dependencies/``: requirements -> installed distributions
 - ``venv``: the virtual environment /app of an image
-- ``layers``: the layers of the dependencies, the resources and the project
+- ``dependency_layers``: the layers of the environment and of the dependencies
+- ``layers``: the layers of the resources and the project
 - ``tar``: a layer as a tar archive
 - ``manifest``: the configuration and the manifest of an image
 """

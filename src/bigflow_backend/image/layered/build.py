@@ -18,7 +18,8 @@ from bigflow_backend.image.dockerfile import build_args
 from bigflow_backend.image.image import BaseInfo, BuildRequest, Image, LayerInfo
 from bigflow_backend.image.layered.base_layer import base_system
 from bigflow_backend.image.layered.dependencies.resolver import Resolver
-from bigflow_backend.image.layered.layers import dependency_layer, project_layers
+from bigflow_backend.image.layered.dependency_layers import dependency_layers
+from bigflow_backend.image.layered.layers import project_layers
 from bigflow_backend.image.layered.manifest import assemble
 from bigflow_backend.image.reference import without_credentials
 from bigflow_backend.image.standard import (
@@ -30,12 +31,16 @@ from bigflow_backend.image.standard import (
 if TYPE_CHECKING:
     from bigflow_backend.image import oci
     from bigflow_backend.image.layered.base_layer import BaseSystem
-    from bigflow_backend.image.layered.layers import Dependencies
+    from bigflow_backend.image.layered.dependency_layers import Dependencies
     from bigflow_backend.image.registry import Registries
     from bigflow_backend.image.store.blobs import BlobStore
 
 _LABEL = "org.opencontainers.image."
 _LABELS = ("VERSION", "REVISION", "SOURCE", "CREATED")
+# Docker takes 127, and each of them costs a start of a pod some time.
+_LAYERS = 60
+# The user, the resources and the code.
+_OTHER_LAYERS = 3
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -63,7 +68,12 @@ def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> Im
         deadline=deadline,
     )
     request.say(system.compiler_note)
-    dependencies = dependency_layer(store, system, _resolver(request, system))
+    dependencies = dependency_layers(
+        store,
+        system,
+        _resolver(request, system),
+        at_most=max(4, _LAYERS - len(base.layers) - _OTHER_LAYERS),
+    )
     _check_bigflow(system, dependencies)
     wheel = project_layers(
         store,
@@ -72,7 +82,7 @@ def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> Im
         path=request.wheel_file,
         package=request.project.package,
     )
-    own = (system.layer, dependencies.layer, *wheel)
+    own = (system.layer, *dependencies.layers, *wheel)
     stored = assemble(
         store,
         base,

@@ -1,4 +1,4 @@
-"""The layers of a project: its dependencies, its resources and its code.
+"""The layers of a project's wheel: its resources and its code.
 
 The store has each layer under a key made of its inputs; a build makes only the missing ones.
 """
@@ -6,26 +6,22 @@ The store has each layer under a key made of its inputs; a build makes only the 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.files import walk
-from bigflow_backend.image.dependencies.indexes import configured_indexes, uv_settings
 from bigflow_backend.image.layered.dependencies.install import Prefix, install_wheel
 from bigflow_backend.image.layered.python.bytecode import Source, cache_tag, compile_modules
 from bigflow_backend.image.layered.tar import StoredLayer, directory, tree, write_layer
-from bigflow_backend.image.layered.venv import APP, site_packages, skeleton
+from bigflow_backend.image.layered.venv import APP, site_packages
 from bigflow_backend.image.store.key import record_key
 
 if TYPE_CHECKING:
     from bigflow_backend.image.layered.base_layer import BaseSystem
-    from bigflow_backend.image.layered.dependencies.resolver import Resolver
     from bigflow_backend.image.layered.tar import Entry
     from bigflow_backend.image.store.blobs import BlobStore
     from bigflow_backend.image.store.key import Key
@@ -33,44 +29,6 @@ if TYPE_CHECKING:
 
 # Raise it with each change of what this module writes.
 _EDITION = 4
-
-
-@dataclass(frozen=True)
-class Dependencies:
-    """The layer of the virtual environment with the dependencies in it."""
-
-    layer: StoredLayer
-    versions: tuple[str, ...]
-    """The installed distributions as ``name==version``, sorted."""
-    has_bigflow: bool
-
-
-def dependency_layer(store: BlobStore, system: BaseSystem, resolver: Resolver) -> Dependencies:
-    """Resolve and install the project's requirements, unless the store has the layer.
-
-    As in an engine's cache, a newer version on an index does not make a new layer.
-
-    :raises UserError: if the requirements cannot be installed.
-    """
-    key = _key("dependencies", system, _inputs(resolver))
-    match store.get_record(key):
-        case {"layer": stored, "versions": list(known), "has_bigflow": bool(has_bigflow)}:
-            layer = StoredLayer.from_json(stored)
-            if layer is not None and layer.is_in(store):
-                return Dependencies(layer, tuple(known), has_bigflow)
-    with _new_prefix(system) as prefix:
-        prefix.site_packages.mkdir(parents=True)
-        pins = prefix.root.with_name("pins.txt")
-        versions = resolver.resolve(pins)
-        if versions:
-            resolver.install(pins, prefix)
-        has_bigflow = (prefix.site_packages / "bigflow" / "__main__.py").is_file()
-        _compile(system, prefix)
-        entries = {e.name: e for e in (*tree(prefix.root, APP), *skeleton(system.interpreter))}
-        layer = write_layer(store, entries.values(), created_by="dependencies")
-    note = {"layer": layer.as_json(), "versions": versions, "has_bigflow": has_bigflow}
-    store.put_record(key, note)
-    return Dependencies(layer, versions, has_bigflow)
 
 
 def project_layers(
@@ -153,17 +111,3 @@ def _compile(system: BaseSystem, prefix: Prefix) -> None:
 def _key(kind: str, system: BaseSystem, inputs: object) -> Key:
     compiler = system.compiler and system.compiler.identity
     return record_key(kind, _EDITION, system.interpreter.as_json(), compiler, inputs)
-
-
-def _inputs(resolver: Resolver) -> list[object]:
-    """Return the inputs on this machine that the dependencies depend on."""
-    project = resolver.project
-    indexes = configured_indexes(project)
-    wheels = [path for d in resolver.find_links for path in sorted(d.iterdir()) if path.is_file()]
-    return [
-        resolver.requirements.inputs(),
-        # The time shows that a wheel was built again; reading all of them takes long.
-        [(path.name, (s := path.stat()).st_size, s.st_mtime_ns) for path in wheels],
-        # A digest, because they may contain credentials.
-        record_key("indexes", dataclasses.asdict(indexes), uv_settings(project)),
-    ]

@@ -2,5 +2,6 @@
 
 - ``resolver``: resolves and installs
 - ``uv_command``: runs uv for another platform
+- ``distributions``: an environment -> the files of each distribution
 - ``install``: the files of a distribution: wheels, scripts and RECORD
 """

@@ -154,6 +154,12 @@ def distributions(prefix: Prefix) -> list[Path]:
     ]
 
 
+def recorded_files(prefix: Prefix, info: Path) -> set[str]:
+    """Return the files in the RECORD of the distribution, relative to the prefix."""
+    names = (_inside(prefix, row[0]) for row in _read_record(info))
+    return {name for name in names if name is not None}
+
+
 def changed_distributions(prefix: Prefix) -> list[str]:
     """Return the distributions with files that differ from RECORD, each as ``name-version``.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +49,18 @@ _SOURCE_OPTIONS = (
 
 
 @dataclass(frozen=True)
+class Pin:
+    """A distribution in the version to install."""
+
+    name: str
+    """Its normalised name."""
+    shown: str
+    """``name==version``, without secrets."""
+    text: str
+    """Its lines of a requirements file, with hashes."""
+
+
+@dataclass(frozen=True)
 class Resolver:
     """Resolves and installs the requirements of a project."""
 
@@ -61,21 +73,21 @@ class Resolver:
     """Seconds for each run of uv."""
     say: Callable[[str], None]
 
-    def resolve(self, pins: Path) -> tuple[str, ...]:
-        """Write the versions to install to the file ``pins``; return them as ``name==version``.
+    def resolve(self, work: Path) -> tuple[Pin, ...]:
+        """Return the distributions to install; ``work`` is a directory for files of the build.
 
         As with pip, a distribution of the base image is kept if its version will do.
 
         :raises CannotServeError: if an sdist must be built for that, and cannot be built here.
         :raises UserError: if there is no solution.
         """
-        installed, uv = self.interpreter.installed, self._uv(pins)
+        installed, uv, pins = self.interpreter.installed, self._uv(work), work / "pins.txt"
         for directory in self.find_links:
             for path in directory.glob("*.*"):
                 if path.name.endswith(_DISTRIBUTIONS):
                     has_file(path)  # uv would wait for a FIFO
         self._check_indexes()
-        written = self.requirements.write(_directory(pins), absolute=True)
+        written = self.requirements.write(_directory(work), absolute=True)
         # uv prefers the versions that its output file has already.
         pins.write_text("".join(f"{n}=={v}\n" for n, v in installed.items()), "utf-8")
         uv.pip(
@@ -90,21 +102,23 @@ class Resolver:
             if line and installed.get(name.partition("[")[0]) != version:
                 found[line] = _INDEX_NOTE.sub("", block)
                 if note := _INDEX_NOTE.search(block):
-                    sources[_canonical_name(line)] = note[1]
+                    sources[canonical_name(line)] = note[1]
         self._warn_of_several_indexes(sources)
-        lines = [
-            *(option.text for option in self._source_options()),
-            *self._with_hashes(found, written),
-        ]
-        pins.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-        return tuple(uv.redact(line) for line in found)
+        return tuple(
+            Pin(canonical_name(line), uv.redact(line), text)
+            for line, text in self._with_hashes(found, written).items()
+        )
 
-    def install(self, pins: Path, prefix: Prefix) -> None:
-        """Install the distributions of the file ``pins`` into ``prefix``.
+    def install(self, pins: Sequence[Pin], prefix: Prefix, *, work: Path) -> None:
+        """Install distributions into ``prefix``; ``work`` is the directory of :meth:`resolve`.
+
+        Files may be hard links into uv's cache: replace them, and never write into them.
 
         :raises CannotServeError: if one of them must be compiled.
         """
-        self._install(pins, prefix)
+        lines = [*self.source_options, *(pin.text for pin in pins)]
+        (work / "pins.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8")
+        self._install(work, prefix)
         if changed := changed_distributions(prefix):
             self.say(
                 f"uv's cache has changed files of {', '.join(changed)}: installing without the "
@@ -113,21 +127,30 @@ class Resolver:
             remove_tree(prefix.root)
             prefix.site_packages.mkdir(parents=True)
             # As with pip, a wheel whose own RECORD is wrong is accepted now.
-            self._install(pins, prefix, "--no-cache")
+            self._install(work, prefix, "--no-cache")
         adopt_distributions(prefix)
         (prefix.root / ".lock").unlink(missing_ok=True)
 
-    def _uv(self, pins: Path) -> Uv:
-        flags = (
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The options for uv's command line that requirements.txt gives."""
+        return tuple(
             f"{flag}={option.value}" if option.value else flag
             for option in self.requirements.requirements.options
             if (flag := OPTION_FLAGS.get(option.name))
         )
+
+    @property
+    def source_options(self) -> tuple[str, ...]:
+        """The lines of requirements.txt about indexes and kinds of distributions."""
+        return tuple(option.text for option in self._source_options())
+
+    def _uv(self, work: Path) -> Uv:
         return Uv(
             interpreter=self.interpreter,
             project=self.project,
-            find_links=(*self.find_links, _directory(pins) / "wheels"),
-            flags=tuple(flags),
+            find_links=(*self.find_links, _directory(work) / "wheels"),
+            flags=self.flags,
             urls=tuple(stated_urls(self.requirements.requirements.options)),
             timeout=self.timeout,
             say=self.say,
@@ -169,8 +192,8 @@ class Resolver:
     def _has_hashes(self) -> bool:
         return any("--hash" in line.text for line in self.requirements.requirements.lines)
 
-    def _with_hashes(self, found: Mapping[str, str], written: WrittenFile) -> list[str]:
-        """Return the pins with the hashes of the requirements file, else with the index's.
+    def _with_hashes(self, found: Mapping[str, str], written: WrittenFile) -> dict[str, str]:
+        """Return the lines of each pin, with hashes of the requirements file, else of the index.
 
         A wheel of this machine has its own hash, whatever an index has under the same name.
 
@@ -182,16 +205,16 @@ class Resolver:
             own.setdefault(name, []).append(text)
         local = {name.partition("-")[0]: digest for name, digest in written.hashes.items()}
         needs_hashes = self._has_hashes()
-        chosen = []
+        chosen = {}
         for pin, block in found.items():
-            name = _canonical_name(pin)
+            name = canonical_name(pin)
             lines = own.get(name, [])
             if digest := local.get(name.replace("-", "_")):
-                chosen.append(f"{pin} --hash=sha256:{digest}")
+                chosen[pin] = f"{pin} --hash=sha256:{digest}"
             elif not needs_hashes:
-                chosen.append(block)
+                chosen[pin] = block
             elif any("--hash" in line for line in lines):
-                chosen += lines
+                chosen[pin] = "\n".join(lines)
             else:
                 raise UserError(
                     f"{self.requirements.place} has hashes, but none for {pin}",
@@ -199,14 +222,14 @@ class Resolver:
                 )
         return chosen
 
-    def _install(self, pins: Path, prefix: Prefix, *options: str) -> None:
-        arguments = ["install", "--no-deps", "--requirement", str(pins), "--link-mode", "copy"]
-        arguments += ["--prefix", str(prefix.root), *options]
+    def _install(self, work: Path, prefix: Prefix, *options: str) -> None:
+        arguments = ["install", "--no-deps", "--requirement", str(work / "pins.txt")]
+        arguments += ["--link-mode", "hardlink", "--prefix", str(prefix.root), *options]
         try:
-            self._uv(pins).pip(*arguments, "--no-build", report_failure=False)
+            self._uv(work).pip(*arguments, "--no-build", report_failure=False)
         except UserError:
             # A distribution without a wheel is built; the image must be able to use the result.
-            self._uv(pins).pip(*arguments)
+            self._uv(work).pip(*arguments)
             self._move(prefix)
             self._refuse_compiled(prefix)
         else:
@@ -259,12 +282,12 @@ def _rename(directory: Path, target: Path) -> None:
         ) from error
 
 
-def _directory(pins: Path) -> Path:
+def _directory(work: Path) -> Path:
     """Return the directory for the requirements file and the wheels of this machine."""
-    return pins.with_name("requirements")
+    return work / "requirements"
 
 
-def _canonical_name(pin: str) -> str:
+def canonical_name(pin: str) -> str:
     """Return the normalised name in ``NAME==VERSION`` or ``NAME[EXTRA]==VERSION``."""
     from packaging.utils import canonicalize_name
 

@@ -6,6 +6,7 @@ own caches, credentials and indexes: https://docs.astral.sh/uv/pip/
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 # The platforms in `uv pip install --help`.
+_COPIES = re.compile(
+    r"^warning: Failed to hardlink files|^\s+If (?:the cache and target|this is int)"
+)
 _GLIBC_MINORS = (17, 28, *range(31, 41))
 
 
@@ -59,7 +63,7 @@ class Uv:
             timeout=self.timeout,
         )  # fmt: skip
         if report_failure or not status:
-            for line in _without_warnings_of_flags(lines):
+            for line in _without_warnings(lines):
                 self.say(line)
         if status:
             raise error_of(lines)
@@ -86,10 +90,14 @@ def _platform(interpreter: Interpreter) -> str:
     return f"{machine}-manylinux_2_{known[-1]}"
 
 
-def _without_warnings_of_flags(lines: Iterable[str]) -> list[str]:
-    """Leave out warnings of options in requirements.txt that uv gets on its command line."""
+def _without_warnings(lines: Iterable[str]) -> list[str]:
+    """Leave out warnings of options in requirements.txt that uv gets on its command line.
+
+    Also leave out that its cache and the temporary files are on two disks: it copies then.
+    """
     return [
         line
         for line in lines
+        if not _COPIES.search(line)
         if "unsupported option in" not in line or not any(f"`{f}`" in line for f in OPTION_FLAGS)
     ]

@@ -126,22 +126,15 @@ def cache_tag(minor: str) -> str:
     return f"cpython-{minor.replace('.', '')}"
 
 
-def compile_modules(compiler: Compiler, sources: Sequence[Source], *, deadline: float) -> None:
+def compile_modules(compiler: Compiler, *groups: Sequence[Source], deadline: float) -> None:
     """Write the ``.pyc`` files of all modules that compile.
 
-    ``deadline`` is a time of :func:`time.monotonic`.
+    The bytecode of a group does not depend on the other groups. ``deadline`` is a time of
+    :func:`time.monotonic`.
 
     :raises UserError: if the compiler fails, or has not ended at the deadline.
     """
-    ordered = sorted(filter(_has_place, sources), key=lambda source: source.shown)
-    for source in ordered:
-        if source.path.stat().st_size > MODULE:
-            _warn_of_size(source)
-    ordered = [source for source in ordered if source.path.stat().st_size <= MODULE]
-    waiting: deque[Sequence[Source]] = deque(
-        ordered[start : start + _FILES_PER_PROCESS]
-        for start in range(0, len(ordered), _FILES_PER_PROCESS)
-    )
+    waiting = deque(part for sources in groups for part in _parts(sources))
     try:
         with compiler.prepared(_COMPILING) as start, contextlib.ExitStack() as stack:
             running: deque[tuple[_Run, Sequence[Source]]] = deque()
@@ -172,6 +165,17 @@ def _warn_of_size(source: Source) -> None:
         BigflowWarning,
         stacklevel=2,
     )
+
+
+def _parts(sources: Sequence[Source]) -> Iterator[Sequence[Source]]:
+    """Yield the share of each process."""
+    ordered = sorted(filter(_has_place, sources), key=lambda source: source.shown)
+    for source in ordered:
+        if source.path.stat().st_size > MODULE:
+            _warn_of_size(source)
+    ordered = [source for source in ordered if source.path.stat().st_size <= MODULE]
+    for start in range(0, len(ordered), _FILES_PER_PROCESS):
+        yield ordered[start : start + _FILES_PER_PROCESS]
 
 
 def _has_place(source: Source) -> bool:
