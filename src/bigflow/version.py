@@ -39,6 +39,7 @@ def get_version(commit_ish: str = "HEAD") -> str:
             distribution=project.name,
             static=project.static_version,
             tag_prefix=project.settings.version.tag_prefix,
+            paths=project.settings.version.paths,
             revision=commit_ish,
         ).text
     except UserError as error:

@@ -19,6 +19,7 @@ docs/architecture.md shows the walk of one build.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -155,4 +156,4 @@ def _project(
         settings = read_config_settings(config_settings)
         script = setup_script_path(Path.cwd())
         keywords = run_setup_script(script) if script is not None else None
-        yield read_project(Path.cwd(), keywords), settings
+        yield dataclasses.replace(read_project(Path.cwd(), keywords), in_hook=True), settings

@@ -63,6 +63,7 @@ def _version_at(project: Project, commit: str) -> ProjectVersion:
         distribution=project.name,
         static=project.static_version,
         tag_prefix=project.settings.version.tag_prefix,
+        paths=project.settings.version.paths,
         revision=commit,
     )
 

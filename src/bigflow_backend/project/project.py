@@ -62,6 +62,8 @@ class Project:
     pyproject: Mapping[str, Any]
     """The parsed pyproject.toml; empty without the file."""
     settings: Settings
+    in_hook: bool = False
+    """True in a hook of PEP 517. PEP 621 forbids it to change the version of ``[project]``."""
 
     @property
     def package(self) -> str:
@@ -96,6 +98,8 @@ class Project:
             distribution=self.name,
             static=self.static_version,
             tag_prefix=self.settings.version.tag_prefix,
+            paths=self.settings.version.paths,
+            keep_static=self.in_hook,
         )
 
     @cached_property

@@ -26,6 +26,10 @@ class VersionSettings:
     """The text before the version in this project's tags. It is for a repository with several
     projects: with ``"reports-"`` the tag ``reports-v1.2.0`` is the version 1.2.0."""
 
+    paths: tuple[str, ...] = ()
+    """The files and directories, relative to the project, whose commits make new versions. The
+    default is the whole repository. Example: ``[".", "../common"]``."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSettings:

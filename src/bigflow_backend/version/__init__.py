@@ -6,6 +6,8 @@
 - ``filters``: the filters of a repository's own configuration, which do not run
 - ``repository``: commit, tags and distance
 - ``worktree``: changed and untracked files
+- ``touched``: the paths that count, ``version.paths``
+- ``static``: the local part of a version that a file states
 - ``archival``: the versions in ``PKG-INFO`` and ``.git_archival.txt``
 - ``sources``: the order of all sources
 - ``release``: the next tag

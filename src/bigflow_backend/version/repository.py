@@ -12,6 +12,8 @@ from bigflow_backend.version import git
 from bigflow_backend.version.model import SET_VERSION
 from bigflow_backend.version.scheme import Version, tagged
 
+LITERAL_PATHS = {"GIT_LITERAL_PATHSPECS": "1"}
+"""Variables with which git takes ``*`` and ``:`` in a path as they are."""
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SAFE_DIRECTORY = re.compile(r"git config --global --add safe\.directory .+")
 
@@ -129,11 +131,23 @@ def find_tags(checkout: Checkout, prefix: str) -> Tags:
     return Tags(versions=versions, here=frozenset(here), skipped=tuple(skipped))
 
 
-def distance(checkout: Checkout, since: Sequence[str]) -> int:
-    """Return the number of commits after the tags ``since``. It takes one process."""
+def tag_names(top: Path) -> list[str]:
+    """Return the names of all tags, on any commit. It takes one process."""
+    result = git.query(top, "for-each-ref", "--format=%(refname:strip=2)", "refs/tags")
+    if result.status:
+        raise git_error(top, result)
+    return result.lines
+
+
+def distance(checkout: Checkout, since: Sequence[str], paths: Sequence[str] = ()) -> int:
+    """Return the number of commits after the tags ``since``. It takes one process.
+
+    With ``paths``, which are relative to the top, only commits that touch them count.
+    """
     result = git.query(
         checkout.top, "rev-list", "--count", checkout.commit,
-        *(f"^refs/tags/{tag}" for tag in since), "--",
+        *(f"^refs/tags/{tag}" for tag in since), "--", *paths,
+        variables=LITERAL_PATHS,
     )  # fmt: skip
     if result.status:
         raise git_error(checkout.top, result)

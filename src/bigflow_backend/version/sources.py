@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,12 @@ from bigflow_backend.version.repository import (
     Checkout,
     OutsideGitError,
     Tags,
-    distance,
     find_checkout,
     find_tags,
 )
 from bigflow_backend.version.scheme import Version, following, parse
+from bigflow_backend.version.static import as_one_content
+from bigflow_backend.version.touched import Touched, touched
 from bigflow_backend.version.worktree import read_work_tree, tree_hash
 
 if TYPE_CHECKING:
@@ -35,14 +37,20 @@ def project_version(
     distribution: str,
     static: tuple[str, str] | None,
     tag_prefix: str,
+    paths: tuple[str, ...] = (),
     revision: str | None = None,
+    keep_static: bool = False,
 ) -> ProjectVersion:
     """Return the version of the project in ``root``. Wheel, image and DAGs all have it.
 
     ``distribution`` is the project's name. ``static`` is the version in its files, and the place.
+    Only commits that touch ``paths`` count; without any, all do.
     The sources, in this order: ``BIGFLOW_VERSION``, ``SETUPTOOLS_SCM_PRETEND_VERSION_FOR_<NAME>``,
     ``SETUPTOOLS_SCM_PRETEND_VERSION``, the static version, PKG-INFO, git, ``.git_archival.txt``.
     It takes at most six git processes, and four for each submodule.
+
+    A static version gets a local part unless this content owns it (``static``). With
+    ``keep_static`` a note says so instead, because PEP 621 forbids a hook another version.
 
     With ``revision``, return the version of that commit in git. The variables and the work tree
     do not count then, because they describe the current build.
@@ -56,12 +64,17 @@ def project_version(
                 f"the version of {revision!r} is not in git: it is set by {static[1]}",
                 hint="print the file of that commit: git show REVISION:./FILE",
             )
-        return _from_git(root, tag_prefix, revision)
+        return _from_git(root, tag_prefix, paths, revision)
     stated = from_outside_git(root, distribution=distribution, static=static)
+    if stated is not None and static is not None and stated.source == static[1]:
+        if keep_static:
+            return _kept(root, stated, static[0], tag_prefix, paths)
+        return as_one_content(root, stated, static[0], tag_prefix=tag_prefix, paths=paths)
     if stated is not None:
-        return stated
+        # A hook only needs the version.
+        return stated if keep_static else replace(stated, commit=_commit(root, paths))
     try:
-        return _from_git(root, tag_prefix)
+        return _from_git(root, tag_prefix, paths)
     except OutsideGitError:
         archived = from_archival(root, tag_prefix)
         if archived is None:
@@ -77,7 +90,7 @@ def from_outside_git(
     These sources take precedence over git.
 
     :raises UserError: if the version is not valid, or a variable differs from ``version`` in
-        ``[project]``. PEP 621 forbids tools to change that field.
+        ``[project]`` by more than a local part. PEP 621 forbids tools to change that field.
     """
     override = _override(distribution)
     fixed = static and _stated(*static)
@@ -85,13 +98,42 @@ def from_outside_git(
         return fixed or from_pkg_info(root, distribution)
     if fixed and "[project]" in fixed.source:
         if Version(override.text) == Version(fixed.text):
-            return fixed
+            return replace(fixed, source=override.source)
+        if Version(override.text).public == Version(fixed.text).public:
+            return override  # `bigflow build` gives other contents a local part
         raise UserError(
             f"{override.source} is {override.text}, but {fixed.source} is {fixed.text}",
             hint=f"unset {override.source}, or write in pyproject.toml, in place of the version:"
             ' dynamic = ["version"]',
         )
     return override
+
+
+def _kept(
+    root: Path, stated: ProjectVersion, text: str, tag_prefix: str, paths: tuple[str, ...]
+) -> ProjectVersion:
+    """Return the static version as it is, with a note if other contents have it, too."""
+    try:
+        found = as_one_content(root, stated, text, tag_prefix=tag_prefix, paths=paths)
+    except UserError as error:
+        return replace(stated, notes=(error.message,))
+    if found.text == stated.text:
+        return found
+    note = (
+        f"other contents have the version {stated}, too: this is {found};"
+        " `bigflow build` gives the wheel that version"
+    )
+    return replace(found, text=stated.text, source=stated.source, notes=(note,))
+
+
+def _commit(root: Path, paths: tuple[str, ...]) -> str | None:
+    """Return the commit of the project, or None if git does not know it."""
+    if (root / "PKG-INFO").exists():
+        return None
+    try:
+        return touched(find_checkout(root), root, paths).commit
+    except UserError:
+        return None
 
 
 def check_full_history(checkout: Checkout) -> None:
@@ -131,22 +173,26 @@ def _stated(text: str, source: str) -> ProjectVersion:
     return ProjectVersion(text=str(version), source=source, commit=None)
 
 
-def _from_git(root: Path, tag_prefix: str, revision: str | None = None) -> ProjectVersion:
+def _from_git(
+    root: Path, tag_prefix: str, paths: tuple[str, ...], revision: str | None = None
+) -> ProjectVersion:
     checkout = find_checkout(root, revision)
+    found = touched(checkout, root, paths)
     tags = find_tags(checkout, tag_prefix)
     tree = read_work_tree(checkout.top) if revision is None else None
-    changed = tree.changes if tree is not None else ()
+    changed = found.changes(tree) if tree is not None else ()
     base = tags.highest
     names = tags.naming(base) if base else []
     if not changed and tags.here.intersection(names):
-        return _on_tag(checkout, tags, tags.here, tree)
-    count = distance(checkout, names)
-    if not changed and base and count == 0:  # a tag of a tag, which `tags.here` lacks
-        return _on_tag(checkout, tags, names, tree)
+        return _on_tag(found, tags, tags.here, tree)
+    count = found.distance(names)
+    # A tag of a tag, which `tags.here` lacks; or no later commit touches the paths.
+    if not changed and base and count == 0:
+        return _on_tag(found, tags, names, tree)
     if not changed and tags.here:
-        return _on_tag(checkout, tags, tags.here, tree)
+        return _on_tag(found, tags, tags.here, tree)
     check_full_history(checkout)
-    local = f"g{checkout.commit[:HASH_DIGITS]}"
+    local = f"g{found.commit[:HASH_DIGITS]}"
     source = f"git tag {names[-1]}" if base else "git, no tag"
     if base and count:
         source = f"{_counted(count, 'commit')} after {source}"
@@ -156,7 +202,7 @@ def _from_git(root: Path, tag_prefix: str, revision: str | None = None) -> Proje
     return ProjectVersion(
         text=following(base, count, local),
         source=source,
-        commit=checkout.commit,
+        commit=found.commit,
         notes=(
             *(() if base else (_no_tag(tags, tag_prefix),)),
             *(_skipped_filters(tree) if tree is not None and changed else ()),
@@ -166,7 +212,7 @@ def _from_git(root: Path, tag_prefix: str, revision: str | None = None) -> Proje
 
 
 def _on_tag(
-    checkout: Checkout, tags: Tags, here: Collection[str], tree: WorkTree | None
+    found: Touched, tags: Tags, here: Collection[str], tree: WorkTree | None
 ) -> ProjectVersion:
     name = max(here, key=lambda name: (tags.versions[name], name))
     version = tags.versions[name]
@@ -175,7 +221,7 @@ def _on_tag(
     return ProjectVersion(
         text=str(version),
         source=f"git tag {name}",
-        commit=checkout.commit,
+        commit=found.commit,
         notes=_backwards(version, before) if before else (),
         work_tree=tree,
     )

@@ -149,7 +149,10 @@ def check_configuration(
         would add other files to the wheel than those of the layout.
     """
     metadata = distribution.get_option_dict("metadata")  # of setup.cfg
-    for key, projects in (("name", project.name), ("version", project.version.text)):
+    # A static version can have got a local part.
+    static = project.static_version
+    version = static[0] if static is not None else project.version.text
+    for key, projects in (("name", project.name), ("version", version)):
         _, value = metadata.get(key, (None, projects))
         if value != projects:
             raise UserError(
