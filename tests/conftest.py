@@ -18,6 +18,8 @@ _HERE = Path(__file__).parent
 # https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_12
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# `nohup` ignores SIGHUP.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # On a busy machine, each example may take long: that is not an error.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -65,6 +65,10 @@ class Scratch:
         return self.root / "input"
 
     @property
+    def uv_cache(self) -> Path:
+        return self.root / "uv"
+
+    @property
     def temporary(self) -> Path:
         """TMPDIR of the command. It is empty at the end."""
         return self.root / "tmp"

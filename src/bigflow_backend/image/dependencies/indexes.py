@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.files import read_text
+from bigflow_backend.ground.files import has_file, read_text
 from bigflow_backend.ground.foreign.toml import parse_toml
 from bigflow_backend.ground.foreign.urls import redacted
+from bigflow_backend.ground.limits import PROJECT_FILE
 
 if TYPE_CHECKING:
     from bigflow_backend.ground.foreign.http import Session
@@ -292,8 +293,9 @@ def _of_directory(directory: Path) -> dict[str, Any]:
 
 
 def _toml(path: Path) -> dict[str, Any]:
-    if not path.is_file():
+    if not os.path.exists(path):  # noqa: PTH110  (False if it is inaccessible)
         return {}
+    has_file(path, PROJECT_FILE)  # uv would wait for a FIFO
     try:
         return parse_toml(read_text(path))
     except (UserError, ValueError):
