@@ -97,6 +97,8 @@ def test_a_version_of_the_setup_script_is_the_same_everywhere(
     Project(repository.path, {}).write(
         {"project_setup.py": _SETUP.format(value), "VERSION": "3.4.0\n"}
     )
+    repository.git("add", "project_setup.py", "VERSION")
+    repository.git("commit", "--quiet", "--message=version")
     assert bigflow(repository, "pv") == "3.4.0\n"
     bigflow(repository, "build-package")
     assert [p.name for p in (repository.path / "dist").iterdir()] == [

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PYPROJECT = "pyproject.toml [project] version"
-SCRIPT = "project_setup.py version"
+SCRIPT = "version in project_setup.py"
 
 
 @pytest.fixture(autouse=True)

@@ -49,3 +49,11 @@ def _complete(document: Any, project: NewProject) -> None:
     settings.setdefault("package", project.package)
     if project.layout == "src":
         settings.setdefault("source-directory", "src")
+    # Hatch reads the version from a module; setuptools does so in its own words.
+    module = tool.get("hatch", {}).get("version", {}).get("path")
+    if module is not None and "version" in document.get("project", {}).get("dynamic", []):
+        name = module.removeprefix(project.source).removesuffix(".py").replace("/", ".")
+        source = tomlkit.inline_table()
+        source["attr"] = f"{name}.__version__"
+        setuptools = tool.setdefault("setuptools", tomlkit.table(is_super_table=True))
+        setuptools.setdefault("dynamic", tomlkit.table()).setdefault("version", source)

@@ -118,6 +118,8 @@ def _wrote_version(root: Path, found: Touched, stated: ProjectVersion, text: str
 
 
 def _file(stated: ProjectVersion) -> str:
-    """Return the file of the version: the place in words begins with it."""
-    # [tool.setuptools.dynamic] names another file, or a module.
-    return "." if "dynamic" in stated.source else stated.source.partition(" ")[0]
+    """Return the file of the version, which is a word of its place."""
+    if "[tool.setuptools.dynamic]" in stated.source:  # it names another file, or a module
+        return "."
+    words = stated.source.split()
+    return next((word for word in words if word.endswith((".py", ".toml"))), ".")
