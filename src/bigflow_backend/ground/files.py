@@ -174,9 +174,12 @@ def replaced_file(target: Path) -> Iterator[Path]:
 
 def cannot_write(directory: Path, error: OSError) -> UserError:
     """Return the error for a directory in which nothing can be written."""
+    is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
     return UserError(
         f"cannot write in {directory}: {error.strerror}",
-        hint="check its permissions and the free space of its file system",
+        hint="free space on its file system"
+        if is_full
+        else "check its permissions and the free space of its file system",
     )
 
 
