@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
+from bigflow_backend.ground.files import has_file, read_text
 from bigflow_backend.ground.transaction import Transaction, transaction
 from bigflow_backend.project.requirements_in import check_compiled
 from bigflow_backend.wheel.isolated import Wheel, build_wheel, check_build_system
@@ -356,7 +357,7 @@ def _check_requirements(project: Project) -> None:
     from bigflow_backend.project.dependencies import project_dependencies
 
     own = project.dockerfile
-    wanted = not own.is_file() or b"requirements" in own.read_bytes()
+    wanted = not has_file(own) or "requirements" in read_text(own)
     if project_dependencies(project) is None and wanted:
         raise UserError(
             "no file lists the dependencies of the image",

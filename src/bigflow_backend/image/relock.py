@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import read_bounded, read_text, replaced_file
-from bigflow_backend.ground.limits import LOCK_FILE
+from bigflow_backend.ground.limits import LOCK_FILE, PROJECT_FILE
 from bigflow_backend.image.base.read import is_file_name
 from bigflow_backend.image.dependencies.compile import compile_requirements
 from bigflow_backend.image.dependencies.lock import (
@@ -66,7 +66,7 @@ def lock_dependencies(
             )
         # The list of the user becomes the source, and the lock gets its name.
         with replaced_file(source) as new:
-            new.write_bytes(project.requirements.read_bytes())
+            new.write_bytes(read_bounded(project.requirements, PROJECT_FILE))
         say(f"{_shown(project, source)} has the list of requirements.txt now")
     before = _pins(project.requirements)
     compile_requirements(

@@ -19,7 +19,7 @@ from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import read_bounded
 from bigflow_backend.ground.foreign.text import one_line
-from bigflow_backend.ground.limits import LOCK_FILE
+from bigflow_backend.ground.limits import LOCK_FILE, PROJECT_FILE
 from bigflow_backend.image.dependencies.uv_process import run_uv
 from bigflow_backend.project.dependencies import not_locked, project_dependencies
 from bigflow_backend.project.requirements import Requirements, parsed_requirements
@@ -82,7 +82,8 @@ def directory_of_uv_lock(root: Path) -> Path | None:
     for directory in root.parents:
         pyproject = directory / "pyproject.toml"
         if (directory / UV_LOCK).is_file() and pyproject.is_file():
-            return directory if b"[tool.uv.workspace]" in pyproject.read_bytes() else None
+            text = read_bounded(pyproject, PROJECT_FILE)
+            return directory if b"[tool.uv.workspace]" in text else None
         if (directory / ".git").exists():
             return None
     return None
