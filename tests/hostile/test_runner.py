@@ -16,6 +16,11 @@ from bigflow.configuration import DeploymentConfig
 {statement}
 deployment_config = DeploymentConfig(name='dev', properties={{'docker_repository': 'x.test/demo'}})
 """
+# Without its supervisor, nobody ends it.
+_DAEMON = (
+    "import os, subprocess; os.kill(os.getppid(), 9);"
+    " subprocess.Popen(['sleep', '60'], stdout=-3, start_new_session=True)"
+)
 
 
 def _state(scratch: Scratch, statement: str) -> None:
@@ -32,10 +37,7 @@ def test_a_good_project_succeeds(scratch: Scratch) -> None:
     ("statement", "seen"),
     [
         ("open('../../outside/etc/passwd', 'w')", "outside the scratch directory"),
-        (
-            "import subprocess as s; s.Popen(['sleep', '60'], stdout=-3, start_new_session=True)",
-            "processes are left",
-        ),
+        (_DAEMON, "processes are left"),
         ("open('../tmp/left', 'w')", "temporary files are left"),
         ("import time; time.sleep(60)", "it hangs"),
         ("b = b'x' * 400_000_000", "bytes of memory"),
