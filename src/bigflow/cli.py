@@ -169,7 +169,15 @@ def _attempt(options: argparse.Namespace, *, in_pod: bool, verbose: bool) -> tup
         except BigflowError as error:
             return _report(error), str(error) if in_pod else ""
         _show_log_messages(verbose=verbose)
-        work()
+        try:
+            work()
+        except BigflowError as error:  # the message names the line, and the fix
+            from bigflow.describe.discovery import error_of_user_code
+
+            if in_pod:
+                await_readers()
+            _report(error_of_user_code(error, packages[0], "running the job"))
+            return 1, reason_of(error)
     except SystemExit as error:
         if error.code is None or isinstance(error.code, int):
             status = (error.code or 0) % 256
@@ -265,9 +273,10 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument(
         "-r",
         "--runtime",
-        metavar="'Y-m-d[ H:M[:S]]'",
+        metavar="TIME",
         type=_runtime,
-        help="the start of the period to process, in UTC; by default the current time",
+        help="the start of the period to process, such as '2026-01-31 06:00:00' in UTC, or"
+        " ISO 8601; by default the current time",
     )
     parser.add_argument(
         "--params",
@@ -329,7 +338,7 @@ def _add_describe(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     parser.add_argument(
         "--start-time",
-        metavar="'Y-m-d[ H:M[:S]]'",
+        metavar="TIME",
         type=_start_time,
         help="the start time of the build, in UTC",
     )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     AnyJob = PlainJob | OldJob
 
-_RUNTIME_LENGTHS = {len("2026-01-01"), len("2026-01-01 00:00"), len("2026-01-01 00:00:00")}
+_DATE = len("2026-01-01")
 
 
 # Not typing.NamedTuple: importing `typing` takes 5 ms in each pod.
@@ -99,8 +99,9 @@ class JobContext(_Fields):
         :raises BigflowError: for a runtime of another form, or two different workflow ids.
         """
         if isinstance(runtime, str):
-            runtime_str = runtime_str or runtime
             moment = parse_runtime(runtime)
+            if moment.isoformat(" ").startswith(runtime):  # as Airflow gives it, not other ISO 8601
+                runtime_str = runtime_str or runtime
         elif isinstance(runtime, datetime):
             moment = runtime
         elif runtime is not None:
@@ -128,26 +129,30 @@ class JobContext(_Fields):
 
 
 def parse_runtime(text: str) -> datetime:
-    """Read ``2026-01-01``, ``2026-01-01 00:00`` or ``2026-01-01 00:00:00``.
+    """Return a date, or a date and time, of ISO 8601 as a naive time in UTC, in whole seconds.
+
+    Examples are ``2026-01-01``, ``2026-01-01 00:00``, ``2026-01-01T00:00:00Z`` and
+    ``2026-01-01T02:00:00.5+02:00``. Without an offset the time is in UTC. A fraction of a second is
+    dropped, because the pods of a DAG get whole seconds.
 
     :raises BigflowError: for any other text.
     """
+    # strptime() would import _strptime, calendar and locale in each pod.
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = datetime.fromisoformat(f"{text[:-1]}+00:00" if text[-1:] == "Z" else text)
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(timezone.utc).replace(tzinfo=None)
+    except (ValueError, OverflowError):
         moment = None
-    # From Python 3.11 on, fromisoformat() accepts all of ISO 8601: compare to accept our forms
-    # only. strptime() would import _strptime, calendar and locale in each pod.
-    if (
-        moment is None
-        or len(text) not in _RUNTIME_LENGTHS
-        or moment.isoformat(" ", "seconds")[: len(text)] != text
-    ):
+    # From Python 3.11 on, fromisoformat() also accepts weeks, and dates without separators.
+    has_time = text[_DATE : _DATE + 1] in {"T", " "} and text[_DATE + 3 : _DATE + 4] == ":"
+    is_extended = text.isascii() and text[4:5] == text[7:8] == "-"
+    if moment is None or not is_extended or not (has_time or len(text) == _DATE):
         raise BigflowError(
             f"runtime {text!r} is not a valid date and time",
-            hint="write '2026-01-01 00:00:00' or '2026-01-01'",
+            hint="write it in UTC, such as '2026-01-01 00:00:00', or as ISO 8601",
         )
-    return moment
+    return moment.replace(microsecond=0)
 
 
 @table
@@ -166,7 +171,7 @@ class Job(JobAttributes, abc.ABC):
     if not TYPE_CHECKING:  # type checkers make the parameters from the table
 
         def __init__(self, id: str | None = None, **attributes: Any) -> None:  # noqa: A002
-            check_names(self, JobAttributes, attributes)
+            check_names(self, JobAttributes, attributes, ("id",))
             for name, value in {"id": id, **attributes}.items():
                 if value is not None:  # else the value of the class stays
                     setattr(self, name, value)

@@ -103,7 +103,7 @@ class Workflow(WorkflowAttributes):
                     f"workflow {workflow_id!r} has a start_date and a start_time_factory",
                     hint="keep one of them",
                 )
-            check_names(self, WorkflowAttributes, attributes)
+            check_names(self, WorkflowAttributes, attributes, _ARGUMENTS)
             self.workflow_id = workflow_id
             self.definition = (
                 definition if isinstance(definition, Definition) else Definition(definition)
@@ -173,6 +173,11 @@ def _importing_module() -> str | None:
     while frame is not None and frame.f_code.co_name != "<module>":
         frame = frame.f_back
     return frame and frame.f_globals.get("__name__")
+
+
+_ARGUMENTS = (
+    *("workflow_id", "definition", "schedule_interval", "start_time_factory", "start_date"),
+)
 
 
 def _check(workflow_id: object, schedule_interval: object) -> None:

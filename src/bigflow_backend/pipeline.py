@@ -98,6 +98,7 @@ def build_image(project: Project, options: BuildOptions) -> Build:
         return _plan(project, options)
     with started(project, options) as steps:
         reference = steps.reference(steps.deployment())
+        steps.check_image(reference)
         wheel = steps.wheel()
         request = steps.image_request(wheel, reference)
         image = steps.image(request)
@@ -127,6 +128,7 @@ def build_project(project: Project, options: BuildOptions) -> Build:
     with started(project, options) as steps:
         deployment, workflows = steps.description()
         reference = steps.reference(deployment)
+        steps.check_image(reference)
         name = str(reference)
         dags = None if workflows is None else steps.dags(workflows, name, digest=None)
         tests = steps.test()
@@ -213,6 +215,30 @@ class Steps:
         reference = _reference(self._project, deployment)
         self._say(f"configuration {deployment.config}: the image is {reference}")
         return reference
+
+    def check_image(self, reference: ImageReference) -> None:
+        """Check what a build of the image needs, as far as that takes no time.
+
+        :raises UserError: for an error in the settings or the Dockerfile, and if an engine must
+            build or load the image, and none is running.
+        """
+        from bigflow_backend.image.build import check_engine
+        from bigflow_backend.image.plan import plan_image
+
+        plan = plan_image(self._project, reference, self._settings)
+        if self._settings.builder == "engine":
+            _ = self._session.engine
+        elif plan.builder == "engine":
+            check_engine(plan.reason)
+        elif self._settings.load:
+            try:
+                _ = self._session.engine
+            except UserError as error:
+                option = "--in-image" if self._options.in_image else "--load"
+                raise UserError(
+                    f"{option} needs an engine: {error.message}",
+                    hint=f"{error.hint}; or build without {option}",
+                ) from error
 
     def test(self) -> TestRun:
         from bigflow_backend.project.tests import run_tests

@@ -107,7 +107,7 @@ def test_a_base_that_no_registry_has_without_an_engine(layered_project: LayeredP
     with pytest.raises(UserError) as caught:
         layered_project.build(builder="auto", base_image="localhost:1/none:1")
     assert "localhost:1" in caught.value.message
-    assert "but no Docker Engine answers" in caught.value.hint
+    assert "Docker Engine" not in caught.value.hint
 
 
 @pytest.mark.usefixtures("no_engine")

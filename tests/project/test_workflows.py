@@ -150,15 +150,59 @@ class TestErrors:
             "'not_installed_here' (importing runtime_sample.jobs)"
         )
         assert hint == (
-            "add its distribution to resources/requirements.txt, and run "
-            f"`{sys.executable} -m pip install -r resources/requirements.txt`; or fix that line"
+            "fix that line; or add the distribution that has the module not_installed_here to the"
+            f" project's dependencies, and install them for {sys.executable}"
         )
+
+    @pytest.mark.parametrize(
+        ("line", "advice"),
+        [
+            (
+                "import jobs",
+                "write `from runtime_sample import jobs`: it is a module of the project",
+            ),
+            (
+                "import jobss",
+                "write `from runtime_sample import jobs`: it is a module of the project",
+            ),
+            ("import runtime_sample.jbos", "did you mean runtime_sample.jobs?"),
+            ("import subproces", "did you mean subprocess?"),
+            ("import pytset", "did you mean pytest?"),
+        ],
+    )
+    def test_a_misspelt_import_never_leads_to_an_installation(
+        self, project: Project, line: str, advice: str
+    ) -> None:
+        (project.root / "runtime_sample/more.py").write_text(line)
+        assert self.error(project)[1] == advice
+
+    @pytest.mark.parametrize(
+        ("call", "advice"),
+        [
+            (
+                "Workflow('w', [], schedule='@daily')",
+                "'schedule'; did you mean 'schedule_interval'?",
+            ),
+            ("Workflow('w', [], dag_id='w')", "'dag_id'; did you mean 'workflow_id'?"),
+            ("Workflow('w', [], retries=3)", "'retries' (importing"),
+            ("J('a', retries=3)", "'retries'; did you mean 'retry_count'?"),
+            ("J('a', schedule='@daily')", "'schedule' (importing"),
+        ],
+    )
+    def test_keywords_of_airflow(self, project: Project, call: str, advice: str) -> None:
+        (project.root / "runtime_sample/more.py").write_text(
+            "from bigflow import Job, Workflow\n"
+            f"class J(Job):\n    def execute(self, context): pass\n{call}\n"
+        )
+        assert advice in self.error(project)[0]
 
     def test_no_deployment_config(self, project: Project) -> None:
         project.deployment_config.unlink()
         message, hint = self.deployment_error(project)
         assert message == f"{project.root} has no deployment_config.py"
-        assert hint.startswith("create it: deployment_config = DeploymentConfig(")
+        line = hint.removeprefix("create it with this line: ")
+        project.deployment_config.write_text(line)
+        assert describe_deployment(project).docker_repository
 
     def test_a_deployment_config_that_raises(self, project: Project) -> None:
         project.deployment_config.write_text("import bigflow\n1 / 0\n")

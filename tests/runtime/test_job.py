@@ -159,10 +159,22 @@ class TestContext:
         ("2026-01-31", dt.datetime(2026, 1, 31)),
         ("2026-01-31 07:05", dt.datetime(2026, 1, 31, 7, 5)),
         ("2026-01-31 07:05:09", dt.datetime(2026, 1, 31, 7, 5, 9)),
+        ("2026-01-31T07:05", dt.datetime(2026, 1, 31, 7, 5)),
+        ("2026-01-31T07:05:09Z", dt.datetime(2026, 1, 31, 7, 5, 9)),
+        ("2026-01-31T07:05:09.500000+02:00", dt.datetime(2026, 1, 31, 5, 5, 9)),
     ],
 )
 def test_runtimes(text: str, moment: dt.datetime) -> None:
     assert parse_runtime(text) == moment
+
+
+def test_the_text_of_a_runtime_has_the_form_of_airflow() -> None:
+    texts = ("2026-01-31", "2026-01-31 07:05", "2026-01-31T09:05+02:00")
+    assert [JobContext.make(runtime=text).runtime_str for text in texts] == [
+        "2026-01-31",
+        "2026-01-31 07:05",
+        "2026-01-31 07:05:00",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -176,11 +188,10 @@ def test_runtimes(text: str, moment: dt.datetime) -> None:
         "20260131",
         "2026-1-31",
         "2026-W05-6",
-        "2026-01-31T07:05:09",
         "2026-01-31 07",
-        "2026-01-31 07:05:09.5",
-        "2026-01-31 07:05:09.500000",
-        "2026-01-31 07:05:09+00:00",
+        "2026-01-31Z",
+        "2026-01-31+02:00",
+        "0001-01-01T00:00+02:00",
         "2026-01-31 ",
         " 2026-01-31",
         "2026-01-31\n",

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MODULE = "deployment_config"
+MISSING = (
+    "create it with this line: from bigflow import DeploymentConfig; deployment_config ="
+    ' DeploymentConfig("dev", {"docker_repository": "registry.example.com/team/project"})'
+)
+"""The fix for a project without the file."""
 
 
 def describe_deployment(file: Path, env_name: str | None = None) -> dict[str, Any]:
@@ -41,8 +46,7 @@ def _run(file: Path) -> ModuleType:
     if not file.is_file():
         raise BigflowError(
             f"{file} not found",
-            hint='create it: deployment_config = DeploymentConfig("dev", '
-            '{"docker_repository": "..."})',
+            hint=MISSING,
         )
     spec = spec_from_file_location(_MODULE, file)
     if spec is None or spec.loader is None:

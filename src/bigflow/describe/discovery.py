@@ -203,11 +203,43 @@ def error_of_user_code(error: BaseException, module: str, step: str) -> BigflowE
     if isinstance(error, ABSENT):
         what, hint = error.message, error.hint
     elif isinstance(error, ModuleNotFoundError):
-        hint = (
-            "add its distribution to resources/requirements.txt, and run "
-            f"`{sys.executable} -m pip install -r resources/requirements.txt`; or {hint}"
-        )
+        hint = _hint_for_missing(error.name or "", module.partition(".")[0])
     return BigflowError(f"{where}{what} ({step})", hint=hint)
+
+
+def _hint_for_missing(name: str, package: str) -> str:
+    """Return the fix for an import of ``name``, which does not exist, in a module of ``package``.
+
+    It never proposes to install a distribution called ``name``: anyone can upload one.
+    """
+    from difflib import get_close_matches
+
+    try:
+        own = module_names(package)
+    except BigflowError:
+        own = []
+    top = name.partition(".")[0]
+    if top == package:
+        near = get_close_matches(name, own, n=1, cutoff=0.7)
+        return f"did you mean {near[0]}?" if near else f"create the module {name}, or fix that line"
+    stems = {module.rpartition(".")[2]: module for module in reversed(own) if module != package}
+    for stem in get_close_matches(top, stems, n=1, cutoff=0.8):
+        above, _, last = stems[stem].rpartition(".")
+        return f"write `from {above} import {last}`: it is a module of the project"
+    for installed in get_close_matches(top, _installed_modules(), n=1, cutoff=0.75):
+        return f"did you mean {installed}?"
+    return (
+        f"fix that line; or add the distribution that has the module {top} to the project's"
+        f" dependencies, and install them for {sys.executable}"
+    )
+
+
+def _installed_modules() -> list[str]:
+    """Return the names of the top-level modules that can be imported, without private ones."""
+    from pkgutil import iter_modules
+
+    names = {*sys.stdlib_module_names, *(entry.name for entry in iter_modules())}
+    return sorted(name for name in names if not name.startswith("_"))
 
 
 def _names_below(

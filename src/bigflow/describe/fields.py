@@ -104,8 +104,25 @@ def attributes_of(table: type) -> tuple[Attribute, ...]:
     return tuple(lines.values())
 
 
-def check_names(target: object, table: type, given: Mapping[str, object]) -> None:
+_OF_AIRFLOW = {
+    "dag_id": "workflow_id",
+    "env_vars": "environment",
+    "execution_timeout": "execution_timeout_sec",
+    "jobs": "definition",
+    "retries": "retry_count",
+    "retry_delay": "retry_pause_sec",
+    "schedule": "schedule_interval",
+    "task_id": "id",
+}
+"""A keyword of Airflow's DAGs and operators -> ours."""
+
+
+def check_names(
+    target: object, table: type, given: Mapping[str, object], arguments: Sequence[str] = ()
+) -> None:
     """Check the keywords of an ``__init__``.
+
+    :param arguments: the arguments that are not in ``table``, for the suggestion.
 
     :raises TypeError: for a keyword that is not an attribute in ``table``.
     """
@@ -114,7 +131,9 @@ def check_names(target: object, table: type, given: Mapping[str, object]) -> Non
         if name not in known:
             from difflib import get_close_matches
 
-            near = "".join(f"; did you mean {n!r}?" for n in get_close_matches(name, known, n=1))
+            other, names = _OF_AIRFLOW.get(name), [*known, *arguments]
+            found = [other] if other in names else get_close_matches(name, names, n=1)
+            near = "".join(f"; did you mean {n!r}?" for n in found)
             call = f"{type(target).__name__}()"
             raise TypeError(f"{call} got an unexpected keyword argument {name!r}{near}")
 

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bigflow.errors import BigflowError
+from bigflow.job import parse_runtime
 from bigflow_backend import pipeline
 from bigflow_backend.cli.options import TAKEOVER_MINUTES, image_settings
 from bigflow_backend.cli.report import build_lines, print_result
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from bigflow_backend.cli.commands import Call
     from bigflow_backend.dags.takeover import Deployed
     from bigflow_backend.project.project import Project
-
-_TIME_FORMATS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S")
 
 
 def build_project(call: Call) -> int:
@@ -136,12 +136,10 @@ def start_time(text: str | None) -> datetime:
 
 
 def _moment(text: str, name: str) -> datetime:
-    for form in _TIME_FORMATS:
-        try:
-            return datetime.strptime(text, form).replace(tzinfo=timezone.utc)
-        except ValueError:  # noqa: PERF203  (the next form may fit)
-            continue
-    raise UserError(
-        f"{name} must be a date and time: got {text!r}",
-        hint=f"write it in UTC, such as {name} '2026-01-31 06:00:00'",
-    )
+    try:
+        return parse_runtime(text).replace(tzinfo=timezone.utc)
+    except BigflowError as error:
+        raise UserError(
+            f"{name} must be a date and time: got {text!r}",
+            hint=f"write it in UTC, such as {name} '2026-01-31 06:00:00', or as ISO 8601",
+        ) from error

@@ -104,7 +104,8 @@ START_TIME = option(
     "--start-time",
     "-t",
     metavar="TIME",
-    help="the start of the DAGs in UTC, as 'YYYY-MM-DD HH:MM:SS' (default: the current hour)",
+    help="the start of the DAGs in UTC, such as '2026-01-31 06:00:00', or ISO 8601 (default: the"
+    " current hour)",
 )
 TAKEOVER_MINUTES = 10
 """The time for a deployment. A build at 23:55 is not deployed before the run of midnight starts."""

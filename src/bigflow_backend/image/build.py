@@ -41,8 +41,7 @@ def build_image(request: BuildRequest) -> Image:
             _check_engine(refusal)
             reason = refusal.message
     else:
-        hint = f"or use the standard Dockerfile of this release: {STANDARD}"
-        _check_engine(UserError(reason, hint=hint))
+        check_engine(reason)
     request.say(f"with the Docker Engine: {reason}")
     return engine.build_image(request)
 
@@ -67,6 +66,15 @@ def choose_builder(builder: str, project: Project) -> tuple[str, str]:
     return "layered", f"there is no {project.dockerfile.name}, so the standard one is used"
 
 
+def check_engine(reason: str) -> None:
+    """Check that an engine is running, which must build the image for that reason.
+
+    :raises UserError: if none is running.
+    """
+    hint = f"or use the standard Dockerfile of this release: {STANDARD}"
+    _check_engine(UserError(reason, hint=hint))
+
+
 def _check_engine(reason: UserError) -> None:
     """Raise an error that says why an engine is needed, if none is running."""
     try:
@@ -74,10 +82,7 @@ def _check_engine(reason: UserError) -> None:
             stack.enter_context(reachable_engine(timeout=_SECONDS_TO_CONNECT))
     except UserError as error:
         if isinstance(reason, NoBaseError):
-            # An engine may have the base image, but the missing engine is not the error.
-            raise UserError(
-                reason.message, hint=f"{reason.hint}; an engine could have it, but {error.message}"
-            ) from reason
+            raise reason from error  # an engine may have the image, but its lack is not the error
         hint = "; ".join(filter(None, (error.hint, reason.hint)))
         raise UserError(
             f"{reason.message}, so it needs an engine; {error.message}", hint=hint

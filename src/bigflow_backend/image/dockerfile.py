@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from bigflow_backend.ground.epoch import source_date_epoch
 from bigflow_backend.ground.errors import UserError, did_you_mean
 from bigflow_backend.ground.files import has_file, read_text
-from bigflow_backend.image.base.read import is_file_name
+from bigflow_backend.image.base.read import check_transport, is_file_name
 from bigflow_backend.image.reference import remote_name
 
 if TYPE_CHECKING:
@@ -215,6 +215,7 @@ def _check_base(name: str | None) -> None:
     """Report an invalid name with its setting. An engine would report the Dockerfile."""
     if name is None or is_file_name(name):
         return
+    check_transport(name)
     try:
         remote_name(name)
     except UserError as error:

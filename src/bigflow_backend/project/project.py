@@ -156,7 +156,8 @@ def find_root(start: Path) -> Path:
     raise UserError(
         f"no project found: neither {start} nor a directory above it has a project_setup.py, a "
         "setup.py that imports bigflow, or a pyproject.toml with [tool.bigflow]",
-        hint='change to a project, or create one: see "A project of your own" in the README',
+        hint="change to a project; or create one with `bigflow start-project NAME`; or prepare the"
+        " code in this directory with `bigflow init`",
     )
 
 

@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from bigflow.describe.deployment import MISSING
 from bigflow.describe.fields import DescribedJob, DescribedWorkflow, attributes_of
 from bigflow.describe.values import asset_uri, checked
 from bigflow.errors import BigflowError
@@ -166,8 +167,7 @@ def _deployment_arguments(project: Project, config: str | None) -> list[str]:
     if not exists:
         raise UserError(
             f"{project.root} has no {file.name}",
-            hint='create it: deployment_config = DeploymentConfig("dev", '
-            '{"docker_repository": "..."})',
+            hint=MISSING,
         )
     arguments = ["--deployment-config", str(file)]
     return arguments if config is None else [*arguments, "--config", config]

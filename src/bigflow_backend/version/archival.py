@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from email.message import Message
 
 ARCHIVAL = ".git_archival.txt"
+
+
+class NotFilledInError(UserError):
+    """`git archive` has not filled in the file."""
+
+
 _WAYS_OUT = f"use a git clone or an sdist, or {SET_VERSION}"
 _DESCRIBED = re.compile(r"(?P<tag>.+)-(?P<distance>\d+)-g[0-9a-f]+")
 
@@ -57,7 +63,7 @@ def from_archival(root: Path, prefix: str) -> ProjectVersion | None:
         return None
     node, described = fields.get("node", ""), fields.get("describe-name", "")
     if "$Format:" in node or not node:
-        raise UserError(
+        raise NotFilledInError(
             f"{root / ARCHIVAL} is not filled in: `git archive` did not create this copy,"
             " or .gitattributes has no line `.git_archival.txt export-subst`",
             hint=_WAYS_OUT,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.version.archival import from_archival, from_pkg_info
+from bigflow_backend.version.archival import NotFilledInError, from_archival, from_pkg_info
 from bigflow_backend.version.model import HASH_DIGITS, SET_VERSION, ProjectVersion
 from bigflow_backend.version.repository import (
     Checkout,
@@ -75,8 +75,13 @@ def project_version(
         return stated if keep_static else replace(stated, commit=_commit(root, paths))
     try:
         return _from_git(root, tag_prefix, paths)
-    except OutsideGitError:
-        archived = from_archival(root, tag_prefix)
+    except OutsideGitError as outside:
+        try:
+            archived = from_archival(root, tag_prefix)
+        except NotFilledInError:
+            if (root / ".git").exists():  # a new repository, not the result of `git archive`
+                raise outside from None
+            raise
         if archived is None:
             raise
         return archived

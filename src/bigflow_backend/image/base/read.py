@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.errors import UserError, nearest
 from bigflow_backend.image.base.docker_archive import read_docker_archive
 from bigflow_backend.image.base.layout import read_oci_layout
 from bigflow_backend.image.base.manifest import base_from_record, base_of_manifest, base_record
@@ -42,6 +42,29 @@ def is_file_name(name: str) -> bool:
     """Return whether the name means a file or a directory, not an image in a registry."""
     transport, colon, _place = name.partition(":")
     return bool(colon) and transport in _READERS
+
+
+_LIKE_AN_ARCHIVE = (".tar", ".tar.gz", ".tgz", ".tar.zst")
+
+
+def check_transport(name: str) -> None:
+    """Check that a name of an image is not a path without, or with a misspelt, transport.
+
+    :raises UserError: if it is one.
+    """
+    transport, colon, place = name.partition(":")
+    near = nearest(transport, _READERS) if "/" not in transport and "." not in transport else None
+    if colon and near and near != transport:
+        raise UserError(
+            f"the base image {name} has no known transport: got {transport}:",
+            hint=f"write {near}:{place}",
+        )
+    if name.startswith(("./", "../", "/", "~")) or name.endswith(_LIKE_AN_ARCHIVE):
+        raise UserError(
+            f"the base image {name} is a path without its transport",
+            hint=f"write docker-archive:{name} for a tar of `docker save`, or oci:{name} for an OCI"
+            " layout",
+        )
 
 
 def read_base(
@@ -71,6 +94,7 @@ def read_base(
         return _from_file(
             name, transport, place, root, architecture=architecture, store=store, deadline=deadline
         )
+    check_transport(name)
     return _from_registry(name, architecture=architecture, store=store, registries=registries)
 
 
