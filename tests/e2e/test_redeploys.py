@@ -81,7 +81,7 @@ def test_deployments_in_the_middle_of_runs(
     airflow = connect(release, cluster)
     now = datetime.now(timezone.utc).replace(microsecond=0)
     hour = now.replace(minute=0, second=0)
-    takeover = hour - 3 * HOUR + timedelta(minutes=10)
+    takeover = hour - 2 * HOUR + timedelta(minutes=10)
     midnight = takeover.replace(hour=0, minute=0)
     # Airflow 2 runs one task at a time on SQLite, and its scheduler waits for it.
     waits: dict[str, Any] = {"operator_arguments": {"deferrable": True}, "retry_pause_sec": 1}
@@ -94,7 +94,7 @@ def test_deployments_in_the_middle_of_runs(
     asks = {"params": {"days": param(7, "How many days", type="integer", minimum=1)}}
     first_day = {"start_date": (midnight - 2 * DAY).isoformat()}
     backlog: dict[str, Any] = {
-        "start_date": (hour - 5 * HOUR).isoformat(),
+        "start_date": (hour - 4 * HOUR).isoformat(),
         "start_from": "start_date",
         "max_active_runs": 1,
         "depends_on_past": False,
@@ -155,7 +155,7 @@ def test_deployments_in_the_middle_of_runs(
         node.release()
         standalone.wait_for(lambda: ended(old["daily"], 3) and ended(old["by_hand"], 1))
         standalone.wait_for(lambda: ended(old["hourly"], 2) and ended(old["moved"], 2))
-        standalone.wait_for(lambda: ended(new["hourly"], 3) and ended("moved", 3))
+        standalone.wait_for(lambda: ended(new["hourly"], 2) and ended("moved", 2))
         standalone.wait_for(lambda: ended(new["consumer"], 1))
         known = activities(standalone.url, old.values())
         assert all(activity and activity.drained for activity in known.values())
@@ -177,7 +177,7 @@ def test_deployments_in_the_middle_of_runs(
     )
     for name in ("hourly", "moved"):
         before, after = ([r.start for r in airflow.runs(dags[name])] for dags in (old, new))
-        expected = [utc(hour + n * HOUR) for n in range(-5, len(before) + len(after) - 5)]
+        expected = [utc(hour + n * HOUR) for n in range(-4, len(before) + len(after) - 4)]
         assert (before, after) == (expected[:2], expected[2:])
     versions = {
         pod.labels["bigflow-version"] for pod in cluster.pods if pod.labels["dag_id"] == "moved"

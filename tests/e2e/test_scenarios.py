@@ -95,7 +95,11 @@ def test_a_job_that_hangs_is_stopped_and_its_pod_is_deleted(outcomes: dict[str, 
     outcome = outcomes["hangs"]
     assert (outcome.state, outcome.tasks) == ("failed", {"hangs": ("failed", 1)})
     (pod,) = outcome.pods
-    assert pod.log.splitlines()[-2:] == ["it hangs", "it tidies up"]
+    assert pod.log.splitlines()[-3:] == [
+        "it hangs",
+        "it tidies up",
+        "bigflow: job hangs.hangs failed: stopped by SIGTERM",
+    ]
     assert pod.deleted is not None
 
 

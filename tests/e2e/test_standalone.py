@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from support.kubernetes import Kubernetes
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
-TIMEOUT = 300
+TIMEOUT = 1200
 
 
 def test_scheduled_and_manual_runs(

@@ -40,6 +40,9 @@ for sys.argv in json.loads(sys.argv[1]):
         main()
     sys.stdout.flush()
 """
+_CONNECT_ARGUMENTS = "bigflow_test_database.CONNECT_ARGUMENTS"
+_LOCK_SECONDS = 120
+"""How long a process waits while another one writes to the database."""
 REPOSITORY = Path(__file__).parents[2]
 FIXTURES = {"airflow", "airflow_2", "airflow_3", "each_airflow"}
 
@@ -125,8 +128,15 @@ class Airflow:
         """Return the same Airflow with a new home: no DAG files, and a database without runs."""
         home.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(_migrated_database(self.python), home / "airflow.db")
-        moved = replace(self, home=home)
+        module, _, name = _CONNECT_ARGUMENTS.partition(".")
+        (home / "config").mkdir(exist_ok=True)  # Airflow imports modules of this folder
+        (home / "config" / f"{module}.py").write_text(f"{name} = {{'timeout': {_LOCK_SECONDS}}}\n")
+        moved = replace(self, home=home).with_variables(
+            AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS=_CONNECT_ARGUMENTS,
+            AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS_ASYNC=_CONNECT_ARGUMENTS,
+        )
         moved.dags.mkdir()
+        moved._query("pragma journal_mode=wal")  # as Airflow 3: readers and a writer do not wait
         return moved
 
     def run(
@@ -224,7 +234,7 @@ class Airflow:
         return [str(moment)[:19].replace("T", " ") for (moment,) in rows]
 
     def _query(self, statement: str, *parameters: str) -> list[Any]:
-        with contextlib.closing(sqlite3.connect(self.database)) as connection:
+        with contextlib.closing(sqlite3.connect(self.database, _LOCK_SECONDS)) as connection:
             return connection.execute(statement, parameters).fetchall()
 
 

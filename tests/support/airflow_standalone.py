@@ -105,7 +105,10 @@ def _settings() -> dict[str, str]:
         ]
         server, worker_logs, trigger_logs = (str(s.getsockname()[1]) for s in sockets)
     return {
-        "AIRFLOW__CORE__PARALLELISM": "2",
+        # Its tasks wait for pods. The executor for SQLite of Airflow 2 starts one task at a time.
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
+        "AIRFLOW__CORE__PARALLELISM": "4",
         "AIRFLOW__API__HOST": "127.0.0.1",  # Airflow 3
         "AIRFLOW__API__PORT": server,
         "AIRFLOW__API__WORKERS": "1",

@@ -33,6 +33,7 @@ class Fail(Job):
 class Loud(Job):
     """Print 15 lines, and fail."""
 
+    retry_count = 1
     retry_pause_sec = 1
 
     def execute(self, context: JobContext) -> None:
@@ -45,6 +46,7 @@ class Loud(Job):
 class Grow(Job):
     """Use more memory than the limit."""
 
+    retry_count = 1
     retry_pause_sec = 1
     memory_limit = "96Mi"
 
@@ -56,6 +58,7 @@ class Grow(Job):
 class KillItself(Job):
     """Send a signal to the own process."""
 
+    retry_count = 1
     retry_pause_sec = 1
 
     def execute(self, context: JobContext) -> None:
