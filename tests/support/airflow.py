@@ -42,7 +42,7 @@ for sys.argv in json.loads(sys.argv[1]):
 """
 _CONNECT_ARGUMENTS = "bigflow_test_database.CONNECT_ARGUMENTS"
 _LOCK_SECONDS = 120
-"""How long a process waits while another one writes to the database."""
+"""The time that a process waits while another one writes to the database."""
 REPOSITORY = Path(__file__).parents[2]
 FIXTURES = {"airflow", "airflow_2", "airflow_3", "each_airflow"}
 
