@@ -7,6 +7,7 @@
 - ``setup_script``: ``project_setup.py`` and the keywords of ``setup()``
 - ``legacy``: keywords of BigFlow 1.x
 - ``packages``: the top-level packages
+- ``members``: other projects of the repository
 - ``requirements``: requirements.txt
 - ``requirements_in``: requirements.in, and whether requirements.txt is its result
 - ``notes``: advice about the project's files

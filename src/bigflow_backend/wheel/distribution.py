@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bigflow_backend.ground.errors import UserError, nearest
 from bigflow_backend.project.dependencies import project_dependencies
 from bigflow_backend.project.legacy import BIGFLOW_KEYWORDS, setuptools_keywords
+from bigflow_backend.project.members import local_projects, pinned
 from bigflow_backend.project.pyproject import dynamic_table
 from bigflow_backend.project.requirements import Requirements, ours
 from bigflow_backend.project.setup_script import (
@@ -23,6 +24,8 @@ from bigflow_backend.project.setup_script import (
 from bigflow_backend.wheel.conflicts import check_configuration, check_keywords
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from setuptools import Distribution
 
     from bigflow_backend.project.project import Project
@@ -77,6 +80,7 @@ def load_distribution(project: Project, content: Content) -> Loaded:
         # [project] neither has them nor lists them as dynamic: setuptools would drop them.
         for holder in (distribution, distribution.metadata):
             setattr(holder, "install_requires", list(requirements.specifiers))  # noqa: B010
+    _name_projects(distribution, local_projects(project.root, project.pyproject))
     _require_ours(distribution)
     # [project] turns this on, and plugins would then add all files that git tracks.
     distribution.include_package_data = False
@@ -116,6 +120,13 @@ def _setup_keywords(
 def _setuptools_takes_dependencies(project: Project) -> bool:
     table = project.pyproject.get("project")
     return table is None or "dependencies" in {*table, *table.get("dynamic", [])}
+
+
+def _name_projects(distribution: Any, projects: Mapping[str, Path]) -> None:
+    """Name other projects of the repository by their version: no index has their paths."""
+    for holder in (distribution, distribution.metadata):
+        if projects and getattr(holder, "install_requires", None):
+            holder.install_requires = [pinned(str(r), projects) for r in holder.install_requires]
 
 
 def _require_ours(distribution: Any) -> None:

@@ -212,3 +212,13 @@ def test_another_project_of_the_repository_is_built(root: Path, tmp_path: Path) 
     lines = _lines(found, tmp_path / "out")
     assert any(line.startswith("common==2.0 --hash=sha256:") for line in lines)
     assert (tmp_path / "out/wheels/common-2.0-py3-none-any.whl").is_file()
+
+
+@pytest.mark.parametrize(
+    "source", ["workspace = true", "path = '../gone'", "index = 'local'", "git = 'https://x.y/z'"]
+)
+def test_a_source_without_a_lock_is_not_searched_on_an_index(root: Path, source: str) -> None:
+    _write(root, ["Alpha"], f"[tool.uv.sources]\nalpha = {{ {source} }}\n")
+    with pytest.raises(UserError, match=r"no valid uv\.lock has it") as caught:
+        _found(root)
+    assert caught.value.hint == "make the lock: bigflow lock"

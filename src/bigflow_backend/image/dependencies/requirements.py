@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.dependencies.lock import Lock, StaleLockError, find_lock
 from bigflow_backend.project.dependencies import project_dependencies
+from bigflow_backend.project.members import names_with_a_source
 from bigflow_backend.project.requirements import (
     OURS,
     RequirementLine,
@@ -128,6 +129,8 @@ def image_requirements(
         found, place, locked, wheels = lock.requirements, lock.place, True, lock.wheels
     elif dependencies is not None:
         found, place = dependencies.required, dependencies.place
+        if dependencies.file is None:
+            _refuse_sources(project, found.lines)
         if dependencies.file is not None:
             found, place = dependencies.file, FILE
             locked = all("--hash" in line.text for line in found.lines)
@@ -149,6 +152,17 @@ def image_requirements(
         ),
         wheels=wheels,
     )
+
+
+def _refuse_sources(project: Project, lines: Iterable[RequirementLine]) -> None:
+    """Refuse names with a source of their own: on an index they can be those of a stranger."""
+    elsewhere = names_with_a_source(project.root, project.pyproject)
+    for line in lines:
+        if line.name in elsewhere:
+            raise UserError(
+                f"[tool.uv.sources] has the place of {line.name}, and no valid uv.lock has it",
+                hint="make the lock: bigflow lock",
+            )
 
 
 def _lock(
