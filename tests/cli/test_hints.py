@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING
 
@@ -77,3 +78,13 @@ def test_a_new_repository_has_no_commit(tmp_path: Path) -> None:
     assert bigflow(Project(tmp_path, {}), "start-project", "reports").returncode == 0
     done = bigflow(Project(tmp_path / "reports", {}), "project-version")
     assert "has no commit yet" in done.stderr  # not: .git_archival.txt is not filled in
+
+
+def test_an_error_with_json_is_json_on_stdout(project: Project) -> None:
+    done = bigflow(project, "build-dags", "--config", "prd", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {
+        "error": "unknown configuration 'prd'",
+        "fix": "give one of: dev",
+    }
+    assert done.stderr.splitlines()[-2] == "bigflow: error: unknown configuration 'prd'"

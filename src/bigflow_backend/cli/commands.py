@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -28,6 +29,7 @@ from bigflow_backend.cli.options import (
     option,
 )
 from bigflow_backend.cli.retired import OF_IMAGES, RetiredOption, warn_of_retired
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.report import print_debug_messages
 
 if TYPE_CHECKING:
@@ -64,10 +66,18 @@ class Call:
     """Returns the project that the command is for."""
 
     def run(self) -> int:
-        """Run the command, and return its exit status."""
+        """Run the command, and return its exit status.
+
+        With ``--json`` an error of the user is on stdout as JSON, and on stderr as always.
+        """
         module, _, function = self.command.function.partition(":")
         run = getattr(import_module(f"bigflow_backend.cli.{module}"), function)
-        status: int = run(self)
+        try:
+            status: int = run(self)
+        except UserError as error:
+            if getattr(self.values, "json", False):
+                print(json.dumps({"error": error.message, "fix": error.hint}, indent=2))
+            raise
         return status
 
 
