@@ -97,6 +97,7 @@ IMAGE_OPTIONS = (
     ),
     image_setting("export-tar", "--export-image-tar"),
     image_setting("oci-layout"),
+    image_setting("compression"),
     image_setting("push"),
     image_setting("load"),
 )

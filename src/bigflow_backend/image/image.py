@@ -107,6 +107,8 @@ class Image:
     content: StoredImage | EngineImage
     dependencies: tuple[str, ...] | None = None
     """The installed requirements as ``name==version``, if the builder knows them."""
+    compression: str | None = None
+    """The format and the library of the layers over the base, if the builder knows them."""
 
     @property
     def size(self) -> int:

@@ -64,6 +64,7 @@ def _document(request: BuildRequest, image: Image, published: PublishedImage) ->
         "size": image.size,
         "layers": [dataclasses.asdict(layer) for layer in image.layers],
         "dependencies": None if image.dependencies is None else list(image.dependencies),
+        "compression": image.compression,
         "builder": image.builder,
         "seconds": round(published.seconds, 3),
     }

@@ -81,6 +81,10 @@ class ImageSettings:
     oci_layout: bool = False
     """Write the image to ``.image/`` as a directory with an OCI layout (layered builder)."""
 
+    compression: Literal["auto", "gzip", "zstd"] = "auto"
+    """The compression of the layers over the base (layered builder). ``auto`` is ``zstd`` for an
+    image that only goes to a registry, else ``gzip``. Docker reads ``zstd`` since version 23."""
+
     push: bool = False
     """Push the image to its registry."""
 

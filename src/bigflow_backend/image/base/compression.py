@@ -37,7 +37,7 @@ def compression(start: bytes) -> str:
 
 def can_unpack_zstd() -> bool:
     """Return whether a library for it is installed."""
-    return _library() is not None
+    return zstd_library() is not None
 
 
 @contextlib.contextmanager
@@ -52,7 +52,7 @@ def unpacked(source: SupportsRead[bytes], media_type: str, *, deadline: float) -
         with gzip.GzipFile(fileobj=timed) as file:
             yield Content(file, deadline)
     elif media_type == LAYER_ZSTD:
-        library = _library()
+        library = zstd_library()
         if library is None:
             raise DamagedError(ZSTD_MISSING)
         with library.open(timed) as file:
@@ -118,7 +118,8 @@ class Content(io.RawIOBase):
         return f"sha256:{self._hash.hexdigest()}"
 
 
-def _library() -> Any:
+def zstd_library() -> Any:
+    """Return the module, or None if none is installed."""
     for name in _MODULES:
         with contextlib.suppress(ImportError):
             return importlib.import_module(name)

@@ -38,6 +38,7 @@ from bigflow_backend.image.layered.tar import StoredLayer, directory, file, writ
 from bigflow_backend.image.store.key import record_key
 
 if TYPE_CHECKING:
+    from bigflow_backend.image.layered.compression import Compression
     from bigflow_backend.image.layered.python.bytecode import Compiler
     from bigflow_backend.image.layered.rootfs import FileSystem
     from bigflow_backend.image.layered.tar import Entry
@@ -73,10 +74,17 @@ class BaseSystem:
     """Unpacked bytes of the files in each of the base's own layers."""
     deadline: float
     """The time of :func:`time.monotonic` at which all compiling ends."""
+    compression: Compression
+    """Of the layers over the base."""
 
 
 def base_system(
-    store: BlobStore, base: BaseImage, *, fetch_layers: Callable[[], None], deadline: float
+    store: BlobStore,
+    base: BaseImage,
+    *,
+    fetch_layers: Callable[[], None],
+    deadline: float,
+    compression: Compression,
 ) -> BaseSystem:
     """Read the base image and write the layer, unless the store has both.
 
@@ -93,9 +101,9 @@ def base_system(
     if known is not None:
         found, files, sizes = known
         compiler, note = _find_compiler(store, found, files, deadline)
-        layer = StoredLayer.from_json(store.get_record(_layer_key(inputs, compiler)))
+        layer = StoredLayer.from_json(store.get_record(_layer_key(inputs, compiler, compression)))
         if layer is not None and layer.is_in(store):
-            return BaseSystem(found, compiler, note, layer, sizes, deadline)
+            return BaseSystem(found, compiler, note, layer, sizes, deadline, compression)
     fetch_layers()
     with scratch_directory() as scratch:
         contents, compiled = scratch / "contents", scratch / "compiled"
@@ -111,15 +119,17 @@ def base_system(
         entries = list(_user(system))
         if compiler is not None:
             entries += _bytecode(system, found, compiler, compiled, deadline)
-        layer = write_layer(store, entries, created_by=_created_by(compiler))
+        layer = write_layer(
+            store, entries, created_by=_created_by(compiler), compression=compression
+        )
     record = {
         "interpreter": found.as_json(),
         "sizes": system.layer_sizes,
         "python": dataclasses.asdict(files),
     }
     store.put_record(key, record)
-    store.put_record(_layer_key(inputs, compiler), layer.as_json())
-    return BaseSystem(found, compiler, note, layer, system.layer_sizes, deadline)
+    store.put_record(_layer_key(inputs, compiler, compression), layer.as_json())
+    return BaseSystem(found, compiler, note, layer, system.layer_sizes, deadline, compression)
 
 
 def _find_compiler(
@@ -147,8 +157,11 @@ def _created_by(compiler: Compiler | None) -> str:
     return "a user without rights" + ("" if compiler is None else "; bytecode of the library")
 
 
-def _layer_key(inputs: tuple[object, ...], compiler: Compiler | None) -> Key:
-    return record_key("system", *inputs, compiler and compiler.identity)
+def _layer_key(
+    inputs: tuple[object, ...], compiler: Compiler | None, compression: Compression
+) -> Key:
+    identity = compiler and compiler.identity
+    return record_key("system", *inputs, identity, compression.description)
 
 
 def _from_record(

@@ -17,6 +17,7 @@ from bigflow_backend.image.base.read import fetch_layers, is_file_name, read_bas
 from bigflow_backend.image.dockerfile import build_args
 from bigflow_backend.image.image import BaseInfo, BuildRequest, Image, LayerInfo
 from bigflow_backend.image.layered.base_layer import base_system
+from bigflow_backend.image.layered.compression import find_compression
 from bigflow_backend.image.layered.dependencies.resolver import Resolver
 from bigflow_backend.image.layered.dependency_layers import dependency_layers
 from bigflow_backend.image.layered.layers import project_layers
@@ -66,6 +67,7 @@ def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> Im
             base, store=store, registries=registries, say=request.say
         ),
         deadline=deadline,
+        compression=find_compression(request.settings),
     )
     request.say(system.compiler_note)
     dependencies = dependency_layers(
@@ -102,6 +104,7 @@ def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> Im
         builder=f"layered builder of bigflow-backend {version('bigflow-backend')}",
         content=stored,
         dependencies=dependencies.versions,
+        compression=system.compression.description,
     )
 
 

@@ -88,7 +88,7 @@ def dependency_layers(
     """
     interpreter = system.interpreter.as_json()
     key = record_key(
-        "dependencies", _EDITION, interpreter, _compiler(system), at_most, _inputs(resolver)
+        "dependencies", _EDITION, interpreter, _tools(system), at_most, _inputs(resolver)
     )
     match store.get_record(key):
         case {"layers": list(stored), "versions": list(known), "has_bigflow": bool(has_bigflow)}:
@@ -114,9 +114,14 @@ def _environment(store: BlobStore, system: BaseSystem) -> StoredLayer:
     """Return the layer of the empty environment, which belongs to one base."""
     return _stored(
         store,
-        record_key("environment", _EDITION, system.interpreter.as_json()),
+        record_key(
+            "environment", _EDITION, system.interpreter.as_json(), system.compression.description
+        ),
         lambda: write_layer(
-            store, skeleton(system.interpreter), created_by="a virtual environment"
+            store,
+            skeleton(system.interpreter),
+            created_by="a virtual environment",
+            compression=system.compression,
         ),
     )
 
@@ -193,7 +198,7 @@ class _Build:
         only = None if group.only is None else sorted(group.only)
         minor = self._system.interpreter.minor
         return record_key(
-            "wheels", _EDITION, minor, _compiler(self._system), group.title, contents, only
+            "wheels", _EDITION, minor, _tools(self._system), group.title, contents, only
         )
 
     def _write(self, groups: Mapping[Key, _Group]) -> dict[Key, StoredLayer]:
@@ -216,7 +221,10 @@ class _Build:
             content = entries[key] | bytecode
             above = {parent: directory(parent) for name in content for parent in _parents(name)}
             layer = write_layer(
-                self._store, {**above, **content}.values(), created_by=groups[key].title
+                self._store,
+                {**above, **content}.values(),
+                created_by=groups[key].title,
+                compression=self._system.compression,
             )
             self._store.put_record(key, layer.as_json())
             return layer
@@ -321,8 +329,10 @@ def _parents(name: str) -> Iterator[str]:
         yield name
 
 
-def _compiler(system: BaseSystem) -> str | None:
-    return None if system.compiler is None else system.compiler.identity
+def _tools(system: BaseSystem) -> list[str | None]:
+    """Return what the bytes of a layer depend on besides its files."""
+    compiler = None if system.compiler is None else system.compiler.identity
+    return [compiler, system.compression.description]
 
 
 def _inputs(resolver: Resolver) -> list[object]:

@@ -52,20 +52,30 @@ def project_layers(
         for entry in tree(prefix.root, APP):
             inside = entry.name == place or entry.name.startswith(f"{place}/")
             (resources if inside else code).append(entry)
-        layers = [write_layer(store, code, created_by="project")]
+        layers = [write_layer(store, code, created_by="project", compression=system.compression)]
         if resources:
-            layers.insert(0, _resource_layer(store, resources, place))
+            layers.insert(0, _resource_layer(store, system, resources, place))
     store.put_record(key, [layer.as_json() for layer in layers])
     return tuple(layers)
 
 
-def _resource_layer(store: BlobStore, entries: list[Entry], place: str) -> StoredLayer:
+def _resource_layer(
+    store: BlobStore, system: BaseSystem, entries: list[Entry], place: str
+) -> StoredLayer:
     """Return the layer of the resources, which change less often than the code."""
-    key = record_key("resources", _EDITION, place, [_inputs_of(entry) for entry in entries])
+    key = record_key(
+        "resources",
+        _EDITION,
+        system.compression.description,
+        place,
+        [_inputs_of(entry) for entry in entries],
+    )
     layer = StoredLayer.from_json(store.get_record(key))
     if layer is None or not layer.is_in(store):
         above = [directory(name) for name in _parents(place)]
-        layer = write_layer(store, [*above, *entries], created_by="resources")
+        layer = write_layer(
+            store, [*above, *entries], created_by="resources", compression=system.compression
+        )
         store.put_record(key, layer.as_json())
     return layer
 
@@ -110,4 +120,11 @@ def _compile(system: BaseSystem, prefix: Prefix) -> None:
 
 def _key(kind: str, system: BaseSystem, inputs: object) -> Key:
     compiler = system.compiler and system.compiler.identity
-    return record_key(kind, _EDITION, system.interpreter.as_json(), compiler, inputs)
+    return record_key(
+        kind,
+        _EDITION,
+        system.interpreter.as_json(),
+        compiler,
+        system.compression.description,
+        inputs,
+    )

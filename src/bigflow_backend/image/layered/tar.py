@@ -5,7 +5,6 @@ https://github.com/opencontainers/image-spec/blob/main/layer.md
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import stat
@@ -13,20 +12,21 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.epoch import DEFAULT
 from bigflow_backend.ground.files import walk
-from bigflow_backend.image.oci import LAYER_GZIP, Descriptor, Layer
+from bigflow_backend.image.oci import Descriptor, Layer
 
 if TYPE_CHECKING:
+    from bigflow_backend.image.layered.compression import Compression
+    from bigflow_backend.image.store.blob import BlobWriter
     from bigflow_backend.image.store.blobs import BlobStore
 
 # Constant times: SOURCE_DATE_EPOCH often is the time of the last commit, and each commit would
 # change each layer.
 _TIME = DEFAULT
-_LEVEL = 6
-_PIECE = 1 << 20
+_BUFFER = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +108,26 @@ def tree(root: Path, name: str) -> Iterator[Entry]:
             yield file(inside, path, executable=bool(mode & stat.S_IXUSR))
 
 
-def write_layer(store: BlobStore, entries: Iterable[Entry], *, created_by: str) -> StoredLayer:
+def write_layer(
+    store: BlobStore,
+    entries: Iterable[Entry],
+    *,
+    created_by: str,
+    compression: Compression,
+) -> StoredLayer:
     """Write the entries, sorted by name, to the store as a compressed layer.
 
-    The digest of the layer also depends on zlib, whose output has not changed since 2013; the
-    ``diff_id`` does not.
+    The digest of the layer depends on the library that compresses; the ``diff_id`` does not.
     """
     size = 0
-    with store.writer(LAYER_GZIP) as blob:
-        compressed = gzip.GzipFile("", "wb", _LEVEL, fileobj=cast("IO[bytes]", blob), mtime=0)
-        plain = _Hashing(compressed)
-        with (
-            compressed,
-            tarfile.open(fileobj=plain, mode="w|", format=tarfile.PAX_FORMAT) as archive,  # type: ignore[call-overload]  # it only writes
-        ):
+    with store.writer(compression.media_type) as blob:
+        plain = _Compressing(blob, compression)
+        with tarfile.open(  # type: ignore[call-overload]  # it only writes
+            fileobj=plain, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_BUFFER
+        ) as archive:
             for entry in sorted(entries, key=lambda e: e.name):
                 size += _add(archive, entry)
+        plain.finish()
     layer = Layer(blob.descriptor, f"sha256:{plain.hash.hexdigest()}", created_by)
     return StoredLayer(layer=layer, size=size)
 
@@ -150,13 +154,19 @@ def _add(archive: tarfile.TarFile, entry: Entry) -> int:
     return member.size
 
 
-class _Hashing:
-    """A stream that hashes the bytes which pass through it."""
+class _Compressing:
+    """A stream that hashes and compresses the bytes which pass through it."""
 
-    def __init__(self, output: IO[bytes] | gzip.GzipFile) -> None:
+    def __init__(self, output: BlobWriter, compression: Compression) -> None:
         self.hash = hashlib.sha256()
         self._output = output
+        self._compressor = compression.start()
 
     def write(self, data: bytes) -> int:
         self.hash.update(data)
-        return self._output.write(data)
+        self._output.write(self._compressor.compress(data))
+        return len(data)
+
+    def finish(self) -> None:
+        """Write what the library still holds."""
+        self._output.write(self._compressor.flush())

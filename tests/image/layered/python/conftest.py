@@ -11,6 +11,7 @@ import pytest
 
 from bigflow_backend.image.base.read import read_base
 from bigflow_backend.image.layered.base_layer import base_system
+from bigflow_backend.image.layered.compression import fast_gzip
 from bigflow_backend.image.layered.python.base_python import BasePython
 from bigflow_backend.image.registry import Registries
 from bigflow_backend.image.store.blobs import open_store
@@ -40,7 +41,13 @@ def _system(base_archive: str, bubblewrap: str, store: BlobStore) -> BaseSystem:
             store=store,
             registries=registries,
         )
-        return base_system(store, base, fetch_layers=lambda: None, deadline=time.monotonic() + 600)
+        return base_system(
+            store,
+            base,
+            fetch_layers=lambda: None,
+            deadline=time.monotonic() + 600,
+            compression=fast_gzip(),
+        )
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,76 @@
+"""The compression of layers: the settings, what imageinfo says, and independent readers."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+import tarfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.layered import compression
+from bigflow_backend.image.layered.compression import fast_gzip, find_compression
+from bigflow_backend.image.oci import LAYER_GZIP, LAYER_ZSTD
+from bigflow_backend.project.settings import ImageSettings
+from support.registry import installed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.layered import LayeredProject
+
+_PUSHED = {"push": True, "export_tar": False}
+
+
+@pytest.mark.parametrize(
+    ("settings", "media_type"),
+    [
+        ({}, LAYER_GZIP),
+        ({"push": True}, LAYER_GZIP),
+        ({**_PUSHED}, LAYER_ZSTD),
+        ({**_PUSHED, "load": True}, LAYER_GZIP),
+        ({**_PUSHED, "oci_layout": True}, LAYER_GZIP),
+        ({**_PUSHED, "compression": "gzip"}, LAYER_GZIP),
+        ({"compression": "zstd"}, LAYER_ZSTD),
+    ],
+)
+def test_the_format(settings: dict[str, Any], media_type: str) -> None:
+    assert find_compression(ImageSettings(**settings)).media_type == media_type
+
+
+def test_without_the_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zlib_ng.zlib_ng", None)
+    monkeypatch.setattr(compression, "zstd_library", lambda: None)
+    assert find_compression(ImageSettings(**_PUSHED)).media_type == LAYER_GZIP  # type: ignore[arg-type]
+    plain = fast_gzip()
+    assert plain.description.startswith("gzip by zlib 1.")
+    stream = plain.start()
+    assert gzip.decompress(stream.compress(b"text" * 1000) + stream.flush()) == b"text" * 1000
+    with pytest.raises(UserError, match='compression = "zstd" cannot be written') as caught:
+        find_compression(ImageSettings(compression="zstd"))
+    assert "gzip" in caught.value.hint
+
+
+def test_an_image_with_each(layered_project: LayeredProject, tmp_path: Path) -> None:
+    """The content of the layers is the same, and skopeo reads both."""
+    skopeo = installed("skopeo", package="skopeo")
+    contents = []
+    for name, media_type in (("gzip", LAYER_GZIP), ("zstd", LAYER_ZSTD)):
+        image = layered_project.build(compression=name)
+        info = layered_project.info(image)
+        assert info["compression"].startswith(f"{name} by ")
+        contents.append([layer["digest"] for layer in info["layers"]])
+        assert image.tar is not None
+        with tarfile.open(image.tar) as archive:
+            member = archive.extractfile(f"blobs/sha256/{image.digest[7:]}" if image.digest else "")
+            assert member is not None
+            manifest = json.load(member)
+        assert {layer["mediaType"] for layer in manifest["layers"][1:]} == {media_type}
+        target = f"oci:{tmp_path / name}:x"
+        command = [skopeo, "copy", "--insecure-policy", f"oci-archive:{image.tar}", target]
+        subprocess.run(command, check=True, capture_output=True)
+    assert contents[0] == contents[1]
