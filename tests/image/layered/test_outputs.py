@@ -43,7 +43,7 @@ def test_a_push_sends_only_new_blobs(layered_project: LayeredProject, registry: 
     accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
     with urllib.request.urlopen(urllib.request.Request(url, headers=accept)) as answer:
         assert answer.headers["Docker-Content-Digest"] == digest
-        assert len(json.load(answer)["layers"]) == 4
+        assert len(json.load(answer)["layers"]) == 5
     assert pushed("one = 1\n") == (digest, 0)
     changed, sent = pushed("one = 2\n")
     assert changed != digest
