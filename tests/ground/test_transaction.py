@@ -62,7 +62,7 @@ def versions(root: Path) -> set[str]:
     return {
         path.read_text()
         for directory in ("dist", ".image", ".dags")
-        for path in (root / directory).glob("*")
+        for path in (root / directory).glob("[!.]*")
         if directory != "dist" or path.stem == newest(root)
     }
 
@@ -139,8 +139,19 @@ def test_outputs_that_a_build_does_not_make_stay(tmp_path: Path) -> None:
     with transaction(tmp_path) as running:
         running.outputs.dags.mkdir()
         (running.outputs.dags / "new").touch()
-    assert [path.name for path in (tmp_path / ".dags").iterdir()] == ["new"]
+    assert names(tmp_path / ".dags") == [".gitignore", "new"]
     assert (tmp_path / ".image" / "info").read_text() == "1"
+
+
+def test_git_ignores_the_outputs_of_a_project_without_a_gitignore(tmp_path: Path) -> None:
+    git = ("git", "-C", tmp_path)
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    stage(tmp_path, "1")
+    subprocess.run([*git, "add", "."], check=True)
+    added = subprocess.run([*git, "ls-files"], capture_output=True, text=True, check=True)
+    assert added.stdout.split() == ["dist/1.whl"]
+    stage(tmp_path, "2")
+    assert versions(tmp_path) == {"2"}
 
 
 @pytest.mark.parametrize("kind", ["file", "link to a directory", "link to nothing"])

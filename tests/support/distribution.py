@@ -52,6 +52,7 @@ def make_wheel(
     files: Mapping[str, str],
     *,
     tag: str = "py3-none-any",
+    requires_python: str = "",
 ) -> Path:
     """A wheel with the files, as the specification of the format has it; a pure one by its tag.
 
@@ -61,9 +62,12 @@ def make_wheel(
     stem = f"{name.replace('-', '_')}-{version}"
     path = directory / f"{stem}-{tag}.whl"
     info = f"{stem}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    if requires_python:
+        metadata += f"Requires-Python: {requires_python}\n"
     content = {
         **files,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/METADATA": metadata,
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }
     record = [f"{member},{_hash(text)},{len(text.encode())}" for member, text in content.items()]

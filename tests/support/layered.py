@@ -88,10 +88,13 @@ class LayeredProject:
         files: Mapping[str, str] | None = None,
         version: str = "1.0.0",
         repository: str = "registry.example.com/team/demo",
+        requires_python: str = "",
         **options: Any,
     ) -> PublishedImage:
         content = {"demo/__init__.py": "TEXT = 'first'\n", **(files or {})}
-        wheel = make_wheel(self.root / "dist", "demo", version, content)
+        wheel = make_wheel(
+            self.root / "dist", "demo", version, content, requires_python=requires_python
+        )
         given = ImageSettings(
             builder="layered",
             base_image=self.base,

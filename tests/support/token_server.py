@@ -44,6 +44,8 @@ class TokenServer:
     """Each stands for somebody who may push."""
     lifetime: int = 300
     """Of the tokens, in seconds."""
+    closed: set[str] = field(default_factory=set)
+    """A request for the token of one of these repositories fails."""
     fail_with: int | None = None
     """Answers with this status."""
     issued: list[str] = field(default_factory=list)
@@ -122,6 +124,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         access = []
         for scope in scopes:
             kind, path, actions = scope.split(":")
+            if path in state.closed:
+                self._reply(403, {})
+                return
             allowed = [
                 action
                 for action in actions.split(",")

@@ -150,6 +150,15 @@ class Outputs:
     def dags(self) -> Path:
         return self.root / ".dags"
 
+    def hide_from_git(self) -> None:
+        """Write a ``.gitignore`` into each directory of outputs that exists, except ``dist``.
+
+        So ``git add .`` never adds an archive of hundreds of megabytes.
+        """
+        for directory in (self.images, self.dags):
+            if directory.is_dir():
+                (directory / ".gitignore").write_text("*\n", "ascii")
+
 
 @contextlib.contextmanager
 def replaced_file(target: Path) -> Iterator[Path]:

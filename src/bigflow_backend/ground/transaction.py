@@ -72,6 +72,7 @@ class Transaction:
         :raises UserError: if one cannot be replaced; then the others are put back.
         """
         staging, root = self.outputs.root, self._project.root
+        self.outputs.hide_from_git()
         _flush(staging)
         with held():
             decided = _decide(staging, root)

@@ -7,6 +7,7 @@
 - ``dependencies/``: the requirements that an image installs: a list, or a lock
 - ``relock``: makes the lock
 - ``standard``: the standard Dockerfile, and the error for another one
+- ``requires_python``: the Python that the project requires
 - ``publish/``: archive, OCI layout, engine, registry
 - ``base/``: the base image, from a registry or a file
 - ``registry/``: the client of registries

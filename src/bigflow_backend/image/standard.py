@@ -56,6 +56,15 @@ def standard_dockerfile(project: Project) -> Dockerfile:
     return own
 
 
+def is_standard(project: Project) -> bool:
+    """Return True if the project uses the standard Dockerfile."""
+    try:
+        standard_dockerfile(project)
+    except CannotServeError:
+        return False
+    return True
+
+
 def _instructions(dockerfile: Dockerfile) -> list[tuple[int, str]]:
     found = []
     for instruction in dockerfile.instructions:

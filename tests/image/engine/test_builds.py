@@ -302,6 +302,7 @@ def test_what_is_written(demo: Demo) -> None:
     ((demo.project.root / ".image") / "image-0.9.tar").write_text("of the last version")
     image = demo.build(export_tar=True)
     assert sorted(p.name for p in (demo.project.root / ".image").iterdir()) == [
+        ".gitignore",
         "deployment_config.py",
         "image-1.0.0.tar",
         "imageinfo-1.0.0.json",

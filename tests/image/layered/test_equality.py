@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import io
 import json
 import marshal
 import os
@@ -59,20 +60,30 @@ class Both:
 
 
 @pytest.fixture(scope="module")
+def user_base(engine: DockerClient, base_image: str) -> Iterator[str]:
+    """The base image with a user without rights, as companies give them out."""
+    tag = f"{_REPOSITORY}-base:1"
+    text = f"FROM {base_image}\nUSER 1000:1000\n"
+    engine.images.build(fileobj=io.BytesIO(text.encode()), tag=tag, rm=True)
+    yield tag
+    engine.images.remove(tag, force=True)
+
+
+@pytest.fixture(scope="module")
 def base_archive(
-    engine: DockerClient, base_image: str, tmp_path_factory: pytest.TempPathFactory
+    engine: DockerClient, user_base: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """The base image as ``docker save`` writes it."""
     path = tmp_path_factory.mktemp("base") / "base.tar"
     with path.open("wb") as file:
-        file.writelines(engine.api.get_image(base_image))
+        file.writelines(engine.api.get_image(user_base))
     return path
 
 
 @pytest.fixture(scope="module")
 def both(
     engine: DockerClient,
-    base_image: str,
+    user_base: str,
     base_archive: Path,
     bigflow_wheels: Path,
     tmp_path_factory: pytest.TempPathFactory,
@@ -117,7 +128,7 @@ def both(
         patch.setenv("PATH", f"/usr/bin{os.pathsep}{os.environ['PATH']}")
         found = []
         for builder, base in (
-            ("engine", base_image),
+            ("engine", user_base),
             ("layered", f"docker-archive:{base_archive}"),
         ):
             image = build_image(

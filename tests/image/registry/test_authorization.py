@@ -155,6 +155,21 @@ def test_layers_are_mounted_with_a_token_for_both_repositories(
     ]
 
 
+def test_a_push_does_not_need_the_repository_that_has_the_layers(
+    token_registry: Registry, tokens: TokenServer, config: Path, store: BlobStore
+) -> None:
+    """Another user of this machine's account may push to production only."""
+    _login(config, token_registry.address, "ada", _PASSWORD)
+    image = make_image(store, b"for both")
+    for name, asked in (("dev/both", []), ("prod/both", ["repository:dev/both:pull"])):
+        tokens.scopes.clear()
+        tokens.closed = {"dev/both"} - {name}
+        with Registries() as registries:
+            target = f"{token_registry.address}/{name}:1"
+            assert push_image(image, target, store=store, registries=registries).sent > image.size
+        assert [s for s in tokens.scopes if name not in s] == asked
+
+
 def test_a_token_that_is_over_is_renewed(
     token_registry: Registry, tokens: TokenServer, config: Path, store: BlobStore
 ) -> None:

@@ -23,7 +23,7 @@ from bigflow_backend.image.oci import (
     sha256_digest,
 )
 from bigflow_backend.image.registry import Registries, push_image
-from support.faulty_registry import faulty
+from support.faulty_registry import Failure, faulty
 from support.images import layer_tar, make_image, make_index
 
 if TYPE_CHECKING:
@@ -123,6 +123,42 @@ def test_layers_of_a_base_are_taken_over_within_the_registry(
     assert not faulty_registry.count("PATCH")
     assert faulty_registry.count("POST", "mount=sha256") == 1
     assert not empty_store.has(base.layers[0].descriptor.digest)
+
+
+def test_a_push_to_another_repository_of_the_registry_sends_only_the_manifest(
+    faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries
+) -> None:
+    image = make_image(store, os.urandom(2 * _MEBIBYTE), layer_tar({"own": b"own"}))
+    address = faulty_registry.address
+    push_image(image, f"{address}/dev/moved:1", store=store, registries=registries)
+    for name in ("prod/moved:1", "prod/again:1"):
+        faulty_registry.requests.clear()
+        pushed = push_image(image, f"{address}/{name}", store=store, registries=registries)
+        assert pushed.sent == image.size
+        assert faulty_registry.count("POST", "mount=sha256") == 3  # two layers, one configuration
+        assert not faulty_registry.count("PATCH")
+        assert faulty_registry.count("PUT") == 1
+    assert _read(f"{address}/prod/again:1", store, registries).digest == image.digest
+
+
+@pytest.mark.parametrize("status", [202, 401, 403, 404, 405])
+def test_a_repository_that_blobs_cannot_be_mounted_from(
+    faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries, status: int
+) -> None:
+    """The registry has lost the blobs, or does not let us read them any more: they are sent."""
+    image = make_image(store, layer_tar({f"{status}": b"lost"}), layer_tar({"b": os.urandom(9)}))
+    address = faulty_registry.address
+    push_image(image, f"{address}/lost/from{status}:1", store=store, registries=registries)
+    failure = Failure("POST", "mount=", status=status, times=9)
+    faulty_registry.failures.append(failure)
+    name = f"{address}/lost/to{status}:1"
+    pushed = push_image(image, name, store=store, registries=registries)
+    assert pushed.sent == _size(store, image)
+    assert faulty_registry.count("POST", "mount=") == (3 if status == 202 else 1)
+    # The new repository has them.
+    faulty_registry.failures.clear()
+    name = f"{address}/lost/third{status}:1"
+    assert push_image(image, name, store=store, registries=registries).sent == image.size
 
 
 def test_layers_of_a_base_go_from_one_registry_to_another(

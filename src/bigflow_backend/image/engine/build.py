@@ -13,6 +13,7 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import has_file
 from bigflow_backend.image.base.read import is_file_name
 from bigflow_backend.image.dockerfile import STANDARD, build_args, read_dockerfile
+from bigflow_backend.image.engine.base import check_base
 from bigflow_backend.image.engine.build_command import (
     BuildFailedError,
     BuildOptions,
@@ -24,6 +25,7 @@ from bigflow_backend.image.engine.client import engine_address, engine_errors, e
 from bigflow_backend.image.engine.context import context_files, write_context
 from bigflow_backend.image.engine.failure import build_error
 from bigflow_backend.image.engine.images import EngineImages
+from bigflow_backend.image.standard import is_standard
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,6 +84,8 @@ def build_image(request: BuildRequest) -> Image:
         idle_timeout=settings.idle_timeout,
     )
     client = request.session.engine
+    if base is not None and is_standard(project):
+        check_base(request, base)
     digests: dict[str, str] = {}
     image_id = _build(request, members, dockerfile, options, digests)
     images = EngineImages(client)

@@ -39,7 +39,14 @@ OTHER_PLATFORM = (
     "the image is for another platform than the engine's machine: install QEMU's handlers there"
     ' (binfmt), or use builder = "layered"'
 )
+# pip prints it for a file, and for a name.
+_OTHER_PYTHON = re.compile(r"requires? a different python(?: version)?:", re.IGNORECASE)
 _RUN_HINTS = (
+    (
+        _OTHER_PYTHON,
+        "use a base image with a Python that fits: --base-image, or base-image in"
+        " [tool.bigflow.image]; or correct requires-python",
+    ),
     (
         re.compile(r"unable to find (?:user|group)|unknown user"),
         "create that user in a step before, or name it by its number: USER 10001",
@@ -158,6 +165,7 @@ def _cause(step: _Step, status: int) -> str:
     errors = [line for line in printed if re.match(r"\s*error\b", line, re.IGNORECASE)]
     if not status or not printed:
         return step.reason
+    errors = [line for line in errors if _OTHER_PYTHON.search(line)] or errors
     return f"{one_line((errors or printed)[-1])} (exit status {status})"
 
 

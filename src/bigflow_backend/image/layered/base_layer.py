@@ -83,13 +83,14 @@ def base_system(
     base: BaseImage,
     *,
     fetch_layers: Callable[[], None],
+    check: Callable[[Interpreter], None],
     deadline: float,
     compression: Compression,
 ) -> BaseSystem:
     """Read the base image and write the layer, unless the store has both.
 
     ``fetch_layers`` brings the layers of the base into the store; it is called only if they have
-    to be read.
+    to be read. ``check`` may refuse the base's Python, before anything is compiled.
 
     :raises UserError: if the base has no Python that the builder supports.
     """
@@ -100,6 +101,7 @@ def base_system(
     known = _from_record(store, store.get_record(key))
     if known is not None:
         found, files, sizes = known
+        check(found)
         compiler, note = _find_compiler(store, found, files, deadline)
         layer = StoredLayer.from_json(store.get_record(_layer_key(inputs, compiler, compression)))
         if layer is not None and layer.is_in(store):
@@ -114,6 +116,7 @@ def base_system(
         found = find_interpreter(
             system, path=search_path(base.config), architecture=base.architecture
         )
+        check(found)
         files = store_files(store, system, found, deadline=deadline)
         compiler, note = _find_compiler(store, found, files, deadline)
         entries = list(_user(system))

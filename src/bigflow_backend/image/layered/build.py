@@ -23,6 +23,7 @@ from bigflow_backend.image.layered.dependency_layers import dependency_layers
 from bigflow_backend.image.layered.layers import project_layers
 from bigflow_backend.image.layered.manifest import assemble
 from bigflow_backend.image.reference import without_credentials
+from bigflow_backend.image.requires_python import check_python
 from bigflow_backend.image.standard import (
     CannotServeError,
     NoBaseError,
@@ -65,6 +66,9 @@ def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> Im
         base,
         fetch_layers=lambda: fetch_layers(
             base, store=store, registries=registries, say=request.say
+        ),
+        check=lambda found: check_python(
+            request.wheel_file, found.version, without_credentials(base.reference)
         ),
         deadline=deadline,
         compression=find_compression(request.settings),

@@ -9,6 +9,7 @@
 - ``pull``: manifests and blobs into the store
 - ``push``: an image of the store into a registry
 - ``upload``: the upload of one blob
+- ``places``: the repositories that got a blob from us
 
 docs/decisions/0004-our-own-registry-client.md says why we have our own client.
 """

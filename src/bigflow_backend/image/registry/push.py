@@ -12,6 +12,7 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.oci import Descriptor
 from bigflow_backend.image.reference import RemoteName, remote_name
 from bigflow_backend.image.registry.connection import CREATED, NOT_FOUND, OK
+from bigflow_backend.image.registry.places import blob_places, remember_place
 from bigflow_backend.image.registry.pull import fetch_blob, find_digest
 from bigflow_backend.image.registry.upload import Upload
 
@@ -43,8 +44,9 @@ def push_image(
 ) -> Pushed:
     """Push the image whose manifest, configuration and own layers are in the store.
 
-    ``target`` is its name with the tag. Only blobs that the registry does not have are sent. Layers
-    of ``base`` are mounted from another repository of the registry if possible, else fetched.
+    ``target`` is its name with the tag. Only blobs that the registry does not have are sent. Blobs
+    that another repository of the registry has are mounted, if we have pushed them there, or if it
+    is the repository of ``base``. Other layers of ``base`` are fetched.
 
     :raises UserError: if the registry cannot be reached, or refuses the image.
     """
@@ -81,12 +83,8 @@ class _Push:
         self._scopes: tuple[str, ...] = (f"repository:{name.path}:pull,push",)
         self._base_layers = set() if base is None else {x.descriptor.digest for x in base.layers}
         self._base = None if base is None or base.repository is None else base.repository
-        self._mount_from: str | None = None
-        if self._base is not None:
-            registry, _, path = self._base.partition("/")
-            if registry == name.registry and path != name.path:
-                self._mount_from = path
-                self._scopes += (f"repository:{path}:pull",)
+        self._closed: set[str] = {name.path}
+        """The repositories that blobs cannot be mounted from."""
         self.sent = 0
 
     def has_manifest(self, name: RemoteName, digest: str) -> bool:
@@ -94,11 +92,18 @@ class _Push:
 
     def blob(self, blob: Descriptor) -> None:
         """Mount or send the blob, unless the repository has it."""
-        if self._has(blob):
-            return
+        if not self._has(blob):
+            self._bring(blob)
+        remember_place(self._store, self._name, blob.digest)
+
+    def _bring(self, blob: Descriptor) -> None:
         upload = Upload(blob, self._name.path, connection=self._connection, scopes=self._scopes)
         is_of_base = blob.digest in self._base_layers
-        if is_of_base and self._mount_from and upload.mount(self._mount_from):
+        places = blob_places(self._store, self._name.registry, blob.digest)
+        if is_of_base and self._base is not None:
+            registry, _, path = self._base.partition("/")
+            places = (path, *places) if registry == self._name.registry else places
+        if any(self._mounts(upload, place) for place in dict.fromkeys(places)):
             return
         if not self._store.has(blob.digest, blob.size):
             if not is_of_base or self._base is None:
@@ -115,6 +120,16 @@ class _Push:
             # The registry may refuse it because the store has lost or damaged it.
             self._store.verify(blob)
             raise
+
+    def _mounts(self, upload: Upload, place: str) -> bool:
+        if place in self._closed:
+            return False
+        try:
+            return upload.mount(place)
+        except UserError:
+            # Its owner may be somebody else now. The upload needs no right to it.
+            self._closed.add(place)
+            return False
 
     def manifest(self, manifest: Descriptor, content: bytes) -> None:
         """Put the manifest under the tag: this is the last step of a push."""

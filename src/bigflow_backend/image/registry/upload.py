@@ -46,10 +46,17 @@ class Upload:
         """The bytes that the registry has."""
 
     def mount(self, source: str) -> bool:
-        """Mount the blob from another repository of the registry; return whether it did."""
-        answer = self._start({"mount": self._blob.digest, "from": source})
+        """Mount the blob from another repository of the registry; return whether it did.
+
+        :raises UserError: if the registry does not let us read that repository.
+        """
+        # With a token of its own: a token server may refuse one for a repository we cannot read.
+        scopes = (*self._scopes, f"repository:{source}:pull")
+        answer = self._start({"mount": self._blob.digest, "from": source}, scopes)
         if answer.status == ACCEPTED:  # the registry starts an upload instead
             self._location = answer.headers.get("Location")
+        elif answer.status != CREATED:
+            raise self._refusal(answer)
         return answer.status == CREATED
 
     def send(self, file: Path) -> int:
@@ -75,7 +82,7 @@ class Upload:
                 return self._sent
 
     def _new_location(self) -> str:
-        answer = self._start({})
+        answer = self._start({}, self._scopes)
         if answer.status != ACCEPTED:
             raise self._refusal(answer)
         if "Location" not in answer.headers:
@@ -136,12 +143,12 @@ class Upload:
         if answer.status not in {CREATED, NO_CONTENT}:
             raise self._refusal(answer)
 
-    def _start(self, params: dict[str, str]) -> Answer:
+    def _start(self, params: dict[str, str], scopes: tuple[str, ...]) -> Answer:
         return self._connection.retried(
             lambda: self._connection.ask(
                 "POST",
                 f"/v2/{self._path}/blobs/uploads/",
-                scopes=self._scopes,
+                scopes=scopes,
                 params=params,
                 body=lambda: b"",
             ),
