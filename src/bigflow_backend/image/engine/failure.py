@@ -42,11 +42,7 @@ OTHER_PLATFORM = (
 # pip prints it for a file, and for a name.
 _OTHER_PYTHON = re.compile(r"requires? a different python(?: version)?:", re.IGNORECASE)
 _RUN_HINTS = (
-    (
-        _OTHER_PYTHON,
-        "use a base image with a Python that fits: --base-image, or base-image in"
-        " [tool.bigflow.image]; or correct requires-python",
-    ),
+    (_OTHER_PYTHON, "use a base image with a Python that fits, or correct requires-python"),
     (
         re.compile(r"unable to find (?:user|group)|unknown user"),
         "create that user in a step before, or name it by its number: USER 10001",
