@@ -555,12 +555,16 @@ class TestSetupScript:
         assert (project.root / WHEEL).is_file()
 
 
-_SIGNALS_PARENT = """\
+# The parent of a child is its supervisor, whose parent is the command.
+_COMMAND = """\
 import os, pathlib, signal
-
+status = pathlib.Path(f"/proc/{os.getppid()}/stat").read_text()
+COMMAND = int(status.rpartition(")")[2].split()[1])
+"""
+_SIGNALS_COMMAND = """
 def test_waits():
     pathlib.Path(os.environ["PID_FILE"]).write_text(str(os.getpid()))
-    os.kill(os.getppid(), signal.{signal})
+    os.kill(COMMAND, signal.{signal})
     signal.pause()
 """
 
@@ -574,7 +578,7 @@ def test_waits():
 def test_a_signal_leaves_the_last_build_no_child_and_no_traceback(
     project: Project, command: str, number: signal.Signals, message: str
 ) -> None:
-    test = _SIGNALS_PARENT.format(signal=number.name)
+    test = _COMMAND + _SIGNALS_COMMAND.format(signal=number.name)
     project.write({**_LAST_BUILD, "test/test_rides.py": test})
     before = project.files()
     pid_file = project.root.parent / "pid"
@@ -589,8 +593,8 @@ def test_a_signal_leaves_the_last_build_no_child_and_no_traceback(
 
 def test_ctrl_c_while_a_module_is_imported_prints_no_traceback(project: Project) -> None:
     """A terminal sends the signal to the command, and not to its child, which has a session."""
-    parent = "import os, signal\nos.kill(os.getppid(), signal.SIGINT)\nsignal.pause()\n"
-    project.write({"pipelines/workflow.py": parent})
+    interrupts = f"{_COMMAND}os.kill(COMMAND, signal.SIGINT)\nsignal.pause()\n"
+    project.write({"pipelines/workflow.py": interrupts})
     with subprocess.Popen(
         [sys.executable, "-m", "bigflow", "build-dags"],
         cwd=project.root,
