@@ -129,7 +129,8 @@ CASES = [
     Case(
         "a failing test",
         ("build-package", "build"),
-        {"test/test_rides.py": "def test_fails():\n    assert 1 == 2\n"},
+        # Without an engine, a Dockerfile of its own would be the first error.
+        {"test/test_rides.py": "def test_fails():\n    assert 1 == 2\n", "Dockerfile": None},
         "the project's tests failed: 1 of 1 tests failed",
         "see their output above",
     ),
