@@ -25,7 +25,9 @@ from support import layered
 
 root, base, wheels, name, options = sys.argv[1:]
 make_wheel = layered.make_wheel
-layered.make_wheel = lambda directory, *arguments: make_wheel(directory / name, *arguments)
+layered.make_wheel = lambda directory, *arguments, **more: make_wheel(
+    directory / name, *arguments, **more
+)
 project = layered.LayeredProject(pathlib.Path(root), base, pathlib.Path(wheels))
 made = {}
 for number in range(3):

@@ -127,7 +127,7 @@ def _refused_in_place(project: LayeredProject, **options: Any) -> UserError:
     """With the wheel that is there: a full disk takes no other."""
     with pytest.MonkeyPatch.context() as patch:
         (wheel,) = (project.root / "dist").glob("*.whl")
-        patch.setattr("support.layered.make_wheel", lambda *_arguments: wheel)
+        patch.setattr("support.layered.make_wheel", lambda *_arguments, **_more: wheel)
         return _refused(project, **options)
 
 

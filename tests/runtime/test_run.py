@@ -183,14 +183,14 @@ class TestStatus:
         )
         assert "bigflow/" not in done.stderr.replace(str(SAMPLE), "")
 
-    def test_a_bigflow_error_in_a_job_has_a_traceback(self, tmp_path: Path) -> None:
+    def test_a_bigflow_error_in_a_job_has_its_line(self, tmp_path: Path) -> None:
         body = "from bigflow.resources import *", "get_resource_absolute_path('none', __file__)"
         text = project(tmp_path, body[1]) / "p/__init__.py"
         text.write_text(f"{body[0]}\n{text.read_text()}")
         done = run_bigflow("run", "--job", "w.j", cwd=tmp_path)
         assert done.returncode == 1
-        assert "Traceback" in done.stderr
-        assert "resource 'none' not found" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert "p/__init__.py, line 8: resource 'none' not found" in done.stderr
 
     @pytest.mark.parametrize(
         ("code", "status", "stderr"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -39,6 +40,7 @@ def reachable_engine(*, timeout: int) -> Iterator[DockerClient]:
     address, context = engine_address(), _context()
     place = f"the address of context {context!r}" if context else address
     try:
+        _check_socket(address, timeout)
         # The version of the API is negotiated, never pinned: engines drop old ones.
         client = docker.from_env(timeout=timeout)
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
@@ -48,6 +50,17 @@ def reachable_engine(*, timeout: int) -> Iterator[DockerClient]:
         ) from error
     with contextlib.closing(client):
         yield client
+
+
+def _check_socket(address: str, timeout: float) -> None:
+    """Connect once: the SDK would leave the socket of a failed attempt open.
+
+    :raises OSError: if nothing listens.
+    """
+    if address.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as attempt:
+            attempt.settimeout(timeout)
+            attempt.connect(address.removeprefix("unix://"))
 
 
 def engine_name(client: DockerClient) -> str:
