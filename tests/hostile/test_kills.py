@@ -217,7 +217,9 @@ def test_directories_of_the_user(scratch: Scratch) -> None:
 _SIGNALS = """\
 import os, signal, sys, time
 if {where}:
-    os.kill(os.getppid(), signal.{number})
+    # The parent is the supervisor, whose parent is the command.
+    status = open(f'/proc/{{os.getppid()}}/stat').read()
+    os.kill(int(status.rpartition(')')[2].split()[1]), signal.{number})
     time.sleep(60)
 """
 _PHASES = {
