@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,23 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import read_bounded, read_text, replaced_file
-from bigflow_backend.ground.limits import LOCK_FILE, PROJECT_FILE
+from bigflow_backend.ground.limits import PROJECT_FILE
 from bigflow_backend.image.base.read import is_file_name
 from bigflow_backend.image.dependencies.compile import compile_requirements
 from bigflow_backend.image.dependencies.lock import (
     UV_LOCK,
     directory_of_uv_lock,
+    read_lock,
     run_uv_for_project,
 )
 from bigflow_backend.image.dockerfile import STANDARD, build_args, read_dockerfile
 from bigflow_backend.image.reference import remote_name
 from bigflow_backend.image.registry import fetch_manifest
 from bigflow_backend.project.requirements import read_requirements
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from bigflow_backend.image.session import Session
@@ -57,7 +52,7 @@ def lock_dependencies(
     """
     if "dependencies" in project.pyproject.get("project", {}):
         return _uv_lock(project, upgrade=upgrade, packages=packages, say=say)
-    source = project.resources / "requirements.in"
+    source, moved = project.resources / "requirements.in", False
     if not source.is_file():
         if not project.requirements.is_file():
             raise UserError(
@@ -67,11 +62,23 @@ def lock_dependencies(
         # The list of the user becomes the source, and the lock gets its name.
         with replaced_file(source) as new:
             new.write_bytes(read_bounded(project.requirements, PROJECT_FILE))
-        say(f"{_shown(project, source)} has the list of requirements.txt now")
+        moved = True
     before = _pins(project.requirements)
-    compile_requirements(
-        project, source, python=python, upgrade=upgrade, packages=packages, say=lambda _line: None
-    )
+    try:
+        compile_requirements(
+            project,
+            source,
+            python=python,
+            upgrade=upgrade,
+            packages=packages,
+            say=lambda _line: None,
+        )
+    except BaseException:
+        if moved:
+            source.unlink()  # requirements.txt is still the list
+        raise
+    if moved:
+        say(f"{_shown(project, source)} has the list of requirements.txt now")
     after = _pins(project.requirements)
     return Locked(_shown(project, project.requirements), tuple(_changes(before, after)))
 
@@ -97,11 +104,12 @@ def _uv_lock(
 
 
 def _packages(path: Path) -> dict[str, str]:
-    document: dict[str, Any] = tomllib.loads(read_bounded(path, LOCK_FILE).decode("utf-8"))
+    document = read_lock(path)
+    packages = document.get("package")
     return {
         str(package["name"]): str(package["version"])
-        for package in document.get("package", ())
-        if "version" in package
+        for package in (packages if isinstance(packages, list) else ())
+        if isinstance(package, dict) and {"name", "version"} <= package.keys()
     }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import replaced_file
 from bigflow_backend.scaffold.existing import has_workflow
 from bigflow_backend.scaffold.files import project_files, rendered
 from bigflow_backend.scaffold.pyproject import completed_pyproject
@@ -104,7 +105,8 @@ def _write(root: Path, files: dict[str, str]) -> None:
         for name, text in files.items():
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, "utf-8")
+            with replaced_file(path) as new:
+                new.write_text(text, "utf-8")
     except OSError as error:
         raise _unwritable(error.filename, error) from error
 

@@ -13,6 +13,7 @@ import uv
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.dependencies.requirements import ImageRequirements, image_requirements
+from bigflow_backend.image.relock import lock_dependencies
 from bigflow_backend.project.project import read_project
 from bigflow_backend.project.settings import ImageSettings
 from support.distribution import make_wheel
@@ -222,3 +223,24 @@ def test_a_source_without_a_lock_is_not_searched_on_an_index(root: Path, source:
     with pytest.raises(UserError, match=r"no valid uv\.lock has it") as caught:
         _found(root)
     assert caught.value.hint == "make the lock: bigflow lock"
+
+
+def test_a_lock_that_fails_leaves_the_list(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_NO_CONFIG", "1")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    _write(root, None, file="no-such-distribution\n")
+    with pytest.raises(UserError):
+        lock_dependencies(
+            read_project(root), python="python3", upgrade=False, packages=(), say=print
+        )
+    names = sorted(path.name for path in (root / "resources").iterdir())
+    assert names == ["requirements.txt"]
+
+
+@pytest.mark.parametrize("text", ["[", "a = " + "[" * 100_000, "package = 3\n"])
+def test_a_broken_uv_lock_is_one_error(root: Path, text: str) -> None:
+    (root / "uv.lock").write_text(text, "utf-8")
+    with pytest.raises(UserError):
+        lock_dependencies(
+            read_project(root), python="python3", upgrade=False, packages=(), say=print
+        )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +18,13 @@ from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import read_bounded
 from bigflow_backend.ground.foreign.text import one_line
-from bigflow_backend.ground.limits import LOCK_FILE, PROJECT_FILE
+from bigflow_backend.ground.foreign.toml import parse_toml
+from bigflow_backend.ground.limits import LOCK_FILE
 from bigflow_backend.image.dependencies.uv_process import run_uv
 from bigflow_backend.project.dependencies import not_locked, project_dependencies
+from bigflow_backend.project.pyproject import read_pyproject
 from bigflow_backend.project.requirements import Requirements, parsed_requirements
 from bigflow_backend.wheel.own import write_own_wheel
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from packaging.pylock import Package
@@ -82,8 +78,8 @@ def directory_of_uv_lock(root: Path) -> Path | None:
     for directory in root.parents:
         pyproject = directory / "pyproject.toml"
         if (directory / UV_LOCK).is_file() and pyproject.is_file():
-            text = read_bounded(pyproject, PROJECT_FILE)
-            return directory if b"[tool.uv.workspace]" in text else None
+            uv = read_pyproject(directory).get("tool", {}).get("uv", {})
+            return directory if isinstance(uv, dict) and "workspace" in uv else None
         if (directory / ".git").exists():
             return None
     return None
@@ -172,20 +168,35 @@ def run_uv_for_project(project: Project, *arguments: str) -> tuple[int, list[str
         )
 
 
+def read_lock(path: Path) -> dict[str, Any]:
+    """Return the TOML document of a lock.
+
+    :raises UserError: if it cannot be read, is too large, or is not valid TOML.
+    """
+    try:
+        return parse_toml(read_bounded(path, LOCK_FILE).decode("utf-8"))
+    except ValueError as error:
+        raise _invalid(path, error) from error
+
+
+def _invalid(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{path.name} is not a valid lock: {one_line(str(error))}",
+        hint="remove it, and make it again with the tool that made it",
+    )
+
+
 def _pylock(path: Path, project: Project) -> Lock:
     from packaging.pylock import Pylock, PylockValidationError
     from packaging.utils import canonicalize_name
 
     own = canonicalize_name(project.name)
+    document = read_lock(path)
     try:
-        document = tomllib.loads(read_bounded(path, LOCK_FILE).decode("utf-8"))
         packages = Pylock.from_dict(document).packages
-        lines = [_line(package) for package in packages if package.name != own]
-    except (PylockValidationError, ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path.name} is not a valid lock: {one_line(str(error))}",
-            hint="make it again: uv export --format pylock.toml --output-file pylock.toml",
-        ) from error
+    except (PylockValidationError, ValueError) as error:
+        raise _invalid(path, error) from error
+    lines = [_line(package) for package in packages if package.name != own]
     found = parsed_requirements("\n".join([*lines, ""]), PYLOCK)
     dependencies = project_dependencies(project)
     missing = [] if dependencies is None else sorted(not_locked(dependencies.required, found))

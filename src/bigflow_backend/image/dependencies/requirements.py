@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,7 @@ class ImageRequirements:
         lines = [(line.name, line.text) for line in self.requirements.lines]
         hashes = {path.name: _digest(path) for path in self.wheels}
         for path in self.wheels:
-            os.link(path, wheels / path.name)
+            shutil.copyfile(path, wheels / path.name)  # TMPDIR may be another file system
         if self.brings_runtime and runtime:
             lines = [(name, text) for name, text in lines if name != OURS]
             wheel = write_own_wheel(wheels)
