@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
-from bigflow_backend.ground.files import has_file, read_text
 from bigflow_backend.ground.transaction import Transaction, transaction
 from bigflow_backend.project.requirements_in import check_compiled
 from bigflow_backend.wheel.isolated import Wheel, build_wheel, check_build_system
@@ -380,11 +379,10 @@ def _reference(project: Project, deployment: DeploymentDescription) -> ImageRefe
 
 def _check_requirements(project: Project) -> None:
     """Check that a place lists the dependencies, unless the user's own Dockerfile uses none."""
+    from bigflow_backend.image.dockerfile import installs_requirements
     from bigflow_backend.project.dependencies import project_dependencies
 
-    own = project.dockerfile
-    wanted = not has_file(own) or "requirements" in read_text(own)
-    if project_dependencies(project) is None and wanted:
+    if project_dependencies(project) is None and installs_requirements(project):
         raise UserError(
             "no file lists the dependencies of the image",
             hint="create resources/requirements.txt, or write dependencies into [project] of"

@@ -224,3 +224,19 @@ def test_a_push_of_the_engine_that_fails(
         layered_project.build(builder="engine", base_image=None, repository=repository, push=True)
     assert not (layered_project.root / ".image").exists()
     assert not engine.images.list(repository)
+
+
+def test_a_dockerfile_without_requirements_needs_no_lock(
+    layered_project: LayeredProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock that does not fit is no error for an image that installs nothing from it."""
+    monkeypatch.setenv("CI", "true")
+    layered_project.write({"pylock.toml": "[", "Dockerfile": "FROM scratch\n"})
+    text = (layered_project.root / "pyproject.toml").read_text("utf-8")
+    layered_project.write(
+        {"pyproject.toml": f"{text}version = '1'\ndependencies = []\n"},
+    )
+    (layered_project.root / "resources/requirements.txt").unlink()
+    with pytest.raises(UserError) as caught:
+        layered_project.build(builder="auto")
+    assert "pylock.toml" not in caught.value.message

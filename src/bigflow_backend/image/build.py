@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.dependencies.requirements import NOT_REPEATABLE
-from bigflow_backend.image.dockerfile import STANDARD
+from bigflow_backend.image.dockerfile import STANDARD, installs_requirements
 from bigflow_backend.image.engine import build as engine
 from bigflow_backend.image.engine.client import reachable_engine
 from bigflow_backend.image.layered import build as layered
@@ -26,8 +26,10 @@ def build_image(request: BuildRequest) -> Image:
 
     :raises UserError: for everything that the user can fix.
     """
-    if not request.requirements.is_locked and request.requirements.names - {OURS}:
-        request.say(NOT_REPEATABLE)
+    if installs_requirements(request.project):
+        requirements = request.requirements
+        if not requirements.is_locked and requirements.names - {OURS}:
+            request.say(NOT_REPEATABLE)
     if request.settings.builder == "engine":
         return engine.build_image(request)
     if request.settings.builder == "layered":

@@ -106,6 +106,15 @@ def read_dockerfile(path: Path) -> Dockerfile:
     return Dockerfile(text, tuple(_instructions(text)))
 
 
+def installs_requirements(project: Project) -> bool:
+    """Return True unless the project's own Dockerfile does not name the requirements.
+
+    :raises UserError: if the Dockerfile cannot be read.
+    """
+    own = project.dockerfile
+    return not has_file(own) or "requirements" in read_text(own)
+
+
 def _instructions(text: str) -> list[Instruction]:
     found = []
     start, parts, heredocs = 0, list[str](), list[str]()

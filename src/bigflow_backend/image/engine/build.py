@@ -12,7 +12,12 @@ from bigflow_backend.ground.epoch import source_date_epoch
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import has_file
 from bigflow_backend.image.base.read import is_file_name
-from bigflow_backend.image.dockerfile import STANDARD, build_args, read_dockerfile
+from bigflow_backend.image.dockerfile import (
+    STANDARD,
+    build_args,
+    installs_requirements,
+    read_dockerfile,
+)
 from bigflow_backend.image.engine.base import check_base
 from bigflow_backend.image.engine.build_command import (
     BuildFailedError,
@@ -66,11 +71,10 @@ def build_image(request: BuildRequest) -> Image:
         find_links=[project.root / directory for directory in settings.find_links],
         additions=settings.context,
     )
-    text = path.read_bytes()
-    if b"requirements" in text:
+    if installs_requirements(project):
         staging = request.transaction.outputs.root / ".engine"
         # A Dockerfile without wheels/ gets all from an index.
-        runtime = b"wheels" in text
+        runtime = "wheels" in dockerfile.text
         written = request.requirements.write(staging, absolute=False, runtime=runtime)
         members["resources/requirements.txt"] = written.path
         members |= {f"wheels/{wheel.name}": wheel for wheel in written.wheels.iterdir()}
