@@ -28,20 +28,12 @@ def get_version(commit_ish: str = "HEAD") -> str:
     """
     from bigflow_backend.ground.errors import UserError
     from bigflow_backend.project.project import find_project
-    from bigflow_backend.version import project_version
 
     try:
         project = find_project(Path.cwd())
         if commit_ish == "HEAD":
             return project.version.text
-        return project_version(
-            project.root,
-            distribution=project.name,
-            static=project.static_version,
-            tag_prefix=project.settings.version.tag_prefix,
-            paths=project.settings.version.paths,
-            revision=commit_ish,
-        ).text
+        return project.version_at(commit_ish).text
     except UserError as error:
         raise BigflowError(error.message, hint=error.hint) from error
 

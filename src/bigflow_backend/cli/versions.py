@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.cli.report import print_result
 from bigflow_backend.ground.report import print_warning
-from bigflow_backend.version import ProjectVersion
-from bigflow_backend.version import project_version as version_of
 from bigflow_backend.version.release import ReleasePlan, carry_out, plan_release
 
 if TYPE_CHECKING:
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 def project_version(call: Call) -> int:
     """Print the version of wheel, image and DAGs."""
     project, commit = call.project(), call.values.git_commit
-    version = project.version if commit is None else _version_at(project, commit)
+    version = project.version if commit is None else project.version_at(commit)
     for note in version.notes:
         print_warning(note)
     result = {
@@ -55,17 +53,6 @@ def release(call: Call) -> int:
     where = f"and pushed to {plan.remote}" if plan.remote else "here, and not pushed"
     print(f"{plan.tag} was created {where}")
     return 0
-
-
-def _version_at(project: Project, commit: str) -> ProjectVersion:
-    return version_of(
-        project.root,
-        distribution=project.name,
-        static=project.static_version,
-        tag_prefix=project.settings.version.tag_prefix,
-        paths=project.settings.version.paths,
-        revision=commit,
-    )
 
 
 def _lines(project: Project, plan: ReleasePlan) -> Iterator[str]:

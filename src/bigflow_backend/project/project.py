@@ -91,6 +91,16 @@ class Project:
 
         :raises UserError: if there is no version.
         """
+        return self._version(keep_static=self.in_hook)
+
+    def version_at(self, revision: str) -> ProjectVersion:
+        """Return the version of a commit.
+
+        :raises UserError: if there is no version, or no such commit.
+        """
+        return self._version(revision=revision)
+
+    def _version(self, **choices: Any) -> ProjectVersion:
         from bigflow_backend.version import project_version
 
         return project_version(
@@ -99,7 +109,7 @@ class Project:
             static=self.static_version,
             tag_prefix=self.settings.version.tag_prefix,
             paths=self.settings.version.paths,
-            keep_static=self.in_hook,
+            **choices,
         )
 
     @cached_property
@@ -201,7 +211,7 @@ def read_project(root: Path, setup_keywords: Mapping[str, Any] | None = None) ->
         is_legacy=is_legacy,
     )
     name = name or packages[0]
-    _check_name(name)
+    check_name(name)
     return Project(
         root=root,
         name=name,
@@ -234,7 +244,11 @@ def _is_legacy(script: SetupScript | None, pyproject: Mapping[str, Any]) -> bool
     return script is None and backend == LEGACY_BACKEND
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Check the name of a distribution.
+
+    :raises UserError: if packaging tools would refuse it.
+    """
     if not _NAME.fullmatch(name):
         raise UserError(
             f"{name!r} is not a valid distribution name",

@@ -10,13 +10,11 @@ from typing import Literal
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.reference import image_reference
+from bigflow_backend.project.project import check_name
 
 Layout = Literal["flat", "src"]
 CiSystem = Literal["github", "gitlab", "cloudbuild"]
 DEFAULT_REGISTRY = "registry.example.com"
-
-# https://packaging.python.org/en/latest/specifications/name-normalization/#name-format
-_NAME = re.compile(r"[A-Z0-9]|[A-Z0-9][A-Z0-9._-]*[A-Z0-9]", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -47,11 +45,7 @@ def checked(project: NewProject) -> NewProject:
 
     :raises UserError: for a name that packaging, Python or a registry refuses.
     """
-    if not _NAME.fullmatch(project.name):
-        raise UserError(
-            f"{project.name!r} is not a valid name of a project",
-            hint="use letters, digits, '-', '_' and '.'; begin and end with a letter or a digit",
-        )
+    check_name(project.name)
     if not project.package.isidentifier() or keyword.iskeyword(project.package):
         raise UserError(
             f"{project.package!r} is not a valid name of a package",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bigflow_backend.ground.directories import unused_name
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import replaced_file
 from bigflow_backend.scaffold.existing import has_workflow
@@ -51,12 +51,12 @@ def start_project(root: Path, project: NewProject, *, git: bool) -> Started:
             f"{root.parent} is not a directory", hint="create it, or choose another directory"
         )
     files = project_files(project)
+    new = unused_name(root.parent, f".{root.name}.")
     try:
-        new = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
+        new.mkdir()
     except OSError as error:
         raise _unwritable(root.parent, error) from error
     try:
-        new.chmod(0o777 & ~_umask())
         _write(new, files)
         new.rename(root)
     except BaseException:
@@ -129,9 +129,3 @@ def _git_init(root: Path) -> bool:
     except FileNotFoundError:
         return False
     return done.returncode == 0
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
