@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.image.dependencies.lock import Lock, StaleLockError, find_lock
 from bigflow_backend.project.dependencies import project_dependencies
 from bigflow_backend.project.members import names_with_a_source
@@ -177,7 +178,9 @@ def _lock(
     except StaleLockError as error:
         if settings.locked or os.environ.get("CI"):
             raise
-        say(f"warning: {error.message}, so it does not count; {error.hint}")
+        warnings.warn(
+            f"{error.message}, so it does not count; {error.hint}", BigflowWarning, stacklevel=2
+        )
         return None
 
 
