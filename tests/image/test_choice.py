@@ -229,7 +229,7 @@ def test_a_push_of_the_engine_that_fails(
 def test_a_dockerfile_without_requirements_needs_no_lock(
     layered_project: LayeredProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lock that does not fit is no error for an image that installs nothing from it."""
+    """A lock that does not fit does not stop an image that installs nothing from it."""
     monkeypatch.setenv("CI", "true")
     layered_project.write({"pylock.toml": "[", "Dockerfile": "FROM scratch\n"})
     text = (layered_project.root / "pyproject.toml").read_text("utf-8")
