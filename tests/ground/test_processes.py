@@ -142,6 +142,21 @@ def test_a_program_that_prints_too_much() -> None:
         run_bounded(python("while True: print('x' * 1000)"), cwd=None, limit=limits.MIB)
 
 
+def test_a_program_at_a_limit_sees_no_broken_pipe(tmp_path: Path) -> None:
+    program = """\
+import os
+try:
+    while True:
+        os.write(1, bytes(100_000))
+except BrokenPipeError:
+    open("broken", "w")
+"""
+    for _ in range(5):
+        with pytest.raises(TooMuchOutputError):
+            run_bounded(python(program), cwd=tmp_path, limit=limits.MIB)
+    assert not (tmp_path / "broken").exists()
+
+
 @pytest.mark.parametrize(
     "program", ["while True: pass", "import os; os.close(1); os.close(2)\nwhile True: pass"]
 )

@@ -97,22 +97,22 @@ def run_bounded(
     :raises TooSlowError: after ``seconds``.
     :raises TooMuchOutputError: if stdout is longer than ``limit``.
     """
-    with child(
-        [str(word) for word in command],
-        stop=None,
-        supervised=supervised,
-        cwd=cwd,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL if limit is None else subprocess.PIPE,
-        stderr=subprocess.PIPE if capture_stderr else None,
-    ) as process:
-        try:
-            stdout, stderr = _read(process, limit or 0, seconds)
-        finally:
-            for stream in (process.stdout, process.stderr):
-                if stream is not None:
-                    stream.close()
+    options: dict[str, Any] = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.DEVNULL if limit is None else subprocess.PIPE,
+        "stderr": subprocess.PIPE if capture_stderr else None,
+    }
+    words = [str(word) for word in command]
+    # The pipes close after the process has ended: it never sees a broken pipe.
+    with (
+        contextlib.ExitStack() as pipes,
+        child(
+            words, stop=None, supervised=supervised, cwd=cwd, env=environment, **options
+        ) as process,
+    ):
+        for stream in filter(None, (process.stdout, process.stderr)):
+            pipes.enter_context(stream)
+        stdout, stderr = _read(process, limit or 0, seconds)
     return Finished(process.returncode, stdout, stderr)
 
 
