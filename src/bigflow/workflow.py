@@ -66,6 +66,7 @@ class Workflow(WorkflowAttributes):
         both in the workflow's time zone: see ``bigflow.start_time``.
     :param start_date: the first runtime itself, in the workflow's time zone: a ``date``, a
         ``datetime``, or one as text, such as ``"2026-01-31"``.
+    :param log_config: of BigFlow 1.x, without effect: a build warns of it.
 
     The other keywords are ``bigflow.describe.fields.WorkflowAttributes``.
 
@@ -85,6 +86,7 @@ class Workflow(WorkflowAttributes):
             default=daily_start_time, kw_only=False
         )
         start_date: date | str | None = attribute(default=None)
+        log_config: Mapping[str, Any] | None = attribute(default=None)
     else:
 
         def __init__(
@@ -95,6 +97,7 @@ class Workflow(WorkflowAttributes):
             start_time_factory: Callable[[datetime], datetime] = daily_start_time,
             *,
             start_date: date | str | None = None,
+            log_config: Mapping[str, Any] | None = None,
             **attributes: Any,
         ) -> None:
             _check(workflow_id, schedule_interval)
@@ -111,6 +114,7 @@ class Workflow(WorkflowAttributes):
             self.schedule_interval = schedule_interval
             self.start_time_factory = start_time_factory
             self.start_date = start_date
+            self.log_config = log_config
             vars(self).update(attributes)
             self.made_in = _importing_module()
 

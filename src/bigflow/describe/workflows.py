@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -56,6 +57,11 @@ def describe_workflows(
 def _describe_workflow(found: FoundWorkflow, start_time: datetime | None) -> dict[str, Any]:
     workflow = found.workflow
     of = f"workflow {workflow.workflow_id!r} ({found.module})"
+    if workflow.log_config is not None:
+        print(
+            f"bigflow: warning: {of}: log_config has no effect; the output of a pod is its log",
+            file=sys.stderr,
+        )
     described: dict[str, Any] = {
         "id": workflow.workflow_id,
         "module": found.module,

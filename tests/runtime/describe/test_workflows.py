@@ -345,6 +345,17 @@ def test_an_invalid_attribute_of_a_workflow(attribute: str, value: Any, reported
     assert caught.value.message.startswith(f"workflow 'w' (p.m): {reported}")
 
 
+def test_a_log_config_of_bigflow(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = {"gcp_project_id": "p", "log_level": "INFO"}
+    assert described(Workflow("w", [Job()], log_config=settings)) == described(
+        Workflow("w", [Job()])
+    )
+    warning, *more = capsys.readouterr().err.splitlines()
+    assert warning.startswith("bigflow: warning: workflow 'w' (")
+    assert warning.endswith("): log_config has no effect; the output of a pod is its log")
+    assert more == []
+
+
 def test_utc_needs_no_time_zone_database(tmp_path: Path) -> None:
     write_files(tmp_path, {"p.py": "import bigflow\nw = bigflow.Workflow('w', [])"})
     arguments = ["--project-package", "p", "--start-time", "2026-01-01"]
