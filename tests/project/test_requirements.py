@@ -161,15 +161,21 @@ def test_invalid_lines(directory: Path, text: str | bytes, message: str) -> None
                 "resources/requirements.txt": "-r base.txt\n",
                 "resources/base.txt": "BigFlow[log]==1.11\n",
             },
-            "bigflow-backend into resources/base.txt, line 1",
+            (
+                "bigflow-backend into resources/base.txt, line 1, and instead of its extras (log) the "
+                "libraries that you import"
+            ),
         ),
         (
             {
                 "resources/requirements.txt": None,
                 "pyproject.toml": "[project]\nname = 'pipelines'\ndynamic = ['version']\n"
-                "dependencies = ['bigflow[log] == 1.11', 'requests']\n",
+                "dependencies = ['bigflow[log, bigquery] == 1.11', 'requests']\n",
             },
-            'dependencies = ["bigflow-backend", "requests"] into [project] of pyproject.toml',
+            (
+                'dependencies = ["bigflow-backend", "requests"] into [project] of pyproject.toml, and '
+                "instead of its extras (bigquery, log) the libraries that you import"
+            ),
         ),
     ],
 )

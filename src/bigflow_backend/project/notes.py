@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bigflow_backend.project.packages import left_out_packages
-from bigflow_backend.project.requirements import OURS, is_bigflow, read_requirements
+from bigflow_backend.project.requirements import OURS, extras_of, is_bigflow, read_requirements
 
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
@@ -31,7 +31,9 @@ def _notes(project: Project) -> Iterator[str]:
         )
     lines = list(_lines_for_ours(project))
     if lines:
-        yield f"bigflow means {OURS} here: write {', and '.join(lines)}"
+        extras = _extras_of_bigflow(project)
+        instead = f", and instead of its extras ({', '.join(extras)}) the libraries that you import"
+        yield f"bigflow means {OURS} here: write {', and '.join(lines)}{instead if extras else ''}"
     left_out = left_out_packages(project.source, project.packages)
     if left_out:
         names = ", ".join(f"{name}/" for name in left_out)
@@ -57,3 +59,12 @@ def _lines_for_ours(project: Project) -> Iterator[str]:
     places = read_requirements(project.requirements).bigflow
     if places:
         yield f"{OURS} into {project.requirements.parent.name}/{'; '.join(places)}"
+
+
+def _extras_of_bigflow(project: Project) -> list[str]:
+    stated = project.pyproject.get("project", {}).get("dependencies")
+    lines = stated if isinstance(stated, list) else []
+    extras = list(read_requirements(project.requirements).bigflow_extras)
+    for line in filter(is_bigflow, lines):
+        extras += extras_of(str(line))
+    return sorted(set(extras))

@@ -34,6 +34,7 @@ _PIN = re.compile(
 OURS = "bigflow-backend"
 """The distribution that provides ``bigflow``, instead of BigFlow's own."""
 _BIGFLOW = re.compile(r"\s*bigflow(?![\w.-])", re.IGNORECASE)
+_EXTRAS = re.compile(r"[^;\[]*\[([^\]]*)\]")
 _PATH_OPTIONS = ("-c", "--constraint", "-f", "--find-links")
 
 _INCLUDES = ("-r", "--requirement")
@@ -100,6 +101,8 @@ class Requirements:
     """The file and the files that it includes."""
     bigflow: tuple[str, ...] = ()
     """The places that require ``bigflow``; the lines here require ``bigflow-backend``."""
+    bigflow_extras: tuple[str, ...] = ()
+    """The extras that these requirements name: ``bigflow-backend`` has none of them."""
 
     @property
     def specifiers(self) -> tuple[str, ...]:
@@ -127,6 +130,7 @@ def read_requirements(path: Path, *, anywhere: bool = False) -> Requirements:
         warnings=tuple(reader.warnings),
         files=tuple(dict.fromkeys(reader.files)),
         bigflow=tuple(reader.bigflow),
+        bigflow_extras=tuple(reader.bigflow_extras),
     )
 
 
@@ -188,6 +192,12 @@ def is_bigflow(requirement: object) -> bool:
     return _BIGFLOW.match(str(requirement)) is not None
 
 
+def extras_of(requirement: str) -> list[str]:
+    """Return the extras in a requirement, which need not be valid."""
+    found = _EXTRAS.match(requirement)
+    return [extra.strip() for extra in found[1].split(",") if extra.strip()] if found else []
+
+
 def ours(requirement: str) -> str:
     """Return a requirement of ``bigflow-backend`` for one of ``bigflow``, else the same.
 
@@ -209,6 +219,7 @@ class _Reader:
     warnings: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     bigflow: list[str] = field(default_factory=list)
+    bigflow_extras: list[str] = field(default_factory=list)
 
     def read(self, path: Path, including: tuple[Path, ...]) -> None:
         if path in including:
@@ -280,6 +291,7 @@ class _Reader:
             self._warn_of(_parsed_option(f"--{options}", where, _OF_A_REQUIREMENT), where)
         if is_bigflow(text):
             self.bigflow.append(where)
+            self.bigflow_extras += extras_of(text)
             line = text = ours(text)
         requirement = _parsed_requirement(text, where)
         is_local = (requirement.url or "").lower().startswith("file:")
