@@ -162,8 +162,8 @@ def test_invalid_lines(directory: Path, text: str | bytes, message: str) -> None
                 "resources/base.txt": "BigFlow[log]==1.11\n",
             },
             (
-                "bigflow-backend into resources/base.txt, line 1, and instead of its extras (log) the "
-                "libraries that you import"
+                "bigflow-backend into resources/base.txt, line 1, and instead of its extras "
+                "(log) the libraries that you import"
             ),
         ),
         (
@@ -173,8 +173,8 @@ def test_invalid_lines(directory: Path, text: str | bytes, message: str) -> None
                 "dependencies = ['bigflow[log, bigquery] == 1.11', 'requests']\n",
             },
             (
-                'dependencies = ["bigflow-backend", "requests"] into [project] of pyproject.toml, and '
-                "instead of its extras (bigquery, log) the libraries that you import"
+                'dependencies = ["bigflow-backend", "requests"] into [project] of pyproject.toml, '
+                "and instead of its extras (bigquery, log) the libraries that you import"
             ),
         ),
     ],
