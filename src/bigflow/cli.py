@@ -329,7 +329,13 @@ def _add_describe(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         action="append",
         help="describe its workflows; may be repeated",
     )
-    parser.add_argument("--workflow", metavar="ID", help="describe this workflow only")
+    parser.add_argument(
+        "--workflow",
+        metavar="ID",
+        action="append",
+        default=[],
+        help="describe this workflow only; may be repeated",
+    )
     parser.add_argument(
         "--root",
         metavar="DIR",

@@ -52,8 +52,8 @@ class BuildOptions:
     """The ``<start>`` of the DAG ids, in UTC; a build of DAGs needs it."""
     deployed: Deployed | None = None
     """The deployed DAGs; None if the new ones replace no others."""
-    workflow: str | None = None
-    """The id of the only workflow to build a DAG for; None takes all workflows."""
+    workflows: tuple[str, ...] = ()
+    """The ids of the workflows to build a DAG for; without one, all of them."""
     dry_run: bool = False
     """True if ``build_image`` only returns its plan."""
     in_image: bool = False
@@ -205,7 +205,7 @@ class Steps:
             python=options.python,
             start_time=_start_time(options),
             config=options.config,
-            workflow=options.workflow,
+            only=options.workflows,
         )
         return deployment, workflows
 
@@ -307,7 +307,7 @@ class Steps:
         config = self._options.config or os.environ.get("bf_env") or None  # noqa: SIM112
         project, options = self._project, self._options
         arguments = workflow_arguments(
-            project.packages, _start_time(options), config, options.workflow
+            project.packages, _start_time(options), config, options.workflows
         )
         command = ["python", *DESCRIBE, *arguments]
         output = run_in_image(
@@ -351,7 +351,7 @@ class Steps:
             start_time=start_time,
             outputs=self._transaction.outputs,
             deployed=self._options.deployed,
-            only=self._options.workflow,
+            only=self._options.workflows,
         )
 
 

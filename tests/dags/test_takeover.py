@@ -162,7 +162,7 @@ def test_a_removed_workflow_retires(project: DagProject) -> None:
 def test_a_build_of_one_workflow_leaves_the_others_as_they_are(project: DagProject) -> None:
     project.build(workflow("w"), workflow("other"), version="1.2.0")
     before = {path.name: path.read_bytes() for path in files(project)}
-    project.build(workflow("w"), version="1.3.0", takeover=TAKEOVER, only="w")
+    project.build(workflow("w"), version="1.3.0", takeover=TAKEOVER, only=["w"])
     after = {path.name: path.read_bytes() for path in files(project)}
     (name,) = [name for name in before if name.startswith("other")]
     assert after[name] == before[name]

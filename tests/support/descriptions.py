@@ -126,7 +126,7 @@ class DagProject:
         start_time: datetime = START_TIME,
         takeover: datetime | None = None,
         drained: Sequence[str] = (),
-        only: str | None = None,
+        only: Sequence[str] = (),
     ) -> DagFiles:
         """Build the DAGs. With ``takeover`` they take over from those of the last build."""
         project = read_project(self.root)

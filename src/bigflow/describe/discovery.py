@@ -14,7 +14,7 @@ from bigflow.workflow import Workflow
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from types import ModuleType
     from typing import Any, NoReturn
 
@@ -55,20 +55,20 @@ def module_names(package: str) -> list[str]:
 def find_workflows(
     packages: Iterable[str],
     report: Callable[[str], object] = lambda _step: None,
-    only: str | None = None,
+    only: Collection[str] = (),
 ) -> list[FoundWorkflow]:
     """Return all workflows of the packages, sorted by id, each object once.
 
     A workflow is found as an attribute of a module, or in a list, tuple, set or dict that is one.
 
     :param report: called before each import, with the file.
-    :param only: the id of the only workflow to return. A module that cannot be imported is then
-        skipped, with a warning.
+    :param only: the ids of the workflows to return; without one, all of them. With one, a module
+        that cannot be imported is skipped, with a warning.
 
     :raises BigflowError: for a module that cannot be imported, for a module in a directory without
         ``__init__.py``, and for two returned workflows with the same id.
     """
-    modules, skipped = _import_all(packages, report, skip=only is not None)
+    modules, skipped = _import_all(packages, report, skip=bool(only))
     own: dict[int, FoundWorkflow] = {}
     elsewhere: dict[int, FoundWorkflow] = {}
     for module, loaded in modules.items():
@@ -83,7 +83,7 @@ def find_workflows(
     by_id: dict[str, FoundWorkflow] = {}
     for one in sorted(found.values(), key=lambda one: (one.module, one.variable)):
         workflow_id = one.workflow.workflow_id
-        if only is not None and workflow_id != only:
+        if only and workflow_id not in only:
             continue
         if not isinstance(workflow_id, str):
             raise BigflowError(
@@ -97,10 +97,11 @@ def find_workflows(
                 f"{other.module}.{other.variable} and {one.module}.{one.variable}",
                 hint="give each workflow its own id",
             )
-    if only is not None and not by_id:
+    missing = sorted(set(only) - by_id.keys())
+    if missing:
         known = sorted({str(one.workflow.workflow_id) for one in found.values()})
         raise BigflowError(
-            f"the project has no workflow {only!r}{_not_imported(skipped)}",
+            f"the project has no workflow {missing[0]!r}{_not_imported(skipped)}",
             hint=skipped[0].hint
             if skipped and not known
             else f"its workflows are: {', '.join(known) or 'none'}",
@@ -177,7 +178,7 @@ def _with_way_out(error: BigflowError) -> BigflowError:
 
     if not isinstance(error.__cause__, ABSENT):
         return error
-    others = "to build a workflow of another module meanwhile, add: --workflow ID"
+    others = "to build workflows of other modules meanwhile, add: --workflow ID"
     return BigflowError(error.message, hint=f"{error.hint}; {others}")
 
 

@@ -15,7 +15,7 @@ from bigflow.start_time import daily_start_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from typing import Any
 
     from bigflow.describe.discovery import FoundWorkflow
@@ -29,14 +29,14 @@ def describe_workflows(
     packages: Sequence[str],
     start_time: datetime | None = None,
     report: Callable[[str], object] = lambda _step: None,
-    only: str | None = None,
+    only: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """Return the workflows of ``packages`` as plain data, sorted by id.
 
     :param start_time: the argument of the start-time factories, naive and in UTC; without it the
         workflows have no start date.
     :param report: called with the next step, before code of the project runs.
-    :param only: the id of the only workflow to return.
+    :param only: the ids of the workflows to return; without one, all of them.
 
     :raises BigflowError: for a module that cannot be imported, and for a value that no DAG can
         have; it names the workflow and the job.

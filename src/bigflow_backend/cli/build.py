@@ -54,13 +54,13 @@ def _build(step: Callable[[Project, BuildOptions], Build], call: Call) -> int:
 
 def _build_options(project: Project, values: argparse.Namespace) -> BuildOptions:
     given = vars(values)
-    workflow = given.get("workflow")
+    workflows = tuple(given.get("workflow") or ())
     return BuildOptions(
         image=image_settings(project.settings.image, project.root, values),
         config=given.get("config"),
         start_time=start_time(given.get("start_time")),
         # BigFlow's word for all workflows is ALL.
-        workflow=None if workflow is None or workflow.upper() == "ALL" else workflow,
+        workflows=() if "ALL" in map(str.upper, workflows) else workflows,
         deployed=_deployed(project, given),
         dry_run=bool(given.get("dry_run")),
         in_image=bool(given.get("in_image")),

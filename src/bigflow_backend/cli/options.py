@@ -123,7 +123,13 @@ AIRFLOW_URL = option(
 )
 DAG_OPTIONS = (
     switch("--in-image", "find the workflows in the built image, not with --python"),
-    option("--workflow", "-w", metavar="ID", help="build the DAG of this workflow only"),
+    option(
+        "--workflow",
+        "-w",
+        metavar="ID",
+        action="append",
+        help="build the DAG of this workflow only; may be repeated",
+    ),
     START_TIME,
     DEPLOYED,
     AIRFLOW_URL,

@@ -46,7 +46,7 @@ def workflows(call: Call) -> int:
 
 def graph(call: Call) -> int:
     """List the jobs of a workflow, or print them as a Mermaid flowchart."""
-    (workflow,) = _described(call, start_time(None), call.values.workflow)
+    (workflow,) = _described(call, start_time(None), [call.values.workflow])
     if call.values.mermaid:
         print(as_mermaid(workflow.jobs))
     else:
@@ -63,9 +63,9 @@ def _number_of_runs(text: str) -> int:
 
 
 def _described(
-    call: Call, start: datetime, only: str | None = None
+    call: Call, start: datetime, only: Sequence[str] = ()
 ) -> Sequence[WorkflowDescription]:
-    """Return the workflows, or the one with the id ``only``."""
+    """Return the workflows, or those with the ids ``only``."""
     project, config = call.project(), call.values.config
     for note in project.notes:
         print_warning(note)
@@ -74,11 +74,11 @@ def _described(
     if config is not None and project.deployment_config.is_file():
         # The description of the deployment refuses an unknown configuration.
         _, found = describe_project(
-            project, python=python, start_time=start, config=config, workflow=only
+            project, python=python, start_time=start, config=config, only=only
         )
     else:
         found = describe_workflows(
-            project, python=python, start_time=start, config=config, workflow=only
+            project, python=python, start_time=start, config=config, only=only
         )
     return checked_workflows(found, project.settings.dags)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -67,12 +67,12 @@ def build_dags(
     start_time: datetime,
     outputs: Outputs,
     deployed: Deployed | None = None,
-    only: str | None = None,
+    only: Collection[str] = (),
 ) -> DagFiles:
     """Write ``.dags/`` of ``outputs``: the DAG files, ``image_version.txt`` and ``manifest.json``.
 
-    With ``deployed``, it also has the DAGs that retire. ``only`` is the id of the one workflow that
-    the build is for.
+    With ``deployed``, it also has the DAGs that retire. ``only`` has the ids of the workflows that
+    the build is for, if it is not for all.
 
     ``image`` is the name by which Kubernetes pulls the image, with a tag or a digest.
     ``start_time`` is the ``<start>`` of the DAG ids, in UTC if it has no zone; the workflows were

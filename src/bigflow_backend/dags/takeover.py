@@ -7,7 +7,7 @@ Nothing here depends on what Airflow has done so far, which a build cannot know.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -76,12 +76,12 @@ def take_over(
     *,
     dag_id: Callable[[str], str],
     by: str,
-    only: str | None = None,
+    only: Collection[str] = (),
 ) -> Takeover:
     """Decide which deployed DAGs retire, and where each new DAG starts.
 
-    ``dag_id`` returns the new id of a workflow's DAG, ``by`` is the new version, and ``only`` is
-    the workflow that this build is for: DAGs of other workflows stay as they are.
+    ``dag_id`` returns the new id of a workflow's DAG, ``by`` is the new version, and ``only`` has
+    the ids of the workflows that this build is for: DAGs of others stay as they are.
 
     :raises UserError: if this machine does not know a time zone of the manifest.
     """
@@ -99,7 +99,7 @@ def take_over(
             _succeed(workflow, old, moment, by, made)
     known = {workflow.id for workflow in workflows}
     others = [dag for name, dag in live.items() if name not in known]
-    if only is None:
+    if not only:
         for dag in others:
             _retire(dag, _boundary(dag, moment), moment, by, made)
     earlier = [
@@ -116,7 +116,7 @@ def take_over(
         successors=frozenset(made.successors),
         done=frozenset(made.done),
         retired=(*made.retired, *(dag for dag in earlier if dag not in left_out)),
-        kept=tuple(others) if only is not None else (),
+        kept=tuple(others) if only else (),
         left_out=tuple(left_out),
         deploy_before=min((x for x in made.limits if x != _NEVER), default=None),
     )

@@ -113,12 +113,12 @@ def describe_project(
     python: str = sys.executable,
     start_time: datetime,
     config: str | None = None,
-    workflow: str | None = None,
+    only: Sequence[str] = (),
 ) -> tuple[DeploymentDescription, tuple[WorkflowDescription, ...]]:
     """Return the deployment and the workflows, from one child process."""
     arguments = [
         *_deployment_arguments(project, config),
-        *workflow_arguments(project.packages, start_time, workflow=workflow),
+        *workflow_arguments(project.packages, start_time, only=only),
     ]
     description = _describe(python, project, arguments)
     workflows = some_workflows(description, project.packages)
@@ -131,7 +131,7 @@ def describe_workflows(
     python: str = sys.executable,
     start_time: datetime,
     config: str | None = None,
-    workflow: str | None = None,
+    only: Sequence[str] = (),
 ) -> tuple[WorkflowDescription, ...]:
     """Return the workflows of the source tree, sorted by id.
 
@@ -139,11 +139,11 @@ def describe_workflows(
     :param start_time: the start time of the build, in UTC or with a zone.
     :param config: the configuration that the modules of the project resolve; None leaves it to
         ``bf_env`` and the defaults.
-    :param workflow: the id of the only workflow to return; None returns all.
+    :param only: the ids of the workflows to return; without one, all of them.
 
     :raises UserError: for a module that cannot be imported, an invalid workflow, or no workflow.
     """
-    arguments = workflow_arguments(project.packages, start_time, config, workflow)
+    arguments = workflow_arguments(project.packages, start_time, config, only)
     description = _describe(python, project, arguments)
     return some_workflows(description, project.packages)
 
@@ -201,7 +201,7 @@ def workflow_arguments(
     packages: Sequence[str],
     start_time: datetime,
     config: str | None = None,
-    workflow: str | None = None,
+    only: Sequence[str] = (),
 ) -> list[str]:
     """Return the arguments of `python -m bigflow describe` that request the workflows."""
     if start_time.tzinfo is not None:
@@ -209,8 +209,7 @@ def workflow_arguments(
     moment = start_time.replace(tzinfo=None).isoformat(" ", "seconds")
     arguments = [argument for p in packages for argument in ("--project-package", p)]
     arguments += ["--start-time", moment]
-    if workflow is not None:
-        arguments += ["--workflow", workflow]
+    arguments += [argument for one in only for argument in ("--workflow", one)]
     return arguments if config is None else [*arguments, "--config", config]
 
 

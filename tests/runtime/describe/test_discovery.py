@@ -248,22 +248,24 @@ def test_an_invalid_value_is_reported(tmp_path: Path, text: str, reported: str) 
 def test_one_workflow_is_found_beside_a_module_that_cannot_be_imported(tmp_path: Path) -> None:
     absent = "from bigflow.bigquery import DatasetConfig\n"
     files = {"p/__init__.py": "", "p/a.py": absent, "p/b.py": workflow("w"), "p/c.py": "1 / 0"}
-    write_files(tmp_path, files)
+    write_files(tmp_path, {**files, "p/d.py": workflow("x"), "p/e.py": workflow("y")})
     message, hint = error_of("p", tmp_path)
     assert message.startswith("p/a.py, line 1: bigflow.bigquery of BigFlow 1.x is not part of")
-    assert hint.endswith("; to build a workflow of another module meanwhile, add: --workflow ID")
+    assert hint.endswith("; to build workflows of other modules meanwhile, add: --workflow ID")
     arguments = ("describe", "--project-package", "p", "--workflow")
     done = run_bigflow(*arguments, "w", cwd=tmp_path)
     assert [w["id"] for w in json.loads(done.stdout)["workflows"]] == ["w"]
     a, c = done.stderr.splitlines()
     assert a.startswith("bigflow: warning: skipped a module: p/a.py, line 1: bigflow.bigquery of")
     assert c.startswith("bigflow: warning: skipped a module: p/c.py, line 1: ZeroDivisionError")
-    done = run_bigflow(*arguments, "v", cwd=tmp_path)
+    done = run_bigflow(*arguments, "x", "--workflow", "w", cwd=tmp_path)
+    assert [w["id"] for w in json.loads(done.stdout)["workflows"]] == ["w", "x"]
+    done = run_bigflow(*arguments, "w", "--workflow", "v", cwd=tmp_path)
     error = json.loads(done.stdout)["error"]
     assert error["message"].startswith(
         "the project has no workflow 'v'; modules that cannot be imported: p/a.py, line 1: "
     )
-    assert error["hint"] == "its workflows are: w"
+    assert error["hint"] == "its workflows are: w, x, y"
 
 
 OWN = """
