@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 
 def build_project(call: Call) -> int:
+    if call.values.changed_since is not None:
+        return _list_changed(call)
     return _build(pipeline.build_project, call)
 
 
@@ -40,6 +42,32 @@ def build_image(call: Call) -> int:
 
 def build_dags(call: Call) -> int:
     return _build(pipeline.build_dags, call)
+
+
+def _list_changed(call: Call) -> int:
+    """Print the projects that must be built, one path a line. A script can loop over them."""
+    from bigflow_backend.project.changed import changed_projects
+
+    for name, value in vars(call.values).items():
+        if value and name not in {"changed_since", "json", "verbose"}:
+            given = f"--{name.replace('_', '-')}"
+            raise UserError(
+                f"--changed-since lists projects and builds nothing: got {given}",
+                hint=f"remove {given}, and build each project that is listed",
+            )
+    found = changed_projects(Path.cwd(), call.values.changed_since)
+    for project in found.projects:
+        print_progress(f"{project.path}: {_files(project.changed)} changed")
+    for path in found.unchanged:
+        print_progress(f"{path}: unchanged")
+    if call.values.json or found.projects:
+        print_result(call.values, found, [project.path for project in found.projects])
+    return 0
+
+
+def _files(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 1} more" if names[1:] else ""
+    return f"{names[0]}{more}"
 
 
 def _build(step: Callable[[Project, BuildOptions], Build], call: Call) -> int:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.cli.options import (
     AIRFLOW_URL,
+    CHANGED_SINCE,
     DAG_OPTIONS,
     DEPLOYED,
     DRY_RUN,
@@ -127,7 +128,7 @@ COMMANDS = {
     "build": Command(
         "run the tests, then build the package, the image and the DAGs",
         "build:build_project",
-        (*ENVIRONMENT_OPTIONS, *IMAGE_OPTIONS, *DAG_OPTIONS, JSON),
+        (*ENVIRONMENT_OPTIONS, *IMAGE_OPTIONS, *DAG_OPTIONS, CHANGED_SINCE, JSON),
         OF_IMAGES,
     ),
     "build-package": Command(

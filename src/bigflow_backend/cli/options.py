@@ -101,6 +101,11 @@ IMAGE_OPTIONS = (
     image_setting("push"),
     image_setting("load"),
 )
+CHANGED_SINCE = option(
+    "--changed-since",
+    metavar="REV",
+    help="build nothing: list the projects at and below this directory that differ from a commit",
+)
 START_TIME = option(
     "--start-time",
     "-t",

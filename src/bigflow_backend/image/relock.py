@@ -12,15 +12,11 @@ from bigflow_backend.ground.files import read_bounded, read_text, replaced_file
 from bigflow_backend.ground.limits import PROJECT_FILE
 from bigflow_backend.image.base.read import is_file_name
 from bigflow_backend.image.dependencies.compile import compile_requirements
-from bigflow_backend.image.dependencies.lock import (
-    UV_LOCK,
-    directory_of_uv_lock,
-    read_lock,
-    run_uv_for_project,
-)
+from bigflow_backend.image.dependencies.lock import read_lock, run_uv_for_project
 from bigflow_backend.image.dockerfile import STANDARD, build_args, read_dockerfile
 from bigflow_backend.image.reference import remote_name
 from bigflow_backend.image.registry import fetch_manifest
+from bigflow_backend.project.members import UV_LOCK, directory_of_uv_lock
 from bigflow_backend.project.requirements import read_requirements
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@
 - ``legacy``: keywords of BigFlow 1.x
 - ``packages``: the top-level packages
 - ``members``: other projects of the repository
+- ``changed``: the projects of a repository that differ from a commit
 - ``requirements``: requirements.txt
 - ``requirements_in``: requirements.in, and whether requirements.txt is its result
 - ``notes``: advice about the project's files

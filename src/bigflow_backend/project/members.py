@@ -1,16 +1,24 @@
-"""Other projects of the repository that a project depends on: ``[tool.uv.sources]``.
+"""Other projects of the repository that a project needs: ``[tool.uv.sources]``, ``file:`` URLs.
 
 https://docs.astral.sh/uv/concepts/projects/workspaces/
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from bigflow_backend.project.pyproject import read_pyproject
+from bigflow_backend.project.requirements import REQUIREMENTS, read_requirements
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+UV_LOCK = "uv.lock"
 
 
 def local_projects(root: Path, pyproject: Mapping[str, Any]) -> dict[str, Path]:
@@ -20,8 +28,6 @@ def local_projects(root: Path, pyproject: Mapping[str, Any]) -> dict[str, Path]:
 
     :raises UserError: if the pyproject.toml of a workspace cannot be read.
     """
-    from packaging.utils import canonicalize_name
-
     workspace, table = _workspace(root, pyproject)
     found: dict[str, Path] = {}
     members: dict[str, Path] | None = None
@@ -30,32 +36,66 @@ def local_projects(root: Path, pyproject: Mapping[str, Any]) -> dict[str, Path]:
             if not isinstance(source, dict):
                 continue
             if isinstance(source.get("path"), str):
-                found[canonicalize_name(name)] = Path(os.path.normpath(place / source["path"]))
+                found[_normalised(name)] = Path(os.path.normpath(place / source["path"]))
             elif source.get("workspace") is True:
                 members = dict(_members(workspace, table)) if members is None else members
-                member = members.get(canonicalize_name(name))
+                member = members.get(_normalised(name))
                 if member is not None:
-                    found[canonicalize_name(name)] = member
+                    found[_normalised(name)] = member
+    found.update(_file_urls(root, pyproject))
     return {name: path for name, path in found.items() if path.is_dir() and path != root}
+
+
+def required_projects(root: Path, pyproject: Mapping[str, Any]) -> frozenset[Path]:
+    """Return the directories of the repository that the project needs, also by another of them.
+
+    :raises UserError: if the pyproject.toml of one of them cannot be read.
+    """
+    repository = _repository(root)
+    found: set[Path] = set()
+    rest = [(root, pyproject)]
+    while rest:
+        place, table = rest.pop()
+        names = _required_names(place, table)
+        for name, path in local_projects(place, table).items():
+            is_new = path not in {root, *found} and path.is_relative_to(repository)
+            if name in names and is_new:
+                found.add(path)
+                rest.append((path, read_pyproject(path)))
+    return frozenset(found)
+
+
+def workspace_members(root: Path, pyproject: Mapping[str, Any]) -> frozenset[Path]:
+    """Return the directories of all members of the project's workspace."""
+    return frozenset(path for _, path in _members(*_workspace(root, pyproject)))
+
+
+def directory_of_uv_lock(root: Path) -> Path | None:
+    """Return the directory with the project's uv.lock: its own, or that of its workspace."""
+    if (root / UV_LOCK).is_file():
+        return root
+    for directory in root.parents:
+        if (directory / UV_LOCK).is_file() and (directory / "pyproject.toml").is_file():
+            return directory if "workspace" in _uv(read_pyproject(directory)) else None
+        if (directory / ".git").exists():
+            return None
+    return None
 
 
 def names_with_a_source(root: Path, pyproject: Mapping[str, Any]) -> set[str]:
     """Return the normalised names that uv takes from a place of their own, not from any index."""
-    from packaging.utils import canonicalize_name
-
     _, table = _workspace(root, pyproject)
-    return {canonicalize_name(name) for name in (*_sources(table), *_sources(pyproject))}
+    return {_normalised(name) for name in (*_sources(table), *_sources(pyproject))}
 
 
 def pinned(requirement: str, projects: Mapping[str, Path]) -> str:
     """Return the requirement; that of a local project names its version, if a file states it."""
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
-    from packaging.utils import canonicalize_name
 
     try:
         parsed = Requirement(requirement)
-        directory = projects.get(canonicalize_name(parsed.name))
+        directory = projects.get(_normalised(parsed.name))
         if directory is None:
             return requirement
         version = read_pyproject(directory).get("project", {}).get("version")
@@ -65,6 +105,50 @@ def pinned(requirement: str, projects: Mapping[str, Path]) -> str:
     except (InvalidRequirement, InvalidSpecifier):
         return requirement
     return str(parsed)
+
+
+def _file_urls(root: Path, pyproject: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    """Yield the name and the path of each ``NAME @ file:PATH`` in the list of dependencies."""
+    for parsed in _requirements(pyproject.get("project", {}).get("dependencies")):
+        url = urlsplit(parsed.url or "")
+        if url.scheme == "file" and url.netloc in {"", "localhost"}:
+            yield _normalised(parsed.name), Path(os.path.normpath(root / unquote(url.path)))
+
+
+def _required_names(root: Path, pyproject: Mapping[str, Any]) -> set[str]:
+    """Return the normalised names in all lists of requirements."""
+    project = pyproject.get("project", {})
+    lists = [project.get("dependencies"), pyproject.get("build-system", {}).get("requires")]
+    for tables in (project.get("optional-dependencies"), pyproject.get("dependency-groups")):
+        lists += tables.values() if isinstance(tables, dict) else []
+    names = {_normalised(parsed.name) for listed in lists for parsed in _requirements(listed)}
+    if "dependencies" in project:
+        return names
+    return names | {line.name for line in read_requirements(root / REQUIREMENTS).lines}
+
+
+def _requirements(listed: object) -> Iterator[Requirement]:
+    """Yield the valid entries of a list: whoever uses the others reports them."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for text in _texts(listed):
+        with contextlib.suppress(InvalidRequirement):
+            yield Requirement(text)
+
+
+def _normalised(name: str) -> str:
+    from packaging.utils import canonicalize_name
+
+    return str(canonicalize_name(name))
+
+
+def _texts(value: object) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _repository(root: Path) -> Path:
+    """Return the top of the repository of the project, or the project outside git."""
+    return next((d for d in (root, *root.parents) if (d / ".git").exists()), root)
 
 
 def _workspace(root: Path, pyproject: Mapping[str, Any]) -> tuple[Path, Mapping[str, Any]]:
@@ -79,14 +163,14 @@ def _workspace(root: Path, pyproject: Mapping[str, Any]) -> tuple[Path, Mapping[
 
 
 def _members(directory: Path, table: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
-    from packaging.utils import canonicalize_name
-
-    patterns = _uv(table).get("workspace", {}).get("members", [])
-    for pattern in (".", *patterns):
-        for path in sorted(directory.glob(pattern)) if pattern != "." else [directory]:
+    workspace = _uv(table).get("workspace")
+    patterns = _texts(workspace.get("members")) if isinstance(workspace, dict) else []
+    matches = (directory.glob(p) for p in patterns if p and not Path(p).is_absolute())
+    for path in (directory, *sorted(path for found in matches for path in found)):
+        if path.is_dir():
             name = read_pyproject(path).get("project", {}).get("name")
             if isinstance(name, str):
-                yield canonicalize_name(name), path
+                yield _normalised(name), path
 
 
 def _sources(table: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from bigflow_backend.project.legacy import (
     read_statements,
     with_statements,
 )
+from bigflow_backend.project.members import required_projects
 from bigflow_backend.project.packages import project_packages
 from bigflow_backend.project.pyproject import (
     BACKENDS,
@@ -108,9 +110,21 @@ class Project:
             distribution=self.name,
             static=self.static_version,
             tag_prefix=self.settings.version.tag_prefix,
-            paths=self.settings.version.paths,
+            paths=self.version_paths,
             **choices,
         )
+
+    @cached_property
+    def version_paths(self) -> tuple[str, ...]:
+        """The paths, relative to the project, whose commits count for its version; or none.
+
+        They include the projects of the repository that this one needs.
+        """
+        stated = self.settings.version.paths
+        if not stated:
+            return ()
+        needed = required_projects(self.root, self.pyproject)
+        return (*stated, *sorted(os.path.relpath(path, self.root) for path in needed))
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
@@ -161,7 +175,7 @@ def find_root(start: Path) -> Path:
     """
     start = start.resolve()
     for directory in (start, *start.parents):
-        if _is_project(directory):
+        if is_project(directory):
             return directory
     raise UserError(
         f"no project found: neither {start} nor a directory above it has a project_setup.py, a "
@@ -256,7 +270,11 @@ def check_name(name: str) -> None:
         )
 
 
-def _is_project(directory: Path) -> bool:
+def is_project(directory: Path) -> bool:
+    """Return True if a file of the directory makes it a project.
+
+    :raises UserError: if the file cannot be read.
+    """
     if has_file(directory / "project_setup.py"):
         return True
     # BigFlow 1.x names the script setup.py, as projects of setuptools do.

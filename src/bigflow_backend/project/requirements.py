@@ -31,6 +31,8 @@ _PIN = re.compile(
     r"[A-Za-z0-9._-]+(\[[^]]*\])?\s*==\s*(?P<version>[A-Za-z0-9.+!_-]+)\s*(?:;|\\|--|$)"
 )
 
+REQUIREMENTS = "resources/requirements.txt"
+"""The file, relative to the project."""
 OURS = "bigflow-backend"
 """The distribution that provides ``bigflow``, instead of BigFlow's own."""
 _BIGFLOW = re.compile(r"\s*bigflow(?![\w.-])", re.IGNORECASE)

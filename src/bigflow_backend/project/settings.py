@@ -28,7 +28,8 @@ class VersionSettings:
 
     paths: tuple[str, ...] = ()
     """The files and directories, relative to the project, whose commits make new versions. The
-    default is the whole repository. Example: ``[".", "../common"]``."""
+    default is the whole repository. The projects of the repository that this one depends on count,
+    too. Example: ``[".", "../sql"]``."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@
 - ``repository``: commit, tags and distance
 - ``worktree``: changed and untracked files
 - ``touched``: the paths that count, ``version.paths``
+- ``changed``: the files that differ from another commit
 - ``static``: the local part of a version that a file states
 - ``archival``: the versions in ``PKG-INFO`` and ``.git_archival.txt``
 - ``sources``: the order of all sources

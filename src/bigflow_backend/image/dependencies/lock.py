@@ -22,7 +22,7 @@ from bigflow_backend.ground.foreign.toml import parse_toml
 from bigflow_backend.ground.limits import LOCK_FILE
 from bigflow_backend.image.dependencies.uv_process import run_uv
 from bigflow_backend.project.dependencies import not_locked, project_dependencies
-from bigflow_backend.project.pyproject import read_pyproject
+from bigflow_backend.project.members import UV_LOCK, directory_of_uv_lock
 from bigflow_backend.project.requirements import Requirements, parsed_requirements
 from bigflow_backend.wheel.own import write_own_wheel
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
     from bigflow_backend.project.settings import ImageSettings
 
-UV_LOCK = "uv.lock"
 PYLOCK = "pylock.toml"
 _PATH = re.compile(r"(?:-e\s+)?(?P<path>\.{1,2}(?:/\S*)?|/\S+|file:\S+)\s*(?:;.*)?")
 _STALE = "needs to be updated"
@@ -69,20 +68,6 @@ def find_lock(
     if not path.is_file():
         return None
     return _pylock(path, project)
-
-
-def directory_of_uv_lock(root: Path) -> Path | None:
-    """Return the directory with the project's uv.lock: its own, or that of its workspace."""
-    if (root / UV_LOCK).is_file():
-        return root
-    for directory in root.parents:
-        pyproject = directory / "pyproject.toml"
-        if (directory / UV_LOCK).is_file() and pyproject.is_file():
-            uv = read_pyproject(directory).get("tool", {}).get("uv", {})
-            return directory if isinstance(uv, dict) and "workspace" in uv else None
-        if (directory / ".git").exists():
-            return None
-    return None
 
 
 def _uv_lock(

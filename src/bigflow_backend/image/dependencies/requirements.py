@@ -22,6 +22,7 @@ from bigflow_backend.project.dependencies import project_dependencies
 from bigflow_backend.project.members import names_with_a_source
 from bigflow_backend.project.requirements import (
     OURS,
+    REQUIREMENTS,
     RequirementLine,
     Requirements,
     absolute_option,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
     from bigflow_backend.project.settings import ImageSettings
 
-FILE = "resources/requirements.txt"
 NOT_REPEATABLE = (
     "the image is not repeatable: no lock pins the versions of its dependencies; "
     "make one with `bigflow lock`"
@@ -134,7 +134,7 @@ def image_requirements(
         if dependencies.file is None:
             _refuse_sources(project, found.lines)
         if dependencies.file is not None:
-            found, place = dependencies.file, FILE
+            found, place = dependencies.file, REQUIREMENTS
             locked = all("--hash" in line.text for line in found.lines)
     if settings.locked and not locked:
         raise UserError(
