@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 # `nohup` ignores SIGHUP.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# The settings of whoever runs the tests have no effect.
+os.environ["XDG_CONFIG_HOME"] = os.devnull
 
 # On a busy machine, each example may take long: that is not an error.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -90,4 +90,6 @@ def test_a_cache_that_is_not_a_directory(place: Path, arguments: list[str]) -> N
 
 def test_a_limit_that_is_not_a_number(place: Path) -> None:
     output = bigflow_cache(place, status=1, BIGFLOW_CACHE_LIMIT_GB="much")
-    assert output.startswith("bigflow: error: BIGFLOW_CACHE_LIMIT_GB is 'much'")
+    assert output.startswith(
+        "bigflow: error: BIGFLOW_CACHE_LIMIT_GB must be a whole number: got 'much'"
+    )

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
-from bigflow_backend.project.settings import Settings, read_table
+from bigflow_backend.ground.settings.values import read_table
+from bigflow_backend.project.settings import Settings
 from bigflow_backend.project.settings_schema import documentation, make_schema, tool_schema
 
 if TYPE_CHECKING:

@@ -223,6 +223,16 @@ COMMANDS = {
         description="Print the manifest of a job's pod in JSON, as the operator of a real Airflow"
         " would create it for a run by hand. kubectl reads it.",
     ),
+    "config": Command(
+        "show the value of each setting, and where it comes from",
+        "config:config",
+        (
+            option("keys", nargs="*", metavar="KEY", help="only this setting: image.platform"),
+            JSON,
+        ),
+        description="Show the value of each setting, and where it comes from: an environment"
+        " variable, pyproject.toml, the user's file, or the default.",
+    ),
     "cache": Command(
         "show the cache of base images and layers, or empty it",
         "cache:cache",

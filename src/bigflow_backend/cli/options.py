@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 from bigflow_backend.ground.errors import UserError, nearest
 from bigflow_backend.ground.report import print_error
-from bigflow_backend.project.settings import ImageSettings, read_value
+from bigflow_backend.ground.settings.values import read_value
+from bigflow_backend.project.settings import ImageSettings
 from bigflow_backend.project.settings_schema import tool_schema
 
 WRONG_USAGE = 2

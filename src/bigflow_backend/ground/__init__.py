@@ -12,5 +12,6 @@
 - ``directories``: the cache directory, and directories that the next build removes
 - ``epoch``: the time of every file in an archive
 - ``uv``: the path of ``uv``
+- ``settings``: values of settings, and the settings of a machine
 - ``foreign``: bytes and texts of other programs and machines, within limits
 """

@@ -24,11 +24,13 @@ _ATTEMPTS = 100
 
 
 def cache_directory() -> Path:
-    """Return ``$BIGFLOW_CACHE``, else ``bigflow`` in the user's XDG cache directory.
+    """Return the cache of the settings, else ``bigflow`` in the user's XDG cache directory.
 
     https://specifications.freedesktop.org/basedir-spec/latest/
     """
-    if own := os.environ.get("BIGFLOW_CACHE"):
+    from bigflow_backend.ground.settings.machine import machine_settings
+
+    if own := machine_settings().cache:
         return Path(own).expanduser().absolute()
     # The specification says to ignore a relative path.
     shared = os.environ.get("XDG_CACHE_HOME", "")

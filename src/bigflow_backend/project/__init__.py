@@ -2,6 +2,7 @@
 
 - ``project``: the frozen description of a project
 - ``settings``: ``[tool.bigflow]`` as dataclasses
+- ``settings_sources``: their environment variables, and the user's file
 - ``settings_schema``: their JSON schema and documentation page
 - ``pyproject``: the other tables of pyproject.toml
 - ``setup_script``: ``project_setup.py`` and the keywords of ``setup()``

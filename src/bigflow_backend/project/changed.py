@@ -13,6 +13,7 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import read_bounded
 from bigflow_backend.ground.foreign.toml import parse_toml
 from bigflow_backend.ground.limits import LOCK_FILE
+from bigflow_backend.ground.settings.values import read_table
 from bigflow_backend.project.members import (
     UV_LOCK,
     directory_of_uv_lock,
@@ -22,7 +23,7 @@ from bigflow_backend.project.members import (
 from bigflow_backend.project.project import is_project
 from bigflow_backend.project.pyproject import read_pyproject
 from bigflow_backend.project.requirements import REQUIREMENTS, read_requirements
-from bigflow_backend.project.settings import Settings, read_table
+from bigflow_backend.project.settings import Settings
 from bigflow_backend.version.changed import Changed, changed_since, tracked_files
 from bigflow_backend.version.touched import covers
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.project.settings import Settings, read_value
+from bigflow_backend.ground.settings.values import read_value
 
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
+    from bigflow_backend.project.settings import Settings
 
 _PLACES = {
     "project_dir": ".",

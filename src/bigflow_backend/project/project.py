@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import has_file
+from bigflow_backend.ground.settings.values import read_table
 from bigflow_backend.project.legacy import (
     Statement,
     project_keywords,
@@ -27,7 +28,8 @@ from bigflow_backend.project.pyproject import (
     dynamic_version,
     read_pyproject,
 )
-from bigflow_backend.project.settings import Settings, read_table
+from bigflow_backend.project.settings import Settings
+from bigflow_backend.project.settings_sources import with_surroundings
 from bigflow_backend.project.setup_script import (
     SetupScript,
     keywords_from_child,
@@ -173,16 +175,22 @@ def find_root(start: Path) -> Path:
 
     :raises UserError: if there is no project.
     """
-    start = start.resolve()
-    for directory in (start, *start.parents):
-        if is_project(directory):
-            return directory
+    root = project_root(start)
+    if root is not None:
+        return root
     raise UserError(
-        f"no project found: neither {start} nor a directory above it has a project_setup.py, a "
-        "setup.py that imports bigflow, or a pyproject.toml with [tool.bigflow]",
+        f"no project found: neither {start.resolve()} nor a directory above it has"
+        " a project_setup.py, a setup.py that imports bigflow, or a pyproject.toml with"
+        " [tool.bigflow]",
         hint="change to a project; or create one with `bigflow start-project NAME`; or prepare the"
         " code in this directory with `bigflow init`",
     )
+
+
+def project_root(start: Path) -> Path | None:
+    """Return the directory that :func:`find_root` finds, or None if there is no project."""
+    start = start.resolve()
+    return next((d for d in (start, *start.parents) if is_project(d)), None)
 
 
 def read_project(root: Path, setup_keywords: Mapping[str, Any] | None = None) -> Project:
@@ -211,6 +219,7 @@ def read_project(root: Path, setup_keywords: Mapping[str, Any] | None = None) ->
     is_legacy = _is_legacy(script, pyproject)
     tool_table = pyproject.get("tool", {}).get("bigflow", {})
     settings = with_statements(settings, statements, tool_table, is_legacy=is_legacy)
+    settings = with_surroundings(settings, tool_table)
     stated_name = statements.get("name")
     name: str | None = stated_name.value if stated_name is not None else None
     name = pyproject.get("project", {}).get("name") or name
@@ -293,9 +302,11 @@ def is_project(directory: Path) -> bool:
 def _source_directory(root: Path, settings: Settings) -> Path:
     source = (root / settings.source_directory).resolve()
     if not source.is_relative_to(root) or not source.is_dir():
+        variable = "BIGFLOW_SOURCE_DIRECTORY"
+        place = "pyproject.toml: tool.bigflow.source-directory"
         raise UserError(
-            "pyproject.toml: tool.bigflow.source-directory must be a directory of the project: "
-            f"got {settings.source_directory!r}",
+            f"{variable if os.environ.get(variable) else place} must be a directory of the"
+            f" project: got {settings.source_directory!r}",
             hint='write the directory with the packages, such as "src"',
         )
     return source

@@ -1,21 +1,17 @@
 """``[tool.bigflow]`` of pyproject.toml -> :class:`Settings`.
 
 Every key is a field of a dataclass below, with ``-`` for ``_``. The text below a field is its
-documentation; its first sentence is also the help of the command-line option.
+documentation; its first sentence is also the help of the command-line option. Each has an
+environment variable; ``settings_sources`` reads them.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import types
-import typing
-import warnings
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
-from bigflow_backend.ground.errors import BigflowWarning, UserError, did_you_mean
-
-T = TypeVar("T")
+OF_USER = {"user": True}
+"""Marks a setting that the user's file may have, too: it is that of a machine or a person."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +88,13 @@ class ImageSettings:
     load: bool = False
     """Load the image into the engine (layered builder)."""
 
-    insecure_registries: tuple[str, ...] = ()
+    insecure_registries: tuple[str, ...] = field(default=(), metadata=OF_USER)
     """Registries without TLS, as ``"host:port"`` (layered builder). Registries on this machine
     need no entry."""
+
+    registry_mirrors: dict[str, str] = field(default_factory=dict, metadata=OF_USER)
+    """A registry, and the one that serves its images instead: a host, a port, and the start of the
+    path (layered builder). Example: ``{"docker.io" = "mirror.example.com/docker"}``."""
 
     timeout: int = 3600
     """The longest time of a build, in seconds."""
@@ -203,80 +203,3 @@ class Settings:
     version: VersionSettings = field(default_factory=VersionSettings)
     image: ImageSettings = field(default_factory=ImageSettings)
     dags: DagSettings = field(default_factory=DagSettings)
-
-
-def read_table(model: type[T], table: object, *, key: str, source: str) -> T:
-    """Return a table of ``pyproject.toml`` as an instance of ``model``, a dataclass of settings.
-
-    ``key`` is the dotted name of the table and ``source`` its file, for messages.
-
-    :raises UserError: for an unknown key or an invalid value, with the dotted key.
-    """
-    if not isinstance(table, dict):
-        raise _invalid(f"{source}: {key}", "a table", table)
-    hints = typing.get_type_hints(model)
-    fields = {f.name.replace("_", "-"): f.name for f in dataclasses.fields(model)}  # type: ignore[arg-type]
-    values: dict[str, Any] = {}
-    for name, value in table.items():
-        if name not in fields:
-            raise UserError(
-                f"{source}: unknown key {name!r} in [{key}]", hint=did_you_mean(name, fields)
-            )
-        wanted = hints[fields[name]]
-        if dataclasses.is_dataclass(wanted):
-            nested = typing.cast("type[Any]", wanted)
-            values[fields[name]] = read_table(nested, value, key=f"{key}.{name}", source=source)
-        else:
-            values[fields[name]] = _checked(wanted, value, f"{source}: {key}.{name}")
-    return model(**values)
-
-
-def read_value(model: type[Any], field_name: str, value: object, *, place: str) -> Any:
-    """Return ``value`` as the type of a field of ``model``.
-
-    ``place`` names the key or the option in messages, such as ``--builder``.
-
-    :raises UserError: if the value is not valid.
-    """
-    return _checked(typing.get_type_hints(model)[field_name], value, place)
-
-
-def _checked(wanted: Any, value: object, place: str) -> Any:
-    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
-    if origin in (typing.Union, types.UnionType):
-        (inner,) = (a for a in arguments if a is not type(None))
-        return _checked(inner, value, place)
-    if origin is Literal:
-        return _choice(arguments, value, place)
-    if origin is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise _invalid(place, "a list of strings", value)
-        return tuple(_checked(arguments[0], v, f"{place}[{i}]") for i, v in enumerate(value))
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise _invalid(place, "a table of strings", value)
-        return {name: _checked(str, item, f"{place}.{name}") for name, item in value.items()}
-    if type(value) is not wanted:
-        raise _invalid(place, _TYPE_NAMES[wanted], value)
-    return value
-
-
-def _choice(choices: tuple[str, ...], value: object, place: str) -> object:
-    if value == "embedded" and "layered" in choices:  # the name in version 0.1
-        message = f"{place} 'embedded' is now called 'layered'; write 'layered'"
-        warnings.warn(message, BigflowWarning, stacklevel=2)
-        return "layered"
-    if value not in choices:
-        *first, last = choices
-        raise UserError(
-            f"{place} must be {', '.join(first)} or {last}: got {value!r}",
-            hint=did_you_mean(str(value), choices),
-        )
-    return value
-
-
-_TYPE_NAMES = {str: "a string", bool: "true or false", int: "a whole number"}
-
-
-def _invalid(place: str, wanted: str, value: object) -> UserError:
-    return UserError(f"{place} must be {wanted}: got {value!r}", hint=f"write {wanted}")

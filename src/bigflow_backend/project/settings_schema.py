@@ -17,13 +17,50 @@ import sys
 import textwrap
 import types
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from bigflow_backend.ground.settings.machine import MACHINE_KEYS, MachineSettings
+from bigflow_backend.ground.settings.values import leaves
 from bigflow_backend.project import settings
-from bigflow_backend.project.settings import Settings
+from bigflow_backend.project.settings import OF_USER, ImageSettings, Settings
 
 _FILE = "settings.schema.json"
+_INTRODUCTION = """\
+# Settings
+
+The settings of a project are in `pyproject.toml`. An unknown key or an invalid value is an error.
+`bigflow config` shows each value, and where it comes from: the first of these places.
+
+1. The option of the command.
+2. The environment variable: `BIGFLOW_`, the table and the key. `BIGFLOW_IMAGE_PLATFORM` is
+   `platform` of `[tool.bigflow.image]`. An empty variable has no effect. A list is its items with
+   spaces between them, a table is `NAME=VALUE` pairs, and a boolean is `true` or `false`. Lists
+   and tables may be JSON, for values with spaces.
+3. `pyproject.toml`, or a keyword of `setup()`.
+4. The user's file, `bigflow/config.toml` in `$XDG_CONFIG_HOME`, by default `~/.config`. It has the
+   settings of a machine or a person: the keys at the end of this page.
+5. The default.
+
+This page is generated from the source by `python -m bigflow_backend.project.settings_schema .`.
+"""
+_USER_FILE = """
+## The user's file
+
+A project cannot have the first two. An example:
+
+```toml
+cache = "/data/bigflow-cache"
+cache-limit-gb = 50
+
+[image]
+registry-mirrors = { "docker.io" = "mirror.example.com/docker" }
+```
+
+| key | variable | type | default | meaning |
+|---|---|---|---|---|
+"""
 
 
 def tool_schema(tool_name: str = "bigflow") -> dict[str, Any]:
@@ -44,30 +81,42 @@ def make_schema() -> dict[str, Any]:
 
 def documentation() -> str:
     """Return the text of ``docs/settings.md``."""
-    text = (
-        "# Settings\n\n"
-        "All settings are in `pyproject.toml`. An unknown key or an invalid value is an error. A\n"
-        "command-line option has priority over its setting. This page is generated from the\n"
-        "source by `python -m bigflow_backend.project.settings_schema .`.\n"
-    )
-    return text + "".join(_documented(Settings, "tool.bigflow"))
+    return _INTRODUCTION + "".join([*_documented(Settings, "tool.bigflow"), *_documented_machine()])
 
 
-def _documented(model: type[Any], table: str) -> typing.Iterator[str]:
-    texts, hints = field_texts(model), typing.get_type_hints(model)
+def _documented_machine() -> Iterator[str]:
+    yield _USER_FILE
+    rows = {
+        field.name: row for model in (MachineSettings, ImageSettings) for field, row in _rows(model)
+    }
+    for leaf in (*leaves(MachineSettings), *leaves(Settings)):
+        if leaf.field.metadata == OF_USER or (len(leaf.path) == 1 and leaf.key in MACHINE_KEYS):
+            yield f"| `{leaf.key}` | `{leaf.variable}` {rows[leaf.path[-1]]}"
+
+
+def _documented(model: type[Any], table: str) -> Iterator[str]:
     yield f"\n## `[{table}]`\n\n| key | type | default | meaning |\n|---|---|---|---|\n"
-    inner = []
-    for field in dataclasses.fields(model):
-        key, hint = field.name.replace("_", "-"), hints[field.name]
+    for field, row in _rows(model):
+        yield f"| `{_key(field)}` {row}"
+    for name, hint in typing.get_type_hints(model).items():
         if dataclasses.is_dataclass(hint):
-            inner.append((typing.cast("type[Any]", hint), f"{table}.{key}"))
-            continue
-        default = _default(field)
-        shown = "" if default in (None, [], {}) else f"`{json.dumps(default)}`"
-        meaning = texts[field.name].replace("``", "`").replace("|", "\\|")
-        yield f"| `{key}` | {_type_name(hint)} | {shown} | {meaning} |\n"
-    for nested, name in inner:
-        yield from _documented(nested, name)
+            nested = typing.cast("type[Any]", hint)
+            yield from _documented(nested, f"{table}.{name.replace('_', '-')}")
+
+
+def _rows(model: type[Any]) -> Iterator[tuple[dataclasses.Field[Any], str]]:
+    """Yield each value of ``model``, and the cells of its row behind the key."""
+    texts, hints = field_texts(model), typing.get_type_hints(model)
+    for field in dataclasses.fields(model):
+        hint, default = hints[field.name], _default(field)
+        if not dataclasses.is_dataclass(hint):
+            shown = "" if default in (None, [], {}) else f"`{json.dumps(default)}`"
+            meaning = texts[field.name].replace("``", "`").replace("|", "\\|")
+            yield field, f"| {_type_name(hint)} | {shown} | {meaning} |\n"
+
+
+def _key(field: dataclasses.Field[Any]) -> str:
+    return field.name.replace("_", "-")
 
 
 def _table(model: type[Any]) -> dict[str, Any]:
@@ -82,7 +131,7 @@ def _table(model: type[Any]) -> dict[str, Any]:
         default = _default(field)
         if default is not None and not nested:
             schema["default"] = default
-        properties[field.name.replace("_", "-")] = schema
+        properties[_key(field)] = schema
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 

@@ -281,7 +281,7 @@ def test_where_it_is(
 @pytest.mark.parametrize("text", ["a lot", "0.5", "-1"])
 def test_the_limit_must_be_a_number(text: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BIGFLOW_CACHE_LIMIT_GB", text)
-    message = f"BIGFLOW_CACHE_LIMIT_GB is '{text}', not a whole number of gigabytes"
+    message = f"BIGFLOW_CACHE_LIMIT_GB must be a whole number: got '{text}'"
     with pytest.raises(UserError, match=re.escape(message)), open_store(root):
         pass
 

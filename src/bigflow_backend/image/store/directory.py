@@ -4,43 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from bigflow_backend.ground.directories import cache_directory
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.settings.machine import machine_settings
 
 _GIGABYTE = 10**9
-_DEFAULT_LIMIT_GB = 10
-_LIMIT_VARIABLE = "BIGFLOW_CACHE_LIMIT_GB"
 
 
 def default_root() -> Path:
-    """Return ``$BIGFLOW_CACHE/blobs``, else ``bigflow/blobs`` in the XDG cache directory."""
+    """Return ``blobs`` in the cache directory."""
     return cache_directory() / "blobs"
 
 
 def cache_name(root: Path) -> str:
     """Return the name of the store for a message: as the user wrote it, if possible."""
-    own = os.environ.get("BIGFLOW_CACHE")
+    own = machine_settings().cache
     return own if own and root == default_root() else str(root)
 
 
 def size_limit() -> int:
     """Return the limit of the store's size after a build, in bytes.
 
-    :raises UserError: if the variable is not a number.
+    :raises UserError: if the setting is not a number.
     """
-    text = os.environ.get(_LIMIT_VARIABLE, "")
-    if not text:
-        return _DEFAULT_LIMIT_GB * _GIGABYTE
-    if not text.isdecimal():
-        raise UserError(
-            f"{_LIMIT_VARIABLE} is {text!r}, not a whole number of gigabytes",
-            hint=f"write it in digits, such as {_LIMIT_VARIABLE}={_DEFAULT_LIMIT_GB}, or unset it",
-        )
-    return int(text) * _GIGABYTE
+    return machine_settings().cache_limit_gb * _GIGABYTE
 
 
 @contextlib.contextmanager
