@@ -105,6 +105,18 @@ def test_a_bigflow_project_of_setup_py_alone_is_a_project(tmp_path: Path) -> Non
     assert below.run("-m", "bigflow", "pv").stdout == "1.2.0\n"
 
 
+def test_a_script_that_calls_the_setup_of_setuptools_prints_no_steps(tmp_path: Path) -> None:
+    script = (
+        "from setuptools import setup\n"
+        "from bigflow.build import auto_configuration, project_setup\n"
+        "setup(**project_setup(**auto_configuration('pipelines')))\n"
+    )
+    project = write_project(tmp_path / "project", {"project_setup.py": script})
+    done = project.run("-m", "bigflow", "build-package")
+    assert done.returncode == 0, done.stderr
+    assert "egg-info" not in done.stdout + done.stderr
+
+
 def test_a_setup_py_of_setuptools_is_not_a_project(tmp_path: Path) -> None:
     project = write_project(
         tmp_path / "project",

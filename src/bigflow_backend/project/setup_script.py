@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
+import logging
 import os
 import re
 import runpy
@@ -244,6 +245,8 @@ def _as_main(script: Path) -> Iterator[None]:
     # setuptools.build_meta leaves the project's directory off sys.path, so that a setup script
     # cannot import its neighbours: https://github.com/pypa/setuptools/issues/4764
     path, argv, directory = list(sys.path), list(sys.argv), os.getcwd()  # noqa: PTH109
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
     sys.path.insert(0, os.fspath(script.parent))
     sys.argv = [os.fspath(script)]
     os.chdir(script.parent)
@@ -252,6 +255,9 @@ def _as_main(script: Path) -> Iterator[None]:
             yield
     finally:
         os.chdir(directory)
+        # The setup() of setuptools makes the root logger print each file that it writes.
+        root.setLevel(level)
+        root.handlers[:] = handlers
         # The first import of setuptools adds the directory of the libraries that it needs.
         added = [entry for entry in sys.path if entry.endswith(_VENDORED) and entry not in path]
         sys.path[:], sys.argv = [*path, *added], argv
