@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["PackageIndex", "package_index"]
+__all__ = ["PackageIndex", "package_index", "served_index"]
 
 
 @dataclass
@@ -48,7 +48,14 @@ class PackageIndex:
 @pytest.fixture
 def package_index(tmp_path: Path) -> Iterator[PackageIndex]:
     """An empty one."""
-    index = PackageIndex(tmp_path / "packages")
+    with served_index(tmp_path / "packages") as index:
+        yield index
+
+
+@contextlib.contextmanager
+def served_index(directory: Path) -> Iterator[PackageIndex]:
+    """Yield an index with the distributions that are in ``directory`` at the time of a request."""
+    index = PackageIndex(directory)
     index.directory.mkdir()
     handler = type("Handler", (_Handler,), {"index": index})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

@@ -82,6 +82,20 @@ def directory_of_uv_lock(root: Path) -> Path | None:
     return None
 
 
+def uv_tables(root: Path, pyproject: Mapping[str, Any]) -> list[tuple[Path, Mapping[str, Any]]]:
+    """Return the ``[tool.uv]`` of the project, its workspace and the projects that it needs.
+
+    Each has the directory to which its paths are relative.
+    """
+    workspace, table = _workspace(root, pyproject)
+    needed = sorted(required_projects(root, pyproject))
+    return [
+        (root, _uv(pyproject)),
+        (workspace, _uv(table)),
+        *((path, _uv(read_pyproject(path))) for path in needed),
+    ]
+
+
 def names_with_a_source(root: Path, pyproject: Mapping[str, Any]) -> set[str]:
     """Return the normalised names that uv takes from a place of their own, not from any index."""
     _, table = _workspace(root, pyproject)

@@ -4,5 +4,6 @@
 - ``lock``: uv.lock and pylock.toml
 - ``compile``: requirements.in -> requirements.txt
 - ``indexes``: package indexes as pip's configuration has them, and a check of their credentials
+- ``explicit``: distributions that a lock takes from explicit indexes
 - ``uv_process``: uv with these indexes, and its errors
 """

@@ -154,13 +154,13 @@ def names_on_several_indexes(
         expanded(option.value, environment) for option in options if option.name in _INDEX_OPTIONS
     )
     # The configured URLs have credentials, and uv names the default index.
-    urls = {_bare(url): url for url in (*sources.values(), *_index_urls(environment, project))}
-    urls |= {_bare(url): url for url in in_file}
+    urls = {bare_url(url): url for url in (*sources.values(), *_index_urls(environment, project))}
+    urls |= {bare_url(url): url for url in in_file}
     questions = [
         (name, f"{url.rstrip('/')}/{name}/")
         for name, source in sources.items()
         for bare, url in urls.items()
-        if source.startswith(_WEB) and bare.startswith(_WEB) and bare != _bare(source)
+        if source.startswith(_WEB) and bare.startswith(_WEB) and bare != bare_url(source)
     ]
     if not questions:
         return []
@@ -176,7 +176,7 @@ def names_on_several_indexes(
 
 def _takes_best_of_all_indexes(environment: Mapping[str, str], project: Path) -> bool:
     stated = [environment.get("UV_INDEX_STRATEGY")]
-    for table in _uv_tables(project):
+    for table in tables_of_uv(project):
         stated += [place.get("index-strategy") for place in (_table(table, "pip"), table)]
     return str(next(filter(None, stated), "")).startswith("unsafe")
 
@@ -201,7 +201,7 @@ def _has_files(session: Session, url: str) -> bool:
         return False
 
 
-def _bare(url: str) -> str:
+def bare_url(url: str) -> str:
     """Return a URL without user name and password, to compare it."""
     return re.sub(r"(?<=://)[^/]*@", "", url).rstrip("/")
 
@@ -224,11 +224,12 @@ def stated_urls(options: Iterable[OptionLine]) -> list[str]:
 def configured_urls(project: Path) -> list[str]:
     """Return all indexes and find-links of the configuration, which may contain credentials."""
     indexes = configured_indexes(project)
-    tables = [place for table in _uv_tables(project) for place in (table, _table(table, "pip"))]
+    tables = [place for table in tables_of_uv(project) for place in (table, _table(table, "pip"))]
     links = [link for place in tables for link in _texts(place, "find-links")]
     # The others are directories.
     links = [link for link in (*indexes.find_links, *links) if _SERVER.search(link)]
-    return [*_index_urls({**os.environ, **indexes.environment}, project), *links]
+    urls = _index_urls({**os.environ, **indexes.environment}, project, explicit=True)
+    return [*urls, *links]
 
 
 def _any_redirect(_before: str, _after: str) -> None:
@@ -245,21 +246,25 @@ def uv_settings(project: Path) -> list[object]:
         for name, value in os.environ.items()
         if name.startswith("UV_") and name not in _WITHOUT_EFFECT
     }
-    return [variables, *_uv_tables(project)]
+    return [variables, *tables_of_uv(project)]
 
 
-def _index_urls(environment: Mapping[str, str], project: Path) -> list[str]:
+def _index_urls(
+    environment: Mapping[str, str], project: Path, *, explicit: bool = False
+) -> list[str]:
     """Return the indexes that uv asks with that environment; they may contain credentials.
 
+    ``explicit`` adds those that uv asks only for names whose source they are.
     https://docs.astral.sh/uv/concepts/indexes/
     """
     words = [word for name in _UV_INDEXES for word in environment.get(name, "").split()]
     found = [_NAMED.sub("", word) for word in words]
-    for table in _uv_tables(project):
+    for table in tables_of_uv(project):
         for place in (table, _table(table, "pip")):
             entries = place.get("index")
             for entry in entries if isinstance(entries, list) else []:
-                found += _texts(entry, "url") if isinstance(entry, dict) else []
+                if isinstance(entry, dict) and (explicit or entry.get("explicit") is not True):
+                    found += _texts(entry, "url")
             found += [*_texts(place, "index-url"), *_texts(place, "extra-index-url")]
     return found
 
@@ -269,11 +274,11 @@ def _unless_set(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def _uv_files_name_an_index(project: Path) -> bool:
-    keys = {key for t in _uv_tables(project) for key in (*t, *_table(t, "pip"))}
+    keys = {key for t in tables_of_uv(project) for key in (*t, *_table(t, "pip"))}
     return any(key in _UV_KEYS for key in keys)
 
 
-def _uv_tables(project: Path) -> list[dict[str, Any]]:
+def tables_of_uv(project: Path) -> list[dict[str, Any]]:
     """Return uv's settings in files, the strongest first.
 
     https://docs.astral.sh/uv/concepts/configuration-files/

@@ -20,6 +20,7 @@ from bigflow_backend.ground.files import read_bounded
 from bigflow_backend.ground.foreign.text import one_line
 from bigflow_backend.ground.foreign.toml import parse_toml
 from bigflow_backend.ground.limits import LOCK_FILE
+from bigflow_backend.image.dependencies.explicit import ExplicitIndex, explicit_indexes
 from bigflow_backend.image.dependencies.uv_process import run_uv
 from bigflow_backend.project.dependencies import not_locked, project_dependencies
 from bigflow_backend.project.members import UV_LOCK, directory_of_uv_lock
@@ -50,6 +51,8 @@ class Lock:
     requirements: Requirements
     wheels: tuple[Path, ...]
     """The wheels of other projects of the repository, which were built for this."""
+    indexes: tuple[ExplicitIndex, ...] = ()
+    """The explicit indexes of some requirements."""
 
 
 def find_lock(
@@ -95,7 +98,12 @@ def _uv_lock(
         for place in places
     )
     members = "\n".join(f"{_pin(path)} --hash=sha256:{_sha256(path)}" for path in wheels)
-    return Lock(UV_LOCK, parsed_requirements(f"{pinned}\n{members}\n", UV_LOCK), wheels)
+    return Lock(
+        UV_LOCK,
+        parsed_requirements(f"{pinned}\n{members}\n", UV_LOCK),
+        wheels,
+        explicit_indexes(project, read_lock(directory / UV_LOCK), directory),
+    )
 
 
 def _built(project: Project, source: Path, staging: Path, say: Callable[[str], None]) -> Path:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
+from bigflow_backend.image.dependencies.explicit import ExplicitIndex, write_pyproject
 from bigflow_backend.image.dependencies.lock import Lock, StaleLockError, find_lock
 from bigflow_backend.project.dependencies import project_dependencies
 from bigflow_backend.project.members import names_with_a_source
@@ -44,6 +45,8 @@ class WrittenFile:
     """A requirements file that an installer reads."""
 
     path: Path
+    for_uv: Path
+    """The same file; or a pyproject.toml, if distributions come from explicit indexes."""
     wheels: Path
     """A directory for find-links."""
     lines: tuple[tuple[str, str], ...]
@@ -67,6 +70,8 @@ class ImageRequirements:
     """True if the wheel of this machine's bigflow-backend is installed."""
     wheels: tuple[Path, ...] = ()
     """Wheels of the projects of this repository that the project depends on."""
+    indexes: tuple[ExplicitIndex, ...] = ()
+    """The explicit indexes of some requirements."""
 
     @property
     def names(self) -> set[str]:
@@ -82,6 +87,7 @@ class ImageRequirements:
             [(path.name, _digest(path)) for path in constraints] if self._has_files else [],
             [(path.name, _digest(path)) for path in self.wheels],
             own_digest() if self.brings_runtime else "",
+            [(index.place, sorted(index.pins)) for index in self.indexes],
         ]
 
     def write(self, directory: Path, *, absolute: bool, runtime: bool = True) -> WrittenFile:
@@ -109,7 +115,10 @@ class ImageRequirements:
         file = directory / "requirements.txt"
         text = [*(option.text for option in options), *(text for _, text in lines)]
         file.write_text("".join(f"{line}\n" for line in text), "utf-8")
-        return WrittenFile(file, wheels, lines=tuple(lines), hashes=hashes)
+        for_uv = file
+        if self.indexes:
+            for_uv = write_pyproject(directory / "pyproject.toml", lines, self.indexes)
+        return WrittenFile(file, for_uv, wheels, lines=tuple(lines), hashes=hashes)
 
     @property
     def _has_files(self) -> bool:
@@ -125,10 +134,9 @@ def image_requirements(
     """
     dependencies = project_dependencies(project)
     found, place, locked = Requirements(), "the project", False
-    wheels: tuple[Path, ...] = ()
     lock = _lock(project, settings, staging, say)
     if lock is not None:
-        found, place, locked, wheels = lock.requirements, lock.place, True, lock.wheels
+        found, place, locked = lock.requirements, lock.place, True
     elif dependencies is not None:
         found, place = dependencies.required, dependencies.place
         if dependencies.file is None:
@@ -152,7 +160,8 @@ def image_requirements(
             OURS in {line.name for line in found.lines}
             and _is_in(project.root, settings.find_links)
         ),
-        wheels=wheels,
+        wheels=() if lock is None else lock.wheels,
+        indexes=() if lock is None else lock.indexes,
     )
 
 

@@ -14,6 +14,7 @@ from bigflow_backend.ground.processes import TooSlowError, run_bounded
 from bigflow_backend.ground.uv import find_uv
 from bigflow_backend.image.dependencies.indexes import configured_indexes, configured_urls
 from bigflow_backend.image.standard import CannotServeError
+from bigflow_backend.project.members import UV_LOCK
 
 if TYPE_CHECKING:
     from bigflow_backend.image.dependencies.indexes import Indexes
@@ -99,7 +100,7 @@ def uv_environment(indexes: Indexes) -> dict[str, str]:
     }
 
 
-def error_of(lines: Sequence[str], file: str = "resources/requirements.txt") -> UserError:
+def error_of(lines: Sequence[str], file: str) -> UserError:
     """Return one line for the tree of lines that uv prints about the requirements in ``file``."""
     text = " ".join(re.sub(r"^[^\w`]+", "", line).strip() for line in lines if line.strip())
     if match := _HASH_MISMATCH.search(text):
@@ -123,7 +124,8 @@ def error_of(lines: Sequence[str], file: str = "resources/requirements.txt") -> 
     start = text.find("Because ")
     problem = text[start:] if start >= 0 else re.sub(r"^.*?\berror: ", "", text)
     problem, _, more = problem.partition(" hint:")
-    hint = f"correct {file}, or add the missing wheels to find-links"
+    fix = "update uv.lock with `bigflow lock`" if file == UV_LOCK else f"correct {file}"
+    hint = f"{fix}, or add the missing wheels to find-links"
     if match := _INDEX_REFUSED.search(more):
         hint = (
             f"the index {match['url']} answered {match['status']}: correct its credentials in its"

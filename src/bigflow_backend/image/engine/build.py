@@ -75,6 +75,7 @@ def build_image(request: BuildRequest) -> Image:
         staging = request.transaction.outputs.root / ".engine"
         # A Dockerfile without wheels/ gets all from an index.
         runtime = "wheels" in dockerfile.text
+        _refuse_explicit_indexes(request)
         written = request.requirements.write(staging, absolute=False, runtime=runtime)
         members["resources/requirements.txt"] = written.path
         members |= {f"wheels/{wheel.name}": wheel for wheel in written.wheels.iterdir()}
@@ -96,6 +97,27 @@ def build_image(request: BuildRequest) -> Image:
     request.transaction.on_failure(lambda: images.discard([image_id]))
     check_image(client, image_id, request)
     return images.described(image_id, base=base, digests=digests)
+
+
+def _refuse_explicit_indexes(request: BuildRequest) -> None:
+    """Refuse distributions of an explicit index that find-links does not have.
+
+    The Dockerfile installs with pip, which would ask all indexes for each name.
+    """
+    links = [request.project.root / directory for directory in request.settings.find_links]
+    for index in request.requirements.indexes:
+        for pin in sorted(index.pins):
+            name, _, version = pin.partition("==")
+            stem = f"{name.replace('-', '_')}-{version}"
+            if name in request.requirements.names and not any(
+                any(directory.glob(f"{stem}[-.]*")) for directory in links
+            ):
+                raise UserError(
+                    f"{request.requirements.place} takes {pin} from the explicit index"
+                    f" {index.name}, which pip in the Dockerfile cannot do",
+                    hint='set builder = "layered" in [tool.bigflow.image], or add a directory with'
+                    " its wheel to find-links",
+                )
 
 
 def _build(

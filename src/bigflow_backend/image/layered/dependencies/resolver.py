@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bigflow_backend.ground.directories import remove_tree
 from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.ground.files import has_file, read_text
+from bigflow_backend.image.dependencies.explicit import write_pyproject
 from bigflow_backend.image.dependencies.indexes import (
     check_index_access,
     configured_indexes,
@@ -59,6 +60,11 @@ class Pin:
     text: str
     """Its lines of a requirements file, with hashes."""
 
+    @property
+    def name_and_version(self) -> str:
+        """``name==version`` without extras."""
+        return f"{self.name}=={self.shown.rpartition('==')[2]}"
+
 
 @dataclass(frozen=True)
 class Resolver:
@@ -91,7 +97,7 @@ class Resolver:
         # uv prefers the versions that its output file has already.
         pins.write_text("".join(f"{n}=={v}\n" for n, v in installed.items()), "utf-8")
         uv.pip(
-            "compile", str(written.path), "--output-file", str(pins), "--generate-hashes",
+            "compile", str(written.for_uv), "--output-file", str(pins), "--generate-hashes",
             "--no-header", "--no-annotate", "--no-strip-extras", "--emit-index-annotation",
         )  # fmt: skip
         found = {}
@@ -116,9 +122,8 @@ class Resolver:
 
         :raises CannotServeError: if one of them must be compiled.
         """
-        lines = [*self.source_options, *(pin.text for pin in pins)]
-        (work / "pins.txt").write_text("".join(f"{line}\n" for line in lines), "utf-8")
-        self._install(work, prefix)
+        arguments = self._files(work, pins)
+        self._install(work, prefix, *arguments)
         if changed := changed_distributions(prefix):
             self.say(
                 f"uv's cache has changed files of {', '.join(changed)}: installing without the "
@@ -127,7 +132,7 @@ class Resolver:
             remove_tree(prefix.root)
             prefix.site_packages.mkdir(parents=True)
             # As with pip, a wheel whose own RECORD is wrong is accepted now.
-            self._install(work, prefix, "--no-cache")
+            self._install(work, prefix, *arguments, "--no-cache")
         adopt_distributions(prefix)
         (prefix.root / ".lock").unlink(missing_ok=True)
 
@@ -151,8 +156,12 @@ class Resolver:
             project=self.project,
             find_links=(*self.find_links, _directory(work) / "wheels"),
             flags=self.flags,
-            urls=tuple(stated_urls(self.requirements.requirements.options)),
+            urls=(
+                *stated_urls(self.requirements.requirements.options),
+                *(index.url for index in self.requirements.indexes),
+            ),
             timeout=self.timeout,
+            file=self.requirements.place,
             say=self.say,
         )
 
@@ -161,7 +170,9 @@ class Resolver:
         return [option for option in options if option.name in _SOURCE_OPTIONS]
 
     def _check_indexes(self) -> None:
-        indexes, names = configured_indexes(self.project), sorted(self.requirements.names - {OURS})
+        explicit = {pin.partition("==")[0] for i in self.requirements.indexes for pin in i.pins}
+        names = sorted(self.requirements.names - {OURS} - explicit)
+        indexes = configured_indexes(self.project)
         if names and not indexes.no_index:
             check_index_access(
                 names[0],
@@ -222,9 +233,23 @@ class Resolver:
                 )
         return chosen
 
+    def _files(self, work: Path, pins: Sequence[Pin]) -> list[str]:
+        """Write the files that require the pins; return them as arguments of uv."""
+        indexes = self.requirements.indexes
+        explicit = [p for p in pins if any(p.name_and_version in i.pins for i in indexes)]
+        lines = [*self.source_options, *(pin.text for pin in pins if pin not in explicit)]
+        arguments = ["--requirement", _written(work / "pins.txt", lines)]
+        if explicit:
+            # A pyproject.toml cannot have hashes; constraints can.
+            hashes = _written(work / "explicit.txt", [pin.text for pin in explicit])
+            required = [(pin.name, pin.shown) for pin in explicit]
+            file = write_pyproject(work / "explicit" / "pyproject.toml", required, indexes)
+            arguments += ["--requirement", str(file), "--constraint", hashes]
+        return arguments
+
     def _install(self, work: Path, prefix: Prefix, *options: str) -> None:
-        arguments = ["install", "--no-deps", "--requirement", str(work / "pins.txt")]
-        arguments += ["--link-mode", "hardlink", "--prefix", str(prefix.root), *options]
+        arguments = ["install", "--no-deps", *options]
+        arguments += ["--link-mode", "hardlink", "--prefix", str(prefix.root)]
         try:
             self._uv(work).pip(*arguments, "--no-build", report_failure=False)
         except UserError:
@@ -280,6 +305,11 @@ def _rename(directory: Path, target: Path) -> None:
             f" {error.strerror}",
             hint="require another version of that distribution",
         ) from error
+
+
+def _written(file: Path, lines: Sequence[str]) -> str:
+    file.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return str(file)
 
 
 def _directory(work: Path) -> Path:

@@ -42,6 +42,8 @@ class Uv:
     """The indexes and pages that the requirements file names, for redaction."""
     timeout: int
     """Seconds for each run."""
+    file: str
+    """The list or the lock of the requirements, for messages."""
     say: Callable[[str], None]
 
     def pip(self, *arguments: str, report_failure: bool = True) -> None:
@@ -66,7 +68,7 @@ class Uv:
             for line in _without_warnings(lines):
                 self.say(line)
         if status:
-            raise error_of(lines)
+            raise error_of(lines, self.file)
 
     def redact(self, text: str) -> str:
         """Return the text without the secrets of all configured indexes and find-links."""
