@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.project.notes import project_notes
 from bigflow_backend.project.project import read_project
 from bigflow_backend.project.requirements_in import check_compiled
 from support.commands import bigflow
@@ -77,6 +78,11 @@ def test_bigflow_means_bigflow_backend(project: Project) -> None:
         "rides==1.1 \\",
     ]
     assert error(project) is None
+    (note,) = project_notes(read_project(project.root))
+    assert note == (
+        "bigflow means bigflow-backend here: write bigflow-backend into resources/requirements.in, "
+        "line 6, and instead of its extras (bigquery) the libraries that you import"
+    )
 
 
 def test_no_solution(project: Project) -> None:

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from bigflow_backend.ground.files import has_file
 from bigflow_backend.project.packages import left_out_packages
-from bigflow_backend.project.requirements import OURS, extras_of, is_bigflow, read_requirements
+from bigflow_backend.project.requirements import (
+    OURS,
+    extras_of,
+    is_bigflow,
+    logical_lines,
+    read_requirements,
+    read_requirements_text,
+)
 
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
@@ -56,7 +64,7 @@ def _lines_for_ours(project: Project) -> Iterator[str]:
             others = (f', "{item}"' for item in value if not is_bigflow(item))
             line = f'{name} = ["{OURS}"{"".join(others)}]'
             yield f"{line} into {table} of pyproject.toml"
-    places = read_requirements(project.requirements).bigflow
+    places = [*read_requirements(project.requirements).bigflow, *dict(_in_source(project))]
     if places:
         yield f"{OURS} into {project.requirements.parent.name}/{'; '.join(places)}"
 
@@ -65,6 +73,15 @@ def _extras_of_bigflow(project: Project) -> list[str]:
     stated = project.pyproject.get("project", {}).get("dependencies")
     lines = stated if isinstance(stated, list) else []
     extras = list(read_requirements(project.requirements).bigflow_extras)
-    for line in filter(is_bigflow, lines):
+    for line in (*filter(is_bigflow, lines), *dict(_in_source(project)).values()):
         extras += extras_of(str(line))
     return sorted(set(extras))
+
+
+def _in_source(project: Project) -> Iterator[tuple[str, str]]:
+    """Yield the places in requirements.in that require ``bigflow``, and their lines."""
+    source = project.requirements.with_suffix(".in")
+    if has_file(source):
+        for number, line in logical_lines(read_requirements_text(source)):
+            if is_bigflow(line):
+                yield f"{source.name}, line {number}", line
