@@ -50,6 +50,7 @@ format: $(TEST)/ready
 	$(TEST)/bin/ruff format .
 
 benchmark: $(TEST)/ready
+	$(TEST)/bin/python benchmarks/commands.py
 	$(TEST)/bin/python benchmarks/package.py $(addprefix --old=,$(OLD))
 	PYTHONPATH=tests $(TEST)/bin/python benchmarks/image.py
 	PYTHONPATH=tests $(TEST)/bin/python benchmarks/image_commands.py $(addprefix --old=,$(OLD))

@@ -63,9 +63,9 @@ def _main(arguments: list[str], *, verbose: bool) -> int:
             from bigflow_backend.cli.main import main as build
 
             return build([*arguments, "--verbose"] if verbose else arguments)
-        from bigflow_backend.cli.commands import COMMANDS
+        from bigflow_backend.cli.summaries import SUMMARIES
 
-        build_commands = {name: command.help for name, command in COMMANDS.items()}
+        build_commands = SUMMARIES
     parser = _parser(build_commands)
     if arguments[:1] == ["run"]:
         options, of_job = parser.parse_known_args(arguments)

@@ -19,7 +19,6 @@ docs/architecture.md shows the walk of one build.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -149,6 +148,8 @@ def _project(
     """Yield the project in the current directory, in which frontends call the hooks."""
     with reported():
         check_installation()
+        from dataclasses import replace
+
         from bigflow_backend.project.project import read_project
         from bigflow_backend.project.setup_script import run_setup_script, setup_script_path
         from bigflow_backend.wheel.config_settings import read_config_settings
@@ -156,4 +157,4 @@ def _project(
         settings = read_config_settings(config_settings)
         script = setup_script_path(Path.cwd())
         keywords = run_setup_script(script) if script is not None else None
-        yield dataclasses.replace(read_project(Path.cwd(), keywords), in_hook=True), settings
+        yield replace(read_project(Path.cwd(), keywords), in_hook=True), settings

@@ -73,6 +73,12 @@ _PLAIN = 'from bigflow_backend import setup\nPROJECT_NAME = "pipelines"\n'
             _PLAIN + "setup(name=PROJECT_NAME, license='MIT', version='1')",
             {"name": "pipelines", "version": "1"},
         ),
+        (
+            "from bigflow_backend import setup\nif __name__ == '__main__':\n    setup()\n",
+            {},
+        ),
+        ("from bigflow_backend import setup\nsetup(version='1')\n", None),
+        (_PLAIN + "setup()", None),
         (_PLAIN + "setup(name=PROJECT_NAME, version=str(1))", None),
         (_PLAIN + "setup(name=PROJECT_NAME, version=None)", None),
         (_PLAIN + "setup(name=PROJECT_NAME, **dict(version='1'))", None),

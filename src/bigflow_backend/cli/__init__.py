@@ -1,6 +1,7 @@
 """Command line -> calls of the pipeline, and printed results.
 
 - ``commands``: the table of all commands, and the function that runs one
+- ``summaries``: what each command does
 - ``options``: the options of the commands, and the parser
 - ``retired``: commands and options of BigFlow 1.x that are not here
 - ``main``: the ``bigflow`` command
@@ -8,5 +9,5 @@
 - ``build``: the build commands
 - ``requirements``: the compilation of requirements.in
 - ``report``: results as lines and as JSON
-- ``workflows``, ``check``, ``versions``, ``cache``: the other commands
+- ``config``, ``workflows``, ``check``, ``versions``, ``cache``: the other commands
 """

@@ -30,6 +30,7 @@ from bigflow_backend.cli.options import (
     option,
 )
 from bigflow_backend.cli.retired import OF_IMAGES, RetiredOption, warn_of_retired
+from bigflow_backend.cli.summaries import SUMMARIES
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.report import print_debug_messages
 
@@ -45,7 +46,7 @@ class Command:
     """A command."""
 
     help: str
-    """One line for the list of commands."""
+    """Its line in :data:`~bigflow_backend.cli.summaries.SUMMARIES`."""
     function: str
     """``module:function`` of this package, imported when the command runs. The function takes a
     :class:`Call` and returns the exit status."""
@@ -83,7 +84,7 @@ class Call:
 
 
 _PROJECT_VERSION = Command(
-    "print the version of wheel, image and DAGs",
+    SUMMARIES["project-version"],
     "versions:project_version",
     (
         option("--git-commit", metavar="REV", help="the version of this commit"),
@@ -103,7 +104,7 @@ _PROJECT_CHOICES = (
 )
 COMMANDS = {
     "start-project": Command(
-        "write a new project, which builds as it stands",
+        SUMMARIES["start-project"],
         "start:start_project",
         (
             option("name", metavar="NAME", help="the name, or the path of the new directory"),
@@ -119,25 +120,25 @@ COMMANDS = {
         ),
     ),
     "init": Command(
-        "write what the code in this directory lacks for a build",
+        SUMMARIES["init"],
         "start:init",
         (*_PROJECT_CHOICES, JSON),
         description="Write what the code in this directory lacks for a build. Existing files stay"
         " as they are, except pyproject.toml, which gets the missing tables.",
     ),
     "build": Command(
-        "run the tests, then build the package, the image and the DAGs",
+        SUMMARIES["build"],
         "build:build_project",
         (*ENVIRONMENT_OPTIONS, *IMAGE_OPTIONS, *DAG_OPTIONS, CHANGED_SINCE, JSON),
         OF_IMAGES,
     ),
     "build-package": Command(
-        "run the tests, then build the wheel into dist/",
+        SUMMARIES["build-package"],
         "build:build_package",
         (PYTHON, JSON),
     ),
     "lock": Command(
-        "pin the versions of the dependencies, and the digest of the base image",
+        SUMMARIES["lock"],
         "requirements:lock",
         (
             flag("--upgrade", "take the newest versions: of all, or of the NAMES"),
@@ -150,7 +151,7 @@ COMMANDS = {
         " resources/requirements.txt moves to requirements.in; the lock replaces it.",
     ),
     "build-requirements": Command(
-        "compile resources/requirements.in to requirements.txt, with versions and hashes",
+        SUMMARIES["build-requirements"],
         "requirements:build_requirements",
         (
             option(
@@ -165,18 +166,18 @@ COMMANDS = {
         ),
     ),
     "build-image": Command(
-        "build the wheel, and the image with it, into dist/ and .image/",
+        SUMMARIES["build-image"],
         "build:build_image",
         (*ENVIRONMENT_OPTIONS, *IMAGE_OPTIONS, DRY_RUN, JSON),
         OF_IMAGES,
     ),
     "build-dags": Command(
-        "write an Airflow DAG for each workflow into .dags/",
+        SUMMARIES["build-dags"],
         "build:build_dags",
         (*ENVIRONMENT_OPTIONS, *DAG_OPTIONS, JSON),
     ),
     "workflows": Command(
-        "list the workflows: when each runs, and its next runs",
+        SUMMARIES["workflows"],
         "workflows:workflows",
         (
             option("--next", metavar="N", default="3", help="the number of runs (default: 3)"),
@@ -189,7 +190,7 @@ COMMANDS = {
         " as `--runtime`.",
     ),
     "graph": Command(
-        "list the jobs of a workflow, or draw them with Mermaid",
+        SUMMARIES["graph"],
         "workflows:graph",
         (
             option("workflow", metavar="WORKFLOW", help="the id of the workflow"),
@@ -199,21 +200,21 @@ COMMANDS = {
         description="List the jobs of a workflow and what each one waits for.",
     ),
     "dags": Command(
-        "list the DAGs of a build or a deployment, and the runs of retired ones",
+        SUMMARIES["dags"],
         "dags:dags",
         (DEPLOYED, flag("--retired", "only the retired DAGs"), AIRFLOW_URL, JSON),
         description="List the DAGs of .dags/, or those that --deployed names. With --airflow-url it"
         " asks Airflow which of them still have runs.",
     ),
     "check": Command(
-        "load the DAG files of .dags/ in a real Airflow, and report",
+        SUMMARIES["check"],
         "check:check",
         (_AIRFLOW, JSON),
         description="Load the DAG files of .dags/ in a real Airflow, and report errors, warnings"
         " and tasks. uv installs that Airflow into its cache.",
     ),
     "pod": Command(
-        "print the manifest of a job's pod, as a real Airflow would create it",
+        SUMMARIES["pod"],
         "check:pod",
         (
             option("job", metavar="WORKFLOW.JOB", help="the job, in a DAG file of .dags/"),
@@ -224,7 +225,7 @@ COMMANDS = {
         " would create it for a run by hand. kubectl reads it.",
     ),
     "config": Command(
-        "show the value of each setting, and where it comes from",
+        SUMMARIES["config"],
         "config:config",
         (
             option("keys", nargs="*", metavar="KEY", help="only this setting: image.platform"),
@@ -234,12 +235,12 @@ COMMANDS = {
         " variable, pyproject.toml, the user's file, or the default.",
     ),
     "cache": Command(
-        "show the cache of base images and layers, or empty it",
+        SUMMARIES["cache"],
         "cache:cache",
         (flag("--clear", "remove everything that no running build needs"), JSON),
     ),
     "completion": Command(
-        "print the script with which a shell completes commands and options",
+        SUMMARIES["completion"],
         "completion:completion",
         (option("shell", choices=_SHELLS, help="the shell"),),
         description="Print a script for a shell. bash: write into ~/.bashrc"
@@ -248,11 +249,9 @@ COMMANDS = {
         " ~/.config/fish/completions/bigflow.fish",
     ),
     "project-version": _PROJECT_VERSION,
-    "pv": Command(
-        "the same as project-version", _PROJECT_VERSION.function, _PROJECT_VERSION.options
-    ),
+    "pv": Command(SUMMARIES["pv"], _PROJECT_VERSION.function, _PROJECT_VERSION.options),
     "release": Command(
-        "tag the current commit with the next version, and push the tag",
+        SUMMARIES["release"],
         "versions:release",
         (
             option(

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.cli.report import print_result
 from bigflow_backend.ground.report import print_warning
-from bigflow_backend.version.release import ReleasePlan, carry_out, plan_release
 
 if TYPE_CHECKING:
     from bigflow_backend.cli.commands import Call
     from bigflow_backend.project.project import Project
+    from bigflow_backend.version.release import ReleasePlan
 
 
 def project_version(call: Call) -> int:
@@ -34,6 +34,8 @@ def project_version(call: Call) -> int:
 
 def release(call: Call) -> int:
     """Tag the current commit with the next version, and push the tag."""
+    from bigflow_backend.version.release import carry_out, plan_release
+
     project, values = call.project(), call.values
     key = values.ssh_identity_file
     plan = plan_release(

@@ -7,9 +7,7 @@ import errno
 import fcntl
 import os
 import re
-import secrets
 import stat
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +40,8 @@ def cache_directory() -> Path:
 def scratch_directory() -> Iterator[Path]:
     """Yield a new directory for temporary files, as :func:`own_directory`."""
     hint = "set TMPDIR to a directory on a local disk"
+    import tempfile
+
     with own_directory(Path(tempfile.gettempdir()), _SCRATCH, hint=hint) as scratch:
         yield scratch
 
@@ -53,6 +53,8 @@ def temporary_files_together() -> Iterator[None]:
     ``TMPDIR`` leads to it, so it also gets the files that killed child processes leave. The
     environment belongs to the whole process: only a command calls this.
     """
+    import tempfile
+
     with scratch_directory() as scratch:
         scratch.chmod(0o711)  # started by root, the sandbox runs as nobody
         variable, directory = os.environ.get("TMPDIR"), tempfile.tempdir
@@ -98,7 +100,7 @@ def own_directory(parent: Path, prefix: str, *, hint: str) -> Iterator[Path]:
 
 def unused_name(parent: Path, prefix: str) -> Path:
     """Return a path in ``parent`` for a directory of this process."""
-    return parent / f"{prefix}{secrets.token_hex(6)}"
+    return parent / f"{prefix}{os.urandom(6).hex()}"
 
 
 @contextlib.contextmanager
@@ -143,6 +145,8 @@ def reported_full_disk() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        import tempfile
+
         if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
             raise
         raise UserError(
@@ -154,6 +158,8 @@ def reported_full_disk() -> Iterator[None]:
 @contextlib.contextmanager
 def temporary_file() -> Iterator[IO[bytes]]:
     """Yield a file without a name."""
+    import tempfile
+
     file = tempfile.TemporaryFile()  # noqa: SIM115
     try:
         yield file

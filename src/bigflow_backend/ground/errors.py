@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -42,4 +41,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that ``word`` may be a typing error of."""
+    import difflib
+
     return next(iter(difflib.get_close_matches(word, list(known), n=1)), None)

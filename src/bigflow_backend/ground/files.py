@@ -8,7 +8,6 @@ import fcntl
 import os
 import shlex
 import stat
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,14 +67,19 @@ def has_file(path: Path, limit: int | None = None) -> bool:
     return True
 
 
-def check_modules(directory: Path) -> None:
+def check_modules(directory: Path) -> float:
     """Check the size of all Python files below ``directory``, before another process loads them.
+
+    Return the time of the last change, in seconds since the epoch; 0 without files.
 
     :raises UserError: for a file of more than 16 MiB.
     """
+    newest = 0.0
     for path in walk(directory):
         if path.name.endswith(".py") and path.is_file():
             has_file(path, MODULE)
+            newest = max(newest, path.stat().st_mtime)
+    return newest
 
 
 def walk(root: Path) -> Iterator[Path]:
@@ -166,6 +170,8 @@ def replaced_file(target: Path) -> Iterator[Path]:
 
     The file has the mode that ``open`` would give it, so the group of a build server can read it.
     """
+    import tempfile
+
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)

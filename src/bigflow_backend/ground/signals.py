@@ -7,7 +7,6 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import FrameType
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -21,16 +20,16 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
 
 
-@dataclass
 class _State:
     """The signals of this process.
 
     Python runs their handlers in the main thread, so other threads neither hold nor get them.
     """
 
-    is_held: bool = False
-    pending: int | None = None
-    outcome: str = ""
+    def __init__(self) -> None:
+        self.is_held = False
+        self.pending: int | None = None
+        self.outcome = ""
 
     def deliver(self) -> None:
         number, self.pending = self.pending, None

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -197,6 +196,8 @@ def _move_into_place(decided: Path, root: Path) -> None:
 
     :raises UserError: if one cannot be moved; then the others are put back.
     """
+    import tempfile
+
     new = Outputs(decided)
     paths = [*sorted(new.dist.glob("*")), new.images, new.dags]
     names = [path.relative_to(decided) for path in paths if os.path.lexists(path)]

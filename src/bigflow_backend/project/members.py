@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from bigflow_backend.project.pyproject import read_pyproject
-from bigflow_backend.project.requirements import REQUIREMENTS, read_requirements
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -138,6 +137,8 @@ def _required_names(root: Path, pyproject: Mapping[str, Any]) -> set[str]:
     names = {_normalised(parsed.name) for listed in lists for parsed in _requirements(listed)}
     if "dependencies" in project:
         return names
+    from bigflow_backend.project.requirements import REQUIREMENTS, read_requirements
+
     return names | {line.name for line in read_requirements(root / REQUIREMENTS).lines}
 
 

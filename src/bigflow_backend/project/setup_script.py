@@ -12,9 +12,7 @@ import json
 import logging
 import os
 import re
-import runpy
 import sys
-import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -34,10 +32,10 @@ _NAMES = ("project_setup.py", "setup.py")
 """The names of a setup script. The first that exists is the project's."""
 _IMPORTS = frozenset({"bigflow", "bigflow_backend"})
 _PLAIN = re.compile(
-    r"from bigflow_backend import setup\nPROJECT_NAME = '[^'\n]*'\n"
-    r"(if __name__ == '__main__':\n    )?setup\(name=PROJECT_NAME(, .*)?\)"
+    r"from bigflow_backend import setup\n(?P<name>PROJECT_NAME = '[^'\n]*'\n)?"
+    r"(if __name__ == '__main__':\n    )?setup\((?(name)name=PROJECT_NAME(, .*)?)\)"
 )
-"""The usual script, as ``ast.unparse`` writes it. The other keywords do not matter here."""
+"""The usual scripts, as ``ast.unparse`` writes them. The other keywords do not matter here."""
 _CHILD = "import sys, bigflow_backend.project.setup_script as s; s.print_project_keywords()"
 
 _calls: ContextVar[list[dict[str, Any]] | None] = ContextVar("setup_calls", default=None)
@@ -135,6 +133,8 @@ def run_setup_script(script: Path) -> dict[str, Any]:
     token = _calls.set(calls)
     try:
         with _as_main(script):
+            import runpy
+
             runpy.run_path(os.fspath(script), run_name="__main__")
     except UserError:
         raise
@@ -210,7 +210,7 @@ def place_below(root: Path, error: BaseException) -> str | None:
 
 
 def _stated(tree: ast.Module, name: str) -> dict[str, str] | None:
-    """Return the keywords of the usual script. A child process would cost 30 ms."""
+    """Return the keywords of a usual script. A child process would cost 30 ms."""
     body = tree.body[1:] if ast.get_docstring(tree) is not None else tree.body
     if not _PLAIN.fullmatch(ast.unparse(ast.Module(body=body, type_ignores=[]))):
         return None
@@ -221,8 +221,8 @@ def _stated(tree: ast.Module, name: str) -> dict[str, str] | None:
         case _:
             return None
     match project_keywords({str(key): value for key, value in keywords.items()}):
-        case _ if None in keywords:  # **keywords
-            return None
+        case _ if None in keywords or not keywords:  # **keywords, or none
+            return None if keywords else {}
         case {"name": _, "version": _, **others} if not others:
             version = keywords["version"]
             if isinstance(version, ast.Constant) and isinstance(version.value, str):
@@ -291,4 +291,6 @@ def _place_in(script: Path, error: BaseException) -> str:
 
 
 def _frames(error: BaseException) -> list[tuple[str, int | None]]:
+    import traceback
+
     return [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]

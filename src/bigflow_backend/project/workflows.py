@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, make_dataclass
 from datetime import datetime, timezone
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 
-DESCRIBE = ("-B", "-m", "bigflow", "describe", "--progress")
+DESCRIBE = ("-m", "bigflow", "describe", "--progress")
 """The arguments of Python, before ``workflow_arguments``, that describe a project."""
+
+_SECONDS_UNCHANGED = 2
 
 T = TypeVar("T")
 
@@ -219,9 +222,13 @@ def package_of(workflow: WorkflowDescription) -> str:
 
 
 def _describe(python: str, project: Project, arguments: Sequence[str]) -> Description:
-    for package in project.packages:
-        check_modules(project.source / package)
-    command = [python, *DESCRIBE, *arguments, "--root", str(project.source)]
+    newest = max(check_modules(project.source / package) for package in project.packages)
+    beside = [path for place in {project.root, project.source} for path in place.glob("*.py")]
+    newest = max([newest, *(path.stat().st_mtime for path in beside if path.is_file())])
+    # Python keeps bytecode beside a module, with the second of its last change and its size. It
+    # would go on using it after a second change in that second.
+    options = [] if newest < time.time() - _SECONDS_UNCHANGED else ["-B"]
+    command = [python, *options, *DESCRIBE, *arguments, "--root", str(project.source)]
     try:
         # The project's own output goes to stderr, which is the user's.
         child = run_bounded(command, cwd=project.root, limit=DESCRIPTION)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,6 +89,8 @@ def from_archival(root: Path, prefix: str) -> ProjectVersion | None:
 def _fields(path: Path) -> Message | None:
     """Read the fields of a file, or return None without the file."""
     # Both files have the format of e-mail headers.
+    import email
+
     return email.message_from_string(read_text(path)) if has_file(path) else None
 
 

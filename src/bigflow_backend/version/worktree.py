@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -124,6 +123,8 @@ def tree_hash(changed: Sequence[Change]) -> str:
 
     This hash and the hash of the commit identify the content of all tracked files.
     """
+    import hashlib
+
     digest = hashlib.sha256()
     for change in changed:
         for part in (change.path, change.mode, change.content.encode()):
@@ -189,6 +190,8 @@ def _changes(top: Path, entries: Sequence[bytes]) -> Iterator[Change]:
 
 def _blob_hash(file: Path, mode: bytes, algorithm: str) -> str:
     """Return the result of ``git hash-object --no-filters``."""
+    import hashlib
+
     digest = hashlib.new(algorithm, usedforsecurity=False)
     try:
         if mode == _SYMLINK:
