@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
-import logging
 import os
 import re
 import sys
@@ -242,6 +241,8 @@ def _imported_modules(tree: ast.Module) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _as_main(script: Path) -> Iterator[None]:
+    import logging
+
     # setuptools.build_meta leaves the project's directory off sys.path, so that a setup script
     # cannot import its neighbours: https://github.com/pypa/setuptools/issues/4764
     path, argv, directory = list(sys.path), list(sys.argv), os.getcwd()  # noqa: PTH109
