@@ -92,7 +92,7 @@ def build_package(project: Project, options: BuildOptions) -> Build:
 def build_image(project: Project, options: BuildOptions) -> Build:
     """Build the wheel and the image with it, into ``dist/`` and ``.image/``."""
     check_build_system(project)
-    _check_requirements(project)
+    _check_requirements(project, options)
     if options.dry_run:
         return _plan(project, options)
     with started(project, options) as steps:
@@ -123,7 +123,7 @@ def build_project(project: Project, options: BuildOptions) -> Build:
     The first error ends the build, and the results of the last build stay as they are.
     """
     check_build_system(project)
-    _check_requirements(project)
+    _check_requirements(project, options)
     with started(project, options) as steps:
         deployment, workflows = steps.description()
         reference = steps.reference(deployment)
@@ -377,17 +377,25 @@ def _reference(project: Project, deployment: DeploymentDescription) -> ImageRefe
     return image_reference(deployment.docker_repository, project.version.image_tag)
 
 
-def _check_requirements(project: Project) -> None:
-    """Check that a place lists the dependencies, unless the user's own Dockerfile uses none."""
+def _check_requirements(project: Project, options: BuildOptions) -> None:
+    """Check that a place lists the dependencies, and that their lock is valid.
+
+    Nothing is checked if the user's own Dockerfile uses neither.
+    """
+    from bigflow_backend.image.dependencies.requirements import check_lock
     from bigflow_backend.image.dockerfile import installs_requirements
     from bigflow_backend.project.dependencies import project_dependencies
 
-    if project_dependencies(project) is None and installs_requirements(project):
+    dependencies = project_dependencies(project)
+    if not installs_requirements(project):
+        return
+    if dependencies is None:
         raise UserError(
             "no file lists the dependencies of the image",
             hint="create resources/requirements.txt, or write dependencies into [project] of"
             " pyproject.toml; the list may be empty",
         )
+    check_lock(project, options.image or project.settings.image)
 
 
 def _size(path: Path) -> int:

@@ -17,9 +17,9 @@ import pytest
 from support.shared import made_once
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["bigflow_wheels", "make_wheel"]
+__all__ = ["bigflow_wheels", "make_project", "make_wheel"]
 
 _REPOSITORY = Path(__file__).parents[2]
 
@@ -53,6 +53,7 @@ def make_wheel(
     *,
     tag: str = "py3-none-any",
     requires_python: str = "",
+    requires: Sequence[str] = (),
 ) -> Path:
     """A wheel with the files, as the specification of the format has it; a pure one by its tag.
 
@@ -65,6 +66,7 @@ def make_wheel(
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     if requires_python:
         metadata += f"Requires-Python: {requires_python}\n"
+    metadata += "".join(f"Requires-Dist: {line}\n" for line in requires)
     content = {
         **files,
         f"{info}/METADATA": metadata,
@@ -77,6 +79,31 @@ def make_wheel(
             # A member without a date: the same files give the same bytes, and the same layers.
             archive.writestr(zipfile.ZipInfo(member), text)
     return path
+
+
+_BACKEND = """\
+import pathlib, shutil
+
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    (wheel,) = pathlib.Path("made").glob("*.whl")
+    shutil.copy(wheel, directory)
+    return wheel.name
+"""
+
+
+def make_project(
+    root: Path, name: str, version: str, files: Mapping[str, str], *, requires: Sequence[str] = ()
+) -> None:
+    """Write a project whose own backend gives a wheel with the files: its build needs no index."""
+    shutil.rmtree(root / "made", ignore_errors=True)
+    make_wheel(root / "made", name, version, files, requires=requires)
+    (root / "backend.py").write_text(_BACKEND, "utf-8")
+    (root / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        f'[project]\nname = "{name}"\nversion = "{version}"\nrequires-python = ">=3.10"\n'
+        f"dependencies = {list(requires)}\n",
+        "utf-8",
+    )
 
 
 def _hash(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import zipfile
+from contextlib import nullcontext
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,15 @@ import pytest
 import uv
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
-from bigflow_backend.image.dependencies.requirements import ImageRequirements, image_requirements
+from bigflow_backend.image.dependencies.requirements import (
+    ImageRequirements,
+    check_lock,
+    image_requirements,
+)
 from bigflow_backend.image.relock import lock_dependencies
 from bigflow_backend.project.project import read_project
 from bigflow_backend.project.settings import ImageSettings
-from support.distribution import make_wheel
+from support.distribution import make_project, make_wheel
 from support.projects import write_project
 
 if TYPE_CHECKING:
@@ -182,37 +187,57 @@ def test_groups_and_extras(root: Path, tmp_path: Path) -> None:
     assert _found(root, groups=("pods",))[0].names == {"alpha", "beta"}
 
 
-def test_another_project_of_the_repository_is_built(root: Path, tmp_path: Path) -> None:
-    common = root / "common"
-    common.mkdir()
-    (common / "pyproject.toml").write_text(
-        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-        '[project]\nname = "common"\nversion = "2.0"\n',
-        "utf-8",
+def test_projects_of_the_repository_are_built(root: Path, tmp_path: Path) -> None:
+    """Two of them have directories of one name, and one is for another platform."""
+    for place, name in (("a/lib", "common"), ("b/lib", "util"), ("win", "winlib")):
+        make_project(root / place, name, "2.0", {f"{name}.py": ""})
+    _write(
+        root,
+        ["alpha", "common", "util", "winlib; sys_platform == 'win32'"],
+        "[tool.uv.sources]\ncommon = { path = 'a/lib' }\nutil = { path = 'b/lib' }\n"
+        "winlib = { path = 'win' }\n",
     )
-    (common / "backend.py").write_text(
-        "import pathlib, zipfile\n"
-        "def build_wheel(directory, config_settings=None, metadata_directory=None):\n"
-        "    name = 'common-2.0-py3-none-any.whl'\n"
-        "    with zipfile.ZipFile(pathlib.Path(directory, name), 'w') as wheel:\n"
-        "        info = 'common-2.0.dist-info'\n"
-        "        wheel.writestr('common.py', '')\n"
-        "        wheel.writestr(f'{info}/METADATA',\n"
-        "            'Metadata-Version: 2.1\\nName: common\\nVersion: 2.0\\n')\n"
-        "        wheel.writestr(f'{info}/WHEEL', 'Wheel-Version: 1.0\\n"
-        "Root-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
-        "        wheel.writestr(f'{info}/RECORD', '')\n"
-        "    return name\n",
-        "utf-8",
-    )
-    _write(root, ["alpha", "common"], "[tool.uv.sources]\ncommon = { path = 'common' }\n")
     _uv(root, "lock")
     found, said = _found(root)
-    assert found.names == {"alpha", "common"}
-    assert "building the wheel of common" in said
-    lines = _lines(found, tmp_path / "out")
-    assert any(line.startswith("common==2.0 --hash=sha256:") for line in lines)
+    assert found.local_names == {"common", "util", "winlib"}
+    assert [line for line in said if "building the wheel of" in line] == [
+        "building the wheel of a/lib", "building the wheel of b/lib", "building the wheel of win",
+    ]  # fmt: skip
+    # uv writes no hash of a file on this machine, and pip wants all or none.
+    assert sorted(_lines(found, tmp_path / "out")) == [
+        "alpha==1.1", _OURS, "common==2.0", "util==2.0", "winlib==2.0 ; sys_platform == 'win32'",
+    ]  # fmt: skip
     assert (tmp_path / "out/wheels/common-2.0-py3-none-any.whl").is_file()
+
+
+def test_a_wheel_of_the_repository(root: Path) -> None:
+    make_wheel(root / "vendor", "common", "2.0", {})
+    path = "vendor/common-2.0-py3-none-any.whl"
+    _write(root, ["common"], f"[tool.uv.sources]\ncommon = {{ path = '{path}' }}\n")
+    _uv(root, "lock")
+    assert _found(root)[0].wheels == (root / path,)
+    make_wheel(root / "vendor", "common", "2.0", {"common.py": "changed\n"})
+    with pytest.raises(UserError, match=r"^vendor/common-2\.0-py3-none-any\.whl has a wrong hash"):
+        _found(root)
+
+
+@pytest.mark.parametrize("ci", ["", "true"])
+def test_the_lock_is_checked_before_anything_is_built(
+    root: Path, monkeypatch: pytest.MonkeyPatch, ci: str
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    make_project(root / "common", "common", "2.0", {})
+    (root / "common/backend.py").write_text("1 / 0\n", "utf-8")
+    source = "[tool.uv.sources]\ncommon = { path = 'common' }\n"
+    _write(root, ["alpha", "common"], source)
+    _uv(root, "lock")
+    check_lock(read_project(root), ImageSettings())
+    _write(root, ["alpha==1.0", "common"], source)
+    with pytest.raises(UserError, match=r"uv\.lock is older") if ci else nullcontext():
+        check_lock(read_project(root), ImageSettings())
+    check_lock(read_project(root), ImageSettings(locked=False))
+    with pytest.raises(UserError, match=r"uv\.lock is older"):
+        check_lock(read_project(root), ImageSettings(locked=True))
 
 
 @pytest.mark.parametrize(

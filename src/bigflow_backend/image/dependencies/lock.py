@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import UserError
@@ -24,7 +25,7 @@ from bigflow_backend.image.dependencies.explicit import ExplicitIndex, explicit_
 from bigflow_backend.image.dependencies.uv_process import run_uv
 from bigflow_backend.project.dependencies import not_locked, project_dependencies
 from bigflow_backend.project.members import UV_LOCK, directory_of_uv_lock
-from bigflow_backend.project.requirements import Requirements, parsed_requirements
+from bigflow_backend.project.requirements import Requirements, logical_lines, parsed_requirements
 from bigflow_backend.wheel.own import write_own_wheel
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
     from bigflow_backend.project.settings import ImageSettings
 
 PYLOCK = "pylock.toml"
-_PATH = re.compile(r"(?:-e\s+)?(?P<path>\.{1,2}(?:/\S*)?|/\S+|file:\S+)\s*(?:;.*)?")
+_PATH = re.compile(
+    r"(?:-e\s+)?(?P<path>\.{1,2}(?:/\S*)?|/\S+|file:\S+)"
+    r"\s*(?P<marker>;.*?)?(?P<hashes>(?:\s+--hash=\S+)*)"
+)
 _STALE = "needs to be updated"
 
 
@@ -55,10 +59,30 @@ class Lock:
     """The explicit indexes of some requirements."""
 
 
-def find_lock(
-    project: Project, settings: ImageSettings, staging: Path, say: Callable[[str], None]
-) -> Lock | None:
-    """Return the lock of the project, or None. Projects that it has as paths are built.
+@dataclass(frozen=True)
+class LockedPath:
+    """A project of the repository, or a file of it, that a lock has instead of a version."""
+
+    path: Path
+    marker: str
+    """``; MARKER``, or nothing."""
+    hashes: str
+    """``--hash`` options; a directory has none."""
+
+
+@dataclass(frozen=True)
+class ReadLock:
+    """A lock as it is read: nothing is built yet."""
+
+    place: str
+    text: str
+    """The pins, in pip's syntax."""
+    paths: tuple[LockedPath, ...] = ()
+    indexes: tuple[ExplicitIndex, ...] = ()
+
+
+def read_project_lock(project: Project, settings: ImageSettings, staging: Path) -> ReadLock | None:
+    """Return what the lock of the project pins, or None without a lock.
 
     :raises UserError: if it is stale, not valid, or if uv cannot read it.
     """
@@ -66,20 +90,35 @@ def find_lock(
         return None
     directory = directory_of_uv_lock(project.root)
     if directory is not None:
-        return _uv_lock(project, settings, directory, staging, say)
+        return _uv_lock(project, settings, directory, staging)
     path = project.root / PYLOCK
-    if not path.is_file():
+    return _pylock(path, project) if path.is_file() else None
+
+
+def find_lock(
+    project: Project, settings: ImageSettings, staging: Path, say: Callable[[str], None]
+) -> Lock | None:
+    """Return the lock of the project, or None. Projects that it has as paths are built.
+
+    :raises UserError: if a project cannot be built, or as :func:`read_project_lock`.
+    """
+    read = read_project_lock(project, settings, staging)
+    if read is None:
         return None
-    return _pylock(path, project)
+    # As in pip, one hash means that each line needs one.
+    needs_hash = " --hash=" in read.text
+    wheels, lines = [], []
+    for number, place in enumerate(read.paths):
+        _check_hash(place, project.root)
+        wheel = _wheel(project, place.path, staging / "members" / str(number), say)
+        wheels.append(wheel)
+        hashes = f" --hash=sha256:{_sha256(wheel)}" if needs_hash else ""
+        lines.append(f"{_pin(wheel)}{place.marker}{hashes}\n")
+    found = parsed_requirements(f"{read.text}\n{''.join(lines)}", read.place)
+    return Lock(read.place, found, tuple(wheels), read.indexes)
 
 
-def _uv_lock(
-    project: Project,
-    settings: ImageSettings,
-    directory: Path,
-    staging: Path,
-    say: Callable[[str], None],
-) -> Lock:
+def _uv_lock(project: Project, settings: ImageSettings, directory: Path, staging: Path) -> ReadLock:
     staging.mkdir(exist_ok=True)
     exported = staging / "exported.txt"
     _uv(
@@ -90,32 +129,45 @@ def _uv_lock(
         *(f"--extra={extra}" for extra in settings.extras),
         *(f"--group={group}" for group in settings.groups),
     )
-    lines = read_bounded(exported, LOCK_FILE).decode("utf-8").splitlines()
-    places = [match["path"] for line in lines if (match := _PATH.fullmatch(line.strip()))]
-    pinned = "\n".join(line for line in lines if not _PATH.fullmatch(line.strip()))
-    wheels = tuple(
-        _built(project, (directory / place.removeprefix("file://")).resolve(), staging, say)
-        for place in places
-    )
-    members = "\n".join(f"{_pin(path)} --hash=sha256:{_sha256(path)}" for path in wheels)
-    return Lock(
+    text = read_bounded(exported, LOCK_FILE).decode("utf-8")
+    found = [(line, _PATH.fullmatch(line)) for _, line in logical_lines(text)]
+    return ReadLock(
         UV_LOCK,
-        parsed_requirements(f"{pinned}\n{members}\n", UV_LOCK),
-        wheels,
+        "\n".join(line for line, match in found if match is None),
+        tuple(_locked_path(match, directory) for _, match in found if match is not None),
         explicit_indexes(project, read_lock(directory / UV_LOCK), directory),
     )
 
 
-def _built(project: Project, source: Path, staging: Path, say: Callable[[str], None]) -> Path:
-    """Build the wheel of another project of the repository by its own backend."""
-    target = staging / "members" / source.name
-    say(f"building the wheel of {os.path.relpath(source, project.root)}")
+def _locked_path(match: re.Match[str], directory: Path) -> LockedPath:
+    path = unquote(match["path"].removeprefix("file://"))
+    marker = f" {match['marker'].strip()}" if match["marker"] else ""
+    return LockedPath((directory / path).resolve(), marker, match["hashes"])
+
+
+def _check_hash(place: LockedPath, root: Path) -> None:
+    if place.hashes and place.path.is_file():
+        digest = _sha256(place.path)
+        if f"--hash=sha256:{digest}" not in place.hashes.split():
+            raise UserError(
+                f"{os.path.relpath(place.path, root)} has a wrong hash: got SHA-256 {digest},"
+                f" expected {place.hashes.strip().removeprefix('--hash=sha256:')}",
+                hint=f"find out who changed the file before you change the hash in {UV_LOCK}",
+            )
+
+
+def _wheel(project: Project, source: Path, target: Path, say: Callable[[str], None]) -> Path:
+    """Return the wheel of another project of the repository, built by its own backend."""
+    if source.suffix == ".whl":
+        return source
+    shown = os.path.relpath(source, project.root)
+    say(f"building the wheel of {shown}")
     _uv(project, "build", "--wheel", "--quiet", "--out-dir", str(target), str(source))
     wheels = sorted(target.glob("*.whl"))
     if len(wheels) != 1:
         raise UserError(
-            f"{source.name}: its build made {len(wheels)} wheels",
-            hint=f"try it: uv build --wheel {os.path.relpath(source, project.root)}",
+            f"{shown}: its build made {len(wheels)} wheels",
+            hint=f"try it: uv build --wheel {shown}",
         )
     return wheels[0]
 
@@ -179,7 +231,7 @@ def _invalid(path: Path, error: Exception) -> UserError:
     )
 
 
-def _pylock(path: Path, project: Project) -> Lock:
+def _pylock(path: Path, project: Project) -> ReadLock:
     from packaging.pylock import Pylock, PylockValidationError
     from packaging.utils import canonicalize_name
 
@@ -190,7 +242,8 @@ def _pylock(path: Path, project: Project) -> Lock:
     except (PylockValidationError, ValueError) as error:
         raise _invalid(path, error) from error
     lines = [_line(package) for package in packages if package.name != own]
-    found = parsed_requirements("\n".join([*lines, ""]), PYLOCK)
+    text = "\n".join([*lines, ""])
+    found = parsed_requirements(text, PYLOCK)
     dependencies = project_dependencies(project)
     missing = [] if dependencies is None else sorted(not_locked(dependencies.required, found))
     if missing:
@@ -198,7 +251,7 @@ def _pylock(path: Path, project: Project) -> Lock:
             f"{PYLOCK} locks other dependencies than pyproject.toml: {'; '.join(missing)}",
             hint="make it again with the tool that made it",
         )
-    return Lock(PYLOCK, found, ())
+    return ReadLock(PYLOCK, text)
 
 
 def _line(package: Package) -> str:

@@ -16,9 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.image.dependencies.explicit import ExplicitIndex, write_pyproject
-from bigflow_backend.image.dependencies.lock import Lock, StaleLockError, find_lock
+from bigflow_backend.image.dependencies.lock import (
+    Lock,
+    StaleLockError,
+    find_lock,
+    read_project_lock,
+)
 from bigflow_backend.project.dependencies import project_dependencies
 from bigflow_backend.project.members import names_with_a_source
 from bigflow_backend.project.requirements import (
@@ -77,6 +83,13 @@ class ImageRequirements:
     def names(self) -> set[str]:
         """The normalised names of the required distributions."""
         return {line.name for line in self.requirements.lines}
+
+    @property
+    def local_names(self) -> set[str]:
+        """The normalised names of the projects of this repository among them."""
+        from packaging.utils import parse_wheel_filename
+
+        return {str(parse_wheel_filename(wheel.name)[0]) for wheel in self.wheels}
 
     def inputs(self) -> list[object]:
         """Return all that decides what is installed, for the key of a layer."""
@@ -165,6 +178,25 @@ def image_requirements(
     )
 
 
+def check_lock(project: Project, settings: ImageSettings) -> None:
+    """Check early that the lock is valid and, where that is required, that it is not stale.
+
+    :raises UserError: if it is not.
+    """
+    if settings.locked is False:
+        return
+    try:
+        with scratch_directory() as scratch:
+            read_project_lock(project, settings, scratch)
+    except StaleLockError:
+        if _must_fit(settings):
+            raise
+
+
+def _must_fit(settings: ImageSettings) -> bool:
+    return bool(settings.locked or os.environ.get("CI"))
+
+
 def _refuse_sources(project: Project, lines: Iterable[RequirementLine]) -> None:
     """Refuse names with a source of their own: on an index they can be those of a stranger."""
     elsewhere = names_with_a_source(project.root, project.pyproject)
@@ -185,7 +217,7 @@ def _lock(
     try:
         return find_lock(project, settings, staging, say)
     except StaleLockError as error:
-        if settings.locked or os.environ.get("CI"):
+        if _must_fit(settings):
             raise
         warnings.warn(
             f"{error.message}, so it does not count; {error.hint}", BigflowWarning, stacklevel=2

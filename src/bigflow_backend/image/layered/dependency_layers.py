@@ -13,7 +13,7 @@ import os
 import posixpath
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,7 +160,8 @@ class _Build:
         _check_places(wheels, self._own)
         module = f"{site_packages(self._system.interpreter)}/bigflow/__main__.py"
         self.has_bigflow = any(module in wheel.names for wheel in wheels.values())
-        groups = [*_groups(wheels, at_most - 1), *_overlaps(wheels)]
+        local = self._resolver.requirements.local_names
+        groups = [*_groups(wheels, at_most - 1, local), *_overlaps(wheels)]
         keys = [self._key(group, wheels) for group in groups]
         found = {key: StoredLayer.from_json(self._store.get_record(key)) for key in keys}
         missing = {
@@ -273,20 +274,24 @@ def _pin_key(pin: Pin, resolver: Resolver) -> Key | None:
     return record_key("wheel", _EDITION, pin.text, platform, options)
 
 
-def _groups(wheels: Mapping[str, _Wheel], at_most: int) -> list[_Group]:
-    """Return the layers; a changed version of a wheel changes only the layer that it is in."""
+def _groups(wheels: Mapping[str, _Wheel], at_most: int, local: Collection[str]) -> list[_Group]:
+    """Return the layers; a changed version of a wheel changes only the layer that it is in.
+
+    Large wheels, and the ``local`` ones of this repository, which change often, have layers of
+    their own.
+    """
     shared = max(1, min(_SHARED, at_most // 2))
-    large = sorted(
-        (name for name, wheel in wheels.items() if wheel.size >= _LARGE),
-        key=lambda name: (-wheels[name].size, name),
+    alone = sorted(
+        (name for name, wheel in wheels.items() if wheel.size >= _LARGE or name in local),
+        key=lambda name: (name not in local, -wheels[name].size, name),
     )[: max(0, at_most - shared)]
     together: dict[int, list[str]] = {}
-    for name in wheels.keys() - set(large):
+    for name in wheels.keys() - set(alone):
         place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % shared
         together.setdefault(place, []).append(name)
     members = [
         *(sorted(together[place]) for place in sorted(together)),
-        *([n] for n in sorted(large)),
+        *([n] for n in sorted(alone)),
     ]
     return [_Group(f"dependencies: {', '.join(names)}", tuple(names)) for names in members]
 

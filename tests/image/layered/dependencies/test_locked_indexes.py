@@ -11,7 +11,7 @@ import uv
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.dockerfile import STANDARD
-from support.distribution import make_wheel
+from support.distribution import make_project, make_wheel
 from support.package_index import served_index
 from support.secrets import places_of
 
@@ -30,7 +30,7 @@ build-backend = "bigflow_backend"
 name = "demo"
 version = "1.0.0"
 requires-python = ">=3.10"
-dependencies = ["acme-lib", "beta"]
+dependencies = ["acme-lib", "beta"{more}]
 [[tool.uv.index]]
 name = "private"
 url = "{private}"
@@ -84,9 +84,14 @@ def locked(
 
 
 def _lock(
-    project: LayeredProject, public: PackageIndex, private: PackageIndex, source: str
+    project: LayeredProject, public: PackageIndex, private: PackageIndex, source: str, *more: str
 ) -> None:
-    text = _PYPROJECT.format(public=public.url, private=private.bare, source=source)
+    text = _PYPROJECT.format(
+        public=public.url,
+        private=private.bare,
+        source=source,
+        more="".join(f', "{name}"' for name in more),
+    )
     project.write({"pyproject.toml": text})
     subprocess.run([uv.find_uv_bin(), "lock"], cwd=project.root, capture_output=True, check=True)
     for index in (public, private):
@@ -136,6 +141,24 @@ def test_a_newer_release_changes_no_digest(
     make_wheel(private.directory, "acme-lib", "1.1", {})
     _empty_caches(monkeypatch, tmp_path, "second")
     assert locked.build().digest == before.digest
+
+
+def test_a_project_of_the_repository_has_a_layer_of_its_own(
+    locked: LayeredProject, public: PackageIndex, private: PackageIndex
+) -> None:
+    make_wheel(public.directory, "common", "2.0", {"common.py": "OWNER = 'stranger'\n"})
+    source = '{ index = "private" }\ncommon = { path = "common" }'
+    layers = []
+    for text in ("1", "2"):
+        make_project(locked.root / "common", "common", "2.0", {"common.py": text})
+        _lock(locked, public, private, source, "common")
+        found = locked.info(locked.build())
+        assert "common==2.0" in found["dependencies"]
+        layers.append({layer["created_by"]: layer["digest"] for layer in found["layers"]})
+    first, second = layers
+    changed = {title for title in first if first[title] != second[title]}
+    assert changed == {"dependencies: common"}
+    assert not [path for path in public.served if "common-" in path]
 
 
 @pytest.mark.parametrize("name", ["acme_lib-1.0", "beta-1.0"])
