@@ -54,6 +54,7 @@ def test_each_source(project: Project) -> None:
     assert found["cache"] == ("/blobs", "BIGFLOW_CACHE")
     assert found["image.builder"] == ("auto", "default")
     assert found["package"] == ("pipelines", "the project's files")
+    assert found["packages"] == (["pipelines"], "the project's files")
 
 
 def test_lines(project: Project) -> None:

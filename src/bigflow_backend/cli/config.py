@@ -67,10 +67,12 @@ def config(call: Call) -> int:
 def _of_project(project: Project | None) -> Iterator[Setting]:
     table: Mapping[str, Any] = {}
     statements: Mapping[str, Any] = {}
+    found: Mapping[str, Any] = {}
     if project is None:
         settings = with_surroundings(Settings(), table)
     else:
         settings, statements = project.settings, project.statements
+        found = {"package": project.package, "packages": project.packages}
         table = project.pyproject.get("tool", {}).get("bigflow", {})
     places = {stated.setting.key: stated.place for stated in surroundings(table)}
     for leaf in leaves(Settings):
@@ -80,8 +82,8 @@ def _of_project(project: Project | None) -> Iterator[Setting]:
         if source is None:
             source = "pyproject.toml" if has_key(table, leaf.key) else _DEFAULT
         value = leaf.value(settings)
-        if leaf.key == "package" and value is None and project is not None:
-            value, source = project.package, "the project's files"
+        if leaf.key in found and not value:
+            value, source = found[leaf.key], "the project's files"
         yield _setting(leaf, value, source)
 
 
