@@ -11,7 +11,7 @@ import pytest
 
 from support.airflow_standalone import airflow_standalone
 from support.end_to_end import connect, today
-from support.kubernetes import Kubernetes
+from support.kubernetes.fixtures import cluster_of
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -55,7 +55,7 @@ def outcome(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Outcome:
     """Run each workflow that fails once. Clear the failed run of the one whose runs wait."""
-    with Kubernetes(engine) as kubernetes:
+    with cluster_of(engine) as kubernetes:
         kubernetes.create_secret("db-password", {"db_password": "s3cr3t-value"})
         airflow = connect(each_airflow, kubernetes).with_home(tmp_path_factory.mktemp("failed"))
         failing = {workflow: scenarios.dag_id(workflow) for workflow in REASONS}

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.kubernetes import Kubernetes
-from support.kubernetes.container_spec import expand
+from bigflow_backend.rehearsal.node.container_spec import expand
+from support.kubernetes.fixtures import cluster_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from docker import DockerClient
 
-    from support.kubernetes import PodRecord
+    from bigflow_backend.rehearsal.kubernetes import Kubernetes, PodRecord
 
 # test_sample_project.py uses the same kubelet, in `make test`, too.
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -238,7 +238,7 @@ def test_a_program_has_time_to_exit(kubernetes: Kubernetes, base_image: str) -> 
 
 
 def test_a_stopped_cluster_has_no_container(engine: DockerClient, base_image: str) -> None:
-    with Kubernetes(engine) as kubernetes:
+    with cluster_of(engine) as kubernetes:
         run(kubernetes, base_image, FOREVER)
         (pod,) = kubernetes.wait_for(lambda pods: bool(pods[0].started), timeout=TIMEOUT)
     assert containers_of(pod, engine) == []

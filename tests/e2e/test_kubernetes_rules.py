@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.kubernetes import Kubernetes
+from support.kubernetes.fixtures import cluster_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from bigflow_backend.rehearsal.kubernetes import Kubernetes
 
 PODS = "/api/v1/namespaces/default/pods"
 SECRETS = "/api/v1/namespaces/default/secrets"
@@ -46,7 +48,7 @@ class Client:
 
 @pytest.fixture
 def call() -> Iterator[Client]:
-    with Kubernetes(engine=None) as server:
+    with cluster_of(None) as server:
         yield Client(server)
 
 

@@ -18,7 +18,7 @@ from support.airflow import installed_airflow
 from support.airflow_standalone import airflow_standalone
 from support.descriptions import DagProject, job, param, schedule, workflow
 from support.end_to_end import connect
-from support.kubernetes import Kubernetes
+from support.kubernetes.fixtures import cluster_of
 from support.kubernetes.held_node import HeldNode
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bigflow_backend.dags.build import DagFiles
+    from bigflow_backend.rehearsal.kubernetes import Kubernetes
     from support.airflow import Airflow
 
 pytestmark = [pytest.mark.airflow, pytest.mark.slow]
@@ -53,7 +54,7 @@ def release(request: pytest.FixtureRequest, tmp_path: Path) -> Airflow:
 
 @pytest.fixture
 def cluster() -> Iterator[Kubernetes]:
-    with Kubernetes(None) as cluster:
+    with cluster_of(None) as cluster:
         yield cluster
 
 

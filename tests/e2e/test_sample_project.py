@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from bigflow_backend.rehearsal.kubernetes import Kubernetes, PodRecord
     from support.airflow import Airflow
     from support.built_project import BuiltProject
-    from support.kubernetes import Kubernetes, PodRecord
 
 pytestmark = pytest.mark.engine
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.end_to_end import connect, today
-from support.kubernetes import Kubernetes
+from support.kubernetes.fixtures import cluster_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from docker import DockerClient
 
+    from bigflow_backend.rehearsal.kubernetes import PodRecord
     from support.airflow import Airflow
     from support.built_project import BuiltProject
-    from support.kubernetes import PodRecord
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -58,7 +58,7 @@ def outcomes(
     airflow: Airflow, engine: DockerClient, scenarios: BuiltProject
 ) -> Iterator[dict[str, Outcome]]:
     """Run all workflows once."""
-    with Kubernetes(engine) as kubernetes:
+    with cluster_of(engine) as kubernetes:
         kubernetes.create_secret("db-password", {"db_password": "s3cr3t"})
         connected = connect(airflow, kubernetes)
         for file in scenarios.dag_files:

@@ -15,9 +15,9 @@ from support.end_to_end import today
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bigflow_backend.rehearsal.kubernetes import Kubernetes
     from support.airflow import Airflow
     from support.built_project import BuiltProject
-    from support.kubernetes import Kubernetes
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 TIMEOUT = 1200

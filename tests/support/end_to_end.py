@@ -15,8 +15,8 @@ from support.projects import PROJECTS
 if TYPE_CHECKING:
     from docker import DockerClient
 
+    from bigflow_backend.rehearsal.kubernetes import Kubernetes
     from support.airflow import Airflow
-    from support.kubernetes import Kubernetes
 
 __all__ = ["connect", "connected_airflow", "sample", "scenarios", "today"]
 

@@ -234,6 +234,33 @@ COMMANDS = {
         description="Show the value of each setting, and where it comes from: an environment"
         " variable, pyproject.toml, the user's file, or the default.",
     ),
+    "rehearse": Command(
+        "run a workflow in a real Airflow, with pods in the built image, on this machine",
+        "rehearse:run",
+        (
+            option("workflow", metavar="WORKFLOW", help="the id of the workflow, or ALL"),
+            _AIRFLOW,
+            option(
+                "--runtime",
+                choices=("auto", "docker", "podman", "sandbox"),
+                default="auto",
+                help="what runs the pods; sandbox is bubblewrap on the image's files"
+                " (default: auto, the first that works)",
+            ),
+            option("--until", metavar="JOB", help="run this job and those that it waits for"),
+            flag("--no-retries", "run each job once"),
+            option(
+                "--secrets",
+                metavar="FILE",
+                help="the secrets and Airflow Variables (default: rehearsal.toml)",
+            ),
+            *ENVIRONMENT_OPTIONS,
+            JSON,
+        ),
+        description="Run the DAG file of .dags/ in a real Airflow, each job in a pod of the built"
+        " image, before anyone deploys them. Secrets and Airflow Variables come from"
+        " rehearsal.toml. Logs are in .rehearsal/. A failed job gives the exit status 1.",
+    ),
     "cache": Command(
         SUMMARIES["cache"],
         "cache:cache",

@@ -14,6 +14,7 @@ SUMMARIES = {
     "dags": "list the DAGs of a build or a deployment, and the runs of retired ones",
     "check": "load the DAG files of .dags/ in a real Airflow, and report",
     "pod": "print the manifest of a job's pod, as a real Airflow would create it",
+    "rehearse": "run a workflow in a real Airflow, with pods in the built image, on this machine",
     "config": "show the value of each setting, and where it comes from",
     "cache": "show the cache of base images and layers, or empty it",
     "completion": "print the script with which a shell completes commands and options",

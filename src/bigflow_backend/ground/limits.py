@@ -109,3 +109,6 @@ PYTHON_FILES = 1000
 """Files and links of the base's Python that are laid out in the sandbox: about 50."""
 LOCK_FILE = 32 * MIB
 """uv.lock or pylock.toml: a lock of 1,000 packages has about 4 MiB."""
+
+POD_LOG = 128 * MIB
+"""The output of a pod in a rehearsal, which is held in memory. A kubelet rotates it at 10 MiB."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from support.kubernetes.cluster import timestamp
-from support.kubernetes.container_log import ContainerLog
+from bigflow_backend.rehearsal.api.cluster import timestamp
+from bigflow_backend.rehearsal.api.container_log import ContainerLog
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
 
-    from support.kubernetes.cluster import Cluster, Object
+    from bigflow_backend.rehearsal.api.cluster import Cluster, Object
 
 __all__ = ["HeldNode"]
 

@@ -128,7 +128,7 @@ def _ask(
 ) -> Any:
     with scratch_directory() as scratch:
         home = str(scratch)
-        variables = json.dumps(_variables(home, directory))
+        variables = json.dumps(airflow_variables(home, directory))
         # The program comes on standard input. As a file, it would put its directory on sys.path.
         command = release.command("-", variables, json.dumps(pod), *map(str, paths))
         output, errors = _run(command, home, inspect.getsource(probe))
@@ -161,7 +161,8 @@ def _run(command: Sequence[str], directory: str, program: str) -> tuple[str, str
     return output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
 
 
-def _variables(home: str, directory: Path) -> dict[str, str]:
+def airflow_variables(home: str, directory: Path) -> dict[str, str]:
+    """Return the environment of an Airflow whose home and DAGs folder these are."""
     path = os.environ.get("PYTHONPATH")
     return {
         "PATH": os.environ.get("PATH", os.defpath),

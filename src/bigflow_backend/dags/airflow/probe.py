@@ -34,7 +34,7 @@ def main(variables: str, pod: str, *paths: str) -> None:
     os.environ.clear()
     os.environ.update(json.loads(variables))
     # Warnings of these modules are not warnings about the DAG files.
-    _first("airflow.providers.cncf.kubernetes.operators.pod:KubernetesPodOperator")
+    first("airflow.providers.cncf.kubernetes.operators.pod:KubernetesPodOperator")
     sys.dont_write_bytecode = True  # no __pycache__ beside the DAG files
     answer = {
         "airflow": importlib.metadata.version("apache-airflow"),
@@ -46,9 +46,8 @@ def main(variables: str, pod: str, *paths: str) -> None:
 
 
 def _load(path: str, pod: dict[str, str] | None) -> dict[str, Any]:
-    bag_class = _first("airflow.dag_processing.dagbag:DagBag", "airflow.models.dagbag:DagBag")
-    known = inspect.signature(bag_class.__init__).parameters
-    options = {"include_examples": False} if "include_examples" in known else {}
+    bag_class = first("airflow.dag_processing.dagbag:DagBag", "airflow.models.dagbag:DagBag")
+    options = bag_options(bag_class)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         bag = bag_class(path, **options)
@@ -68,20 +67,33 @@ def _load(path: str, pod: dict[str, str] | None) -> dict[str, Any]:
 
 
 def _pod(dag: Any, task: str, config: str | None) -> dict[str, Any]:
-    """Return the manifest of a task's pod, for a run by hand and the first try."""
+    return pod_of(dag, task, {"value": _Variables(config)})
+
+
+def bag_options(bag_class: Any) -> dict[str, bool]:
+    """Return the arguments of a DagBag without the examples of Airflow."""
+    known = inspect.signature(bag_class.__init__).parameters
+    return {"include_examples": False} if "include_examples" in known else {}
+
+
+def pod_of(dag: Any, task: str, variables: dict[str, Any]) -> dict[str, Any]:
+    """Return the manifest of a task's pod, for a run by hand and the first try.
+
+    ``variables`` is ``var`` in its templates.
+    """
     operator = dag.get_task(task)
     # The real hook would connect to the cluster.
     vars(operator)["hook"] = SimpleNamespace(is_in_cluster=False, get_namespace=lambda: None)
-    context = _context(dag, operator, config)
+    context = _context(dag, operator, variables)
     operator.render_template_fields(context, dag.get_template_env())
     pod = operator.build_pod_request_obj(context)
-    client = _first("kubernetes.client:ApiClient")()
+    client = first("kubernetes.client:ApiClient")()
     manifest: dict[str, Any] = client.sanitize_for_serialization(pod)
     return manifest
 
 
-def _context(dag: Any, operator: Any, config: str | None) -> dict[str, Any]:
-    now = _first("pendulum:instance")(datetime.now(timezone.utc).replace(microsecond=0))
+def _context(dag: Any, operator: Any, variables: dict[str, Any]) -> dict[str, Any]:
+    now = first("pendulum:instance")(datetime.now(timezone.utc).replace(microsecond=0))
     # From 3.4 on, only timetables with data intervals have it.
     infer = getattr(dag.timetable, "infer_manual_data_interval", None)
     interval = infer(run_after=now) if infer else SimpleNamespace(start=now, end=now)
@@ -103,7 +115,7 @@ def _context(dag: Any, operator: Any, config: str | None) -> dict[str, Any]:
         "run_id": run.run_id,
         "ti": instance,
         "params": dict(dag.params),
-        "var": {"value": _Variables(config)},
+        "var": variables,
     }
 
 
@@ -123,7 +135,7 @@ class _Variables(dict):  # type: ignore[type-arg]
 
 def _serialization_errors(bag: Any) -> list[str]:
     """Return the errors of DAGs that the scheduler cannot keep as JSON in its database."""
-    serializer = _first(
+    serializer = first(
         "airflow.serialization.serialized_objects:DagSerialization",
         "airflow.serialization.serialized_objects:SerializedDAG",
     )
@@ -136,7 +148,7 @@ def _serialization_errors(bag: Any) -> list[str]:
     return errors
 
 
-def _first(*places: str) -> Any:
+def first(*places: str) -> Any:
     """Return the first of the objects ``module:name`` that this Airflow has."""
     for place in places:
         module, _, name = place.partition(":")

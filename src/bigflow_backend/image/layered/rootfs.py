@@ -149,18 +149,20 @@ def read_file_system(
     wanted: Callable[[str], int | None],
     directory: Path,
     deadline: float,
+    limit: int = PYTHON,
 ) -> FileSystem:
     """Read the base's layers, which are in the store, once.
 
     ``wanted`` returns the most bytes that a needed file may have, 0 for a file of which only the
-    name is needed, and None for all others. The contents are written to ``directory``.
+    name is needed, and None for all others. The contents are written to ``directory``, at most
+    ``limit`` bytes.
 
     :raises CannotServeError: for a compression that cannot be unpacked here.
     :raises DeadlineError: after ``deadline``, a time of :func:`time.monotonic`.
     :raises UserError: for a layer that is not a tar archive, beyond a limit, or not the one that
         the image's configuration names: its ``diff_id`` is a key of the cache.
     """
-    reader = _LayerReader(wanted, directory)
+    reader = _LayerReader(wanted, directory, limit)
     sizes = []
     for layer in base.layers:
         media_type = layer.descriptor.media_type
@@ -195,10 +197,11 @@ def read_file_system(
 class _LayerReader:
     """Reads layers, from the lowest upwards."""
 
-    def __init__(self, wanted: Callable[[str], int | None], kept: Path) -> None:
+    def __init__(self, wanted: Callable[[str], int | None], kept: Path, limit: int) -> None:
         self.root = Directory()
         self._wanted = wanted
         self._kept = kept
+        self._limit = limit
         self._kept_count = 0
         self._kept_size = 0
         self._names = Names()
@@ -252,8 +255,8 @@ class _LayerReader:
         if entry.kind is Kind.SPARSE:
             raise DamagedError(f"{path!r} is stored without its holes (tar --sparse)")
         self._kept_size += entry.size
-        if entry.size > wanted or self._kept_size > PYTHON:
-            most = min(wanted, PYTHON)
+        if entry.size > wanted or self._kept_size > self._limit:
+            most = min(wanted, self._limit)
             raise DamagedError(f"{path!r} has {entry.size:,} bytes; the limit is {most:,}")
         self._kept_count += 1
         content = self._kept / str(self._kept_count)

@@ -1,4 +1,4 @@
-"""Container of a pod -> arguments for the Docker Engine."""
+"""Container of a pod -> what a runtime needs."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from support.kubernetes.status import ApiError
-from support.kubernetes.syntax import parse_quantity
+from bigflow_backend.rehearsal.api.status import ApiError
+from bigflow_backend.rehearsal.api.syntax import parse_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from support.kubernetes.cluster import Cluster, Object
+    from bigflow_backend.rehearsal.api.cluster import Cluster, Object
 
-__all__ = ["ContainerConfigError", "ContainerSpec", "container_spec", "expand"]
-
+_LONGEST_HOSTNAME = 63
 # https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
 _REFERENCE = re.compile(r"\$\$|\$\((?P<name>[^()]*)\)")
 
@@ -29,7 +28,8 @@ class ContainerConfigError(Exception):
 class ContainerSpec:
     """The arguments of one container."""
 
-    name: str
+    pod_uid: str
+    hostname: str
     image: str
     command: list[str]
     """Replaces the entrypoint of the image, unless it is empty."""
@@ -54,7 +54,8 @@ def container_spec(pod: Object, cluster: Cluster) -> ContainerSpec:
     security = {**pod["spec"].get("securityContext", {}), **container.get("securityContext", {})}
     ids = [str(security[key]) for key in ("runAsUser", "runAsGroup") if key in security]
     return ContainerSpec(
-        name=container["name"],
+        pod_uid=pod["metadata"]["uid"],
+        hostname=pod["spec"].get("hostname") or pod["metadata"]["name"][:_LONGEST_HOSTNAME],
         image=container["image"],
         command=[expand(word, environment) for word in container.get("command", [])],
         arguments=[expand(word, environment) for word in container.get("args", [])],

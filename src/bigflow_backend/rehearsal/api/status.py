@@ -10,16 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = [
-    "ApiError",
-    "already_exists",
-    "bad_request",
-    "conflict",
-    "forbidden",
-    "invalid",
-    "not_found",
-    "not_implemented",
-]
+NOT_IMPLEMENTED = 501
 
 
 class ApiError(Exception):
@@ -70,4 +61,4 @@ def invalid(kind: str, name: str, errors: Sequence[str]) -> ApiError:
 
 def not_implemented(feature: str) -> ApiError:
     """Return the error for a feature of a real server that this one does not have."""
-    return ApiError(501, "NotImplemented", f"the API server of the tests does not know {feature}")
+    return ApiError(NOT_IMPLEMENTED, "NotImplemented", f"a rehearsal does not have {feature}")

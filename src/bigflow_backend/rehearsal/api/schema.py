@@ -1,7 +1,7 @@
 """The fields of Pod and Secret that this server has, and the decoding by type.
 
 A value of another type is an error with status 400, as in the decoder of Go. Other fields exist in
-a real cluster, but not in the kubelet of the tests. Unless they are empty, they are an error 501.
+a real cluster, but not in this one. Unless they are empty, they are an error 501.
 
 https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
 """
@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.kubernetes.status import bad_request, not_implemented
-from support.kubernetes.syntax import parse_quantity
-
-__all__ = ["DELETE_OPTIONS", "POD", "SECRET", "decode"]
+from bigflow_backend.rehearsal.api.status import bad_request, not_implemented
+from bigflow_backend.rehearsal.api.syntax import parse_quantity
 
 
 class _Quantity:

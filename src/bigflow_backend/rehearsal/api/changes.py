@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from support.kubernetes.selectors import Selector
-
-__all__ = ["Change", "ChangeLog", "ChangeType"]
+    from bigflow_backend.rehearsal.api.selectors import Selector
 
 ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 

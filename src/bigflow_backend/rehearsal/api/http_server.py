@@ -6,6 +6,7 @@ https://kubernetes.io/docs/reference/using-api/api-concepts/
 from __future__ import annotations
 
 import contextlib
+import hmac
 import json
 import re
 import socket
@@ -15,18 +16,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from support.kubernetes.selectors import field_selector, label_selector
-from support.kubernetes.status import ApiError, bad_request, not_implemented
+from bigflow_backend.ground.limits import DOCUMENT
+from bigflow_backend.rehearsal.api.selectors import field_selector, label_selector
+from bigflow_backend.rehearsal.api.status import (
+    NOT_IMPLEMENTED,
+    ApiError,
+    bad_request,
+    not_implemented,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from support.kubernetes.cluster import Cluster, Object
-    from support.kubernetes.selectors import Selector
+    from bigflow_backend.rehearsal.api.cluster import Cluster, Object
+    from bigflow_backend.rehearsal.api.selectors import Selector
 
-__all__ = ["ApiServer"]
-
-_VERSION = {"major": "1", "minor": "31", "gitVersion": "v1.31.0+tests", "platform": "linux/amd64"}
+_VERSION = {"major": "1", "minor": "31", "gitVersion": "v1.31.0+bigflow", "platform": "linux/amd64"}
 _PATH = re.compile(
     r"/api/v1/namespaces/(?P<namespace>[^/]+)/(?P<resource>pods|secrets|events)"
     r"(?:/(?P<name>[^/]+)(?:/(?P<subresource>[^/]+))?)?/?\Z"
@@ -47,10 +52,11 @@ class ApiServer(ThreadingHTTPServer):
 
     daemon_threads = False
 
-    def __init__(self, cluster: Cluster, token: str) -> None:
+    def __init__(self, cluster: Cluster, token: str, refuse: Callable[[str], None]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.cluster = cluster
         self.token = token
+        self.refuse = refuse
         self._thread = threading.Thread(
             target=self.serve_forever, args=(_STOP_POLL_SECONDS,), name="api-server"
         )
@@ -101,26 +107,37 @@ class _Handler(BaseHTTPRequestHandler):
         self._respond()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class has this name
-        """Print nothing: a log would hide the output of pytest."""
+        """Print nothing: a log would hide the output of the command."""
 
     def _respond(self) -> None:
         url = urlsplit(self.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
             self._authorize()
+            body = self._body()
             if url.path.rstrip("/") == "/version":
                 self._send_json(200, _VERSION)
             else:
                 target = _target(url.path)
                 self._serve(**target, parameters=_Parameters(url.query), body=_decoded(body))
         except ApiError as error:
+            if error.code == NOT_IMPLEMENTED:
+                self.server.refuse(str(error))
             self._send_json(error.code, error.body)
         except ConnectionError:
             self.close_connection = True
 
     def _authorize(self) -> None:
-        if self.headers.get("Authorization") != f"Bearer {self.server.token}":
+        given = self.headers.get("Authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {self.server.token}".encode()):
+            self.close_connection = True  # its body is not read
             raise ApiError(401, "Unauthorized", "Unauthorized")
+
+    def _body(self) -> bytes:
+        length = self.headers.get("Content-Length") or "0"
+        if not length.isdecimal() or int(length) > DOCUMENT:
+            self.close_connection = True
+            raise ApiError(413, "RequestEntityTooLarge", f"the body has {length} bytes")
+        return self.rfile.read(int(length))
 
     def _serve(
         self,
@@ -145,15 +162,10 @@ class _Handler(BaseHTTPRequestHandler):
             case ("POST", "secrets", None, None):
                 self._send_json(201, cluster.create_secret(namespace, body))
             case ("PATCH", "pods", str(), None):
-                kind = self.headers.get("Content-Type", "").partition(";")[0]
-                if kind not in _MERGE_PATCHES:
-                    raise ApiError(415, "UnsupportedMediaType", f"{kind} is not supported here")
+                self._check_patch()
                 self._send_json(200, cluster.patch_pod(namespace, name, body))
             case ("DELETE", "pods" | "secrets", str(), None):
-                options = dict(body) if isinstance(body, dict) else {}
-                grace = parameters.number("gracePeriodSeconds")
-                if grace is not None:
-                    options["gracePeriodSeconds"] = grace
+                options = parameters.delete_options(body)
                 self._send_json(200, cluster.delete(resource, namespace, name, options))
             case (_, _, _, str()) if subresource not in {"log", "status"}:
                 raise not_implemented(f"the subresource {subresource} of {resource}")
@@ -161,6 +173,11 @@ class _Handler(BaseHTTPRequestHandler):
                 raise ApiError(
                     405, "MethodNotAllowed", f"{self.command} is not allowed on {self.path}"
                 )
+
+    def _check_patch(self) -> None:
+        kind = self.headers.get("Content-Type", "").partition(";")[0]
+        if kind not in _MERGE_PATCHES:
+            raise ApiError(415, "UnsupportedMediaType", f"{kind} is not supported here")
 
     def _send_list(self, namespace: str, resource: str, parameters: _Parameters) -> None:
         selector = parameters.selector()
@@ -256,6 +273,11 @@ class _Parameters:
         if not text.isdecimal():
             raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax ({name})')
         return int(text)
+
+    def delete_options(self, body: object) -> Object:
+        options = dict(body) if isinstance(body, dict) else {}
+        grace = self.number("gracePeriodSeconds")
+        return options if grace is None else {**options, "gracePeriodSeconds": grace}
 
     def selector(self) -> Selector:
         labels = label_selector(self.text("labelSelector"))

@@ -10,16 +10,8 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-__all__ = [
-    "is_config_key",
-    "is_dns_label",
-    "is_env_name",
-    "is_label_value",
-    "is_qualified_name",
-    "is_subdomain",
-    "parse_quantity",
-]
-
+_LONGEST_NAME = 63
+_LONGEST_SUBDOMAIN = 253
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _DNS_LABEL = re.compile(rf"{_LABEL}\Z")
 _SUBDOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*\Z")
@@ -34,23 +26,23 @@ _BINARY_SUFFIXES = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 
 def is_dns_label(text: str) -> bool:
     """Check an RFC 1123 label: the name of a container or a namespace."""
-    return len(text) <= 63 and bool(_DNS_LABEL.match(text))
+    return len(text) <= _LONGEST_NAME and bool(_DNS_LABEL.match(text))
 
 
 def is_subdomain(text: str) -> bool:
     """Check an RFC 1123 subdomain: the name of most objects."""
-    return len(text) <= 253 and bool(_SUBDOMAIN.match(text))
+    return len(text) <= _LONGEST_SUBDOMAIN and bool(_SUBDOMAIN.match(text))
 
 
 def is_label_value(text: str) -> bool:
-    return not text or (len(text) <= 63 and bool(_NAME.match(text)))
+    return not text or (len(text) <= _LONGEST_NAME and bool(_NAME.match(text)))
 
 
 def is_qualified_name(text: str) -> bool:
     """Check the key of a label or annotation, or the name of a resource: ``[prefix/]name``."""
     prefix, slash, name = text.rpartition("/")
     prefix_is_valid = is_subdomain(prefix) if slash else True
-    return prefix_is_valid and len(name) <= 63 and bool(_NAME.match(name))
+    return prefix_is_valid and len(name) <= _LONGEST_NAME and bool(_NAME.match(name))
 
 
 def is_env_name(text: str) -> bool:
@@ -59,7 +51,11 @@ def is_env_name(text: str) -> bool:
 
 def is_config_key(text: str) -> bool:
     """Check a key in the data of a Secret."""
-    return len(text) <= 253 and bool(_CONFIG_KEY.match(text)) and text not in {".", ".."}
+    return (
+        len(text) <= _LONGEST_SUBDOMAIN
+        and bool(_CONFIG_KEY.match(text))
+        and text not in {".", ".."}
+    )
 
 
 def parse_quantity(text: str) -> Decimal:

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from bigflow_backend.ground.limits import POD_LOG
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["ContainerLog", "LogLine"]
+
+_LONGEST_LINE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -31,23 +34,24 @@ class ContainerLog:
 
     def __init__(self) -> None:
         self._lines: list[LogLine] = []
+        self._size = 0
         self._closed = False
         self._changed = threading.Condition()
 
     def write(self, chunks: Iterable[bytes]) -> None:
-        """Append the lines of a stream until its end. A chunk can end within a line."""
+        """Append the lines of a stream until its end. A chunk can end within a line.
+
+        A log of more than ``POD_LOG`` bytes ends with a line that says so.
+        """
         rest = b""
         for chunk in chunks:
             *lines, rest = (rest + chunk).split(b"\n")
+            if len(rest) > _LONGEST_LINE:
+                lines.append(rest)
+                rest = b""
             self._append(lines)
-
-    def complete(self, output: bytes) -> None:
-        """Append the lines that ``output``, the whole output, has in addition.
-
-        Docker may end the stream of a container's log before the last lines.
-        """
-        lines = output.removesuffix(b"\n").split(b"\n") if output else []
-        self._append(lines[len(self._lines) :])
+        if rest:
+            self._append([rest])
 
     def close(self) -> None:
         """End the log, and with it the readers that follow it."""
@@ -87,6 +91,11 @@ class ContainerLog:
                     return
 
     def _append(self, lines: list[bytes]) -> None:
+        if self._size > POD_LOG:
+            return
+        self._size += sum(map(len, lines)) + len(lines)
+        if self._size > POD_LOG:
+            lines = [f"bigflow: the rest of this log is not kept: {POD_LOG:,} bytes".encode()]
         if lines:
             now = datetime.now(timezone.utc)
             with self._changed:

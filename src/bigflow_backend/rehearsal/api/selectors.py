@@ -9,10 +9,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from support.kubernetes.status import bad_request
-from support.kubernetes.syntax import is_label_value, is_qualified_name
-
-__all__ = ["Selector", "field_selector", "label_selector"]
+from bigflow_backend.rehearsal.api.status import bad_request
+from bigflow_backend.rehearsal.api.syntax import is_label_value, is_qualified_name
 
 Selector = Callable[[Mapping[str, Any]], bool]
 """A function that returns True for a selected object."""

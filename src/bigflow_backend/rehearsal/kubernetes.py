@@ -1,4 +1,4 @@
-"""A Kubernetes with one node for one test. A ``with`` block starts and stops it."""
+"""A Kubernetes with one node. A ``with`` block starts and stops it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from support.kubernetes.cluster import Cluster
-from support.kubernetes.http_server import ApiServer
-from support.kubernetes.kubelet import Kubelet, Node
+from bigflow_backend.rehearsal.api.cluster import Cluster
+from bigflow_backend.rehearsal.api.http_server import ApiServer
+from bigflow_backend.rehearsal.node.kubelet import Kubelet, Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-    from docker import DockerClient
     from typing_extensions import Self
 
-__all__ = ["Kubernetes", "PodRecord"]
+    from bigflow_backend.rehearsal.node.runtime import Runtime
+
+
+_NAME = "rehearsal"
 
 
 @dataclass(frozen=True)
@@ -58,19 +60,24 @@ class PodRecord:
 
 
 class Kubernetes:
-    """API server and kubelet. Without an engine, no pod is scheduled."""
+    """API server and kubelet. Without a runtime, no pod is scheduled; without a node, all are.
+
+    Without ``namespaces``, each name is one, with each service account and priority class.
+    ``refuse`` gets the message of each request for a feature that this server does not have.
+    """
 
     def __init__(
         self,
-        engine: DockerClient | None,
+        runtime: Runtime | None,
         *,
-        namespaces: tuple[str, ...] = ("default",),
+        namespaces: tuple[str, ...] = (),
         node: Node | None = None,
+        refuse: Callable[[str], None] = lambda _message: None,
     ) -> None:
         self.cluster = Cluster(namespaces=namespaces)
         self.token = secrets.token_hex()
-        self._server = ApiServer(self.cluster, self.token)
-        self._kubelet = Kubelet(self.cluster, engine, node or Node()) if engine else None
+        self._server = ApiServer(self.cluster, self.token, refuse)
+        self._kubelet = Kubelet(self.cluster, runtime, node) if runtime else None
 
     def __enter__(self) -> Self:
         self._server.start()
@@ -95,14 +102,14 @@ class Kubernetes:
 
     def kubeconfig(self, namespace: str = "default") -> dict[str, Any]:
         """Return the configuration of a client. Its JSON is also YAML."""
-        context = {"cluster": "tests", "user": "tests", "namespace": namespace}
+        context = {"cluster": _NAME, "user": _NAME, "namespace": namespace}
         return {
             "apiVersion": "v1",
             "kind": "Config",
-            "current-context": "tests",
-            "clusters": [{"name": "tests", "cluster": {"server": self.url}}],
-            "users": [{"name": "tests", "user": {"token": self.token}}],
-            "contexts": [{"name": "tests", "context": context}],
+            "current-context": _NAME,
+            "clusters": [{"name": _NAME, "cluster": {"server": self.url}}],
+            "users": [{"name": _NAME, "user": {"token": self.token}}],
+            "contexts": [{"name": _NAME, "context": context}],
         }
 
     def create_secret(

@@ -6,9 +6,9 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, Any
 
-from support.kubernetes.schema import POD, SECRET, decode
-from support.kubernetes.status import invalid, not_implemented
-from support.kubernetes.syntax import (
+from bigflow_backend.rehearsal.api.schema import POD, SECRET, decode
+from bigflow_backend.rehearsal.api.status import invalid, not_implemented
+from bigflow_backend.rehearsal.api.syntax import (
     is_config_key,
     is_dns_label,
     is_env_name,
@@ -20,8 +20,6 @@ from support.kubernetes.syntax import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-__all__ = ["checked_pod", "checked_secret"]
 
 _SUBDOMAIN_RULE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.',"

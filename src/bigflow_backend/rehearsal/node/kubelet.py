@@ -1,4 +1,4 @@
-"""The node: it watches the pods of the cluster, and runs them on a Docker Engine."""
+"""The node: it watches the pods of the cluster, and runs them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,23 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from support.kubernetes.pod_worker import PodWorker
-from support.kubernetes.syntax import parse_quantity
+from bigflow_backend.rehearsal.api.syntax import parse_quantity
+from bigflow_backend.rehearsal.node.pod_worker import PodWorker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from docker import DockerClient
+    from bigflow_backend.rehearsal.api.cluster import Cluster, Object
+    from bigflow_backend.rehearsal.node.runtime import Runtime
 
-    from support.kubernetes.cluster import Cluster, Object
 
-__all__ = ["Kubelet", "Node"]
+NODE_NAME = "node"
 
 
 @dataclass(frozen=True)
 class Node:
-    """The one node of the cluster."""
+    """The labels and the size of the one node of the cluster."""
 
-    name: str = "node"
     labels: Mapping[str, str] = field(default_factory=lambda: {"kubernetes.io/os": "linux"})
     allocatable: Mapping[str, str] = field(default_factory=lambda: {"cpu": "8", "memory": "32Gi"})
     """The most that one pod can request. The node has no other resources, such as GPUs."""
@@ -42,11 +41,14 @@ class Node:
 
 
 class Kubelet:
-    """Start a :class:`PodWorker` for each new pod, and end it when the pod is deleted."""
+    """Start a :class:`PodWorker` for each new pod, and end it when the pod is deleted.
 
-    def __init__(self, cluster: Cluster, engine: DockerClient, node: Node) -> None:
+    Without a ``node``, each pod fits: node selectors and requests are not checked.
+    """
+
+    def __init__(self, cluster: Cluster, runtime: Runtime, node: Node | None) -> None:
         self._cluster = cluster
-        self._engine = engine
+        self._runtime = runtime
         self._node = node
         self._workers: dict[str, PodWorker] = {}
         self._thread = threading.Thread(target=self._watch, name="kubelet")
@@ -72,18 +74,18 @@ class Kubelet:
                 self._workers[uid].terminate(grace_seconds=grace)
 
     def _schedule(self, pod: Object) -> None:
-        obstacle = self._node.obstacle(pod)
+        obstacle = self._node.obstacle(pod) if self._node else None
         if obstacle:
             message = f"0/1 nodes are available: 1 {obstacle}."
             condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
             self._cluster.set_pod_status(pod, conditions=[{**condition, "message": message}])
             self._cluster.record_event(pod, "FailedScheduling", message, warning=True)
-        elif self._cluster.bind_pod(pod, self._node.name):
+        elif self._cluster.bind_pod(pod, NODE_NAME):
             meta = pod["metadata"]
             name = f"{meta['namespace']}/{meta['name']}"
             self._cluster.record_event(
-                pod, "Scheduled", f"Successfully assigned {name} to {self._node.name}"
+                pod, "Scheduled", f"Successfully assigned {name} to {NODE_NAME}"
             )
-            worker = PodWorker(pod, self._cluster, self._engine)
+            worker = PodWorker(pod, self._cluster, self._runtime)
             self._workers[meta["uid"]] = worker
             worker.start()

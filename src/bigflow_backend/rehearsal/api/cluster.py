@@ -7,9 +7,9 @@ import uuid
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from support.kubernetes.changes import ChangeLog
-from support.kubernetes.schema import DELETE_OPTIONS, decode
-from support.kubernetes.status import (
+from bigflow_backend.rehearsal.api.changes import ChangeLog
+from bigflow_backend.rehearsal.api.schema import DELETE_OPTIONS, decode
+from bigflow_backend.rehearsal.api.status import (
     already_exists,
     bad_request,
     conflict,
@@ -17,19 +17,18 @@ from support.kubernetes.status import (
     invalid,
     not_found,
 )
-from support.kubernetes.validation import checked_pod, checked_secret
+from bigflow_backend.rehearsal.api.validation import checked_pod, checked_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from support.kubernetes.container_log import ContainerLog
-    from support.kubernetes.selectors import Selector
-
-__all__ = ["Cluster", "Object", "timestamp"]
+    from bigflow_backend.rehearsal.api.container_log import ContainerLog
+    from bigflow_backend.rehearsal.api.selectors import Selector
 
 Object = dict[str, Any]
 """An API object as JSON."""
 
+_SERVICE_ACCOUNTS = {"default"}
 _PRIORITY_CLASSES = {"system-cluster-critical", "system-node-critical"}
 _DEFAULT_GRACE_SECONDS = 30
 _FINISHED = {"Succeeded", "Failed"}
@@ -42,15 +41,16 @@ def timestamp() -> str:
 
 
 class Cluster:
-    """Pods, secrets and events by namespace. All methods are thread-safe."""
+    """Pods, secrets and events by namespace. All methods are thread-safe.
 
-    def __init__(
-        self, *, namespaces: Iterable[str], service_accounts: Iterable[str] = ("default",)
-    ) -> None:
+    Without ``namespaces``, each name is one, with each service account and priority class: a
+    rehearsal does not know those of the real cluster.
+    """
+
+    def __init__(self, *, namespaces: Iterable[str] = ()) -> None:
         self.changes = ChangeLog()
         self._lock = self.changes.condition
         self._namespaces = set(namespaces)
-        self._service_accounts = set(service_accounts)
         self._objects: dict[str, dict[tuple[str, str], Object]] = {kind: {} for kind in _KINDS}
         self._logs: dict[str, ContainerLog] = {}
 
@@ -86,10 +86,10 @@ class Cluster:
         account = spec.setdefault("serviceAccountName", "default")
         priority = spec.get("priorityClassName")
         spec.setdefault("terminationGracePeriodSeconds", _DEFAULT_GRACE_SECONDS)
-        if account not in self._service_accounts:
+        if self._namespaces and account not in _SERVICE_ACCOUNTS:
             where = f"error looking up service account {namespace}/{account}"
             raise forbidden("pods", name, f'{where}: serviceaccount "{account}" not found')
-        if priority and priority not in _PRIORITY_CLASSES:
+        if self._namespaces and priority and priority not in _PRIORITY_CLASSES:
             raise forbidden("pods", name, f"no PriorityClass with name {priority} was found")
         pod["status"] = {"phase": "Pending", "conditions": [], "qosClass": "BestEffort"}
         return self._create("pods", namespace, pod)
@@ -224,7 +224,7 @@ class Cluster:
         return named
 
     def _check_namespace(self, namespace: str) -> None:
-        if namespace not in self._namespaces:
+        if self._namespaces and namespace not in self._namespaces:
             raise not_found("namespaces", namespace)
 
     def _create(self, resource: str, namespace: str, new: Object) -> Object:

@@ -5,26 +5,17 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from docker.errors import APIError, ImageNotFound
-
-from support.kubernetes.cluster import timestamp
-from support.kubernetes.container_log import ContainerLog
-from support.kubernetes.container_spec import (
-    ContainerConfigError,
-    ContainerSpec,
-    container_spec,
-)
-from support.kubernetes.termination import TerminationMessage
+from bigflow_backend.rehearsal.api.cluster import timestamp
+from bigflow_backend.rehearsal.api.container_log import ContainerLog
+from bigflow_backend.rehearsal.node.container_spec import ContainerConfigError, container_spec
+from bigflow_backend.rehearsal.node.runtime import ImageMissingError, StartError
+from bigflow_backend.rehearsal.node.termination import LINES, TerminationMessage
 
 if TYPE_CHECKING:
-    from docker import DockerClient
-    from docker.models.containers import Container
+    from bigflow_backend.rehearsal.api.cluster import Cluster, Object
+    from bigflow_backend.rehearsal.node.runtime import Container, Runtime
 
-    from support.kubernetes.cluster import Cluster, Object
-
-__all__ = ["PodWorker"]
-
-# PID 1 ignores SIGTERM by default, so many tests would wait for the usual 30 seconds of grace.
+# PID 1 ignores SIGTERM by default, so many pods would wait for the usual 30 seconds of grace.
 _LONGEST_GRACE_SECONDS = 10
 _CANNOT_START = 128
 
@@ -32,10 +23,10 @@ _CANNOT_START = 128
 class PodWorker:
     """Run the container of a pod in a thread."""
 
-    def __init__(self, pod: Object, cluster: Cluster, engine: DockerClient) -> None:
+    def __init__(self, pod: Object, cluster: Cluster, runtime: Runtime) -> None:
         self._pod = pod
         self._cluster = cluster
-        self._engine = engine
+        self._runtime = runtime
         self._thread = threading.Thread(target=self._run, name=pod["metadata"]["name"])
         self._lock = threading.Lock()
         self._container: Container | None = None
@@ -73,12 +64,12 @@ class PodWorker:
         name = self._pod["spec"]["containers"][0]["name"]
         try:
             spec = container_spec(self._pod, self._cluster)
-            container = self._created(spec)
+            container = self._runtime.create(spec, self._message.mounts)
         except ContainerConfigError as error:
             self._event("Failed", f"Error: {error}", warning=True)
             self._wait("CreateContainerConfigError", str(error))
             return
-        except ImageNotFound:
+        except ImageMissingError:
             image = self._pod["spec"]["containers"][0]["image"]
             message = f'Failed to pull image "{image}": {image}: not found'
             self._event("Failed", message, warning=True)
@@ -90,25 +81,7 @@ class PodWorker:
         finally:
             with self._lock:
                 self._container = None
-            container.remove(force=True, v=True)
-
-    def _created(self, spec: ContainerSpec) -> Container:
-        options: dict[str, Any] = {
-            "entrypoint": spec.command or None,
-            # For an empty list, Docker uses the command of the image. Kubernetes does not use it
-            # if the pod has a command.
-            "command": spec.arguments or ([] if spec.command else None),
-            "environment": spec.environment,
-            "user": spec.user,
-            "working_dir": spec.working_directory,
-            "network_mode": "host" if spec.host_network else "none",
-            "mem_limit": spec.memory_bytes,
-            "nano_cpus": spec.nano_cpus,
-            "volumes": self._message.volumes,
-            "labels": {"io.kubernetes.pod.uid": self._pod["metadata"]["uid"]},
-            "hostname": None if spec.host_network else self._pod["metadata"]["name"][:63],
-        }
-        return self._engine.containers.create(spec.image, **options)
+            container.remove()
 
     def _follow(self, container: Container, name: str) -> None:
         log, started = ContainerLog(), timestamp()
@@ -119,12 +92,11 @@ class PodWorker:
                     return
                 container.start()
                 self._container = container
-        except APIError as error:
-            # containerd reports a program that the image does not have in this way.
+        except StartError as error:
             log.close()
             self._cluster.attach_log(self._pod, log)
-            self._event("Failed", f"Error: {error.explanation}", warning=True)
-            self._finish(name, started, _CANNOT_START, "StartError", str(error.explanation))
+            self._event("Failed", f"Error: {error}", warning=True)
+            self._finish(name, started, _CANNOT_START, "StartError", str(error))
             return
         self._cluster.attach_log(self._pod, log)
         self._event("Started", f"Started container {name}")
@@ -134,18 +106,15 @@ class PodWorker:
             timer = threading.Timer(deadline, self._pass_deadline)
             timer.start()
         try:
-            log.write(container.logs(stream=True, follow=True))
-            code = int(container.wait(timeout=None)["StatusCode"])
-            log.complete(container.logs())
-            container.reload()
-            killed = container.attrs["State"]["OOMKilled"]
+            log.write(container.output())
+            end = container.wait()
         finally:
             log.close()
             if timer is not None:
                 timer.cancel()
-        reason = "OOMKilled" if killed else "Error" if code else "Completed"
-        lines = [line.content for line in log.read()]
-        self._finish(name, started, code, reason, self._message.read(code, lines))
+        reason = "OOMKilled" if end.out_of_memory else "Error" if end.code else "Completed"
+        lines = [line.content for line in log.read(tail=LINES)]
+        self._finish(name, started, end.code, reason, self._message.read(end.code, lines))
 
     def _finish(
         self, name: str, started: str, code: int, reason: str, message: str | None = None
@@ -174,7 +143,7 @@ class PodWorker:
     def _stop(self, grace_seconds: int) -> None:
         with self._lock:
             if self._container is not None:
-                self._container.stop(timeout=min(grace_seconds, _LONGEST_GRACE_SECONDS))
+                self._container.stop(min(grace_seconds, _LONGEST_GRACE_SECONDS))
 
     def _wait(self, reason: str, message: str) -> None:
         name = self._pod["spec"]["containers"][0]["name"]

@@ -1,0 +1,139 @@
+"""``--runtime`` -> what runs the pods: Docker, Podman, or a sandbox on the image's files."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.processes import child
+from bigflow_backend.rehearsal.image import unpack
+from bigflow_backend.rehearsal.node.sandbox import SandboxRuntime, find_bubblewrap
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+    from bigflow_backend.rehearsal.image import BuiltImage
+    from bigflow_backend.rehearsal.node.runtime import Runtime
+
+AUTO, DOCKER, PODMAN, SANDBOX = RUNTIMES = ("auto", "docker", "podman", "sandbox")
+_TIMEOUT = 3600
+"""Seconds of silence of an engine: a pod may print nothing for long."""
+_PROBE_SECONDS = 10
+_START_SECONDS = 60
+DIFFERENCES = {
+    DOCKER: "",
+    PODMAN: "",
+    SANDBOX: "the image's files are read-only, except /tmp and the working directory;"
+    " CPU limits have no effect",
+}
+"""Runtime -> what differs from a node of Kubernetes, beside the network."""
+
+
+@contextlib.contextmanager
+def chosen_runtime(
+    wanted: str, image: BuiltImage, scratch: Path, *, network: bool, say: Callable[[str], None]
+) -> Iterator[tuple[str, Runtime]]:
+    """Yield the name of the runtime and the runtime itself, ready for pods of the image.
+
+    ``auto`` is Docker if an engine answers, else Podman, else the sandbox.
+
+    :raises UserError: if it is not there, or does not get the image.
+    """
+    with contextlib.ExitStack() as stack:
+        if wanted in {AUTO, DOCKER}:
+            client = _docker(stack, required=wanted == DOCKER)
+            if client:
+                yield DOCKER, _engine(client, image, network=network, say=say)
+                return
+        if wanted in {AUTO, PODMAN}:
+            podman = shutil.which("podman")
+            if podman and (wanted == PODMAN or not find_bubblewrap()):
+                client = _podman(stack, podman, scratch)
+                yield PODMAN, _engine(client, image, network=network, say=say)
+                return
+            if wanted == PODMAN:
+                raise UserError("podman is not installed", hint="use --runtime sandbox, or docker")
+        bwrap = find_bubblewrap()
+        if bwrap is None:
+            raise UserError(
+                "nothing can run the pods: no Docker Engine answers, and there is neither podman"
+                " nor a bubblewrap that works",
+                hint="start Docker, or install bubblewrap (the command bwrap)",
+            )
+        directory = scratch / "image"
+        directory.mkdir(0o755)
+        files = unpack(image, directory)
+        pods = scratch / "pods"
+        pods.mkdir(0o755)
+        yield SANDBOX, SandboxRuntime(bwrap, image, files, pods, network=network)
+
+
+def _docker(stack: contextlib.ExitStack, *, required: bool) -> DockerClient | None:
+    from bigflow_backend.image.engine.client import reachable_engine
+
+    try:
+        with contextlib.ExitStack() as attempt:
+            attempt.enter_context(reachable_engine(timeout=_PROBE_SECONDS))
+        return stack.enter_context(reachable_engine(timeout=_TIMEOUT))
+    except UserError:
+        if required:
+            raise
+        return None
+
+
+def _podman(stack: contextlib.ExitStack, podman: str, scratch: Path) -> DockerClient:
+    """Return a client of a service that ends with the rehearsal. Podman has Docker's API."""
+    import docker
+    import requests
+
+    url = f"unix://{scratch}/podman.sock"
+    process = stack.enter_context(
+        child(
+            [podman, "system", "service", "--time=0", url],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    )
+    end = time.monotonic() + _START_SECONDS
+    socket = scratch / "podman.sock"
+    while time.monotonic() < end and process.poll() is None:
+        if socket.exists():
+            with contextlib.suppress(docker.errors.DockerException, requests.RequestException):
+                client = docker.DockerClient(url, timeout=_TIMEOUT)
+                stack.callback(client.close)
+                return client
+        time.sleep(0.1)
+    raise UserError(
+        "podman's service does not start: podman system service",
+        hint="look at the output of `podman info`, or use --runtime sandbox",
+    )
+
+
+def _engine(
+    client: DockerClient, image: BuiltImage, *, network: bool, say: Callable[[str], None]
+) -> Runtime:
+    from docker.errors import ImageNotFound
+
+    from bigflow_backend.image.engine.client import engine_errors
+    from bigflow_backend.rehearsal.node.engine import EngineRuntime
+
+    with engine_errors("looking for the image"):
+        try:
+            client.images.get(image.tag)
+        except ImageNotFound as error:
+            if image.archive is None:
+                raise UserError(
+                    f"the engine has no image {image.tag}, and .image/ has no file of it",
+                    hint="build it with the engine: bigflow build --load",
+                ) from error
+            say(f"loading {image.archive.name} into the engine")
+            with image.archive.open("rb") as file:
+                client.images.load(file)
+    return EngineRuntime(client, host_network=network)

@@ -1,0 +1,67 @@
+"""Whole rehearsals: the states of the tasks, and the last lines of their logs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rehearsal.conftest import Rehearsed
+    from support.built_project import BuiltProject
+
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
+
+
+def test_a_success(rehearse: Callable[..., Rehearsed], rehearsed_project: BuiltProject) -> None:
+    done = rehearse("has_secret")
+    assert (done.status, done.state("job")) == (0, "success"), done.progress
+    assert done.result["runtime"] == "sandbox"
+    root = rehearsed_project.root
+    log = (root / ".rehearsal" / "has_secret" / "job.1.log").read_text("utf-8")
+    assert '"variables": {"DB_PASSWORD": "' in log
+    assert (root / ".rehearsal" / ".gitignore").read_text("ascii") == "*\n"
+
+
+def test_a_failure_is_retried_and_stops_later_jobs(rehearse: Callable[..., Rehearsed]) -> None:
+    done = rehearse("fails")
+    assert done.status == 1, done.progress
+    assert (done.state("breaks"), done.state("after")) == ("failed", "upstream_failed")
+    assert done.tries("breaks") == ["up_for_retry", "failed"]
+    assert done.last_line == "bigflow: job fails.breaks failed: RuntimeError: this job always fails"
+
+
+def test_no_retries(rehearse: Callable[..., Rehearsed]) -> None:
+    assert rehearse("fails", "--no-retries").tries("breaks") == ["failed"]
+
+
+def test_a_job_above_its_memory_limit(rehearse: Callable[..., Rehearsed]) -> None:
+    done = rehearse("grows", "--no-retries")
+    reason = "out of memory, limit 96Mi (killed by SIGKILL) (OOMKilled)"
+    assert done.last_line == f"bigflow: job grows.job failed: {reason}", done.progress
+
+
+def test_a_deferrable_job(rehearse: Callable[..., Rehearsed]) -> None:
+    done = rehearse("defers")
+    assert (done.status, done.state("job")) == (0, "success"), done.progress
+
+
+@pytest.mark.parametrize(
+    ("workflow", "problem", "line"),
+    [
+        ("lacks_secret", "the key 'not_there' of the secret 'not-there'", 'not_there = "..."'),
+        ("lacks_variable", "the Airflow Variable 'not_set'", 'not_set = "..."'),
+    ],
+)
+def test_a_missing_input_is_an_error_before_anything_runs(
+    rehearse: Callable[..., Rehearsed], workflow: str, problem: str, line: str
+) -> None:
+    done = rehearse(workflow)
+    error, fix = done.progress.splitlines()[-2:]
+    assert done.status == 1
+    assert problem in error
+    assert fix.startswith("  write into rehearsal.toml, below [")
+    assert fix.endswith(line)
+    assert "running" not in done.progress
