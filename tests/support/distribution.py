@@ -54,16 +54,18 @@ def make_wheel(
     tag: str = "py3-none-any",
     requires_python: str = "",
     requires: Sequence[str] = (),
+    metadata: str = "",
 ) -> Path:
     """A wheel with the files, as the specification of the format has it; a pure one by its tag.
 
+    ``metadata`` has more lines of METADATA.
     https://packaging.python.org/en/latest/specifications/binary-distribution-format/
     """
     directory.mkdir(parents=True, exist_ok=True)
     stem = f"{name.replace('-', '_')}-{version}"
     path = directory / f"{stem}-{tag}.whl"
     info = f"{stem}.dist-info"
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{metadata}"
     if requires_python:
         metadata += f"Requires-Python: {requires_python}\n"
     metadata += "".join(f"Requires-Dist: {line}\n" for line in requires)

@@ -46,11 +46,11 @@ class Said(list):
 if where == "layers":
     # In the middle of a layer: some of it is written.
     from bigflow_backend.image.layered import tar as layer
-    add, members = layer._add, []
+    add, members = layer._Archive.add, []
     def counted(*arguments):
         members.append(1)
         return stop() if len(members) == 3 else add(*arguments)
-    layer._add = counted
+    layer._Archive.add = counted
 elif where == "tar":
     from bigflow_backend.image.store import blobs as store
     read, reads = store.BlobReader.read, []

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.foreign.text import quoted
@@ -80,6 +80,25 @@ def check_modules(directory: Path) -> float:
             has_file(path, MODULE)
             newest = max(newest, path.stat().st_mtime)
     return newest
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of an open file. Several threads may read it at once."""
+
+    file: IO[bytes]
+    start: int
+    size: int
+
+    def pieces(self, most: int) -> Iterator[bytes]:
+        """Yield the content in pieces of at most ``most`` bytes."""
+        place, end = self.start, self.start + self.size
+        while place < end:
+            piece = os.pread(self.file.fileno(), min(most, end - place), place)
+            if not piece:
+                return
+            yield piece
+            place += len(piece)
 
 
 def walk(root: Path) -> Iterator[Path]:

@@ -73,7 +73,7 @@ def test_zstd(layered_project: LayeredProject, tmp_path: Path) -> None:
 def test_zstd_without_a_library(
     layered_project: LayeredProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bigflow_backend.image.base.compression._MODULES", ("no_such_module",))
+    monkeypatch.setattr("bigflow_backend.image.store.compressors._MODULES", ("no_such_module",))
     zstd = installed("zstd", package="zstd")
     layer = subprocess.run(
         [zstd, "-c"], input=layer_tar({"a": "a"}), capture_output=True, check=True

@@ -13,8 +13,10 @@ import pytest
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.layered import compression
-from bigflow_backend.image.layered.compression import fast_gzip, find_compression
+from bigflow_backend.image.layered.compression import find_compression
 from bigflow_backend.image.oci import LAYER_GZIP, LAYER_ZSTD
+from bigflow_backend.image.store import compressors
+from bigflow_backend.image.store.compressors import fast_gzip
 from bigflow_backend.project.settings import ImageSettings
 from support.registry import installed
 
@@ -44,7 +46,8 @@ def test_the_format(settings: dict[str, Any], media_type: str) -> None:
 
 def test_without_the_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "zlib_ng.zlib_ng", None)
-    monkeypatch.setattr(compression, "zstd_library", lambda: None)
+    for module in (compression, compressors):
+        monkeypatch.setattr(module, "zstd_library", lambda: None)
     assert find_compression(ImageSettings(**_PUSHED)).media_type == LAYER_GZIP  # type: ignore[arg-type]
     plain = fast_gzip()
     assert plain.description.startswith("gzip by zlib 1.")

@@ -95,7 +95,7 @@ def test_the_most_layers(layered_project: LayeredProject, monkeypatch: pytest.Mo
 
 
 def test_a_file_of_two_wheels(layered_project: LayeredProject) -> None:
-    """As with pip, the first name wins. Each layer has its own wheel's file."""
+    """As with pip, the last one that is installed wins. Each layer has its own wheel's file."""
     for name in ("one", "two"):
         make_wheel(layered_project.wheels, name, "1.0", {"common.py": f"NAME = '{name}'\n"})
     layered_project.require("one", "two")
@@ -108,6 +108,23 @@ def test_a_file_of_two_wheels(layered_project: LayeredProject) -> None:
     layered_project.require("one", "two")
     again = layered_project.build()
     assert _content(layered_project, again, "common.py") == b"NAME = 'one'\n"
+
+
+def test_a_file_of_a_wheel_and_of_one_that_it_needs(layered_project: LayeredProject) -> None:
+    """pip installs what a distribution needs before it."""
+    make_wheel(layered_project.wheels, "base", "1.0", {"common.py": "NAME = 'base'\n"})
+    make_wheel(
+        layered_project.wheels,
+        "over",
+        "1.0",
+        {"common.py": "NAME = 'over'\n"},
+        requires=["base"],
+    )
+    for times in (1, 2):  # the second time, the store knows the wheels
+        layered_project.require("over", "small")
+        make_wheel(layered_project.wheels, "small", "1.0", {"small.py": "# text\n" * times})
+        image = layered_project.build()
+        assert _content(layered_project, image, "common.py") == b"NAME = 'over'\n"
 
 
 def test_a_record_that_names_the_files_of_another_wheel(layered_project: LayeredProject) -> None:

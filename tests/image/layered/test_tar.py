@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from bigflow_backend.image.layered.compression import fast_gzip
 from bigflow_backend.image.layered.tar import StoredLayer, directory, file, link, tree, write_layer
 from bigflow_backend.image.store.blobs import open_store
+from bigflow_backend.image.store.compressors import fast_gzip
 
 if TYPE_CHECKING:
     from pathlib import Path

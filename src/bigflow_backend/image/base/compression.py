@@ -1,28 +1,23 @@
-"""The content of a layer or an archive: plain, or compressed with gzip or Zstandard (RFC 8878).
-
-Python's standard library has Zstandard since 3.14 (PEP 784). Before, ``backports.zstd`` is used.
-"""
+"""The content of a layer or an archive: plain, or compressed with gzip or Zstandard (RFC 8878)."""
 
 from __future__ import annotations
 
 import contextlib
 import gzip
 import hashlib
-import importlib
 import io
 import zlib
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from bigflow_backend.ground.deadline import check_deadline
 from bigflow_backend.ground.limits import UNPACKED
 from bigflow_backend.image.oci import LAYER_GZIP, LAYER_TAR, LAYER_ZSTD
+from bigflow_backend.image.store.compressors import ZSTD_MISSING, zstd_library
 
 if TYPE_CHECKING:
     from _typeshed import SupportsRead, WriteableBuffer
 
-ZSTD_MISSING = "they need Python 3.14 or backports.zstd"
-_MODULES = ("compression.zstd", "backports.zstd")
 _STARTS = {b"\x1f\x8b": LAYER_GZIP, b"\x28\xb5\x2f\xfd": LAYER_ZSTD}
 
 
@@ -116,11 +111,3 @@ class Content(io.RawIOBase):
     def digest(self) -> str:
         """The digest of what was read so far."""
         return f"sha256:{self._hash.hexdigest()}"
-
-
-def zstd_library() -> Any:
-    """Return the module, or None if none is installed."""
-    for name in _MODULES:
-        with contextlib.suppress(ImportError):
-            return importlib.import_module(name)
-    return None

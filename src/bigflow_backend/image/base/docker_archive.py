@@ -6,8 +6,6 @@ https://github.com/moby/docker-image-spec/blob/main/spec.md#combined-image-json-
 from __future__ import annotations
 
 import contextlib
-import gzip
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -23,7 +21,6 @@ from bigflow_backend.image.base.compression import (
 )
 from bigflow_backend.image.base.manifest import base_image, damaged, layer_digests, read_document
 from bigflow_backend.image.oci import (
-    LAYER_GZIP,
     LAYER_TAR,
     LAYER_ZSTD,
     BaseImage,
@@ -32,6 +29,7 @@ from bigflow_backend.image.oci import (
     sha256_digest,
 )
 from bigflow_backend.image.reference import remote_name
+from bigflow_backend.image.store.compressors import fast_gzip
 from bigflow_backend.image.store.key import record_key
 
 if TYPE_CHECKING:
@@ -41,7 +39,6 @@ if TYPE_CHECKING:
     from bigflow_backend.image.store.key import Key
 
 _CHUNK = 1 << 20
-_LEVEL = 6
 
 
 class _ImageFiles(TypedDict):
@@ -123,13 +120,15 @@ def _imported(
     """Return the layer of that content, which is in the store, compressed."""
     kind = compression(file.peek(4))
     if kind == LAYER_TAR:
+        packing = fast_gzip()
         with (
-            store.writer(LAYER_GZIP) as blob,
-            # Without name and time in the header, the bytes are the same each time.
-            gzip.GzipFile(fileobj=blob, mode="wb", compresslevel=_LEVEL, mtime=0) as packed,
+            store.writer(packing.media_type) as blob,
             unpacked(file, kind, deadline=deadline) as content,
         ):
-            shutil.copyfileobj(content, packed, _CHUNK)
+            stream = packing.start()
+            while piece := content.read(_CHUNK):
+                blob.write(stream.compress(piece))
+            blob.write(stream.flush())
             _check(content.digest, diff_id, name)
         layer = blob.descriptor
     else:
@@ -156,4 +155,4 @@ def _check(found: str, diff_id: str, name: str) -> None:
 
 
 def _key(diff_id: str) -> Key:
-    return record_key("layer of a docker-archive", diff_id, _LEVEL)
+    return record_key("layer of a docker-archive", diff_id, fast_gzip().description)

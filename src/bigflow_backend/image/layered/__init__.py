@@ -8,6 +8,7 @@
 - ``venv``: the virtual environment /app of an image
 - ``dependency_layers``: the layers of the environment and of the dependencies
 - ``layers``: the layers of the resources and the project
+- ``modules``: the files of layers -> the same files with bytecode
 - ``compression``: the settings -> the library that compresses layers
 - ``tar``: a layer as a tar archive
 - ``manifest``: the configuration and the manifest of an image

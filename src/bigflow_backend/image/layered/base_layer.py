@@ -5,12 +5,12 @@ It depends only on the base image and on what compiles, so all projects of a use
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import posixpath
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.directories import scratch_directory
@@ -24,7 +24,7 @@ from bigflow_backend.image.layered.python.base_python import (
 from bigflow_backend.image.layered.python.bytecode import (
     Source,
     cache_tag,
-    compile_modules,
+    compiled,
     find_local_compiler,
 )
 from bigflow_backend.image.layered.python.interpreter import (
@@ -38,12 +38,12 @@ from bigflow_backend.image.layered.tar import StoredLayer, directory, file, writ
 from bigflow_backend.image.store.key import record_key
 
 if TYPE_CHECKING:
-    from bigflow_backend.image.layered.compression import Compression
     from bigflow_backend.image.layered.python.bytecode import Compiler
     from bigflow_backend.image.layered.rootfs import FileSystem
     from bigflow_backend.image.layered.tar import Entry
     from bigflow_backend.image.oci import BaseImage
     from bigflow_backend.image.store.blobs import BlobStore
+    from bigflow_backend.image.store.compressors import Compression
     from bigflow_backend.image.store.key import Key
 
 USER = 10001
@@ -108,7 +108,7 @@ def base_system(
             return BaseSystem(found, compiler, note, layer, sizes, deadline, compression)
     fetch_layers()
     with scratch_directory() as scratch:
-        contents, compiled = scratch / "contents", scratch / "compiled"
+        contents = scratch / "contents"
         contents.mkdir()
         system = read_file_system(
             store, base, wanted=_wanted, directory=contents, deadline=deadline
@@ -119,12 +119,13 @@ def base_system(
         check(found)
         files = store_files(store, system, found, deadline=deadline)
         compiler, note = _find_compiler(store, found, files, deadline)
-        entries = list(_user(system))
-        if compiler is not None:
-            entries += _bytecode(system, found, compiler, compiled, deadline)
-        layer = write_layer(
-            store, entries, created_by=_created_by(compiler), compression=compression
-        )
+        with _bytecode(system, found, compiler, deadline) as bytecode:
+            layer = write_layer(
+                store,
+                [*_user(system), *bytecode],
+                created_by=_created_by(compiler),
+                compression=compression,
+            )
     record = {
         "interpreter": found.as_json(),
         "sizes": system.layer_sizes,
@@ -200,9 +201,14 @@ def _user(system: FileSystem) -> Iterator[Entry]:
     yield directory(posixpath.join(above or parent, name), owner=USER)
 
 
+@contextlib.contextmanager
 def _bytecode(
-    system: FileSystem, found: Interpreter, compiler: Compiler, scratch: Path, deadline: float
-) -> Iterator[Entry]:
+    system: FileSystem, found: Interpreter, compiler: Compiler | None, deadline: float
+) -> Iterator[list[Entry]]:
+    """Yield the bytecode of the standard library, and the directories for it."""
+    if compiler is None:
+        yield []
+        return
     sources: dict[str, Source] = {}
     for name, node in system.nodes(found.standard_library):
         content = node.content if node.target is None else system.content(name)
@@ -210,12 +216,10 @@ def _bytecode(
             continue
         above, module = posixpath.split(name)
         target = f"{above}/__pycache__/{module[: -len('.py')]}.{cache_tag(found.minor)}.pyc"
-        sources[target] = Source(content, f"/{name}", scratch / str(len(sources)))
-    scratch.mkdir()
-    compile_modules(compiler, list(sources.values()), deadline=deadline)
-    made = {target: s.target for target, s in sources.items() if s.target.is_file()}
-    for above in sorted({posixpath.dirname(target) for target in made}):
-        if system.resolve(above) is None:
-            yield directory(above)
-    for target, path in made.items():
-        yield file(target, path)
+        sources[target] = Source(content, f"/{name}")
+    with compiled(compiler, sources, deadline=deadline) as (made,):
+        new = {posixpath.dirname(target) for target in made}
+        yield [
+            *(directory(above) for above in sorted(new) if system.resolve(above) is None),
+            *(file(target, content) for target, content in made.items()),
+        ]

@@ -1,47 +1,13 @@
-"""The compression of the layers that a build writes.
-
-The bytes of a layer depend on the library and its version, so both are in the keys of the cache and
-in imageinfo. https://github.com/zlib-ng/zlib-ng is four times as fast as zlib.
-"""
+"""The settings -> the library that compresses the layers of a build."""
 
 from __future__ import annotations
 
-import importlib
-import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.base.compression import ZSTD_MISSING, zstd_library
-from bigflow_backend.image.oci import LAYER_GZIP, LAYER_ZSTD
+from bigflow_backend.image.store.compressors import Compression, fast_gzip, zstd, zstd_library
 
 if TYPE_CHECKING:
     from bigflow_backend.project.settings import ImageSettings
-
-_GZIP_LEVEL = 3
-_ZLIB_LEVEL = 6
-_ZSTD_LEVEL = 3
-# zlib's number for the largest window with the header of gzip, which has no name and no time.
-_GZIP_WINDOW = 31
-
-
-class Compressor(Protocol):
-    """An object that compresses one stream."""
-
-    def compress(self, data: bytes, /) -> bytes: ...
-    def flush(self) -> bytes: ...
-
-
-@dataclass(frozen=True)
-class Compression:
-    """A format and the library that writes it."""
-
-    media_type: str
-    description: str
-    """The format, the library with its version, and the level."""
-    start: Callable[[], Compressor]
-    """Starts a new stream."""
 
 
 def find_compression(settings: ImageSettings) -> Compression:
@@ -58,38 +24,3 @@ def find_compression(settings: ImageSettings) -> Compression:
         only_pushed = settings.push and not elsewhere
         return zstd() if only_pushed and zstd_library() is not None else fast_gzip()
     return zstd() if wanted == "zstd" else fast_gzip()
-
-
-def fast_gzip() -> Compression:
-    """Return gzip by zlib-ng, or by zlib where that is not installed."""
-    try:
-        library = importlib.import_module("zlib_ng.zlib_ng")
-    except ImportError:
-        return Compression(
-            LAYER_GZIP,
-            f"gzip by zlib {zlib.ZLIB_RUNTIME_VERSION}, level {_ZLIB_LEVEL}",
-            lambda: zlib.compressobj(_ZLIB_LEVEL, zlib.DEFLATED, _GZIP_WINDOW),
-        )
-    return Compression(
-        LAYER_GZIP,
-        f"gzip by zlib-ng {library.ZLIBNG_VERSION}, level {_GZIP_LEVEL}",
-        lambda: library.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW),
-    )
-
-
-def zstd() -> Compression:
-    """Return Zstandard.
-
-    :raises UserError: if no library for it is installed.
-    """
-    library = zstd_library()
-    if library is None:
-        raise UserError(
-            f'layers with compression = "zstd" cannot be written: {ZSTD_MISSING}',
-            hint='set compression = "gzip" in [tool.bigflow.image]',
-        )
-    return Compression(
-        LAYER_ZSTD,
-        f"zstd by libzstd {library.zstd_version}, level {_ZSTD_LEVEL}",
-        lambda: library.ZstdCompressor(_ZSTD_LEVEL),
-    )

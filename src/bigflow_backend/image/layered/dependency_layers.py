@@ -8,27 +8,27 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import itertools
 import os
-import posixpath
 import stat
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.dependencies.indexes import configured_indexes, uv_settings
 from bigflow_backend.image.layered.dependencies.distributions import install, is_executable
-from bigflow_backend.image.layered.python.bytecode import Source, cache_tag, compile_modules
-from bigflow_backend.image.layered.tar import StoredLayer, directory, file, write_layer
+from bigflow_backend.image.layered.dependencies.order import Needs, installation_order
+from bigflow_backend.image.layered.modules import parents, with_bytecode
+from bigflow_backend.image.layered.tar import StoredLayer, file, write_layer
 from bigflow_backend.image.layered.venv import APP, site_packages, skeleton
 from bigflow_backend.image.store.key import Key, record_key
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bigflow_backend.image.layered.base_layer import BaseSystem
     from bigflow_backend.image.layered.dependencies.distributions import Distribution
     from bigflow_backend.image.layered.dependencies.resolver import Pin, Resolver
@@ -36,11 +36,13 @@ if TYPE_CHECKING:
     from bigflow_backend.image.store.blobs import BlobStore
 
 # Raise it with each change of what this module writes.
-_EDITION = 1
+_EDITION = 2
 _LARGE = 2 << 20
 """Unpacked bytes of a wheel that gets a layer of its own."""
 _SHARED = 16
 """Layers for the other wheels. The name of a wheel decides in which one it is."""
+_AT_ONCE = 4
+"""Layers that are written at once, if there are as many cores. Each takes a few MB of memory."""
 _OVERLAPS = "files that several dependencies have"
 
 
@@ -63,6 +65,7 @@ class _Wheel:
     """Unpacked bytes."""
     names: tuple[str, ...]
     """Its files, relative to the environment."""
+    needs: Needs
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class _Group:
 
     title: str
     members: tuple[str, ...]
-    """Names of distributions. If two have the same file, the image has that of the first."""
+    """Names of distributions. If two have the same file, the layer has that of the last."""
     only: frozenset[str] | None = None
     """The files that the layer has; None for all."""
 
@@ -144,13 +147,11 @@ class _Build:
         self._system = system
         self._resolver = resolver
         self._environments = scratch / "environments"
-        self._compiled = scratch / "compiled"
         self.work = scratch / "work"
-        for path in (self._environments, self._compiled, self.work):
-            path.mkdir()
+        self._environments.mkdir()
+        self.work.mkdir()
         empty = skeleton(system.interpreter)
         self._own = frozenset(e.name for e in empty if not stat.S_ISDIR(e.mode))
-        self._numbers = itertools.count()
         self._installed: dict[str, Distribution] = {}
         self.has_bigflow = False
 
@@ -160,8 +161,15 @@ class _Build:
         _check_places(wheels, self._own)
         module = f"{site_packages(self._system.interpreter)}/bigflow/__main__.py"
         self.has_bigflow = any(module in wheel.names for wheel in wheels.values())
-        local = self._resolver.requirements.local_names
-        groups = [*_groups(wheels, at_most - 1, local), *_overlaps(wheels)]
+        groups = _groups(wheels, at_most - 1, self._resolver.requirements.local_names)
+        if several := _overlaps(wheels):
+            order = installation_order(
+                {name: wheel.needs for name, wheel in wheels.items()},
+                {pin.name: pin.extras for pin in pins},
+                self._system.interpreter,
+            )
+            members = [name for name in order if not several.isdisjoint(wheels[name].names)]
+            groups.append(_Group(_OVERLAPS, tuple(members), several))
         keys = [self._key(group, wheels) for group in groups]
         found = {key: StoredLayer.from_json(self._store.get_record(key)) for key in keys}
         missing = {
@@ -180,11 +188,19 @@ class _Build:
         wheels = {}
         for name, key in keys.items():
             match key and self._store.get_record(key):
-                case {"identity": str(identity), "size": int(size), "names": list(names)}:
-                    wheels[name] = _Wheel(identity, size, tuple(names))
+                case {
+                    "identity": str(identity),
+                    "size": int(size),
+                    "names": list(names),
+                    "needs": {"distributions": list(needed), "python": bool(python)},
+                }:
+                    needs = Needs(tuple(needed), python)
+                    wheels[name] = _Wheel(identity, size, tuple(names), needs)
         self._install([pin for pin in pins if pin.name not in wheels])
         for name, installed in self._installed.items():
-            wheel = _Wheel(installed.identity(), installed.size(), installed.names)
+            wheel = _Wheel(
+                installed.identity(), installed.size(), installed.names, installed.needs()
+            )
             wheels[name] = wheel
             if key := keys[name]:
                 self._store.put_record(key, dataclasses.asdict(wheel))
@@ -203,39 +219,31 @@ class _Build:
         )
 
     def _write(self, groups: Mapping[Key, _Group]) -> dict[Key, StoredLayer]:
-        """Compile and write the layers, two at once: compressing takes most of the time."""
+        """Compile the modules, then write the layers, on all cores at once.
+
+        The largest comes first, so that no core has to wait for the others at the end.
+        """
         entries = {key: self._entries(group) for key, group in groups.items()}
-        sources = {key: self._sources(entries[key]) for key in groups}
-        if self._system.compiler is not None:
-            compile_modules(
-                self._system.compiler,
-                *([source for _, source in found] for found in sources.values()),
-                deadline=self._system.deadline,
-            )
+        sizes = {key: sum(e.size() for e in files.values()) for key, files in entries.items()}
+        ordered = sorted(groups, key=lambda key: -sizes[key])
+        with with_bytecode(self._system, *(entries[key] for key in ordered)) as contents:
 
-        def write(key: Key) -> StoredLayer:
-            bytecode = {
-                name: file(name, source.target)
-                for name, source in sources[key]
-                if source.target.is_file()
-            }
-            content = entries[key] | bytecode
-            above = {parent: directory(parent) for name in content for parent in _parents(name)}
-            layer = write_layer(
-                self._store,
-                {**above, **content}.values(),
-                created_by=groups[key].title,
-                compression=self._system.compression,
-            )
-            self._store.put_record(key, layer.as_json())
-            return layer
+            def write(key: Key, content: Mapping[str, Entry]) -> StoredLayer:
+                layer = write_layer(
+                    self._store,
+                    content.values(),
+                    created_by=groups[key].title,
+                    compression=self._system.compression,
+                )
+                self._store.put_record(key, layer.as_json())
+                return layer
 
-        with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
-            return dict(zip(groups, pool.map(write, groups), strict=True))
+            with ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1)) as pool:
+                return dict(zip(ordered, pool.map(write, ordered, contents), strict=True))
 
     def _entries(self, group: _Group) -> dict[str, Entry]:
         entries = {}
-        for member in reversed(group.members):
+        for member in group.members:
             installed = self._installed[member]
             for name in installed.names:
                 if group.only is None or name in group.only:
@@ -245,23 +253,6 @@ class _Build:
         for name in self._own & entries.keys():
             del entries[name]
         return entries
-
-    def _sources(self, entries: Mapping[str, Entry]) -> list[tuple[str, Source]]:
-        """Return the modules in ``lib`` with their places of bytecode, as ``compileall`` does."""
-        found = []
-        parents = {parent for name in entries for parent in _parents(name)}
-        for name, entry in entries.items():
-            above, module = posixpath.split(name)
-            cache = f"{above}/__pycache__"
-            is_module = name.startswith(f"{APP}/lib/") and module.endswith(".py")
-            if not is_module or posixpath.basename(above) == "__pycache__" or cache in entries:
-                continue
-            tag = cache_tag(self._system.interpreter.minor)
-            target = f"{cache}/{module.removesuffix('.py')}.{tag}.pyc"
-            if target not in parents and isinstance(entry.content, Path):
-                scratch = self._compiled / str(next(self._numbers))
-                found.append((target, Source(entry.content, f"/{name}", scratch)))
-        return found
 
 
 def _pin_key(pin: Pin, resolver: Resolver) -> Key | None:
@@ -296,17 +287,10 @@ def _groups(wheels: Mapping[str, _Wheel], at_most: int, local: Collection[str]) 
     return [_Group(f"dependencies: {', '.join(names)}", tuple(names)) for names in members]
 
 
-def _overlaps(wheels: Mapping[str, _Wheel]) -> list[_Group]:
-    """Return the layer of the files that several wheels have, so their order is always one.
-
-    As in pip, which installs them from the last name to the first, the first wheel wins.
-    """
+def _overlaps(wheels: Mapping[str, _Wheel]) -> frozenset[str]:
+    """Return the files that several wheels have. They get a layer over those of the wheels."""
     owners = Counter(name for wheel in wheels.values() for name in wheel.names)
-    several = frozenset(name for name, count in owners.items() if count > 1)
-    if not several:
-        return []
-    members = tuple(name for name, wheel in wheels.items() if not several.isdisjoint(wheel.names))
-    return [_Group(_OVERLAPS, members, several)]
+    return frozenset(name for name, count in owners.items() if count > 1)
 
 
 def _check_places(wheels: Mapping[str, _Wheel], own: frozenset[str]) -> None:
@@ -315,8 +299,8 @@ def _check_places(wheels: Mapping[str, _Wheel], own: frozenset[str]) -> None:
     """
     files = own.union(*({_in_image(name) for name in wheel.names} for wheel in wheels.values()))
     for name, wheel in wheels.items():
-        parents = {parent for path in wheel.names for parent in _parents(_in_image(path))}
-        if wrong := sorted(parents & files):
+        above = {parent for path in wheel.names for parent in parents(_in_image(path))}
+        if wrong := sorted(above & files):
             raise UserError(
                 f"{name} has a directory /{wrong[0]}, and the environment has a file there",
                 hint=f"require another version of {name}",
@@ -327,11 +311,6 @@ def _in_image(name: str) -> str:
     """Return the path in the image of a file of the environment, where lib64 is a link to lib."""
     top, _, rest = name.partition("/")
     return f"{APP}/lib/{rest}" if top == "lib64" and rest else f"{APP}/{name}"
-
-
-def _parents(name: str) -> Iterator[str]:
-    while name := posixpath.dirname(name):
-        yield name
 
 
 def _tools(system: BaseSystem) -> list[str | None]:

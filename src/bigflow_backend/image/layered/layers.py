@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import posixpath
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.directories import scratch_directory
-from bigflow_backend.ground.files import walk
 from bigflow_backend.image.layered.dependencies.install import Prefix, install_wheel
-from bigflow_backend.image.layered.python.bytecode import Source, cache_tag, compile_modules
+from bigflow_backend.image.layered.modules import parents, with_bytecode
 from bigflow_backend.image.layered.tar import StoredLayer, directory, tree, write_layer
 from bigflow_backend.image.layered.venv import APP, site_packages
 from bigflow_backend.image.store.key import record_key
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from bigflow_backend.wheel.isolated import Wheel
 
 # Raise it with each change of what this module writes.
-_EDITION = 4
+_EDITION = 5
 
 
 def project_layers(
@@ -43,13 +41,15 @@ def project_layers(
     found = tuple(layer for layer in known if layer is not None and layer.is_in(store))
     if found and len(found) == len(known):
         return found
-    with _new_prefix(system) as prefix:
+    with contextlib.ExitStack() as stack:
+        prefix = stack.enter_context(_new_prefix(system))
         install_wheel(path, prefix)
-        _compile(system, prefix)
+        installed = {entry.name: entry for entry in tree(prefix.root, APP)}
+        (entries,) = stack.enter_context(with_bytecode(system, installed))
         resources: list[Entry] = []
         code: list[Entry] = []
         place = f"{APP}/{prefix.site}/{package}/resources"
-        for entry in tree(prefix.root, APP):
+        for entry in entries.values():
             inside = entry.name == place or entry.name.startswith(f"{place}/")
             (resources if inside else code).append(entry)
         layers = [write_layer(store, code, created_by="project", compression=system.compression)]
@@ -68,11 +68,11 @@ def _resource_layer(
         _EDITION,
         system.compression.description,
         place,
-        [_inputs_of(entry) for entry in entries],
+        [_inputs_of(entry) for entry in sorted(entries, key=lambda entry: entry.name)],
     )
     layer = StoredLayer.from_json(store.get_record(key))
     if layer is None or not layer.is_in(store):
-        above = [directory(name) for name in _parents(place)]
+        above = [directory(name) for name in parents(place)]
         layer = write_layer(
             store, [*above, *entries], created_by="resources", compression=system.compression
         )
@@ -80,20 +80,11 @@ def _resource_layer(
     return layer
 
 
-def _parents(name: str) -> Iterator[str]:
-    while name := posixpath.dirname(name):
-        yield name
-
-
 def _inputs_of(entry: Entry) -> list[object]:
     """Return all that the entry of a layer is made of, with the digest of its content."""
     digest = hashlib.sha256()
-    if isinstance(entry.content, bytes):
-        digest.update(entry.content)
-    else:
-        with entry.content.open("rb") as file:
-            while piece := file.read(1 << 20):
-                digest.update(piece)
+    for piece in entry.pieces():
+        digest.update(piece)
     return [entry.name, entry.mode, entry.target, entry.owner, digest.hexdigest()]
 
 
@@ -103,19 +94,6 @@ def _new_prefix(system: BaseSystem) -> Iterator[Prefix]:
         root = scratch / "environment"
         root.mkdir()
         yield Prefix(root, site_packages(system.interpreter))
-
-
-def _compile(system: BaseSystem, prefix: Prefix) -> None:
-    """Compile all modules in ``lib``, as ``compileall`` does in the standard Dockerfile."""
-    if system.compiler is None:
-        return
-    sources = []
-    for path in walk(prefix.root / "lib"):
-        if path.suffix == ".py" and path.is_file() and path.parent.name != "__pycache__":
-            name = f"{path.stem}.{cache_tag(system.interpreter.minor)}.pyc"
-            shown = f"/{APP}/{path.relative_to(prefix.root).as_posix()}"
-            sources.append(Source(path, shown, path.parent / "__pycache__" / name))
-    compile_modules(system.compiler, sources, deadline=system.deadline)
 
 
 def _key(kind: str, system: BaseSystem, inputs: object) -> Key:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.limits import PATH, PYTHON
 from bigflow_backend.image.base.compression import (
-    ZSTD_MISSING,
     DamagedError,
     can_unpack_zstd,
     unpacked,
@@ -25,6 +24,7 @@ from bigflow_backend.image.base.compression import (
 from bigflow_backend.image.base.tar_reader import Kind, Names, TarReader
 from bigflow_backend.image.oci import LAYER_ZSTD
 from bigflow_backend.image.standard import CannotServeError
+from bigflow_backend.image.store.compressors import ZSTD_MISSING
 
 if TYPE_CHECKING:
     from bigflow_backend.image.base.tar_reader import TarEntry

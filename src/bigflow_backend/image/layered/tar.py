@@ -6,7 +6,6 @@ https://github.com/opencontainers/image-spec/blob/main/layer.md
 from __future__ import annotations
 
 import hashlib
-import io
 import stat
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -15,17 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.epoch import DEFAULT
-from bigflow_backend.ground.files import walk
+from bigflow_backend.ground.files import Slice, walk
 from bigflow_backend.image.oci import Descriptor, Layer
 
 if TYPE_CHECKING:
-    from bigflow_backend.image.layered.compression import Compression
     from bigflow_backend.image.store.blob import BlobWriter
     from bigflow_backend.image.store.blobs import BlobStore
+    from bigflow_backend.image.store.compressors import Compression
 
 # Constant times: SOURCE_DATE_EPOCH often is the time of the last commit, and each commit would
 # change each layer.
 _TIME = DEFAULT
+_PIECE = 1 << 20
 _BUFFER = 1 << 18
 
 
@@ -37,19 +37,40 @@ class Entry:
     """Its path in the image, without the first slash."""
     mode: int
     """Its type and its permissions, as in ``stat``."""
-    content: bytes | Path = b""
-    """The content of a file, or the path of a file of this machine with the content."""
+    content: bytes | Path | Slice = b""
+    """The content of a file, or the path or the part of a file of this machine with it."""
     target: str = ""
     """The target of a link."""
     owner: int = 0
     """The number of its user and of its group."""
+
+    def size(self) -> int:
+        """Return the bytes of the content."""
+        match self.content:
+            case Path():
+                return self.content.stat().st_size
+            case Slice():
+                return self.content.size
+        return len(self.content)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the content."""
+        match self.content:
+            case Path():
+                with self.content.open("rb", buffering=0) as file:
+                    while piece := file.read(_PIECE):
+                        yield piece
+            case Slice():
+                yield from self.content.pieces(_PIECE)
+            case bytes():
+                yield self.content
 
 
 def directory(name: str, *, owner: int = 0) -> Entry:
     return Entry(name, stat.S_IFDIR | 0o755, owner=owner)
 
 
-def file(name: str, content: bytes | Path, *, executable: bool = False) -> Entry:
+def file(name: str, content: bytes | Path | Slice, *, executable: bool = False) -> Entry:
     return Entry(name, stat.S_IFREG | (0o755 if executable else 0o644), content)
 
 
@@ -121,52 +142,70 @@ def write_layer(
     """
     size = 0
     with store.writer(compression.media_type) as blob:
-        plain = _Compressing(blob, compression)
-        with tarfile.open(  # type: ignore[call-overload]  # it only writes
-            fileobj=plain, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_BUFFER
-        ) as archive:
-            for entry in sorted(entries, key=lambda e: e.name):
-                size += _add(archive, entry)
-        plain.finish()
-    layer = Layer(blob.descriptor, f"sha256:{plain.hash.hexdigest()}", created_by)
+        archive = _Archive(blob, compression)
+        for entry in sorted(entries, key=lambda e: e.name):
+            size += archive.add(entry)
+        archive.finish()
+    layer = Layer(blob.descriptor, f"sha256:{archive.hash.hexdigest()}", created_by)
     return StoredLayer(layer=layer, size=size)
 
 
-def _add(archive: tarfile.TarFile, entry: Entry) -> int:
-    """Add the entry; return the size of its content."""
-    member = tarfile.TarInfo(entry.name)
-    member.mode = stat.S_IMODE(entry.mode)
-    member.mtime = _TIME
-    member.uid = member.gid = entry.owner
-    if stat.S_ISDIR(entry.mode):
-        member.type = tarfile.DIRTYPE
-        archive.addfile(member)
-    elif stat.S_ISLNK(entry.mode):
-        member.type, member.linkname = tarfile.SYMTYPE, entry.target
-        archive.addfile(member)
-    elif isinstance(entry.content, bytes):
-        member.size = len(entry.content)
-        archive.addfile(member, io.BytesIO(entry.content))
-    else:
-        member.size = entry.content.stat().st_size
-        with entry.content.open("rb") as content:
-            archive.addfile(member, content)
-    return member.size
+class _Archive:
+    """A tar that is hashed and compressed while it is written.
 
-
-class _Compressing:
-    """A stream that hashes and compresses the bytes which pass through it."""
+    ``tarfile`` makes its headers. Its own stream copies each byte several times.
+    """
 
     def __init__(self, output: BlobWriter, compression: Compression) -> None:
         self.hash = hashlib.sha256()
         self._output = output
         self._compressor = compression.start()
+        self._held: list[bytes] = []
+        self._held_size = 0
+        self._size = 0
 
-    def write(self, data: bytes) -> int:
-        self.hash.update(data)
-        self._output.write(self._compressor.compress(data))
-        return len(data)
+    def add(self, entry: Entry) -> int:
+        """Add the entry; return the size of its content.
+
+        :raises OSError: if a file of this machine changes while it is read.
+        """
+        member = tarfile.TarInfo(entry.name)
+        member.mode = stat.S_IMODE(entry.mode)
+        member.mtime = _TIME
+        member.uid = member.gid = entry.owner
+        if stat.S_ISDIR(entry.mode):
+            member.type = tarfile.DIRTYPE
+        elif stat.S_ISLNK(entry.mode):
+            member.type, member.linkname = tarfile.SYMTYPE, entry.target
+        else:
+            member.size = entry.size()
+        self._write(member.tobuf(tarfile.PAX_FORMAT, tarfile.ENCODING, "surrogateescape"))
+        start = self._size
+        if member.isreg():
+            for piece in entry.pieces():
+                self._write(piece)
+        if self._size - start != member.size:
+            raise OSError(f"the content of {entry.name} has changed while it was read")
+        self._write(bytes(-member.size % tarfile.BLOCKSIZE))
+        return member.size
 
     def finish(self) -> None:
-        """Write what the library still holds."""
+        """Write the end of the archive, and what is still held."""
+        self._write(bytes(2 * tarfile.BLOCKSIZE))
+        self._write(bytes(-self._size % tarfile.RECORDSIZE))
+        self._flush()
         self._output.write(self._compressor.flush())
+
+    def _write(self, data: bytes) -> None:
+        self._size += len(data)
+        self._held.append(data)
+        self._held_size += len(data)
+        if self._held_size >= _BUFFER:
+            self._flush()
+
+    def _flush(self) -> None:
+        data = b"".join(self._held)
+        self._held.clear()
+        self._held_size = 0
+        self.hash.update(data)
+        self._output.write(self._compressor.compress(data))

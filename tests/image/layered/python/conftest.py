@@ -11,10 +11,10 @@ import pytest
 
 from bigflow_backend.image.base.read import read_base
 from bigflow_backend.image.layered.base_layer import base_system
-from bigflow_backend.image.layered.compression import fast_gzip
 from bigflow_backend.image.layered.python.base_python import BasePython
 from bigflow_backend.image.registry import Registries
 from bigflow_backend.image.store.blobs import open_store
+from bigflow_backend.image.store.compressors import fast_gzip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

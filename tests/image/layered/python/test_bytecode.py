@@ -18,7 +18,7 @@ from bigflow_backend.image.layered.python.bytecode import (
     LocalCompiler,
     Source,
     cache_tag,
-    compile_modules,
+    compiled,
     find_local_compiler,
 )
 from support.images import small_base
@@ -32,23 +32,25 @@ _DEBIAN_PYTHON = "/usr/bin/python3"
 _MINOR = ".".join(platform.python_version_tuple()[:2])
 
 
-def _compile(compiler: Compiler, *sources: Source, seconds: float = 60) -> None:
-    compile_modules(compiler, sources, deadline=time.monotonic() + seconds)
+def _compile(
+    compiler: Compiler, sources: dict[str, Source], *, seconds: float = 60
+) -> dict[str, bytes]:
+    with compiled(compiler, sources, deadline=time.monotonic() + seconds) as (made,):
+        return {name: b"".join(part.pieces(1000)) for name, part in made.items()}
 
 
 def _compiled(compiler: Compiler, work: Path, *, reverse: bool = False) -> dict[str, bytes]:
     work.mkdir(parents=True)
-    sources = []
+    sources = {}
     for index in range(250):  # more than one process gets
         path = work / f"m{index}.py"
         path.write_text(
             f"NAMES = {{'a', 'b', 'c{index}'}}\ndef f(self, x):\n    return x in NAMES\n"
         )
-        sources.append(Source(path, f"/app/m{index}.py", work / "out" / f"{index}.pyc"))
+        sources[f"{index}.pyc"] = Source(path, f"/app/m{index}.py")
     (work / "bad.py").write_text("def\n")
-    sources.append(Source(work / "bad.py", "/app/bad.py", work / "out" / "bad.pyc"))
-    _compile(compiler, *(sources[::-1] if reverse else sources))
-    return {p.name: p.read_bytes() for p in (work / "out").iterdir()}
+    sources["bad.pyc"] = Source(work / "bad.py", "/app/bad.py")
+    return _compile(compiler, dict(reversed(sources.items())) if reverse else sources)
 
 
 @pytest.mark.parametrize("kind", ["local", "base"])
@@ -68,7 +70,8 @@ def test_bytecode_of_the_base_runs_in_the_base(tmp_path: Path, base_python: Base
     """The base image is made of the files of this machine's Debian Python."""
     source, target = tmp_path / "m.py", tmp_path / "m.pyc"
     source.write_text("import os\n\n\ndef answer() -> int:\n    return len(os.sep) + 41\n")
-    _compile(base_python, Source(source, "/app/m.py", target))
+    made = _compile(base_python, {"m": Source(source, "/app/m.py")})
+    target.write_bytes(made["m"])
     program = (
         "import py_compile, sys; py_compile.compile(*sys.argv[1:], doraise=True,"
         " invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)"
@@ -103,10 +106,10 @@ def _interpreter(path: Path, script: str) -> LocalCompiler:
     ],
 )
 def test_output_that_is_not_that_of_a_compiler(tmp_path: Path, script: str, message: str) -> None:
-    source = Source(tmp_path / "m.py", "/app/m.py", tmp_path / "m.pyc")
+    source = Source(tmp_path / "m.py", "/app/m.py")
     source.path.write_text("pass\n")
     with pytest.raises(UserError) as caught:
-        _compile(_interpreter(tmp_path / "python", script), source)
+        _compile(_interpreter(tmp_path / "python", script), {"m": source})
     assert caught.value.message.startswith("the image's modules cannot be compiled: ")
     assert message in caught.value.message
     assert caught.value.message.isprintable()
@@ -114,10 +117,10 @@ def test_output_that_is_not_that_of_a_compiler(tmp_path: Path, script: str, mess
 
 
 def test_a_compiler_that_does_not_end(tmp_path: Path) -> None:
-    source = Source(tmp_path / "m.py", "/app/m.py", tmp_path / "m.pyc")
+    source = Source(tmp_path / "m.py", "/app/m.py")
     source.path.write_text("pass\n")
     with pytest.raises(UserError, match="has not ended in time; raise timeout"):
-        _compile(_interpreter(tmp_path / "python", "exec sleep 1000"), source, seconds=0.1)
+        _compile(_interpreter(tmp_path / "python", "exec sleep 1000"), {"m": source}, seconds=0.1)
 
 
 def test_a_local_compiler_of_the_same_release_is_preferred(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,14 +234,14 @@ def test_a_module_that_takes_too_much(base_python: BasePython, tmp_path: Path, k
     compiler = base_python if kind == "base" else find_local_compiler(platform.python_version())
     assert compiler is not None
     texts = {"large": "# " + "x" * MODULE, "memory": f"x = [{'1,' * 2_000_000}]", "good": "pass"}
-    sources = []
+    sources = {}
     for name, text in texts.items():
         path = tmp_path / f"{name}.py"
         path.write_text(text)
-        sources.append(Source(path, f"/app/{name}.py", path.with_suffix(".pyc")))
+        sources[name] = Source(path, f"/app/{name}.py")
     with pytest.warns(BigflowWarning) as warned:
-        _compile(compiler, *sources)
-    assert [source.target.exists() for source in sources] == [False, False, True]
+        made = _compile(compiler, sources)
+    assert list(made) == ["good"]
     assert [str(w.message).partition(" has no bytecode")[0] for w in warned] == [
         "/app/large.py",
         "/app/memory.py",

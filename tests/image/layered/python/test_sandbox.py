@@ -26,7 +26,7 @@ from bigflow_backend.image.layered.python.bytecode import (
     Source,
     Streams,
     ask_version,
-    compile_modules,
+    compiled,
 )
 from bigflow_backend.image.layered.python.sandbox import SandboxError, find_sandbox
 
@@ -141,13 +141,13 @@ def test_limits(
 def test_a_python_of_the_base_that_lies(
     base_python: BasePython, store: BlobStore, tmp_path: Path, module: bytes, message: str
 ) -> None:
-    source = Source(tmp_path / "m.py", "/app/m.py", tmp_path / "m.pyc")
+    source = Source(tmp_path / "m.py", "/app/m.py")
     source.path.write_text("pass\n")
     hostile = _with_module(base_python, store, module)
+    compiling = compiled(hostile, {"m": source}, deadline=time.monotonic() + 60)
     with pytest.raises(UserError, match=message) as caught:
-        compile_modules(hostile, [source], deadline=time.monotonic() + 60)
+        compiling.__enter__()
     assert caught.value.message.isprintable()
-    assert not source.target.exists()
 
 
 def test_each_python_has_its_own_cache_keys(base_python: BasePython, store: BlobStore) -> None:
@@ -186,15 +186,15 @@ import pickle, sys, time
 from pathlib import Path
 from bigflow_backend.ground.signals import terminable
 from bigflow_backend.image.layered.python.base_python import BasePython
-from bigflow_backend.image.layered.python.bytecode import Source, compile_modules
+from bigflow_backend.image.layered.python.bytecode import Source, compiled
 from bigflow_backend.image.layered.python.sandbox import find_sandbox
 from bigflow_backend.image.store.blobs import open_store
 
 root, source, files = Path(sys.argv[1]), Path(sys.argv[2]), pickle.loads(sys.stdin.buffer.read())
 with open_store(root) as store, terminable():
     python = BasePython(files, "3.11", store, find_sandbox())
-    job = Source(source, "/m.py", source.with_suffix(".pyc"))
-    compile_modules(python, [job], deadline=time.monotonic() + 1000)
+    with compiled(python, {"m": Source(source, "/m.py")}, deadline=time.monotonic() + 1000):
+        pass
 """
 
 

@@ -4,4 +4,5 @@
 - ``uv_command``: runs uv for another platform
 - ``distributions``: an environment -> the files of each distribution
 - ``install``: the files of a distribution: wheels, scripts and RECORD
+- ``order``: the order in which pip installs distributions
 """

@@ -16,6 +16,7 @@ from bigflow_backend.image.layered.dependencies.install import (
     distributions,
     recorded_files,
 )
+from bigflow_backend.image.layered.dependencies.order import Needs, read_needs
 from bigflow_backend.image.layered.dependencies.resolver import canonical_name
 from bigflow_backend.image.layered.venv import site_packages
 from bigflow_backend.image.store.key import record_key
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from bigflow_backend.image.layered.dependencies.resolver import Pin, Resolver
 
 _PIECE = 1 << 20
+# lib/python3.12/site-packages/name-1.0.dist-info/METADATA
+_METADATA_LEVELS = 4
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,13 @@ class Distribution:
         """Return a digest of all names, rights and contents: equal wheels have equal ones."""
         rows = [(n, is_executable(self.path(n)), _digest(self.path(n))) for n in self.names]
         return record_key("distribution", rows)
+
+    def needs(self) -> Needs:
+        """Return its requirements; none if its metadata is missing."""
+        for name in self.names:
+            if name.endswith(".dist-info/METADATA") and name.count("/") == _METADATA_LEVELS:
+                return read_needs(self.path(name))
+        return Needs((), python=False)
 
     def size(self) -> int:
         """Return the bytes of its files."""

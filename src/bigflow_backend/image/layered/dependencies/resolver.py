@@ -65,6 +65,12 @@ class Pin:
         """``name==version`` without extras."""
         return f"{self.name}=={self.shown.rpartition('==')[2]}"
 
+    @property
+    def extras(self) -> frozenset[str]:
+        """Its extras, which all requirements together ask for."""
+        found = re.match(r"[^=\[]*\[([^\]]*)\]", self.shown)
+        return frozenset(extra.strip() for extra in found[1].split(",")) if found else frozenset()
+
 
 @dataclass(frozen=True)
 class Resolver:

@@ -16,13 +16,14 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
 from bigflow_backend.ground.directories import temporary_file
 from bigflow_backend.ground.errors import BigflowWarning, UserError
+from bigflow_backend.ground.files import Slice
 from bigflow_backend.ground.foreign.text import one_line
 from bigflow_backend.ground.limits import MODULE
 from bigflow_backend.ground.uv import find_uv
@@ -76,8 +77,10 @@ class Source:
     """Its file on this machine."""
     shown: str
     """Its path in the image, which tracebacks show."""
-    target: Path
-    """The ``.pyc`` to write."""
+
+
+_Part = Mapping[str, Source]
+"""The modules of one process, by their keys."""
 
 
 @dataclass(frozen=True)
@@ -126,36 +129,52 @@ def cache_tag(minor: str) -> str:
     return f"cpython-{minor.replace('.', '')}"
 
 
-def compile_modules(compiler: Compiler, *groups: Sequence[Source], deadline: float) -> None:
-    """Write the ``.pyc`` files of all modules that compile.
+@contextlib.contextmanager
+def compiled(
+    compiler: Compiler, *groups: Mapping[str, Source], deadline: float
+) -> Iterator[list[dict[str, Slice]]]:
+    """Yield the bytecode of each group, by the keys of its sources, without what does not compile.
 
     The bytecode of a group does not depend on the other groups. ``deadline`` is a time of
-    :func:`time.monotonic`.
+    :func:`time.monotonic`. One file has all of it: a new file for each module takes longer than
+    to compile it.
 
     :raises UserError: if the compiler fails, or has not ended at the deadline.
     """
-    waiting = deque(part for sources in groups for part in _parts(sources))
-    try:
-        with compiler.prepared(_COMPILING) as start, contextlib.ExitStack() as stack:
-            running: deque[tuple[_Run, Sequence[Source]]] = deque()
-            while waiting or running:
-                if waiting and len(running) < (os.cpu_count() or 1):
-                    part = waiting.popleft()
-                    jobs = (
-                        (source.shown.encode("utf-8", "surrogateescape"), source.path.read_bytes())
-                        for source in part
-                    )
-                    frames = (frame for job in jobs for frame in job)
-                    running.append((stack.enter_context(_run(start, frames, deadline)), part))
-                else:
-                    run, part = running.popleft()
-                    _write_bytecode(run, part)
-    except CompilerError as error:
-        raise UserError(
-            f"the image's modules cannot be compiled: {error}",
-            hint="check the free space for temporary files; for a damaged interpreter in the "
-            "cache, run `bigflow cache --clear`",
-        ) from error
+    with temporary_file() as kept:
+        found: list[dict[str, Slice]] = [{} for _ in groups]
+        waiting = deque(
+            (part, made)
+            for sources, made in zip(groups, found, strict=True)
+            for part in _parts(sources)
+        )
+        try:
+            with compiler.prepared(_COMPILING) as start, contextlib.ExitStack() as stack:
+                running: deque[tuple[contextlib.ExitStack, _Run, _Part, dict[str, Slice]]] = deque()
+                while waiting or running:
+                    if waiting and len(running) < (os.cpu_count() or 1):
+                        part, made = waiting.popleft()
+                        own = stack.enter_context(contextlib.ExitStack())
+                        run = own.enter_context(_run(start, _frames(part), deadline))
+                        running.append((own, run, part, made))
+                    else:
+                        own, run, part, made = running.popleft()
+                        made.update(_keep(run, part, kept))
+                        own.close()
+        except CompilerError as error:
+            raise UserError(
+                f"the image's modules cannot be compiled: {error}",
+                hint="check the free space for temporary files; for a damaged interpreter in the "
+                "cache, run `bigflow cache --clear`",
+            ) from error
+        kept.flush()
+        yield found
+
+
+def _frames(part: _Part) -> Iterator[bytes]:
+    for source in part.values():
+        yield source.shown.encode("utf-8", "surrogateescape")
+        yield source.path.read_bytes()
 
 
 def _warn_of_size(source: Source) -> None:
@@ -167,21 +186,16 @@ def _warn_of_size(source: Source) -> None:
     )
 
 
-def _parts(sources: Sequence[Source]) -> Iterator[Sequence[Source]]:
+def _parts(sources: Mapping[str, Source]) -> Iterator[_Part]:
     """Yield the share of each process."""
-    ordered = sorted(filter(_has_place, sources), key=lambda source: source.shown)
-    for source in ordered:
+    ordered = []
+    for key, source in sorted(sources.items(), key=lambda item: item[1].shown):
         if source.path.stat().st_size > MODULE:
             _warn_of_size(source)
-    ordered = [source for source in ordered if source.path.stat().st_size <= MODULE]
+        else:
+            ordered.append((key, source))
     for start in range(0, len(ordered), _FILES_PER_PROCESS):
-        yield ordered[start : start + _FILES_PER_PROCESS]
-
-
-def _has_place(source: Source) -> bool:
-    """Return False if a distribution has a file or a directory where the ``.pyc`` goes."""
-    directory = source.target.parent
-    return not source.target.is_dir() and (directory.is_dir() or not directory.exists())
+        yield dict(ordered[start : start + _FILES_PER_PROCESS])
 
 
 def ask_version(compiler: Compiler, *, deadline: float = math.inf) -> str:
@@ -238,8 +252,8 @@ def _run(start: Start, frames: Iterator[bytes] | tuple[()], deadline: float) -> 
             process.wait()
 
 
-def _write_bytecode(run: _Run, sources: Sequence[Source]) -> None:
-    """Write what the process has compiled.
+def _keep(run: _Run, part: _Part, kept: IO[bytes]) -> Iterator[tuple[str, Slice]]:
+    """Append what the process has compiled to ``kept``; yield the place of each.
 
     The output may come from a program of the base image. It is split by its sizes, and never
     unmarshalled: a wrong code object crashes the interpreter that loads it.
@@ -248,7 +262,7 @@ def _write_bytecode(run: _Run, sources: Sequence[Source]) -> None:
     output = run.streams.output
     left = output.seek(0, os.SEEK_END)
     output.seek(0)
-    for source in sources:
+    for key, source in part.items():
         size = int.from_bytes(output.read(8), "little")
         left -= 8 + size
         if left < 0:
@@ -257,12 +271,11 @@ def _write_bytecode(run: _Run, sources: Sequence[Source]) -> None:
             output.read(size)
             _warn_of_size(source)
         elif size:
-            source.target.parent.mkdir(parents=True, exist_ok=True)
-            with source.target.open("wb") as target:
-                while size:
-                    piece = output.read(min(size, _PIECE))
-                    target.write(piece)
-                    size -= len(piece)
+            yield key, Slice(kept, kept.seek(0, os.SEEK_END), size)
+            while size:
+                piece = output.read(min(size, _PIECE))
+                kept.write(piece)
+                size -= len(piece)
     if left:
         raise CompilerError("its output is too long")
 
