@@ -43,9 +43,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     verbose = bool(os.environ.get("BIGFLOW_VERBOSE"))
-    while arguments[:1] in (["-v"], ["--verbose"]):
-        verbose = True
+    quiet = False
+    while arguments[:1] in (["-v"], ["--verbose"], ["-q"], ["--quiet"]):
+        verbose |= arguments[0] in {"-v", "--verbose"}
+        quiet |= arguments[0] in {"-q", "--quiet"}
         del arguments[0]
+    if quiet and arguments[:1] not in (["run"], ["describe"], []):
+        arguments.append("--quiet")
     if os.path.isfile(os.path.join(os.path.dirname(__file__), "dagbuilder.py")):
         return _report_bigflow()
     try:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
+from bigflow_backend.ground.progress import step
 from bigflow_backend.ground.transaction import Transaction, transaction
 from bigflow_backend.project.requirements_in import check_compiled
 from bigflow_backend.wheel.isolated import Wheel, build_wheel, check_build_system
@@ -189,7 +190,8 @@ class Steps:
         return Build(tests=tests, wheel=wheel, image=image, sizes=sizes, dags=dags)
 
     def deployment(self) -> DeploymentDescription:
-        return _deployment(self._project, self._options)
+        with step("reading deployment_config.py", self._say):
+            return _deployment(self._project, self._options)
 
     def description(
         self,
@@ -200,13 +202,14 @@ class Steps:
         options = self._options
         if options.in_image:
             return self.deployment(), None
-        deployment, workflows = describe_project(
-            self._project,
-            python=options.python,
-            start_time=_start_time(options),
-            config=options.config,
-            only=options.workflows,
-        )
+        with step("finding the workflows", self._say):
+            deployment, workflows = describe_project(
+                self._project,
+                python=options.python,
+                start_time=_start_time(options),
+                config=options.config,
+                only=options.workflows,
+            )
         return deployment, workflows
 
     def reference(self, deployment: DeploymentDescription) -> ImageReference:
@@ -243,16 +246,18 @@ class Steps:
         from bigflow_backend.project.tests import run_tests
 
         project = self._project
-        self._say(f"testing {project.tests.relative_to(project.root)}/")
-        run = run_tests(project, python=self._options.python)
+        title = f"testing {project.tests.relative_to(project.root)}/"
+        with step(title, self._say):
+            run = run_tests(project, python=self._options.python)
         if not run.tests:
             message = f"{project.tests} has no tests: nothing was tested"
             warnings.warn(message, BigflowWarning, stacklevel=2)
         return run
 
     def wheel(self) -> Wheel:
-        self._say(f"building the wheel of {self._project.name} {self._project.version}")
-        wheel = build_wheel(self._project, self._transaction.outputs)
+        title = f"building the wheel of {self._project.name} {self._project.version}"
+        with step(title, self._say):
+            wheel = build_wheel(self._project, self._transaction.outputs)
         self._transaction.check(wheel.path)
         return wheel
 
@@ -272,20 +277,24 @@ class Steps:
     def image(self, request: BuildRequest) -> Image:
         from bigflow_backend.image.build import build_image
 
-        self._say("building the image")
-        return build_image(request)
+        with step("building the image", self._say):
+            return build_image(request)
 
     def place(self, request: BuildRequest, image: Image) -> PublishedImage:
         from bigflow_backend.image.publish.publish import place
 
-        return place(request, image)
+        with step("writing the image", self._say):
+            return place(request, image)
 
     def push(self, request: BuildRequest, image: Image, placed: PublishedImage) -> PublishedImage:
         """Push the image if the settings say so, and write what it is into ``.image/``."""
         from bigflow_backend.image.imageinfo import write_imageinfo
         from bigflow_backend.image.publish.publish import push
 
-        published = push(request, image, placed) if request.settings.push else placed
+        published = placed
+        if request.settings.push:
+            with step(f"pushing {request.reference}", self._say):
+                published = push(request, image, placed)
         write_imageinfo(request, image, published)
         config = self._project.deployment_config
         if config.is_file():
@@ -302,7 +311,6 @@ class Steps:
             workflow_arguments,
         )
 
-        self._say(f"finding the workflows in {image}")
         # The container does not inherit the variable, as a child of this process does.
         config = self._options.config or os.environ.get("bf_env") or None  # noqa: SIM112
         project, options = self._project, self._options
@@ -310,14 +318,15 @@ class Steps:
             project.packages, _start_time(options), config, options.workflows
         )
         command = ["python", *DESCRIBE, *arguments]
-        output = run_in_image(
-            self._session.engine,
-            image,
-            command,
-            doing="finding the workflows",
-            timeout=_SECONDS_TO_DESCRIBE,
-            read_only=True,
-        )
+        with step(f"finding the workflows in {image}", self._say):
+            output = run_in_image(
+                self._session.engine,
+                image,
+                command,
+                doing="finding the workflows",
+                timeout=_SECONDS_TO_DESCRIBE,
+                read_only=True,
+            )
         sys.stderr.write(output.stderr.decode("utf-8", "replace"))
         if not output.stdout:
             raise UserError(
@@ -343,16 +352,17 @@ class Steps:
 
         start_time = _start_time(self._options)
         files = f"{len(workflows)} DAG file" + ("s" if len(workflows) != 1 else "")
-        self._say(f"writing {files}; the start time is {start_time:%Y-%m-%d %H:%M} UTC")
-        return build_dags(
-            self._project,
-            workflows,
-            image=f"{image}@{digest}" if digest else image,
-            start_time=start_time,
-            outputs=self._transaction.outputs,
-            deployed=self._options.deployed,
-            only=self._options.workflows,
-        )
+        title = f"writing {files}; the start time is {start_time:%Y-%m-%d %H:%M} UTC"
+        with step(title, self._say):
+            return build_dags(
+                self._project,
+                workflows,
+                image=f"{image}@{digest}" if digest else image,
+                start_time=start_time,
+                outputs=self._transaction.outputs,
+                deployed=self._options.deployed,
+                only=self._options.workflows,
+            )
 
 
 def _plan(project: Project, options: BuildOptions) -> Build:

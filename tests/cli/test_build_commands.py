@@ -606,7 +606,10 @@ def test_ctrl_c_while_a_module_is_imported_prints_no_traceback(project: Project)
     ) as process:
         _, stderr = process.communicate()
     assert process.returncode == 128 + signal.SIGINT
-    assert stderr == "bigflow: interrupted; this build changed no outputs\n"
+    assert stderr.splitlines() == [
+        "finding the workflows",
+        "bigflow: interrupted; this build changed no outputs",
+    ]
 
 
 def test_an_interrupted_hook_prints_no_traceback(project: Project) -> None:

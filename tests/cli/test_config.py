@@ -32,7 +32,7 @@ def project(tmp_path: Path) -> Project:
     written = write_project(tmp_path / "project", files)
     config = tmp_path / "config/bigflow/config.toml"
     config.parent.mkdir(parents=True)
-    config.write_text('cache-limit-gb = 5\n[image]\nregistry-mirrors = {"docker.io" = "m:1"}\n')
+    config.write_text('cache-limit-gb = 5\n[image]\ninsecure-registries = ["m:1"]\n')
     return Project(written.root, {"XDG_CONFIG_HOME": str(tmp_path / "config"), "HOME": "/nowhere"})
 
 
@@ -49,7 +49,7 @@ def test_each_source(project: Project) -> None:
     assert found["image.platform"] == ("linux/arm64", "BIGFLOW_IMAGE_PLATFORM")
     assert found["dags.target"] == ("kubernetes", "pyproject.toml")
     assert found["image.export-tar"] == (False, "export_image_tar in project_setup.py")
-    assert found["image.registry-mirrors"] == ({"docker.io": "m:1"}, file)
+    assert found["image.insecure-registries"] == (["m:1"], file)
     assert found["cache-limit-gb"] == (5, file)
     assert found["cache"] == ("/blobs", "BIGFLOW_CACHE")
     assert found["image.builder"] == ("auto", "default")

@@ -132,13 +132,9 @@ def test_the_order_of_the_sources(user_file: Path, monkeypatch: pytest.MonkeyPat
             "set BIGFLOW_IMAGE_PLATFORM",
         ),
         ('package = "x"', "package is a setting of projects", "set BIGFLOW_PACKAGE"),
-        ("[image]\nregistry-mirror = {}", "unknown key", "did you mean 'image.registry-mirrors'?"),
+        ("[image]\nlocal = []", "unknown key", "known are: "),
         ("cache-limit = 1", "unknown key 'cache-limit'", "did you mean 'cache-limit-gb'?"),
-        (
-            "[image]\nregistry-mirrors = 1",
-            "image.registry-mirrors must be a table",
-            "write a table",
-        ),
+        ("[image]\ninsecure-registries = 1", "must be a list of strings", "write a list"),
     ],
 )
 def test_errors_of_the_users_file(text: str, message: str, hint: str, user_file: Path) -> None:
@@ -152,7 +148,7 @@ def test_errors_of_the_users_file(text: str, message: str, hint: str, user_file:
 
 def test_the_settings_of_the_machine(user_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine_settings() == MachineSettings()
-    user_file.write_text('cache = "blobs"\ncache-limit-gb = 3\n[image]\nregistry-mirrors = {}\n')
+    user_file.write_text('cache = "blobs"\ncache-limit-gb = 3\n[image]\ninsecure-registries = []\n')
     assert machine_settings() == MachineSettings(
         cache=str(user_file.parent / "blobs"), cache_limit_gb=3
     )

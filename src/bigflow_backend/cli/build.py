@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -17,7 +18,8 @@ from bigflow_backend.cli.options import TAKEOVER_MINUTES, image_settings
 from bigflow_backend.cli.report import build_lines, print_result
 from bigflow_backend.ground.directories import temporary_files_together
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.report import print_progress, print_warning
+from bigflow_backend.ground.progress import print_progress, seconds_since
+from bigflow_backend.ground.report import print_warning
 from bigflow_backend.pipeline import Build, BuildOptions
 
 if TYPE_CHECKING:
@@ -74,10 +76,23 @@ def _build(step: Callable[[Project, BuildOptions], Build], call: Call) -> int:
     project = call.project()
     for note in (*project.notes, *project.version.notes):
         print_warning(note)
+    begin = time.monotonic()
     with temporary_files_together():
         build = step(project, _build_options(project, call.values))
     print_result(call.values, build, build_lines(build))
+    print_progress(f"done in {seconds_since(begin)}{_next(build)}")
     return 0
+
+
+def _next(build: Build) -> str:
+    """Return the next command of a user who has just built this."""
+    if build.plan is not None:
+        return ""
+    if build.dags is None:
+        return "; next: bigflow build" if build.image is None else "; next: bigflow build-dags"
+    if build.image is not None and build.image.pushed:
+        return "; next: copy .dags/ to the DAGs folder of Airflow"
+    return "; next: bigflow check loads the DAG files in an Airflow"
 
 
 def _build_options(project: Project, values: argparse.Namespace) -> BuildOptions:

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bigflow_backend.cli.report import print_result, size
+from bigflow_backend.cli.report import print_result
+from bigflow_backend.ground.progress import size
 from bigflow_backend.image.store.usage import Cache, clear_cache, look_at_cache
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from bigflow_backend.dags.manifest import read_manifest
 from bigflow_backend.ground.errors import UserError, nearest
 from bigflow_backend.ground.files import Outputs
 from bigflow_backend.ground.foreign.text import one_line
-from bigflow_backend.ground.report import print_progress
+from bigflow_backend.ground.progress import print_progress, step
 
 if TYPE_CHECKING:
     from bigflow_backend.cli.commands import Call
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def check(call: Call) -> int:
     """Load the DAG files in an Airflow, and print what it reports. An error gives the status 1."""
     directory = Outputs(call.project().root).dags
-    found = check_dag_files(directory, call.values.airflow, say=print_progress)
+    with step(f"loading the DAG files in Airflow {call.values.airflow}"):
+        found = check_dag_files(directory, call.values.airflow, say=print_progress)
     print_result(call.values, found, _lines(found))
     return 0 if found.passed else 1
 
@@ -42,9 +43,10 @@ def pod(call: Call) -> int:
             if nearest(wanted, jobs)
             else f"its jobs: {', '.join(jobs)}",
         )
-    found = show_pod(
-        jobs[wanted], job, call.values.airflow, config=call.values.config, say=print_progress
-    )
+    with step(f"asking Airflow {call.values.airflow}"):
+        found = show_pod(
+            jobs[wanted], job, call.values.airflow, config=call.values.config, say=print_progress
+        )
     print_progress(f"Airflow {found.airflow}, cncf.kubernetes provider {found.provider}")
     print(json.dumps(found.manifest, indent=2, ensure_ascii=False))
     return 0

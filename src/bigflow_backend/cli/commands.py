@@ -22,6 +22,7 @@ from bigflow_backend.cli.options import (
     IMAGE_OPTIONS,
     JSON,
     PYTHON,
+    QUIET,
     START_TIME,
     VERBOSE,
     Option,
@@ -32,6 +33,7 @@ from bigflow_backend.cli.options import (
 from bigflow_backend.cli.retired import OF_IMAGES, RetiredOption, warn_of_retired
 from bigflow_backend.cli.summaries import SUMMARIES
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.progress import Verbosity, prints
 from bigflow_backend.ground.report import print_debug_messages
 
 if TYPE_CHECKING:
@@ -74,8 +76,12 @@ class Call:
         """
         module, _, function = self.command.function.partition(":")
         run = getattr(import_module(f"bigflow_backend.cli.{module}"), function)
+        verbosity = Verbosity.QUIET if self.values.quiet else Verbosity.NORMAL
+        if self.values.verbose:
+            verbosity = Verbosity.VERBOSE
         try:
-            status: int = run(self)
+            with prints(verbosity):
+                status: int = run(self)
         except UserError as error:
             if getattr(self.values, "json", False):
                 print(json.dumps({"error": error.message, "fix": error.hint}, indent=2))
@@ -318,7 +324,7 @@ def read_call(
 
     Wrong usage ends the process with status 2.
     """
-    parser = Parser(prog, command.description or command.help, (VERBOSE, *command.options))
+    parser = Parser(prog, command.description or command.help, (VERBOSE, QUIET, *command.options))
     for retired in command.retired:
         retired.add_to(parser)
     values = parser.parse(arguments)

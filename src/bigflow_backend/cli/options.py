@@ -70,8 +70,12 @@ _IMAGE_SCHEMA: dict[str, Any] = tool_schema()["properties"]["image"]["properties
 
 VERBOSE = Option(
     ("--verbose", "-v"),
-    {"action": "store_true", "help": "print the debug messages of the libraries"},
+    {
+        "action": "store_true",
+        "help": "print everything: also each command that runs, and its output",
+    },
 )
+QUIET = Option(("--quiet", "-q"), {"action": "store_true", "help": "print only the result"})
 JSON = flag("--json", "print the result as JSON")
 DRY_RUN = flag("--dry-run", "print what the image would be, and build nothing")
 PYTHON = option("--python", metavar="PATH", help="the interpreter with the project's dependencies")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.foreign.text import printable
+from bigflow_backend.ground.progress import size
 
 if TYPE_CHECKING:
     from bigflow_backend.dags.build import DagFiles
@@ -81,15 +82,6 @@ def _plan_lines(plan: ImagePlan) -> Iterator[str]:
     if plan.push:
         yield "registry  gets the image"
     yield "nothing was built: this is a dry run"
-
-
-def size(count: float) -> str:
-    """Return a number of bytes in decimal units, such as ``47.8 kB``."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:  # noqa: PLR2004
-            return f"{count:.1f} {unit}" if unit != "B" else f"{count:.0f} B"
-        count /= 1000
-    return f"{count:.1f} GB"
 
 
 def _plain(value: Any) -> Any:

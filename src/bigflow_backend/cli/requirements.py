@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from bigflow_backend.cli.build import interpreter
 from bigflow_backend.cli.report import print_result
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.report import print_progress, print_warning
+from bigflow_backend.ground.progress import print_progress, step
+from bigflow_backend.ground.report import print_warning
 from bigflow_backend.image.dependencies.compile import compile_requirements
 from bigflow_backend.project.requirements import read_requirements
 
@@ -28,17 +29,21 @@ def lock(call: Call) -> int:
             f"bigflow lock: {names[0]} is given without --upgrade",
             hint=f"bigflow lock --upgrade {' '.join(names)}",
         )
-    locked = lock_dependencies(
-        project,
-        python=interpreter(values.python),
-        upgrade=values.upgrade and not names,
-        packages=names,
-        say=print_progress,
-    )
+    with step("locking the dependencies"):
+        locked = lock_dependencies(
+            project,
+            python=interpreter(values.python),
+            upgrade=values.upgrade and not names,
+            packages=names,
+            say=print_progress,
+        )
     base = None
     if not names:
         try:
-            with open_session(project.settings.image, print_progress) as session:
+            with (
+                step("looking up the base image"),
+                open_session(project.settings.image, print_progress) as session,
+            ):
                 base = lock_base(project, session)
         except UserError as error:
             print_warning(f"the digest of the base image is not locked: {error.message}")
@@ -52,13 +57,14 @@ def build_requirements(call: Call) -> int:
     """Compile requirements.in to requirements.txt."""
     project, given = call.project(), call.values.source
     source = project.resources / "requirements.in" if given is None else Path(given).absolute()
-    written = compile_requirements(
-        project,
-        source,
-        python=interpreter(call.values.python),
-        upgrade=call.values.upgrade,
-        say=print_progress,
-    )
+    with step("compiling the requirements"):
+        written = compile_requirements(
+            project,
+            source,
+            python=interpreter(call.values.python),
+            upgrade=call.values.upgrade,
+            say=print_progress,
+        )
     shown = written.relative_to(project.root).as_posix()
     number = len(read_requirements(written, anywhere=True).lines)
     result = {"requirements": shown, "distributions": number}

@@ -15,6 +15,7 @@ from bigflow_backend.dags.rules.location import Location
 from bigflow_backend.dags.rules.zones import find_zone
 from bigflow_backend.dags.timetable import Run, scheduled_runs
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.progress import waiting
 from bigflow_backend.ground.report import print_warning
 from bigflow_backend.project.workflows import describe_project, describe_workflows
 
@@ -71,15 +72,16 @@ def _described(
         print_warning(note)
     python = interpreter(call.values.python)
     found: Sequence[WorkflowDescription]
-    if config is not None and project.deployment_config.is_file():
-        # The description of the deployment refuses an unknown configuration.
-        _, found = describe_project(
-            project, python=python, start_time=start, config=config, only=only
-        )
-    else:
-        found = describe_workflows(
-            project, python=python, start_time=start, config=config, only=only
-        )
+    with waiting("finding the workflows"):
+        if config is not None and project.deployment_config.is_file():
+            # The description of the deployment refuses an unknown configuration.
+            _, found = describe_project(
+                project, python=python, start_time=start, config=config, only=only
+            )
+        else:
+            found = describe_workflows(
+                project, python=python, start_time=start, config=config, only=only
+            )
     return checked_workflows(found, project.settings.dags)
 
 

@@ -2,7 +2,8 @@
 
 - ``deadline``: the time at which a build ends
 - ``errors``: ``UserError``, and hints that name the nearest known word
-- ``report``: errors, warnings and progress on stderr, in the same way at every entry point
+- ``report``: errors and warnings on stderr, in the same way at every entry point
+- ``progress``: steps and their times, and lines of other programs; the one place of terminals
 - ``files``: how files are read, replaced, locked and checked, and ``Outputs``
 - ``limits``: limits of what is read, each with its reason
 - ``processes``: child processes that end with their block, and their limits of time and output

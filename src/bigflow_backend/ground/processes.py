@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bigflow_backend.ground.limits import CHILD_MESSAGES
+from bigflow_backend.ground.progress import output_of_child, print_command
 from bigflow_backend.ground.signals import held, interruptible
 
 _SECONDS_TO_STOP = 3.0
@@ -63,7 +64,10 @@ def child(
     """
     # Without the program, Popen raises its error, and not the supervisor.
     before = _supervisor() if supervised and shutil.which(command[0]) else ()
-    with held():
+    print_command(command)
+    with contextlib.ExitStack() as stack, held():
+        if options.get("stderr") is None:
+            options["stderr"] = stack.enter_context(output_of_child())
         process = subprocess.Popen([*before, *command], start_new_session=True, **options)
         try:
             with interruptible():
@@ -76,6 +80,16 @@ def run(command: Sequence[str], **options: Any) -> int:
     """Run ``command`` as :func:`child` does, and return its exit status."""
     with child(command, **options) as process:
         return process.wait()
+
+
+def run_with_output(command: Sequence[str], **options: Any) -> int:
+    """Run ``command`` as :func:`run` does, with all of its output where progress goes.
+
+    stdout of this process is for its result.
+    """
+    with output_of_child() as messages:
+        stdout = sys.stderr.fileno() if messages is None else messages
+        return run(command, stdout=stdout, stderr=messages, **options)
 
 
 def run_bounded(

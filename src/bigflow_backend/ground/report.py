@@ -1,4 +1,4 @@
-"""Lines on stderr: errors, warnings and progress. Every entry point prints them in the same way."""
+"""Lines on stderr: errors and warnings. Every entry point prints them in the same way."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from bigflow_backend.ground.errors import AlreadyReportedError, BigflowWarning, UserError
 from bigflow_backend.ground.foreign.text import printable
+from bigflow_backend.ground.progress import red, yellow
 from bigflow_backend.ground.signals import Interrupted, ignore_signals, outcome
 
 _SIGNALLED = 128
@@ -21,20 +22,14 @@ _SIGNALLED = 128
 
 def print_error(error: UserError) -> None:
     """Print the message and the hint."""
-    print(f"bigflow: error: {printable(error.message)}", file=sys.stderr)
+    print(f"{red('bigflow: error:')} {printable(error.message)}", file=sys.stderr)
     if error.hint:
         print(f"  {printable(error.hint)}", file=sys.stderr)
 
 
 def print_warning(text: str) -> None:
     """Print a line of advice."""
-    print(f"bigflow: warning: {printable(text)}", file=sys.stderr)
-
-
-def print_progress(line: str) -> None:
-    """Print progress, one line or more. stdout is only for results."""
-    for part in line.splitlines():
-        print(printable(part), file=sys.stderr, flush=True)
+    print(f"{yellow('bigflow: warning:')} {printable(text)}", file=sys.stderr)
 
 
 def print_debug_messages() -> None:
@@ -56,7 +51,7 @@ def reported() -> Iterator[None]:
 
     def formatted(message: Any, category: Any, *place: Any, **more: Any) -> str:
         if issubclass(category, BigflowWarning):
-            return f"bigflow: warning: {printable(str(message))}\n"
+            return f"{yellow('bigflow: warning:')} {printable(str(message))}\n"
         return plain(message, category, *place, **more)
 
     warnings.formatwarning = formatted
@@ -106,6 +101,7 @@ _LIBRARIES = {
     "packaging": "packaging",
     "pyproject_hooks": "build",
     "requests": "requests",
+    "rich": "rich",
     "setuptools": "setuptools",
     "tomli": "tomli",
     "uv": "uv",

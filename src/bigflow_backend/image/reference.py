@@ -5,7 +5,6 @@ https://pkg.go.dev/github.com/distribution/reference
 
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -60,11 +59,6 @@ class RemoteName:
     def reference(self) -> str:
         """The tag or digest for requests to the registry."""
         return self.digest or self.tag
-
-    def at(self, mirror: str) -> RemoteName:
-        """Return the name of the same image in a mirror of its registry."""
-        registry, slash, path = mirror.partition("/")
-        return dataclasses.replace(self, registry=registry, path=f"{path}{slash}{self.path}")
 
     def __str__(self) -> str:
         return f"{self.repository}{f'@{self.digest}' if self.digest else f':{self.tag}'}"
@@ -154,20 +148,6 @@ def registry_name(text: str) -> str:
         f"{text!r} is not a valid registry name",
         hint="write only host and port, such as 'registry.internal:5000'",
     )
-
-
-def mirror_name(text: str) -> str:
-    """Return the name of a mirror: ``host[:port]``, and the start of its paths.
-
-    :raises UserError: if ``text`` is not a valid name.
-    """
-    registry, slash, path = text.partition("/")
-    if slash and not _PATH.fullmatch(path):
-        raise UserError(
-            f"{without_credentials(text)!r} is not a valid mirror of a registry",
-            hint="write host, port and path, such as 'mirror.internal:5000/docker'",
-        )
-    return f"{registry_name(registry)}{slash}{path}"
 
 
 def is_loopback(registry: str) -> bool:

@@ -41,15 +41,11 @@ class Session:
 
     @cached_property
     def registries(self) -> Registries:
-        from bigflow_backend.image.reference import mirror_name, registry_name
+        from bigflow_backend.image.reference import registry_name
         from bigflow_backend.image.registry import Access, Registries
 
         access = Access(
             plain_http=frozenset(map(registry_name, self._settings.insecure_registries)),
-            mirrors={
-                registry_name(registry): mirror_name(mirror)
-                for registry, mirror in self._settings.registry_mirrors.items()
-            },
             idle_timeout=min(self._settings.idle_timeout, Access.idle_timeout),
             deadline=time.monotonic() + self._settings.timeout,
             say=self._say,

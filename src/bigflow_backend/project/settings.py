@@ -92,10 +92,6 @@ class ImageSettings:
     """Registries without TLS, as ``"host:port"`` (layered builder). Registries on this machine
     need no entry."""
 
-    registry_mirrors: dict[str, str] = field(default_factory=dict, metadata=OF_USER)
-    """A registry, and the one that serves its images instead: a host, a port, and the start of the
-    path (layered builder). Example: ``{"docker.io" = "mirror.example.com/docker"}``."""
-
     timeout: int = 3600
     """The longest time of a build, in seconds."""
 

@@ -55,7 +55,7 @@ cache = "/data/bigflow-cache"
 cache-limit-gb = 50
 
 [image]
-registry-mirrors = { "docker.io" = "mirror.example.com/docker" }
+insecure-registries = ["registry.local:5000"]
 ```
 
 | key | variable | type | default | meaning |

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import check_modules
-from bigflow_backend.ground.processes import run
+from bigflow_backend.ground.processes import run_with_output
 
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
@@ -118,8 +118,7 @@ def _run(project: Project, command: list[str]) -> int:
         "PYTHONPATH": os.pathsep.join(p for p in path if p),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    # stdout is for the result of the command.
-    return run(command, cwd=project.root, env=environment, stdout=sys.stderr.fileno())
+    return run_with_output(command, cwd=project.root, env=environment)
 
 
 def _is_importable(python: str, module: str) -> bool:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import AlreadyReportedError, BigflowWarning, UserError
-from bigflow_backend.ground.processes import run
+from bigflow_backend.ground.processes import run_with_output
 from bigflow_backend.project.pyproject import BACKENDS
 from bigflow_backend.project.requirements import is_bigflow
 
@@ -145,6 +145,6 @@ def _run_hook(
 ) -> None:
     # The wheel, the image and the DAGs have one version, even if a file changes during the build.
     environment = {**os.environ, **(extra_environ or {}), "BIGFLOW_VERSION": version}
-    status = run(cmd, cwd=cwd, env=environment, stdout=sys.stderr.fileno())
+    status = run_with_output(cmd, cwd=cwd, env=environment)
     if status:
         raise subprocess.CalledProcessError(status, list(cmd))

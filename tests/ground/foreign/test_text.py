@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.foreign.text import one_line, printable, quoted
 from bigflow_backend.ground.limits import MESSAGE, QUOTATION
-from bigflow_backend.ground.report import print_error, print_progress, print_warning
+from bigflow_backend.ground.progress import print_progress
+from bigflow_backend.ground.report import print_error, print_warning
 
 _ANY = st.text(st.characters(codec=None) | st.sampled_from("\x1b\x9b\x07[]m\u202e\u2066\ud800"))
 

@@ -22,8 +22,7 @@ from bigflow_backend.image.oci import (
     canonical_json,
     sha256_digest,
 )
-from bigflow_backend.image.reference import mirror_name
-from bigflow_backend.image.registry import Access, Registries, push_image
+from bigflow_backend.image.registry import Registries, push_image
 from support.faulty_registry import Failure, faulty
 from support.images import layer_tar, make_image, make_index
 
@@ -61,24 +60,6 @@ def test_what_is_pushed_can_be_pulled(
     assert [
         gzip.decompress(empty_store.read(layer.descriptor.digest)) for layer in base.layers
     ] == tars
-
-
-def test_a_mirror_serves_the_images_of_another_registry(
-    registry: Registry, store: BlobStore, empty_store: BlobStore
-) -> None:
-    image = make_image(store, layer_tar({"mirrored": b"mirrored"}))
-    with Registries(Access(mirrors={"docker.io": f"{registry.address}/hub"})) as registries:
-        name = f"{registry.address}/hub/library/python:3.12"
-        push_image(image, name, store=store, registries=registries)
-        base = _read("python:3.12", empty_store, registries)
-        assert (base.digest, base.reference) == (image.digest, "python:3.12")
-        fetch_layers(base, store=empty_store, registries=registries)
-
-
-@pytest.mark.parametrize("mirror", ["https://m", "m:1/UPPER", "m/", "user@m"])
-def test_a_mirror_that_is_not_valid(mirror: str) -> None:
-    with pytest.raises(UserError, match="is not a valid"):
-        mirror_name(mirror)
 
 
 def test_the_layers_of_a_base_are_fetched_when_they_are_needed(
@@ -288,8 +269,7 @@ import re, sys
 from pathlib import Path
 from bigflow_backend.image.base.read import fetch_layers, read_base
 from bigflow_backend.image.oci import CONFIG, LAYER_TAR, MANIFEST, canonical_json
-from bigflow_backend.image.reference import mirror_name
-from bigflow_backend.image.registry import Access, Registries, push_image
+from bigflow_backend.image.registry import Registries, push_image
 from bigflow_backend.image.store.blobs import open_store
 
 root, name = Path(sys.argv[1]), sys.argv[2]

@@ -126,8 +126,6 @@ def _from_registry(
     name: str, *, architecture: str, store: BlobStore, registries: Registries
 ) -> BaseImage:
     remote = remote_name(name)
-    if mirror := registries.access.mirrors.get(remote.registry):
-        remote = remote.at(mirror)
 
     def read(blob: Descriptor) -> bytes:
         if blob.media_type in MANIFESTS:

@@ -7,7 +7,7 @@ import email.utils
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bigflow_backend.ground.errors import UserError
@@ -26,8 +26,6 @@ class Access:
 
     plain_http: frozenset[str] = frozenset()
     """Registries without TLS. Those on this machine need not be named."""
-    mirrors: Mapping[str, str] = field(default_factory=dict)
-    """A registry, and the one that serves its images instead, with the start of their paths."""
     connect_timeout: float = 15
     """Seconds to open a connection."""
     idle_timeout: float = 60
