@@ -13,7 +13,7 @@ from bigflow_backend.cli.report import print_result
 from bigflow_backend.dags.manifest import read_manifest
 from bigflow_backend.ground.errors import UserError, did_you_mean
 from bigflow_backend.ground.files import Outputs
-from bigflow_backend.ground.report import print_progress
+from bigflow_backend.ground.progress import print_progress
 from bigflow_backend.project.workflows import describe_deployment
 from bigflow_backend.rehearsal.inputs import Inputs, read_inputs
 from bigflow_backend.rehearsal.rehearse import Request, rehearse
