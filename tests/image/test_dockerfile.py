@@ -136,3 +136,23 @@ def arguments_of(tmp_path: Path, files: dict[str, str | None]) -> dict[str, str]
     project = read_project(write_project(tmp_path / "project", files).root)
     with mock.patch.dict(os.environ, {"BIGFLOW_VERSION": "1.2.0"}):
         return build_args(project, project.settings.image, read_dockerfile(project.dockerfile))
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (STANDARD.read_text("utf-8"), "/wheels"),
+        ("COPY wheels /w\n", "/w"),
+        ("COPY --chown=1:1 ./wheels/ other /tmp/w/\n", "/tmp/w"),
+        ('ADD ["wheels/", "/a b/"]\n', "/a b"),
+        ("COPY wheels here\n", None),
+        ("COPY --from=before wheels /w\n", None),
+        ("COPY dist /w\nCOPY\n", None),
+    ],
+)
+def test_the_place_of_a_directory_of_the_context(
+    tmp_path: Path, text: str, place: str | None
+) -> None:
+    path = tmp_path / "Dockerfile"
+    path.write_text(text, "utf-8")
+    assert read_dockerfile(path).copied_to("wheels") == place

@@ -49,7 +49,9 @@ def test_sources_of_the_project_and_its_workspace(workspace: Path) -> None:
 
 
 def test_a_dynamic_version_is_not_known(workspace: Path) -> None:
-    assert pinned("dynamic>=1", {"dynamic": workspace / "dynamic"}) == "dynamic>=1"
+    projects = {"dynamic": workspace / "dynamic"}
+    assert pinned("dynamic>=1", projects) == "dynamic>=1"
+    assert pinned("dynamic @ file:../dynamic", projects) == "dynamic"
 
 
 def test_a_project_without_sources(tmp_path: Path) -> None:

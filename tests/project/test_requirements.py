@@ -86,7 +86,6 @@ def test_valid_files(directory: Path, text: str | bytes, specifiers: list[str]) 
         ("-c constraints.txt", "-c is for the installer"),
         ("--pre", "--pre is for the installer"),
         ("-fhttps://ada:secret@example.org/", "-f is for the installer"),
-        ("attrs @ file:///srv/attrs.whl", "attrs is a file of this machine"),
         ('attrs --config-settings="a=b"', "--config-settings is for the installer"),
     ],
 )

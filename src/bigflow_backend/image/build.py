@@ -28,7 +28,7 @@ def build_image(request: BuildRequest) -> Image:
     """
     if installs_requirements(request.project):
         requirements = request.requirements
-        if not requirements.is_locked and requirements.names - {OURS}:
+        if not requirements.is_locked and requirements.names - {OURS} - requirements.local_names:
             request.say(NOT_REPEATABLE)
     if request.settings.builder == "engine":
         return engine.build_image(request)

@@ -5,6 +5,7 @@ https://docs.docker.com/reference/dockerfile/
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shlex
 from collections.abc import Mapping
@@ -77,6 +78,17 @@ class Dockerfile:
         """Return the image of a ``FROM``, with the values of ``ARG``."""
         words = _image_words(instruction)
         return self._expanded(words[0], build_args) if words else None
+
+    def copied_to(self, directory: str) -> str | None:
+        """Return the absolute path to which a ``COPY`` of the context's directory goes, or None."""
+        for instruction in self.instructions:
+            if instruction.keyword in {"COPY", "ADD"} and "--from" not in instruction.value:
+                # The other form is a JSON list.
+                words = _words(re.sub(r"[\[\],]", " ", instruction.value))
+                *sources, target = [word for word in words if word[:2] != "--"] or [""]
+                if target.startswith("/") and directory in map(posixpath.normpath, sources):
+                    return posixpath.normpath(target)
+        return None
 
     def _expanded(self, text: str, build_args: Mapping[str, str]) -> str:
         def value(match: re.Match[str]) -> str:

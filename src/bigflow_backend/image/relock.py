@@ -12,11 +12,12 @@ from bigflow_backend.ground.files import read_bounded, read_text, replaced_file
 from bigflow_backend.ground.limits import PROJECT_FILE
 from bigflow_backend.image.base.read import is_file_name
 from bigflow_backend.image.dependencies.compile import compile_requirements
-from bigflow_backend.image.dependencies.lock import read_lock, run_uv_for_project
+from bigflow_backend.image.dependencies.lock import read_lock, source_hint
+from bigflow_backend.image.dependencies.uv_process import run_uv_for_project
 from bigflow_backend.image.dockerfile import STANDARD, build_args, read_dockerfile
 from bigflow_backend.image.reference import remote_name
 from bigflow_backend.image.registry import fetch_manifest
-from bigflow_backend.project.members import UV_LOCK, directory_of_uv_lock
+from bigflow_backend.project.members import UV_LOCK, directory_of_uv_lock, relative_file_urls
 from bigflow_backend.project.requirements import read_requirements
 
 if TYPE_CHECKING:
@@ -82,6 +83,12 @@ def lock_dependencies(
 def _uv_lock(
     project: Project, *, upgrade: bool, packages: Sequence[str], say: Callable[[str], None]
 ) -> Locked:
+    for name, relative in relative_file_urls(project.pyproject).items():
+        # uv would search the name on an index.
+        raise UserError(
+            f"uv cannot lock {name} @ file:{relative}: the path is relative",
+            hint=source_hint(name, relative),
+        )
     directory = directory_of_uv_lock(project.root)
     path = (directory or project.root) / UV_LOCK
     before = _packages(path) if directory is not None else {}

@@ -90,7 +90,7 @@ class _Inputs:
     root: Path
     name: str
     needed: frozenset[Path]
-    """The directories of the projects that it needs."""
+    """The directories or the wheels of the projects that it needs."""
     neighbours: frozenset[Path]
     """All other projects that its workspace has, or that it needs."""
     further: tuple[Path, ...]
@@ -146,7 +146,7 @@ def _counts(project: _Inputs, name: str, found: Changed, owners: set[Path]) -> b
     if file == project.lock:
         return _needs_other_packages(project, name, found)
     owner = next((parent for parent in file.parents if parent in owners), None)
-    return owner == project.root or owner in project.needed
+    return owner == project.root or not project.needed.isdisjoint({owner, file})
 
 
 def _needs_other_packages(project: _Inputs, name: str, found: Changed) -> bool:

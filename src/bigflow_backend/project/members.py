@@ -21,7 +21,7 @@ UV_LOCK = "uv.lock"
 
 
 def local_projects(root: Path, pyproject: Mapping[str, Any]) -> dict[str, Path]:
-    """Return the normalised name and the directory of each source in this repository.
+    """Return the normalised name of each other project, and its directory or its wheel.
 
     ``pyproject`` is the parsed pyproject.toml of ``root``. Sources of its workspace count, too.
 
@@ -42,11 +42,20 @@ def local_projects(root: Path, pyproject: Mapping[str, Any]) -> dict[str, Path]:
                 if member is not None:
                     found[_normalised(name)] = member
     found.update(_file_urls(root, pyproject))
-    return {name: path for name, path in found.items() if path.is_dir() and path != root}
+    return {
+        name: path
+        for name, path in found.items()
+        if path != root and (path.is_dir() or (path.suffix == ".whl" and path.is_file()))
+    }
 
 
-def required_projects(root: Path, pyproject: Mapping[str, Any]) -> frozenset[Path]:
-    """Return the directories of the repository that the project needs, also by another of them.
+def required_projects(
+    root: Path, pyproject: Mapping[str, Any], *, in_image: bool = False
+) -> frozenset[Path]:
+    """Return the places in the repository that the project needs, also by another of them.
+
+    A place is the directory of a project, or a wheel. With ``in_image``, only the list of the
+    dependencies counts, and not those of groups, extras and builds.
 
     :raises UserError: if the pyproject.toml of one of them cannot be read.
     """
@@ -55,7 +64,9 @@ def required_projects(root: Path, pyproject: Mapping[str, Any]) -> frozenset[Pat
     rest = [(root, pyproject)]
     while rest:
         place, table = rest.pop()
-        names = _required_names(place, table)
+        names = listed_names(place, table)
+        if place != root or not in_image:
+            names |= _further_names(table)
         for name, path in local_projects(place, table).items():
             is_new = path not in {root, *found} and path.is_relative_to(repository)
             if name in names and is_new:
@@ -112,34 +123,57 @@ def pinned(requirement: str, projects: Mapping[str, Path]) -> str:
         if directory is None:
             return requirement
         version = read_pyproject(directory).get("project", {}).get("version")
-        if version is None:
-            return requirement
-        parsed.specifier, parsed.url = SpecifierSet(f"=={version}"), None
+        parsed.url = None
+        if version is not None:
+            parsed.specifier = SpecifierSet(f"=={version}")
     except (InvalidRequirement, InvalidSpecifier):
         return requirement
     return str(parsed)
 
 
+def relative_file_urls(pyproject: Mapping[str, Any]) -> dict[str, str]:
+    """Return the normalised name and the path of each ``NAME @ file:PATH`` with a relative path."""
+    listed = pyproject.get("project", {}).get("dependencies")
+    urls = {_normalised(item.name): urlsplit(item.url or "") for item in _requirements(listed)}
+    return {
+        name: unquote(url.path)
+        for name, url in urls.items()
+        if url.scheme == "file" and not url.path.startswith("/")
+    }
+
+
 def _file_urls(root: Path, pyproject: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
-    """Yield the name and the path of each ``NAME @ file:PATH`` in the list of dependencies."""
-    for parsed in _requirements(pyproject.get("project", {}).get("dependencies")):
+    """Yield the name and the path of each ``NAME @ file:PATH`` in the lists of dependencies.
+
+    A relative path is relative to the project, where pip and other tools run.
+    """
+    from bigflow_backend.project.requirements import REQUIREMENTS, read_requirements
+
+    listed = pyproject.get("project", {}).get("dependencies")
+    lines = [line.specifier for line in read_requirements(root / REQUIREMENTS).lines]
+    for parsed in (*_requirements(listed), *_requirements(lines)):
         url = urlsplit(parsed.url or "")
         if url.scheme == "file" and url.netloc in {"", "localhost"}:
             yield _normalised(parsed.name), Path(os.path.normpath(root / unquote(url.path)))
 
 
-def _required_names(root: Path, pyproject: Mapping[str, Any]) -> set[str]:
-    """Return the normalised names in all lists of requirements."""
-    project = pyproject.get("project", {})
-    lists = [project.get("dependencies"), pyproject.get("build-system", {}).get("requires")]
-    for tables in (project.get("optional-dependencies"), pyproject.get("dependency-groups")):
-        lists += tables.values() if isinstance(tables, dict) else []
-    names = {_normalised(parsed.name) for listed in lists for parsed in _requirements(listed)}
-    if "dependencies" in project:
-        return names
+def listed_names(root: Path, pyproject: Mapping[str, Any]) -> set[str]:
+    """Return the normalised names in the list of the dependencies, wherever it is."""
     from bigflow_backend.project.requirements import REQUIREMENTS, read_requirements
 
-    return names | {line.name for line in read_requirements(root / REQUIREMENTS).lines}
+    listed = pyproject.get("project", {}).get("dependencies")
+    if listed is None:
+        return {line.name for line in read_requirements(root / REQUIREMENTS).lines}
+    return {_normalised(parsed.name) for parsed in _requirements(listed)}
+
+
+def _further_names(pyproject: Mapping[str, Any]) -> set[str]:
+    """Return the normalised names that builds, extras and groups require."""
+    project = pyproject.get("project", {})
+    lists = [pyproject.get("build-system", {}).get("requires")]
+    for tables in (project.get("optional-dependencies"), pyproject.get("dependency-groups")):
+        lists += tables.values() if isinstance(tables, dict) else []
+    return {_normalised(parsed.name) for listed in lists for parsed in _requirements(listed)}
 
 
 def _requirements(listed: object) -> Iterator[Requirement]:

@@ -297,11 +297,6 @@ class _Reader:
             line = text = ours(text)
         requirement = _parsed_requirement(text, where)
         is_local = (requirement.url or "").lower().startswith("file:")
-        if is_local:
-            self.warnings.append(
-                f"{where}: {requirement.name} is a file of this machine; the wheel cannot be "
-                "installed on another machine"
-            )
         self.lines.append(
             RequirementLine(
                 name=str(canonicalize_name(requirement.name)),

@@ -12,6 +12,7 @@ from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.epoch import source_date_epoch
 from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.ground.files import replaced_file
+from bigflow_backend.project.members import local_projects
 from bigflow_backend.version import untracked
 from bigflow_backend.wheel.config_settings import ConfigSettings
 from bigflow_backend.wheel.content import check_syntax, project_content
@@ -115,6 +116,13 @@ def load(project: Project, content: Content, settings: ConfigSettings) -> Loaded
 
 def _warnings(project: Project, loaded: Loaded, content: Content) -> list[str]:
     found = [*project.notes, *project.version.notes, *loaded.requirements.warnings]
+    local = local_projects(project.root, project.pyproject)
+    found += [
+        f"{line.where}: {line.name} is a file of this machine; the wheel cannot be installed on"
+        " another machine"
+        for line in loaded.requirements.lines
+        if line.is_local and line.name not in local
+    ]
     distribution: Any = loaded.distribution
     stated = distribution.install_requires or "dependencies" in project.pyproject.get("project", {})
     if not stated and not project.requirements.is_file():

@@ -240,6 +240,98 @@ def test_the_lock_is_checked_before_anything_is_built(
         check_lock(read_project(root), ImageSettings(locked=True))
 
 
+_SOURCE = "[tool.uv.sources]\ncommon = { path = 'common' }\n"
+
+
+@pytest.mark.parametrize(
+    ("stated", "more", "file"),
+    [
+        (["alpha", "common"], _SOURCE, None),
+        (["alpha", "common @ file:common"], "", None),
+        (["alpha", "common@file:./common"], "", None),
+        (["alpha", "common @ file://{root}/common"], "", None),
+        (None, "", "alpha\ncommon @ file:common\n"),
+        (None, _SOURCE, "alpha\nCommon>=1\n"),
+    ],
+)
+def test_projects_of_the_repository_without_a_lock(
+    root: Path, tmp_path: Path, stated: list[str] | None, more: str, file: str | None
+) -> None:
+    """The names are on an index, too, in newer versions of a stranger."""
+    for name in ("common", "below"):
+        make_wheel(tmp_path / "index", name, "9.0", {})
+    make_project(root / "below", "below", "3.0", {})
+    make_project(root / "common", "common", "2.0", {}, requires=["below"])
+    with (root / "common/pyproject.toml").open("a") as pyproject:
+        pyproject.write("[tool.uv.sources]\nbelow = { path = '../below' }\n")
+    make_project(root / "unused", "unused", "2.0", {})
+    stated = stated and [line.format(root=root) for line in stated]
+    _write(root, stated, more, file)
+    (root / ".git").mkdir()
+    found, _ = _found(root)
+    assert (found.is_locked, found.local_names) == (False, {"below", "common"})
+    lines = [line.lower() for line in _lines(found, tmp_path / "out")]
+    assert lines == ["alpha", "common==2.0", "below==3.0", _OURS]
+
+
+def test_a_project_that_is_locked_by_hashes(root: Path, tmp_path: Path) -> None:
+    make_project(root / "common", "common", "2.0", {})
+    _write(root, None, file=f"alpha==1.1 --hash=sha256:{'0' * 64}\ncommon @ file:common\n")
+    (root / ".git").mkdir()
+    found, _ = _found(root, locked=True)
+    assert found.is_locked
+    assert _lines(found, tmp_path / "out")[1].startswith("common==2.0 --hash=sha256:")
+
+
+@pytest.mark.parametrize("hashes", [True, False])
+def test_pip_gets_the_place_of_a_project(root: Path, tmp_path: Path, hashes: bool) -> None:
+    """For one version, pip prefers an index to find-links."""
+    make_project(root / "common", "common", "2.0", {})
+    digest = f" --hash=sha256:{'0' * 64}" if hashes else ""
+    _write(root, None, file=f"alpha==1.1{digest}\ncommon[x] @ file:common ; python_version > '3'\n")
+    (root / ".git").mkdir()
+    written = _found(root)[0].write(tmp_path / "out", absolute=False, wheels_at="/wheels")
+    line = written.path.read_text("utf-8").splitlines()[1]
+    place = "common[x] @ file:///wheels/common-2.0-py3-none-any.whl"
+    assert line.startswith(f'{place} ; python_version > "3"')
+    assert ("--hash=sha256:" in line) is hashes
+
+
+def test_a_project_that_a_lock_has_from_an_index(root: Path, tmp_path: Path) -> None:
+    """uv does not know a relative URL, and searches the name on its indexes."""
+    make_project(root / "common", "common", "2.0", {})
+    make_wheel(tmp_path / "index", "common", "2.0", {"stranger.py": ""})
+    _write(root, ["common"])
+    _uv(root, "lock")
+    _write(root, ["common @ file:common"])
+    _uv(root, "export", "--frozen", "--format", "pylock.toml", "--output-file", "pylock.toml")
+    (root / "uv.lock").unlink()
+    with pytest.raises(UserError, match=r"has common from an index, but .* has it in common\n"):
+        _found(root)
+    with pytest.raises(UserError, match=r"uv cannot lock common @ file:common") as caught:
+        lock_dependencies(
+            read_project(root), python="python3", upgrade=False, packages=(), say=print
+        )
+    assert 'common = { path = "common" } into [tool.uv.sources]' in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("place", ["", "common"])
+def test_a_file_outside_the_repository(root: Path, place: str) -> None:
+    _write(root, [f"other @ file:///nowhere/{place}"])
+    with pytest.raises(UserError, match=r"is a file of this machine"):
+        _found(root)
+
+
+def test_a_source_of_a_needed_project_is_not_searched_on_an_index(root: Path) -> None:
+    make_project(root / "common", "common", "2.0", {}, requires=["alpha"])
+    with (root / "common/pyproject.toml").open("a") as pyproject:
+        pyproject.write("[tool.uv.sources]\nalpha = { index = 'local' }\n")
+    _write(root, ["common"], _SOURCE)
+    (root / ".git").mkdir()
+    with pytest.raises(UserError, match=r"has the place of alpha, and no valid uv\.lock"):
+        _found(root)
+
+
 @pytest.mark.parametrize(
     "source", ["workspace = true", "path = '../gone'", "index = 'local'", "git = 'https://x.y/z'"]
 )

@@ -15,18 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import read_bounded
 from bigflow_backend.ground.foreign.text import one_line
 from bigflow_backend.ground.foreign.toml import parse_toml
 from bigflow_backend.ground.limits import LOCK_FILE
 from bigflow_backend.image.dependencies.explicit import ExplicitIndex, explicit_indexes
-from bigflow_backend.image.dependencies.uv_process import run_uv
+from bigflow_backend.image.dependencies.local import built_wheel, name_and_version
+from bigflow_backend.image.dependencies.uv_process import run_uv_for_project
 from bigflow_backend.project.dependencies import not_locked, project_dependencies
-from bigflow_backend.project.members import UV_LOCK, directory_of_uv_lock
+from bigflow_backend.project.members import UV_LOCK, directory_of_uv_lock, local_projects
 from bigflow_backend.project.requirements import Requirements, logical_lines, parsed_requirements
-from bigflow_backend.wheel.own import write_own_wheel
 
 if TYPE_CHECKING:
     from packaging.pylock import Package
@@ -48,7 +47,7 @@ class StaleLockError(UserError):
 
 @dataclass(frozen=True)
 class Lock:
-    """The content of a lock."""
+    """The requirements of an image, as a lock or a list has them."""
 
     place: str
     """The file, for messages."""
@@ -57,6 +56,7 @@ class Lock:
     """The wheels of other projects of the repository, which were built for this."""
     indexes: tuple[ExplicitIndex, ...] = ()
     """The explicit indexes of some requirements."""
+    is_lock: bool = True
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,35 @@ def read_project_lock(project: Project, settings: ImageSettings, staging: Path) 
     """
     if "dependencies" not in project.pyproject.get("project", {}):
         return None
-    directory = directory_of_uv_lock(project.root)
+    directory, path = directory_of_uv_lock(project.root), project.root / PYLOCK
     if directory is not None:
-        return _uv_lock(project, settings, directory, staging)
-    path = project.root / PYLOCK
-    return _pylock(path, project) if path.is_file() else None
+        found = _uv_lock(project, settings, directory, staging)
+    elif path.is_file():
+        found = _pylock(path, project)
+    else:
+        return None
+    _refuse_strangers(project, found)
+    return found
+
+
+def _refuse_strangers(project: Project, lock: ReadLock) -> None:
+    """Refuse a name of an index that the project takes from a path of this repository."""
+    local = local_projects(project.root, project.pyproject)
+    for line in parsed_requirements(lock.text, lock.place).lines:
+        if line.name in local:
+            path = os.path.relpath(local[line.name], project.root)
+            raise UserError(
+                f"{lock.place} has {line.name} from an index, but the project has it in {path}",
+                hint=source_hint(line.name, path),
+            )
+
+
+def source_hint(name: str, path: str) -> str:
+    """Return the fix for a path of another project that uv does not understand."""
+    return (
+        f'write "{name}" into dependencies of [project], {name} = {{ path = "{path}" }} into'
+        " [tool.uv.sources], then: bigflow lock"
+    )
 
 
 def find_lock(
@@ -105,15 +129,13 @@ def find_lock(
     read = read_project_lock(project, settings, staging)
     if read is None:
         return None
-    # As in pip, one hash means that each line needs one.
-    needs_hash = " --hash=" in read.text
     wheels, lines = [], []
     for number, place in enumerate(read.paths):
         _check_hash(place, project.root)
-        wheel = _wheel(project, place.path, staging / "members" / str(number), say)
+        wheel = built_wheel(project, place.path, staging / "members" / str(number), say)
         wheels.append(wheel)
-        hashes = f" --hash=sha256:{_sha256(wheel)}" if needs_hash else ""
-        lines.append(f"{_pin(wheel)}{place.marker}{hashes}\n")
+        name, version = name_and_version(wheel)
+        lines.append(f"{name}=={version}{place.marker}\n")
     found = parsed_requirements(f"{read.text}\n{''.join(lines)}", read.place)
     return Lock(read.place, found, tuple(wheels), read.indexes)
 
@@ -156,29 +178,6 @@ def _check_hash(place: LockedPath, root: Path) -> None:
             )
 
 
-def _wheel(project: Project, source: Path, target: Path, say: Callable[[str], None]) -> Path:
-    """Return the wheel of another project of the repository, built by its own backend."""
-    if source.suffix == ".whl":
-        return source
-    shown = os.path.relpath(source, project.root)
-    say(f"building the wheel of {shown}")
-    _uv(project, "build", "--wheel", "--quiet", "--out-dir", str(target), str(source))
-    wheels = sorted(target.glob("*.whl"))
-    if len(wheels) != 1:
-        raise UserError(
-            f"{shown}: its build made {len(wheels)} wheels",
-            hint=f"try it: uv build --wheel {shown}",
-        )
-    return wheels[0]
-
-
-def _pin(wheel: Path) -> str:
-    from packaging.utils import parse_wheel_filename
-
-    name, version, _, _ = parse_wheel_filename(wheel.name)
-    return f"{name}=={version}"
-
-
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -194,23 +193,6 @@ def _uv(project: Project, *arguments: str) -> None:
         )
     if status:
         raise UserError(f"uv {arguments[0]} failed: {text}", hint=f"try it: uv {arguments[0]}")
-
-
-def run_uv_for_project(project: Project, *arguments: str) -> tuple[int, list[str]]:
-    """Run uv, which may build the project for its metadata; return status and output.
-
-    The build needs bigflow-backend, which this process brings: no index needs to have it.
-    """
-    with scratch_directory() as own:
-        write_own_wheel(own)
-        links = [project.root / place for place in project.settings.image.find_links]
-        return run_uv(
-            *arguments,
-            project=project.root,
-            find_links=(*links, own),
-            urls=(),
-            timeout=project.settings.image.timeout,
-        )
 
 
 def read_lock(path: Path) -> dict[str, Any]:

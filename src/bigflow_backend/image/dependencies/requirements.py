@@ -15,18 +15,26 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.image.dependencies.explicit import ExplicitIndex, write_pyproject
+from bigflow_backend.image.dependencies.local import name_and_version, with_built_projects
 from bigflow_backend.image.dependencies.lock import (
     Lock,
     StaleLockError,
     find_lock,
     read_project_lock,
 )
-from bigflow_backend.project.dependencies import project_dependencies
-from bigflow_backend.project.members import names_with_a_source
+from bigflow_backend.project.dependencies import Dependencies, project_dependencies
+from bigflow_backend.project.members import (
+    listed_names,
+    local_projects,
+    names_with_a_source,
+    required_projects,
+)
+from bigflow_backend.project.pyproject import read_pyproject
 from bigflow_backend.project.requirements import (
     OURS,
     REQUIREMENTS,
@@ -87,9 +95,7 @@ class ImageRequirements:
     @property
     def local_names(self) -> set[str]:
         """The normalised names of the projects of this repository among them."""
-        from packaging.utils import parse_wheel_filename
-
-        return {str(parse_wheel_filename(wheel.name)[0]) for wheel in self.wheels}
+        return {name_and_version(wheel)[0] for wheel in self.wheels}
 
     def inputs(self) -> list[object]:
         """Return all that decides what is installed, for the key of a layer."""
@@ -103,16 +109,33 @@ class ImageRequirements:
             [(index.place, sorted(index.pins)) for index in self.indexes],
         ]
 
-    def write(self, directory: Path, *, absolute: bool, runtime: bool = True) -> WrittenFile:
+    def write(
+        self,
+        directory: Path,
+        *,
+        absolute: bool,
+        runtime: bool = True,
+        wheels_at: str | None = None,
+    ) -> WrittenFile:
         """Write ``requirements.txt``, and ``wheels/`` with the wheels of this machine.
 
         With ``absolute``, paths in the options are absolute. Without ``runtime``, bigflow-backend
-        comes from an index.
+        comes from an index. ``wheels_at`` is the directory of the wheels for pip, which would take
+        the same version from an index instead of find-links.
         """
         wheels = directory / "wheels"
         wheels.mkdir(parents=True)
         lines = [(line.name, line.text) for line in self.requirements.lines]
         hashes = {path.name: _digest(path) for path in self.wheels}
+        # As in pip, one hash means that each line needs one.
+        needs_hash = any("--hash" in text for _, text in lines)
+        own = {name_and_version(path)[0]: path.name for path in self.wheels}
+        if wheels_at is not None:
+            lines = [(n, _at(t, wheels_at, own[n]) if n in own else t) for n, t in lines]
+        if needs_hash:
+            lines = [
+                (n, f"{t} --hash=sha256:{hashes[own[n]]}" if n in own else t) for n, t in lines
+            ]
         for path in self.wheels:
             shutil.copyfile(path, wheels / path.name)  # TMPDIR may be another file system
         if self.brings_runtime and runtime:
@@ -120,7 +143,6 @@ class ImageRequirements:
             wheel = write_own_wheel(wheels)
             hashes[wheel.name] = _digest(wheel)
             pin = f"{OURS}=={own_version()}"
-            needs_hash = any("--hash" in text for _, text in lines)
             lines.append((OURS, f"{pin} --hash=sha256:{_digest(wheel)}" if needs_hash else pin))
         options = self.requirements.options
         if absolute:
@@ -146,35 +168,46 @@ def image_requirements(
     :raises UserError: if two lists differ, or a lock is stale or not valid.
     """
     dependencies = project_dependencies(project)
-    found, place, locked = Requirements(), "the project", False
     lock = _lock(project, settings, staging, say)
-    if lock is not None:
-        found, place, locked = lock.requirements, lock.place, True
-    elif dependencies is not None:
-        found, place = dependencies.required, dependencies.place
-        if dependencies.file is None:
-            _refuse_sources(project, found.lines)
-        if dependencies.file is not None:
-            found, place = dependencies.file, REQUIREMENTS
-            locked = all("--hash" in line.text for line in found.lines)
-    if settings.locked and not locked:
+    if lock is None and dependencies is not None:
+        lock = _from_list(project, dependencies, staging, say)
+    if lock is None:
+        lock = Lock("the project", Requirements(), (), is_lock=False)
+    if settings.locked and not lock.is_lock:
         raise UserError(
-            f"no lock pins the dependencies of the image, and locked is set: {place} is not a lock",
+            "no lock pins the dependencies of the image, and locked is set:"
+            f" {lock.place} is not a lock",
             hint="make one: bigflow lock",
         )
-    _refuse_local(found.lines)
+    lines = lock.requirements.lines
+    _refuse_local(lines)
     return ImageRequirements(
-        requirements=found,
+        requirements=lock.requirements,
         directory=project.resources,
-        place=place,
-        is_locked=locked,
-        brings_runtime=_needs_runtime(found.lines)
+        place=lock.place,
+        is_locked=lock.is_lock,
+        brings_runtime=_needs_runtime(lines)
         and not (
-            OURS in {line.name for line in found.lines}
-            and _is_in(project.root, settings.find_links)
+            OURS in {line.name for line in lines} and _is_in(project.root, settings.find_links)
         ),
-        wheels=() if lock is None else lock.wheels,
-        indexes=() if lock is None else lock.indexes,
+        wheels=lock.wheels,
+        indexes=lock.indexes,
+    )
+
+
+def _from_list(
+    project: Project, dependencies: Dependencies, staging: Path, say: Callable[[str], None]
+) -> Lock:
+    """Return the list of the project, which is a lock if it has hashes."""
+    file = dependencies.file
+    listed = dependencies.required if file is None else file
+    is_lock = file is not None and all(
+        "--hash" in line.text for line in listed.lines if not line.is_local
+    )
+    _refuse_sources(project, listed.lines)
+    found, wheels = with_built_projects(project, listed, staging, say)
+    return Lock(
+        dependencies.place if file is None else REQUIREMENTS, found, wheels, is_lock=is_lock
     )
 
 
@@ -199,13 +232,19 @@ def _must_fit(settings: ImageSettings) -> bool:
 
 def _refuse_sources(project: Project, lines: Iterable[RequirementLine]) -> None:
     """Refuse names with a source of their own: on an index they can be those of a stranger."""
+    needed = required_projects(project.root, project.pyproject, in_image=True)
     elsewhere = names_with_a_source(project.root, project.pyproject)
-    for line in lines:
-        if line.name in elsewhere:
-            raise UserError(
-                f"[tool.uv.sources] has the place of {line.name}, and no valid uv.lock has it",
-                hint="make the lock: bigflow lock",
-            )
+    elsewhere -= set(local_projects(project.root, project.pyproject))
+    names = {line.name for line in lines}
+    for place in needed:
+        table = read_pyproject(place)
+        elsewhere |= names_with_a_source(place, table) - set(local_projects(place, table))
+        names |= listed_names(place, table)
+    for name in sorted(names & elsewhere):
+        raise UserError(
+            f"[tool.uv.sources] has the place of {name}, and no valid uv.lock has it",
+            hint="make the lock: bigflow lock",
+        )
 
 
 def _lock(
@@ -248,6 +287,17 @@ def _refuse_local(lines: Iterable[RequirementLine]) -> None:
                 f"{line.where}: {line.text} is a file of this machine",
                 hint="build its wheel, and add the directory of the wheel to find-links",
             )
+
+
+def _at(text: str, directory: str, wheel: str) -> str:
+    """Return the requirement with the place of its wheel instead of its version."""
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+
+    requirement = Requirement(text)
+    requirement.url = f"file://{directory}/{quote(wheel)}"
+    requirement.specifier = SpecifierSet()
+    return str(requirement)
 
 
 def _digest(path: Path) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.foreign.urls import redacted
 from bigflow_backend.ground.processes import TooSlowError, run_bounded
@@ -15,9 +16,11 @@ from bigflow_backend.ground.uv import find_uv
 from bigflow_backend.image.dependencies.indexes import configured_indexes, configured_urls
 from bigflow_backend.image.standard import CannotServeError
 from bigflow_backend.project.members import UV_LOCK
+from bigflow_backend.wheel.own import write_own_wheel
 
 if TYPE_CHECKING:
     from bigflow_backend.image.dependencies.indexes import Indexes
+    from bigflow_backend.project.project import Project
 
 OPTION_FLAGS = {"--pre": "--prerelease=allow", "--trusted-host": "--allow-insecure-host"}
 """Options that pip takes in requirements.txt, and uv only on its command line."""
@@ -80,6 +83,23 @@ def run_uv(
         ) from error
     text = redacted(done.stderr.decode("utf-8", "replace"), (*urls, *configured_urls(project)))
     return done.status, text.splitlines()
+
+
+def run_uv_for_project(project: Project, *arguments: str) -> tuple[int, list[str]]:
+    """Run uv, which may build the project for its metadata; return status and output.
+
+    The build needs bigflow-backend, which this process brings: no index needs to have it.
+    """
+    with scratch_directory() as own:
+        write_own_wheel(own)
+        links = [project.root / place for place in project.settings.image.find_links]
+        return run_uv(
+            *arguments,
+            project=project.root,
+            find_links=(*links, own),
+            urls=(),
+            timeout=project.settings.image.timeout,
+        )
 
 
 def _find_link(place: str, project: Path) -> str:

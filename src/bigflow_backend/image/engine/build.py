@@ -76,7 +76,16 @@ def build_image(request: BuildRequest) -> Image:
         # A Dockerfile without wheels/ gets all from an index.
         runtime = "wheels" in dockerfile.text
         _refuse_explicit_indexes(request)
-        written = request.requirements.write(staging, absolute=False, runtime=runtime)
+        wheels_at = dockerfile.copied_to("wheels")
+        if wheels_at is None and request.requirements.wheels:
+            raise UserError(
+                f"{path.name} does not copy wheels/, which has projects of this repository:"
+                f" {', '.join(sorted(request.requirements.local_names))}",
+                hint="write before the line that runs pip: COPY wheels/ /wheels/",
+            )
+        written = request.requirements.write(
+            staging, absolute=False, runtime=runtime, wheels_at=wheels_at
+        )
         members["resources/requirements.txt"] = written.path
         members |= {f"wheels/{wheel.name}": wheel for wheel in written.wheels.iterdir()}
     options = BuildOptions(
