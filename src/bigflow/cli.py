@@ -85,6 +85,8 @@ def _main(arguments: list[str], *, verbose: bool) -> int:
         from bigflow.describe.command import describe
 
         describe(options)
+    if options.command == "run" and options.image is not None:
+        return _run_in_image(options, arguments[1:])
     if options.command == "run":
         return _run(options, verbose=verbose)
     parser.print_usage(sys.stderr)
@@ -119,8 +121,26 @@ def _warn_of_typing_errors(of_job: list[str]) -> None:
 
 _OPTIONS_OF_RUN = (
     *("--job", "--workflow", "--runtime", "--config", "--project-package", "--module"),
-    *("--secrets", "--params", "--interval-end", "--run-id", "--try-number", "--verbose"),
+    *(
+        "--secrets",
+        "--params",
+        "--image",
+        "--env",
+        "--interval-end",
+        "--run-id",
+        "--try-number",
+        "--verbose",
+    ),
 )
+
+
+def _run_in_image(options: argparse.Namespace, arguments: list[str]) -> int:
+    from bigflow_backend.cli.rerun import run_in_image
+    from bigflow_backend.ground.report import reported
+    from bigflow_backend.ground.signals import terminable
+
+    with terminable(), reported():
+        return run_in_image(options, arguments)
 
 
 def _run(options: argparse.Namespace, *, verbose: bool) -> int:
@@ -317,6 +337,18 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         type=_names,
         default=(),
         help="the secrets that must be environment variables: without one, the run fails at once",
+    )
+    parser.add_argument(
+        "--image",
+        metavar="IMAGE",
+        type=_not_empty,
+        help="run in a container of this image, with docker or podman",
+    )
+    parser.add_argument(
+        "--env",
+        metavar="NAME[=VALUE]",
+        action="append",
+        help="with --image: a variable of the container, by default that of this shell",
     )
 
 

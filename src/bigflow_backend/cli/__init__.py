@@ -9,5 +9,6 @@
 - ``build``: the build commands
 - ``requirements``: the compilation of requirements.in
 - ``report``: results as lines and as JSON
+- ``rerun``: a job in a container of its image
 - ``config``, ``workflows``, ``check``, ``versions``, ``cache``: the other commands
 """

@@ -230,6 +230,22 @@ COMMANDS = {
         description="Print the manifest of a job's pod in JSON, as the operator of a real Airflow"
         " would create it for a run by hand. kubectl reads it.",
     ),
+    "rerun": Command(
+        SUMMARIES["rerun"],
+        "rerun:rerun",
+        (
+            option("line", metavar="LINE", help="the first line of the pod's log, in quotes"),
+            option(
+                "--env",
+                metavar="NAME[=VALUE]",
+                action="append",
+                help="a variable of the container, by default that of this shell; may be repeated",
+            ),
+            flag("--dry-run", "print the command of docker or podman, and do not run it"),
+        ),
+        description="Run the job of a pod again: with the same image, runtime and configuration,"
+        " in a container on this machine. LINE is the line that the pod prints first.",
+    ),
     "config": Command(
         SUMMARIES["config"],
         "config:config",

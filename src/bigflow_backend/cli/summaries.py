@@ -15,6 +15,7 @@ SUMMARIES = {
     "check": "load the DAG files of .dags/ in a real Airflow, and report",
     "pod": "print the manifest of a job's pod, as a real Airflow would create it",
     "rehearse": "run a workflow in a real Airflow, with pods in the built image, on this machine",
+    "rerun": "run the job of a pod again, in its image, on this machine",
     "config": "show the value of each setting, and where it comes from",
     "cache": "show the cache of base images and layers, or empty it",
     "completion": "print the script with which a shell completes commands and options",
