@@ -1,10 +1,10 @@
 """Images: the times of both builders and of BigFlow 1.11.3, on the same base image.
 
-    PYTHONPATH=tests python benchmarks/image.py [--rounds N]
+    PYTHONPATH=tests python benchmarks/image.py [--rounds N] [--changes]
 
 It uses a running engine, or starts a private one (as root, on Debian). The base image has packages
 of this machine. There are two projects: one has only its runtime as a dependency, the other has
-numpy, pandas and pyarrow from the configured package index.
+numpy, pandas, pyarrow and six from the configured package index.
 
 Each round runs every measure once. A figure is the median in seconds of wall time, because the
 engine works in other processes. Each measure of a changed project first changes one line. "The
@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING
 
 import docker
 from bigflow_peer import BigFlow, bigflow_project
+from changed_pins import PINS, print_changed_pins
 from cold_start import print_cold_start
 from environments import own_wheel
 from processes import in_turn
@@ -71,8 +72,7 @@ _FILES = {
 }
 _PROJECTS = {
     "a project without dependencies": (),
-    # BigFlow 1.11.3 requires this numpy, and pandas 3 does not support it.
-    "a project with numpy, pandas and pyarrow": ("numpy<2", "pandas<3", "pyarrow"),
+    "a project with numpy, pandas and pyarrow": tuple(f"{n}=={v}" for n, v in PINS.items()),
 }
 _ONE_LINE = "one line changed: the image alone"
 _TO_TAR = "one line changed: wheel, image and tar"
@@ -105,7 +105,9 @@ print(status.partition("VmHWM:")[2].split()[0])
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--changes", action="store_true", help="only the table of changed pins")
+    options = parser.parse_args()
+    rounds = options.rounds
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         work = Path(name)
         os.environ["BIGFLOW_CACHE"] = str(work / "cache")
@@ -115,13 +117,20 @@ def main() -> None:
         client = stack.enter_context(contextlib.closing(docker.from_env(timeout=600)))
         machine = stack.enter_context(prepared(work, client))
         for number, (title, requirements) in enumerate(_PROJECTS.items()):
+            if options.changes and not requirements:
+                continue
             bench = make_bench(machine, f"project-{number}", requirements)
             print(f"\n{title}\n")
             bench.first_builds()
-            print_table(in_turn(bench.measures(), rounds))
-            bench.print_layers()
-            bench.print_pushed(work / f"registry-{number}")
+            if not options.changes:
+                print_table(in_turn(bench.measures(), rounds))
+                bench.print_layers()
+                bench.print_pushed(work / f"registry-{number}")
             print(f"\npeak memory of a first build: {bench.peak_memory():.0f} MB")
+            if requirements:
+                print_changed_pins(bench, work, rounds)
+        if options.changes:
+            return
         image = make_bench(machine, "project-0", ()).loaded()
         print_cold_start(client, image, rounds)
 

@@ -62,6 +62,16 @@ class Session:
         timeout = self._settings.idle_timeout
         return self._stack.enter_context(reachable_engine(timeout=timeout))
 
+    @cached_property
+    def engine_name(self) -> str:
+        """The kind and the version of the engine, such as ``Docker Engine 20.10.24``.
+
+        :raises UserError: if no engine is running.
+        """
+        from bigflow_backend.image.engine.client import engine_name
+
+        return engine_name(self.engine)
+
 
 @contextlib.contextmanager
 def open_session(settings: ImageSettings, say: Callable[[str], None]) -> Iterator[Session]:

@@ -80,7 +80,8 @@ class ImageSettings:
 
     compression: Literal["auto", "gzip", "zstd"] = "auto"
     """The compression of the layers over the base (layered builder). ``auto`` is ``zstd`` for an
-    image that only goes to a registry, else ``gzip``. Docker reads ``zstd`` since version 23."""
+    image that goes only to a registry, or to an engine that loads it: Docker 23 or Podman 4.3. An
+    image with an archive or a layout has ``gzip``."""
 
     push: bool = False
     """Push the image to its registry."""

@@ -34,27 +34,55 @@ _PUSHED = {"push": True, "export_tar": False}
         ({}, LAYER_GZIP),
         ({"push": True}, LAYER_GZIP),
         ({**_PUSHED}, LAYER_ZSTD),
-        ({**_PUSHED, "load": True}, LAYER_GZIP),
+        ({**_PUSHED, "load": True}, LAYER_ZSTD),
+        ({"load": True, "export_tar": False}, LAYER_ZSTD),
+        ({"load": True}, LAYER_GZIP),
+        ({"export_tar": False}, LAYER_GZIP),
         ({**_PUSHED, "oci_layout": True}, LAYER_GZIP),
         ({**_PUSHED, "compression": "gzip"}, LAYER_GZIP),
         ({"compression": "zstd"}, LAYER_ZSTD),
     ],
 )
 def test_the_format(settings: dict[str, Any], media_type: str) -> None:
-    assert find_compression(ImageSettings(**settings)).media_type == media_type
+    found = find_compression(ImageSettings(**settings), lambda: "Docker Engine 23.0.1")
+    assert found.media_type == media_type
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("Docker Engine 20.10.24+dfsg1", LAYER_GZIP),
+        ("Docker Engine 23.0.0", LAYER_ZSTD),
+        ("Docker Engine 29.1.0-rc.1", LAYER_ZSTD),
+        ("Podman Engine 4.2.1", LAYER_GZIP),
+        ("Podman Engine 4.3.1", LAYER_ZSTD),
+        ("Podman Engine 5.0.0-dev", LAYER_ZSTD),
+        ("another engine 99", LAYER_GZIP),
+        ("Docker Engine dev", LAYER_GZIP),
+    ],
+)
+def test_the_format_for_an_engine(name: str, media_type: str) -> None:
+    settings = ImageSettings(load=True, export_tar=False)
+    assert find_compression(settings, lambda: name).media_type == media_type
+    zstd = ImageSettings(load=True, export_tar=False, compression="zstd")
+    assert find_compression(zstd, lambda: name).media_type == LAYER_ZSTD
+
+
+def _no_engine() -> str:
+    raise AssertionError("no engine is needed")
 
 
 def test_without_the_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "zlib_ng.zlib_ng", None)
     for module in (compression, compressors):
         monkeypatch.setattr(module, "zstd_library", lambda: None)
-    assert find_compression(ImageSettings(**_PUSHED)).media_type == LAYER_GZIP  # type: ignore[arg-type]
+    assert find_compression(ImageSettings(**_PUSHED), _no_engine).media_type == LAYER_GZIP  # type: ignore[arg-type]
     plain = fast_gzip()
     assert plain.description.startswith("gzip by zlib 1.")
     stream = plain.start()
     assert gzip.decompress(stream.compress(b"text" * 1000) + stream.flush()) == b"text" * 1000
     with pytest.raises(UserError, match='compression = "zstd" cannot be written') as caught:
-        find_compression(ImageSettings(compression="zstd"))
+        find_compression(ImageSettings(compression="zstd"), _no_engine)
     assert "gzip" in caught.value.hint
 
 

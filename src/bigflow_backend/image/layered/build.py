@@ -71,7 +71,7 @@ def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> Im
             request.wheel_file, found.version, without_credentials(base.reference)
         ),
         deadline=deadline,
-        compression=find_compression(request.settings),
+        compression=find_compression(request.settings, lambda: request.session.engine_name),
     )
     request.say(system.compiler_note)
     dependencies = dependency_layers(
