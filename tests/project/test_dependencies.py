@@ -69,11 +69,22 @@ def test_the_file_is_a_lock_of_the_list(tmp_path: Path, file: str) -> None:
     assert len(found.file.lines) >= 2
 
 
+def test_a_lock_for_several_platforms(tmp_path: Path) -> None:
+    stated = ["six<1; python_version < '3.5'", "six>=1; python_version >= '3.5'"]
+    stated += ["pywin32; sys_platform == 'win32'"]
+    file = "six==0.9 ; python_version < '3.5'\nsix==1.17.0 ; python_version >= '3.5'\n"
+    found = _read(tmp_path, stated, file)
+    assert found is not None
+    assert found.place == STATED
+
+
 @pytest.mark.parametrize(
     ("stated", "file", "message"),
     [
         (["six>=2"], "six==1.17.0\n", "does not lock .*: six>=2 does not allow six==1.17.0"),
         (["six", "click"], "six==1.17.0\n", "does not lock .*: click is not in it"),
+        (["six", "click; os_name == 'posix'"], "six==1.17.0\n", "click; .* is not in it"),
+        (["six>=2; os_name == 'posix'"], "six==1.17.0\n", "does not allow six==1.17.0"),
         (["six", "click>=8"], "six\n", r"only \[project\] has click>=8\n"),
         (["six"], "six\nclick\n", r"only resources/requirements.txt has click\n"),
         (["six!"], None, "'six!' is not a valid requirement"),

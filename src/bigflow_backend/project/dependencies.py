@@ -22,6 +22,8 @@ from bigflow_backend.project.requirements_in import check_compiled
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
 
+_LINUX = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
+"""The platform of an image, for markers."""
 STATED = "pyproject.toml [project] dependencies"
 
 
@@ -93,14 +95,18 @@ def not_locked(listed: Requirements, file: Requirements) -> Iterator[str]:
         pins.setdefault(line.name, set()).add(line.pinned_version or "")
     for entry in listed.lines:
         versions = pins.get(entry.name)
+        wanted = Requirement(entry.specifier)
         if versions is None:
-            if entry.name == OURS:
-                continue
-            yield f"{entry.specifier} is not in it"
+            is_needed = wanted.marker is None or wanted.marker.evaluate(_LINUX)
+            if entry.name != OURS and is_needed:
+                yield f"{entry.specifier} is not in it"
             continue
-        allowed = Requirement(entry.specifier).specifier
-        for version in versions:
-            if version and not allowed.contains(version, prereleases=True):
+        refused = [
+            v for v in sorted(versions) if v and not wanted.specifier.contains(v, prereleases=True)
+        ]
+        # An entry with a marker is for some platforms, and the lock has other versions for others.
+        if wanted.marker is None or len(refused) == len(versions):
+            for version in refused:
                 yield f"{entry.specifier} does not allow {entry.name}=={version}"
 
 

@@ -51,10 +51,10 @@ class ImageSettings:
     build context they are ``wheels/``."""
 
     groups: tuple[str, ...] = ()
-    """Dependency groups that the image installs, from ``uv.lock``."""
+    """Dependency groups that the image installs, from ``uv.lock`` or ``pylock.toml``."""
 
     extras: tuple[str, ...] = ()
-    """Extras of the project that the image installs, from ``uv.lock``."""
+    """Extras of the project that the image installs, from ``uv.lock`` or ``pylock.toml``."""
 
     locked: bool | None = None
     """Require a lock that fits the dependencies. The default is true where the variable ``CI`` is

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import uv
+from packaging.requirements import Requirement
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.image.dependencies.requirements import (
@@ -185,6 +186,76 @@ def test_groups_and_extras(root: Path, tmp_path: Path) -> None:
     _uv(root, "lock")
     assert _found(root)[0].names == {"alpha"}
     assert _found(root, groups=("pods",))[0].names == {"alpha", "beta"}
+    with pytest.raises(UserError, match="missing"):
+        _found(root, groups=("missing",))
+    with pytest.raises(UserError, match=r"groups of \[tool.bigflow.image\] need a uv.lock"):
+        _found(root, groups=("pods",), locked=False)
+
+
+_PYLOCK = """\
+lock-version = "1.0"
+created-by = "test"
+extras = ["fast"]
+dependency-groups = ["pods", "dev"]
+default-groups = ["main"]
+"""
+_PACKAGE = """\
+[[packages]]
+name = "{name}"
+version = "{version}"
+marker = {marker!r}
+index = "https://example.com/simple"
+[[packages.wheels]]
+name = "{name}-{version}-py3-none-any.whl"
+url = "https://example.com/{name}-{version}-py3-none-any.whl"
+hashes = {{ sha256 = "{hash}" }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "names"),
+    [
+        ({}, {"alpha", "main"}),
+        ({"groups": ("pods",)}, {"alpha", "main", "both", "pods"}),
+        ({"extras": ("Fast",)}, {"alpha", "main", "fast"}),
+    ],
+)
+def test_groups_extras_and_platforms_of_a_pylock(
+    root: Path, tmp_path: Path, settings: dict[str, object], names: set[str]
+) -> None:
+    markers = {
+        ("alpha", "1.0"): "python_version < '3.0'",
+        ("alpha", "1.1"): "python_version >= '3.0' and sys_platform == 'linux'",
+        ("windows", "1.0"): "sys_platform == 'win32'",
+        ("main", "1.0"): "'main' in dependency_groups",
+        ("fast", "1.0"): "'fast' in extras",
+        ("pods", "1.0"): "'pods' in dependency_groups or 'dev' in dependency_groups",
+        ("both", "1.0"): "'dev' not in dependency_groups and 'pods' in dependency_groups",
+    }
+    packages = [
+        _PACKAGE.format(name=name, version=release, marker=marker, hash="0" * 64)
+        for (name, release), marker in markers.items()
+    ]
+    stated = ["alpha==1.0; python_version < '3.0'", "alpha>1.0; python_version >= '3.0'"]
+    _write(root, [*stated, "onlywin; sys_platform == 'win32'"])
+    (root / "pylock.toml").write_text("".join([_PYLOCK, *packages]), "utf-8")
+    found, _ = _found(root, **settings)
+    lines = [Requirement(line.specifier) for line in found.requirements.lines]
+    assert {line.name for line in lines if line.marker is None or line.marker.evaluate()} == names
+    with pytest.raises(UserError, match=r"pylock\.toml has no dependency group 'other'"):
+        _found(root, groups=("other",))
+
+
+def test_a_project_in_a_pylock(root: Path, tmp_path: Path) -> None:
+    make_project(root / "common", "common", "2.0", {})
+    _write(root, ["alpha", "common"], _SOURCE)
+    _uv(root, "lock")
+    _uv(root, "export", "--format", "pylock.toml", "--output-file", "pylock.toml")
+    (root / "uv.lock").unlink()
+    found, _ = _found(root)
+    assert (found.place, found.local_names) == ("pylock.toml", {"common"})
+    lines = _lines(found, tmp_path / "out")
+    assert any(line.startswith("common==2.0 --hash=sha256:") for line in lines)
 
 
 def test_projects_of_the_repository_are_built(root: Path, tmp_path: Path) -> None:

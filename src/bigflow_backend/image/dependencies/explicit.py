@@ -40,12 +40,16 @@ class ExplicitIndex:
 def explicit_indexes(
     project: Project, lock: Mapping[str, Any], directory: Path
 ) -> tuple[ExplicitIndex, ...]:
-    """Return the explicit indexes from which the uv.lock in ``directory`` takes distributions."""
+    """Return the explicit indexes from which a lock in ``directory`` takes distributions."""
     pins: dict[str, set[str]] = {}
-    packages = lock.get("package")
-    for package in packages if isinstance(packages, list) else ():
+    for package in _packages(lock):
         match package:
-            case {"name": name, "version": version, "source": {"registry": str(registry)}}:
+            # The one form is that of uv.lock, the other that of pylock.toml.
+            case {"name": name, "version": version, "source": {"registry": str(registry)}} | {
+                "name": name,
+                "version": version,
+                "index": str(registry),
+            }:
                 pins.setdefault(_place(registry, directory), set()).add(f"{name}=={version}")
     found: dict[str, ExplicitIndex] = {}
     for base, entry in _entries(project):
@@ -58,6 +62,12 @@ def explicit_indexes(
                     index = ExplicitIndex(name, absolute, place, is_flat, frozenset(pins[place]))
                     found.setdefault(place, index)
     return tuple(found.values())
+
+
+def _packages(lock: Mapping[str, Any]) -> Iterator[object]:
+    for key in ("package", "packages"):
+        packages = lock.get(key)
+        yield from packages if isinstance(packages, list) else ()
 
 
 def write_pyproject(

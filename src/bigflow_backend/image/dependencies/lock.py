@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -38,6 +38,8 @@ _PATH = re.compile(
     r"(?:-e\s+)?(?P<path>\.{1,2}(?:/\S*)?|/\S+|file:\S+)"
     r"\s*(?P<marker>;.*?)?(?P<hashes>(?:\s+--hash=\S+)*)"
 )
+# Of a marker as ``packaging`` writes it: https://peps.python.org/pep-0751/#packages-marker
+_CONDITION = re.compile(r'"(?P<name>[^"]*)" (?P<no>not )?in (?P<kind>extras|dependency_groups)\b')
 _STALE = "needs to be updated"
 
 
@@ -63,6 +65,8 @@ class Lock:
 class LockedPath:
     """A project of the repository, or a file of it, that a lock has instead of a version."""
 
+    name: str
+    """Its normalised name, or nothing if only its wheel has it."""
     path: Path
     marker: str
     """``; MARKER``, or nothing."""
@@ -92,7 +96,7 @@ def read_project_lock(project: Project, settings: ImageSettings, staging: Path) 
     if directory is not None:
         found = _uv_lock(project, settings, directory, staging)
     elif path.is_file():
-        found = _pylock(path, project)
+        found = _pylock(path, project, settings)
     else:
         return None
     _refuse_strangers(project, found)
@@ -164,7 +168,7 @@ def _uv_lock(project: Project, settings: ImageSettings, directory: Path, staging
 def _locked_path(match: re.Match[str], directory: Path) -> LockedPath:
     path = unquote(match["path"].removeprefix("file://"))
     marker = f" {match['marker'].strip()}" if match["marker"] else ""
-    return LockedPath((directory / path).resolve(), marker, match["hashes"])
+    return LockedPath("", (directory / path).resolve(), marker, match["hashes"])
 
 
 def _check_hash(place: LockedPath, root: Path) -> None:
@@ -213,37 +217,83 @@ def _invalid(path: Path, error: Exception) -> UserError:
     )
 
 
-def _pylock(path: Path, project: Project) -> ReadLock:
+def _pylock(path: Path, project: Project, settings: ImageSettings) -> ReadLock:
     from packaging.pylock import Pylock, PylockValidationError
     from packaging.utils import canonicalize_name
 
     own = canonicalize_name(project.name)
     document = read_lock(path)
     try:
-        packages = Pylock.from_dict(document).packages
+        lock = Pylock.from_dict(document)
     except (PylockValidationError, ValueError) as error:
         raise _invalid(path, error) from error
-    lines = [_line(package) for package in packages if package.name != own]
+    chosen = {
+        "extras": _chosen(settings.extras, lock.extras, "extra"),
+        "dependency_groups": {
+            *_chosen(settings.groups, lock.dependency_groups, "dependency group"),
+            *(lock.default_groups or ()),
+        },
+    }
+    lines, paths = [], []
+    for package in lock.packages:
+        marker = _marker(package, chosen)
+        if package.directory is not None and package.name != own:
+            directory = (project.root / package.directory.path).resolve()
+            if directory != project.root:
+                paths.append(LockedPath(package.name, directory, marker, ""))
+        elif package.name != own:
+            lines.append(_line(package, marker))
     text = "\n".join([*lines, ""])
     found = parsed_requirements(text, PYLOCK)
     dependencies = project_dependencies(project)
-    missing = [] if dependencies is None else sorted(not_locked(dependencies.required, found))
-    if missing:
-        raise StaleLockError(
-            f"{PYLOCK} locks other dependencies than pyproject.toml: {'; '.join(missing)}",
-            hint="make it again with the tool that made it",
+    if dependencies is not None:
+        local = {locked.name for locked in paths}
+        listed = tuple(line for line in dependencies.required.lines if line.name not in local)
+        missing = sorted(not_locked(replace(dependencies.required, lines=listed), found))
+        if missing:
+            raise StaleLockError(
+                f"{PYLOCK} locks other dependencies than pyproject.toml: {'; '.join(missing)}",
+                hint="make it again with the tool that made it",
+            )
+    return ReadLock(PYLOCK, text, tuple(paths), explicit_indexes(project, document, project.root))
+
+
+def _chosen(wanted: Iterable[str], known: Iterable[str] | None, kind: str) -> set[str]:
+    """Return the wanted extras or groups, which the lock must have."""
+    from packaging.utils import canonicalize_name
+
+    names = {str(canonicalize_name(name)) for name in known or ()}
+    found = {str(canonicalize_name(name)) for name in wanted}
+    for name in sorted(found - names):
+        raise UserError(
+            f"{PYLOCK} has no {kind} {name!r}: it has {', '.join(sorted(names)) or 'none'}",
+            hint=f"make it again with the {kind}, or remove it from [tool.bigflow.image]",
         )
-    return ReadLock(PYLOCK, text)
+    return found
 
 
-def _line(package: Package) -> str:
+def _marker(package: Package, chosen: Mapping[str, Collection[str]]) -> str:
+    """Return ``; MARKER`` or nothing. Conditions on extras and groups become true or false.
+
+    A requirements file cannot have them: they are for locks only.
+    """
+    if package.marker is None:
+        return ""
+
+    def value(match: re.Match[str]) -> str:
+        is_true = (match["name"] in chosen[match["kind"]]) is (match["no"] is None)
+        return f'python_version {">=" if is_true else "<"} "3"'
+
+    return f" ; {_CONDITION.sub(value, str(package.marker))}"
+
+
+def _line(package: Package, marker: str) -> str:
     """Return the line of requirements.txt for a package of a lock."""
     if package.version is None or package.is_direct:
         raise UserError(
             f"{PYLOCK}: {package.name} has no version of an index",
             hint="lock a release of it, or use uv.lock",
         )
-    marker = f" ; {package.marker}" if package.marker is not None else ""
     hashes = "".join(f" --hash={kind}:{value}" for kind, value in sorted(set(_hashes(package))))
     return f"{package.name}=={package.version}{marker}{hashes}"
 

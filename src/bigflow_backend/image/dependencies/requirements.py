@@ -170,6 +170,7 @@ def image_requirements(
     dependencies = project_dependencies(project)
     lock = _lock(project, settings, staging, say)
     if lock is None and dependencies is not None:
+        _refuse_choices(settings)
         lock = _from_list(project, dependencies, staging, say)
     if lock is None:
         lock = Lock("the project", Requirements(), (), is_lock=False)
@@ -193,6 +194,17 @@ def image_requirements(
         wheels=lock.wheels,
         indexes=lock.indexes,
     )
+
+
+def _refuse_choices(settings: ImageSettings) -> None:
+    """Refuse groups and extras, which only a lock can have."""
+    for key, names in (("groups", settings.groups), ("extras", settings.extras)):
+        if names:
+            raise UserError(
+                f"{key} of [tool.bigflow.image] need a uv.lock or a pylock.toml that counts: got"
+                f" {', '.join(names)}",
+                hint="make the lock: bigflow lock",
+            )
 
 
 def _from_list(
