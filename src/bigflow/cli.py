@@ -61,16 +61,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: list[str], *, verbose: bool) -> int:
-    build_commands: dict[str, str] = {}
     if arguments[:1] not in (["run"], ["describe"], ["--version"]):
         if arguments and not arguments[0].startswith("-"):
             from bigflow_backend.cli.main import main as build
 
             return build([*arguments, "--verbose"] if verbose else arguments)
-        from bigflow_backend.cli.summaries import SUMMARIES
+        if arguments in ([], ["-h"], ["--help"]):
+            from bigflow_backend.cli.summaries import help_text
 
-        build_commands = SUMMARIES
-    parser = _parser(build_commands)
+            # Without a command it is wrong usage, and stdout is for results.
+            print(help_text(), file=sys.stdout if arguments else sys.stderr)
+            return 0 if arguments else 2
+    parser = _parser()
     if arguments[:1] == ["run"]:
         options, of_job = parser.parse_known_args(arguments)
         _warn_of_typing_errors(of_job)
@@ -89,9 +91,7 @@ def _main(arguments: list[str], *, verbose: bool) -> int:
         return _run_in_image(options, arguments[1:])
     if options.command == "run":
         return _run(options, verbose=verbose)
-    parser.print_usage(sys.stderr)
-    print("bigflow: error: give a command; `bigflow --help` lists them", file=sys.stderr)
-    return 2
+    parser.error("give a command")
 
 
 def _report_bigflow() -> int:
@@ -267,7 +267,7 @@ def _report(error: BigflowError) -> int:
     return 1
 
 
-def _parser(build_commands: dict[str, str]) -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bigflow",
         description="Data pipelines as a Python package, an image and Airflow DAGs.",
@@ -278,8 +278,6 @@ def _parser(build_commands: dict[str, str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", prog="bigflow")
     _add_run(commands)
     _add_describe(commands)
-    for name, text in build_commands.items():
-        commands.add_parser(name, help=text, add_help=False)
     return parser
 
 
@@ -289,6 +287,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="run a job or a workflow in this process",
         description="Run a job, or all jobs of a workflow one after another, in this process."
         " Other arguments are for the job, which reads them in sys.argv.",
+        epilog="example: bigflow run --job daily.load --runtime 2026-01-31 --config dev",
         **_PARSER,
     )
     what = parser.add_mutually_exclusive_group(required=True)

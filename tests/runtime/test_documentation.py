@@ -36,5 +36,5 @@ def test_the_examples_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_the_options_are_those_of_the_command() -> None:
     rows = [row for row in section("Running").splitlines() if row.startswith("| `-")]
     documented = {re.findall(r"--([\w-]+)", row)[0].replace("-", "_") for row in rows}
-    options = vars(_parser({}).parse_args(["run", "-j", "a.b"]))
+    options = vars(_parser().parse_args(["run", "-j", "a.b"]))
     assert documented == options.keys() - {"command", "verbose", "version"}

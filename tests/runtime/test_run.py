@@ -246,7 +246,7 @@ class TestStatus:
             (["run", "--job", "a.b", "--project-package", "../p"], "'../p' is not a valid name"),
             (["run", "--job", "a.b", "--module", ""], "'' is not a valid name"),
             (["nothing"], "unknown command 'nothing'"),
-            ([], "give a command"),
+            ([], "usage: bigflow "),
         ],
     )
     def test_wrong_usage_is_2(self, tmp_path: Path, arguments: list[str], reported: str) -> None:
@@ -348,7 +348,7 @@ def test_help_lists_the_build_commands(tmp_path: Path) -> None:
     done = run_bigflow("--help", cwd=tmp_path)
     assert done.returncode == 0
     for command in ("run", "build", "build-package", "build-image", "build-dags", "release"):
-        assert f"\n    {command} " in done.stdout
+        assert f"\n  {command} " in done.stdout
 
 
 @pytest.mark.parametrize("command", ["build", "build-image", "project-version", "pv", "release"])

@@ -2,6 +2,7 @@
 
 - ``commands``: the table of all commands, and the function that runs one
 - ``summaries``: what each command does
+- ``manual``: examples of each command, and the settings that it reads
 - ``options``: the options of the commands, and the parser
 - ``retired``: commands and options of BigFlow 1.x that are not here
 - ``main``: the ``bigflow`` command

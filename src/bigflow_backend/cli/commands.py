@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -29,6 +28,7 @@ from bigflow_backend.cli.options import (
     Parser,
     flag,
     option,
+    print_json_error,
 )
 from bigflow_backend.cli.retired import OF_IMAGES, RetiredOption, warn_of_retired
 from bigflow_backend.cli.summaries import SUMMARIES
@@ -84,7 +84,7 @@ class Call:
                 status: int = run(self)
         except UserError as error:
             if getattr(self.values, "json", False):
-                print(json.dumps({"error": error.message, "fix": error.hint}, indent=2))
+                print_json_error(error)
             raise
         return status
 
@@ -202,6 +202,7 @@ COMMANDS = {
             option("workflow", metavar="WORKFLOW", help="the id of the workflow"),
             flag("--mermaid", "print a Mermaid flowchart, for Markdown"),
             *ENVIRONMENT_OPTIONS,
+            JSON,
         ),
         description="List the jobs of a workflow and what each one waits for.",
     ),
@@ -257,7 +258,7 @@ COMMANDS = {
         " variable, pyproject.toml, the user's file, or the default.",
     ),
     "rehearse": Command(
-        "run a workflow in a real Airflow, with pods in the built image, on this machine",
+        SUMMARIES["rehearse"],
         "rehearse:run",
         (
             option("workflow", metavar="WORKFLOW", help="the id of the workflow, or ALL"),
@@ -319,6 +320,7 @@ COMMANDS = {
             ),
             flag("--dry-run", "only print what would be done"),
             flag("--no-push", "do not push the tag"),
+            JSON,
         ),
     ),
 }
@@ -340,7 +342,12 @@ def read_call(
 
     Wrong usage ends the process with status 2.
     """
-    parser = Parser(prog, command.description or command.help, (VERBOSE, QUIET, *command.options))
+    parser = Parser(
+        prog,
+        command.description or command.help,
+        (*command.options, VERBOSE, QUIET),
+        lambda: _manual(command),
+    )
     for retired in command.retired:
         retired.add_to(parser)
     values = parser.parse(arguments)
@@ -348,3 +355,9 @@ def read_call(
     if values.verbose:
         print_debug_messages()
     return Call(command, values, project)
+
+
+def _manual(command: Command) -> str:
+    from bigflow_backend.cli.manual import manual
+
+    return manual(next((name for name in SUMMARIES if command.help == SUMMARIES[name]), ""))

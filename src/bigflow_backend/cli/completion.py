@@ -28,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
 
     from bigflow_backend.cli.commands import COMMANDS
 
-    parser = cli._parser({})  # noqa: SLF001
+    parser = cli._parser()  # noqa: SLF001
     (commands,) = _subcommands(parser)
     for name, command in COMMANDS.items():
         added = commands.add_parser(name, help=command.help)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bigflow_backend.cli import retired
 from bigflow_backend.cli.commands import COMMANDS, read_call
-from bigflow_backend.cli.options import WRONG_USAGE
+from bigflow_backend.cli.options import WRONG_USAGE, print_json_error
 from bigflow_backend.ground.errors import UserError, nearest
 from bigflow_backend.ground.report import print_error, reported
 from bigflow_backend.ground.signals import terminable
@@ -23,13 +23,11 @@ def main(arguments: Sequence[str]) -> int:
     name, *rest = arguments
     if name in retired.COMMANDS and name not in COMMANDS:
         message = f"the command {name!r} of BigFlow 1.x is not part of bigflow-backend"
-        print_error(UserError(message, hint=retired.COMMANDS[name]))
-        return WRONG_USAGE
+        return _wrong_usage(UserError(message, hint=retired.COMMANDS[name]), rest)
     if name not in COMMANDS:
         near = nearest(name, (*COMMANDS, "run", "describe"))
         hint = f"did you mean {near}?" if near else "bigflow --help lists the commands"
-        print_error(UserError(f"unknown command {name!r}", hint=hint))
-        return WRONG_USAGE
+        return _wrong_usage(UserError(f"unknown command {name!r}", hint=hint), rest)
     with terminable(), reported():
         call = read_call(
             COMMANDS[name],
@@ -38,6 +36,13 @@ def main(arguments: Sequence[str]) -> int:
             project=_project,
         )
         return call.run()
+
+
+def _wrong_usage(error: UserError, arguments: Sequence[str]) -> int:
+    if "--json" in arguments:
+        print_json_error(error)
+    print_error(error)
+    return WRONG_USAGE
 
 
 def _project() -> Project:

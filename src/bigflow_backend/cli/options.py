@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -152,16 +153,49 @@ DAG_OPTIONS = (
 )
 
 
+_GROUPS = {
+    "project": ENVIRONMENT_OPTIONS,
+    "image": IMAGE_OPTIONS,
+    "DAGs": DAG_OPTIONS,
+    "output": (JSON, VERBOSE, QUIET),
+}
+"""The titles of options in the help. The others come first, without one."""
+
+
+def print_json_error(error: UserError) -> None:
+    """Print an error on stdout, for ``--json``."""
+    print(json.dumps({"error": error.message, "fix": error.hint}, indent=2))
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that reports wrong usage as every error is reported: the problem and the fix."""
 
-    def __init__(self, prog: str, description: str, options: Sequence[Option]) -> None:
+    def __init__(
+        self,
+        prog: str,
+        description: str,
+        options: Sequence[Option],
+        manual: Callable[[], str] = lambda: "",
+    ) -> None:
+        """Take the options, and a function that returns the end of the help."""
+        description = f"{description[:1].upper()}{description[1:].rstrip('.')}."
         super().__init__(prog=prog, description=description, allow_abbrev=False)
+        self._manual = manual
+        self._prints_json = False
+        groups: dict[str, Any] = {}
         for item in options:
-            self.add_argument(*item.names, **item.keywords)
+            title = next((t for t, members in _GROUPS.items() if item in members), "")
+            if title and title not in groups:
+                groups[title] = self.add_argument_group(title)
+            groups.get(title, self).add_argument(*item.names, **item.keywords)
+
+    def format_help(self) -> str:
+        """Return the help, with its examples and settings as they are written."""
+        return f"{super().format_help()}\n{self._manual()}".rstrip() + "\n"
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Return the values of the options. Wrong usage ends the process with status 2."""
+        self._prints_json = "--json" in arguments
         values, unknown = self.parse_known_args(arguments)
         if unknown:
             name, _, _ = unknown[0].partition("=")
@@ -173,7 +207,10 @@ class Parser(argparse.ArgumentParser):
         self._fail(message)
 
     def _fail(self, message: str, hint: str = "") -> NoReturn:
-        print_error(UserError(f"{self.prog}: {message}", hint=hint or f"{self.prog} --help"))
+        error = UserError(f"{self.prog}: {message}", hint=hint or f"{self.prog} --help")
+        if self._prints_json:
+            print_json_error(error)
+        print_error(error)
         sys.exit(WRONG_USAGE)
 
 

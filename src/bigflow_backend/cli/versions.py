@@ -47,13 +47,22 @@ def release(call: Call) -> int:
         push=not values.no_push,
         identity_file=Path(key) if key else None,
     )
-    print("\n".join(_lines(project, plan)))
-    if values.dry_run:
-        print("nothing was done (--dry-run)")
-        return 0
-    carry_out(plan)
+    if not values.json:
+        print("\n".join(_lines(project, plan)))
+    if not values.dry_run:
+        carry_out(plan)
     where = f"and pushed to {plan.remote}" if plan.remote else "here, and not pushed"
-    print(f"{plan.tag} was created {where}")
+    result = {
+        "version": plan.version,
+        "previous": plan.previous,
+        "tag": plan.tag,
+        "commit": plan.commit,
+        "remote": plan.remote,
+        "commands": plan.commands,
+        "done": not values.dry_run,
+    }
+    done = f"{plan.tag} was created {where}"
+    print_result(values, result, ["nothing was done (--dry-run)" if values.dry_run else done])
     return 0
 
 

@@ -48,7 +48,10 @@ def workflows(call: Call) -> int:
 def graph(call: Call) -> int:
     """List the jobs of a workflow, or print them as a Mermaid flowchart."""
     (workflow,) = _described(call, start_time(None), [call.values.workflow])
-    if call.values.mermaid:
+    if call.values.json:
+        jobs = [{"id": job.id, "after": job.depends_on} for job in workflow.jobs]
+        print_result(call.values, {"workflow": workflow.id, "jobs": jobs}, [])
+    elif call.values.mermaid:
         print(as_mermaid(workflow.jobs))
     else:
         print(f"{workflow.id}\n{as_list(workflow.jobs)}")

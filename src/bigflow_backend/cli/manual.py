@@ -1,0 +1,122 @@
+"""The end of ``--help``: examples of each command, and the settings that it reads."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bigflow_backend.ground.settings.machine import MachineSettings
+from bigflow_backend.ground.settings.values import Leaf, leaves
+from bigflow_backend.project.settings import Settings
+
+_WIDTH = 96
+
+
+@dataclass(frozen=True)
+class Manual:
+    """The examples of a command, and the tables of its settings."""
+
+    examples: tuple[str, ...]
+    tables: tuple[str, ...] = ()
+    """Tables of ``[tool.bigflow]``; the empty string is that table itself."""
+    cache: bool = False
+    """True if it uses the cache."""
+
+
+_OF_PROJECT = ("", "version")
+_RERUN = (
+    "bigflow rerun 'bigflow: job daily.load, runtime 2026-01-01 00:00:00, reports 1.2.0,"
+    " image registry.example.com/reports:1.2.0' --env DB_PASSWORD"
+)
+MANUALS = {
+    "start-project": Manual(
+        (
+            "bigflow start-project weather-reports",
+            "bigflow start-project weather-reports --layout src --ci github",
+        )
+    ),
+    "init": Manual(("bigflow init", "bigflow init --ci gitlab"), _OF_PROJECT),
+    "build": Manual(
+        ("bigflow build", "bigflow build --config prod --push", "bigflow build --workflow daily"),
+        (*_OF_PROJECT, "image", "dags"),
+        cache=True,
+    ),
+    "build-package": Manual(("bigflow build-package",), _OF_PROJECT),
+    "lock": Manual(
+        ("bigflow lock", "bigflow lock --upgrade pandas"), (*_OF_PROJECT, "image"), cache=True
+    ),
+    "build-requirements": Manual(
+        ("bigflow build-requirements", "bigflow build-requirements --upgrade"), _OF_PROJECT
+    ),
+    "build-image": Manual(
+        (
+            "bigflow build-image --dry-run",
+            "bigflow build-image --base-image docker-archive:base.tar --load",
+        ),
+        (*_OF_PROJECT, "image"),
+        cache=True,
+    ),
+    "build-dags": Manual(
+        (
+            "bigflow build-dags --config prod",
+            "bigflow build-dags --start-time 2026-01-31T06:00Z --deployed deployed/manifest.json",
+        ),
+        (*_OF_PROJECT, "dags"),
+    ),
+    "workflows": Manual(("bigflow workflows --next 5",), (*_OF_PROJECT, "dags")),
+    "graph": Manual(("bigflow graph daily", "bigflow graph daily --mermaid"), ("", "dags")),
+    "dags": Manual(
+        ("bigflow dags --deployed deployed/ --airflow-url https://airflow.example.com --retired",)
+    ),
+    "check": Manual(("bigflow check", "bigflow check --airflow 2.11"), ("",)),
+    "pod": Manual(("bigflow pod daily.load --config prod",), ("",)),
+    "rehearse": Manual(("bigflow rehearse daily",), (*_OF_PROJECT, "image"), cache=True),
+    "rerun": Manual((_RERUN,)),
+    "config": Manual(("bigflow config", "bigflow config image.platform cache"), _OF_PROJECT),
+    "cache": Manual(("bigflow cache", "bigflow cache --clear"), cache=True),
+    "completion": Manual(('eval "$(bigflow completion bash)"',)),
+    "project-version": Manual(
+        ("bigflow project-version", "bigflow project-version --git-commit HEAD~1"), _OF_PROJECT
+    ),
+    "pv": Manual(("bigflow pv", "bigflow pv --json"), _OF_PROJECT),
+    "release": Manual(("bigflow release --dry-run", "bigflow release patch"), _OF_PROJECT),
+}
+"""All commands, by their names."""
+
+
+def manual(name: str) -> str:
+    """Return the end of the help of a command."""
+    found = MANUALS.get(name)
+    if found is None:
+        return ""
+    examples = [f"  {example}" for example in found.examples]
+    title = "examples" if len(examples) > 1 else "example"
+    return "\n".join([f"{title}:", *examples, *_settings(found)])
+
+
+def _settings(found: Manual) -> Iterator[str]:
+    rows = [(f"[{_table(leaf)}]", leaf) for leaf in leaves(Settings)]
+    titles = {f"[{'.'.join(filter(None, ('tool.bigflow', table)))}]" for table in found.tables}
+    chosen: dict[str, list[str]] = {}
+    for title, leaf in rows:
+        if title in titles:
+            chosen.setdefault(title, []).append(leaf.path[-1].replace("_", "-"))
+    if found.cache:
+        chosen["the user's file"] = [leaf.key for leaf in leaves(MachineSettings)]
+    if not chosen:
+        return
+    yield ""
+    yield "settings; each has a variable, such as BIGFLOW_IMAGE_PLATFORM; see `bigflow config`:"
+    for title, keys in chosen.items():
+        yield from textwrap.wrap(
+            f"{title} {', '.join(keys)}",
+            _WIDTH,
+            initial_indent="  ",
+            subsequent_indent="    ",
+            break_on_hyphens=False,
+        )
+
+
+def _table(leaf: Leaf) -> str:
+    return ".".join(("tool.bigflow", *leaf.path[:-1]))
