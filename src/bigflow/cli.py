@@ -87,11 +87,11 @@ def _main(arguments: list[str], *, verbose: bool) -> int:
         from bigflow.describe.command import describe
 
         describe(options)
-    if options.command == "run" and options.image is not None:
+    if options.command is None:
+        parser.error("give a command")
+    if options.image is not None:
         return _run_in_image(options, arguments[1:])
-    if options.command == "run":
-        return _run(options, verbose=verbose)
-    parser.error("give a command")
+    return _run(options, verbose=verbose)
 
 
 def _report_bigflow() -> int:
