@@ -107,6 +107,17 @@ def both(
         path.write_text(text)
     wheels = work / "wheels"
     _library(wheels)
+    # It has a file of the library, which is installed after it.
+    make_wheel(
+        wheels,
+        "another",
+        "1.0",
+        {
+            "another.pth": "import sys\n",
+            "company/tools/data.json": '{"of": "another"}\n',
+            "company/tools/shared.py": "OF = 'another'\n",
+        },
+    )
     info = "demo-1.0.0.dist-info"
     wheel = make_wheel(
         root / "dist",
@@ -160,12 +171,14 @@ def _library(directory: Path) -> None:
         # A namespace package (PEP 420) that another distribution has parts of.
         "company/tools/one.py": "ONE = 1\n",
         "company/tools/data.json": "{}\n",
+        "company/tools/shared.py": "OF = 'library'\n",
         "library-3.1.data/scripts/old-style": "#!python\nprint('old')\n",
         "library-3.1.data/scripts/shell": "#!/bin/sh\necho shell\n",
         "library-3.1.data/data/share/library/x.txt": "x\n",
         "library-3.1.data/headers/library.h": "// C\n",
         "library-3.1.data/purelib/pure.py": "PURE = True\n",
-        "library-3.1.dist-info/METADATA": "Metadata-Version: 2.1\nName: library\nVersion: 3.1\n",
+        "library-3.1.dist-info/METADATA": "Metadata-Version: 2.1\nName: library\nVersion: 3.1\n"
+        "Requires-Dist: another\n",
         "library-3.1.dist-info/WHEEL": (
             "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         ),
@@ -203,6 +216,7 @@ def test_the_same_files_in_the_environment(both: Both) -> None:
     assert layered.keys() == engine.keys()
     assert f"{_SITE}/demo/resources/query.sql" in layered
     assert f"{_SITE}/setuptools" not in layered
+    assert layered[f"{_SITE}/company/tools/shared.py"].content == b"OF = 'library'\n"
     scripts = {name for name, file in engine.items() if _script(file)}
     assert {"app/bin/bigflow", "app/bin/demo-tool", "app/bin/library-gui"} <= scripts
     differing = []
@@ -271,7 +285,8 @@ def test_the_same_keys_in_imageinfo(both: Both) -> None:
         "a user without rights; bytecode of the library",
         "a virtual environment",
     ]
-    assert all(text.startswith("dependencies: ") for text in created_by[3:-2])
+    assert all(text.startswith("dependencies: ") for text in created_by[3:-3])
+    assert created_by[-3] == "files that several dependencies have"
     assert created_by[-2:] == ["resources", "project"]
     assert "requests==2.32.3" in layered["dependencies"]  # type: ignore[operator]
 
