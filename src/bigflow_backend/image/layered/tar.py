@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.epoch import DEFAULT
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import Slice, walk
 from bigflow_backend.image.oci import Descriptor, Layer
 
@@ -167,7 +168,7 @@ class _Archive:
     def add(self, entry: Entry) -> int:
         """Add the entry; return the size of its content.
 
-        :raises OSError: if a file of this machine changes while it is read.
+        :raises UserError: if a file of this machine changes while it is read.
         """
         member = tarfile.TarInfo(entry.name)
         member.mode = stat.S_IMODE(entry.mode)
@@ -185,7 +186,10 @@ class _Archive:
             for piece in entry.pieces():
                 self._write(piece)
         if self._size - start != member.size:
-            raise OSError(f"the content of {entry.name} has changed while it was read")
+            raise UserError(
+                f"the content of /{entry.name} has changed while it was read",
+                hint="build the image again",
+            )
         self._write(bytes(-member.size % tarfile.BLOCKSIZE))
         return member.size
 

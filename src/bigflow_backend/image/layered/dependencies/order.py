@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from bigflow_backend.image.layered.python.interpreter import Interpreter
 
 _HEADERS = 1 << 20
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 # In the graph of pip, the Python is a node, too. No distribution has such a name.
 _PYTHON = "<python>"
 
@@ -57,7 +56,7 @@ def installation_order(
     order: list[str] = []
     while left:
         step = {name for name, children in left.items() if not children & left.keys()}
-        step = step or _lowest_cycles(left)
+        step = step or _lowest_cycle(left)
         order += sorted(step & needs.keys(), reverse=True)
         left = {name: children for name, children in left.items() if name not in step}
     return order
@@ -89,10 +88,16 @@ def _graph(
     return graph
 
 
-def _lowest_cycles(graph: Mapping[str, set[str]]) -> set[str]:
-    """Return the nodes that need only nodes which need them."""
-    reached = {name: _reached(name, graph) for name in graph}
-    return {name for name in graph if all(name in reached[other] for other in reached[name])}
+def _lowest_cycle(graph: Mapping[str, set[str]]) -> set[str]:
+    """Return nodes that all need each other, and no other nodes."""
+    start = min(graph)
+    while True:
+        reached = _reached(start, graph)
+        below = (name for name in sorted(reached) if start not in _reached(name, graph))
+        lower = next(below, None)
+        if lower is None:
+            return {start, *reached}
+        start = lower
 
 
 def _reached(start: str, graph: Mapping[str, set[str]]) -> set[str]:
@@ -115,7 +120,7 @@ def _environment(interpreter: Interpreter) -> dict[str, str]:
         "implementation_name": "cpython",
         "implementation_version": interpreter.version,
         "os_name": "posix",
-        "platform_machine": _MACHINES.get(interpreter.architecture, interpreter.architecture),
+        "platform_machine": interpreter.machine,
         "platform_python_implementation": "CPython",
         "platform_release": "",
         "platform_system": "Linux",

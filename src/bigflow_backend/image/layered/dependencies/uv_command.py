@@ -21,8 +21,8 @@ from bigflow_backend.image.standard import CannotServeError
 if TYPE_CHECKING:
     from bigflow_backend.image.layered.python.interpreter import Interpreter
 
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 # The platforms in `uv pip install --help`.
+_MACHINES = ("x86_64", "aarch64")
 _COPIES = re.compile(
     r"^warning: Failed to hardlink files|^\s+If (?:the cache and target|this is int)"
 )
@@ -80,8 +80,8 @@ def _platform(interpreter: Interpreter) -> str:
 
     :raises CannotServeError: if uv has no name for it.
     """
-    machine = _MACHINES.get(interpreter.architecture)
-    if machine is None:
+    machine = interpreter.machine
+    if machine not in _MACHINES:
         raise CannotServeError(f"the base image is for {interpreter.architecture}")
     if interpreter.libc == "musl":
         return f"{machine}-unknown-linux-musl"

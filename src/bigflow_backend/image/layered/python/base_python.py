@@ -54,7 +54,6 @@ _MODULES = re.compile(
 )
 _PROGRAM = re.compile(r"(?:.*/)?bin/python3\.\d+")
 _SCRIPT = "program.py"
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 def is_wanted(path: str) -> bool:
@@ -164,7 +163,7 @@ def find_base_python(
 
     :raises SandboxError: if it cannot run here.
     """
-    if platform.machine() != _MACHINES.get(interpreter.architecture):
+    if platform.machine() != interpreter.machine:
         raise SandboxError(f"it is for {interpreter.architecture}")
     sandbox = find_sandbox()
     # After a reboot or in another container, the kernel may refuse the sandbox.

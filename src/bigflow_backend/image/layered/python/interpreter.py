@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """The search path of engines for an image without one."""
 
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _WANTED = re.compile(
     r"(?:.*/)?(?:bin/python3(?:\.\d+)?|libpython3\.\d+\.so[^/]*|libc\.so\.6|libc-2\.\d+\.so"
     r"|ld-musl-[^/]*|libc\.musl-[^/]*)"
@@ -62,6 +63,11 @@ class Interpreter:
     def minor(self) -> str:
         """Such as ``3.12``."""
         return ".".join(self.version.split(".")[:2])
+
+    @property
+    def machine(self) -> str:
+        """The kernel's name of its architecture, such as ``x86_64``."""
+        return _MACHINES.get(self.architecture, self.architecture)
 
     @property
     def standard_library(self) -> str:
