@@ -419,10 +419,11 @@ def test_a_dry_run_builds_nothing(project: Project) -> None:
 
 
 def test_a_dry_run_as_json(project: Project) -> None:
-    options = ["--dry-run", "--json", "--no-export-image-tar"]
+    options = ["--dry-run", "--json", "--no-export-image-tar", "--tag", "latest"]
     done = bigflow(project, "build-image", *options, **NO_ENGINE)
     assert json.loads(done.stdout)["plan"] == {
         "tag": "example.org/rides-dev:1.2.0",
+        "tags": ["example.org/rides-dev:1.2.0", "example.org/rides-dev:latest"],
         "builder": "engine",
         "reason": "Dockerfile, line 1, differs from the standard Dockerfile",
         "base": "scratch",
@@ -448,11 +449,12 @@ def test_a_dry_run_finds_errors(project: Project, options: list[str], message: s
 def test_the_summary_has_the_size_of_each_file() -> None:
     tar = Path(".image/image-1.2.0.tar")
     image = PublishedImage(
-        tag="rides:1.2.0", id="", digest=None, version="1.2.0", size=1, layout=None, pushed=False,
-        tar=tar, info=Path(".image/info.json"), builder="engine", in_engine=True, seconds=1.0,
+        tag="rides:1.2.0", tags=("rides:1.2.0", "rides:latest"), id="", digest=None,
+        version="1.2.0", size=1, layout=None, pushed=False, tar=tar,
+        info=Path(".image/info.json"), builder="engine", in_engine=True, seconds=1.0,
     )  # fmt: skip
     lines = list(build_lines(Build(image=image, sizes={tar: 1500})))
-    assert lines[1] == "       .image/image-1.2.0.tar  1.5 kB"
+    assert lines[1:3] == ["       rides:latest", "       .image/image-1.2.0.tar  1.5 kB"]
 
 
 class TestSetupScript:

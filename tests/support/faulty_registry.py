@@ -65,19 +65,21 @@ class FaultyRegistry:
     requests: list[Request] = field(default_factory=list)
     fell_silent: threading.Event = field(default_factory=threading.Event)
     """Set once a client waits for an answer that does not come."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, method: str, path: str = "") -> int:
         """Return the number of requests of that method whose path contains ``part``."""
         return sum(r.method == method and bool(re.search(path, r.path)) for r in self.requests)
 
     def take(self, method: str, path: str) -> Failure | None:
-        for failure in self.failures:
-            if failure.times and failure.method == method and re.search(failure.path, path):
-                if failure.after:
-                    failure.after -= 1
-                else:
-                    failure.times -= 1
-                    return failure
+        with self._lock:
+            for failure in self.failures:
+                if failure.times and failure.method == method and re.search(failure.path, path):
+                    if failure.after:
+                        failure.after -= 1
+                    else:
+                        failure.times -= 1
+                        return failure
         return None
 
 

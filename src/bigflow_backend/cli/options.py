@@ -104,6 +104,12 @@ IMAGE_OPTIONS = (
     image_setting("export-tar", "--export-image-tar"),
     image_setting("oci-layout"),
     image_setting("compression"),
+    image_setting(
+        "tags",
+        "--tag",
+        metavar="TAG",
+        text="one more tag of the image, such as latest; may be repeated",
+    ),
     image_setting("push"),
     image_setting("load"),
 )

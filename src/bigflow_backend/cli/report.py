@@ -57,6 +57,8 @@ def _retired_lines(dags: DagFiles) -> Iterator[str]:
 
 def _image_lines(build: Build, image: PublishedImage) -> Iterator[str]:
     yield f"image  {image.tag}"
+    for name in image.tags[1:]:
+        yield f"       {name}"
     for path in (image.tar, image.layout):
         if path is not None:
             yield f"       {path}  {size(build.sizes[path])}"
@@ -71,7 +73,8 @@ def _image_lines(build: Build, image: PublishedImage) -> Iterator[str]:
 
 
 def _plan_lines(plan: ImagePlan) -> Iterator[str]:
-    yield f"image     {plan.tag}"
+    for name in plan.tags:
+        yield f"image     {name}"
     yield f"builder   {plan.builder}: {plan.reason}"
     yield f"base      {plan.base or 'named by no FROM'}"
     yield f"platform  {plan.platform or 'the platform of the building machine'}"

@@ -46,6 +46,16 @@ class BuildRequest:
         staging = self.transaction.outputs.root / ".requirements"
         return image_requirements(self.project, self.settings, staging, self.say)
 
+    @cached_property
+    def references(self) -> tuple[ImageReference, ...]:
+        """All names that the image gets. The first one is ``reference``.
+
+        :raises UserError: if a tag in the settings is not valid.
+        """
+        from bigflow_backend.image.reference import all_references
+
+        return all_references(self.reference, self.settings.tags)
+
     @property
     def wheel_file(self) -> Path:
         """The path of the wheel in the staging directory."""
@@ -122,6 +132,8 @@ class PublishedImage:
 
     tag: str
     """The full name, ``repository:tag``, for ``docker run`` and the DAGs."""
+    tags: tuple[str, ...]
+    """All full names; the first one is ``tag``."""
     id: str
     digest: str | None
     """Of its manifest, if it is known."""

@@ -53,6 +53,7 @@ def _document(request: BuildRequest, image: Image, published: PublishedImage) ->
     return {
         "schema": _SCHEMA,
         "tag": published.tag,
+        "tags": list(published.tags),
         "id": published.id,
         "digest": published.digest,
         "pushed": published.pushed,

@@ -9,6 +9,7 @@ from bigflow_backend.ground.files import has_file
 from bigflow_backend.image.build import choose_builder
 from bigflow_backend.image.dockerfile import STANDARD, build_args, read_dockerfile
 from bigflow_backend.image.imageinfo import ImageFiles
+from bigflow_backend.image.reference import all_references
 
 if TYPE_CHECKING:
     from bigflow_backend.image.reference import ImageReference
@@ -22,6 +23,8 @@ class ImagePlan:
 
     tag: str
     """Its full name, ``repository:tag``."""
+    tags: tuple[str, ...]
+    """All full names; the first one is ``tag``."""
     builder: str
     """``layered`` or ``engine``, as far as the Dockerfile decides. With ``auto``, an engine builds
     it if a requirement must be compiled, or if only an engine has the base image."""
@@ -58,6 +61,7 @@ def plan_image(project: Project, reference: ImageReference, settings: ImageSetti
     }
     return ImagePlan(
         tag=str(reference),
+        tags=tuple(map(str, all_references(reference, settings.tags))),
         builder=builder,
         reason=reason,
         base=dockerfile.base_image(arguments),

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.foreign.text import quoted
 from bigflow_backend.image.oci import is_digest
 
 DOCKER_HUB = "docker.io"
@@ -108,6 +110,21 @@ def image_reference(repository: str, tag: str) -> ImageReference:
     return ImageReference(repository, tag)
 
 
+def all_references(reference: ImageReference, tags: Sequence[str]) -> tuple[ImageReference, ...]:
+    """Return the reference, and one for each other of the ``tags``.
+
+    :raises UserError: if a tag is not valid.
+    """
+    for tag in tags:
+        if not _TAG.fullmatch(tag):
+            raise UserError(
+                f"{quoted(tag)!r} is not a valid tag of an image",
+                hint="a tag has at most 128 letters, digits, '_', '.' and '-', such as latest",
+            )
+    names = dict.fromkeys((reference.tag, *tags))
+    return tuple(ImageReference(reference.repository, tag) for tag in names)
+
+
 def remote_name(text: str) -> RemoteName:
     """Return the full name of an image in a registry.
 
@@ -145,9 +162,23 @@ def registry_name(text: str) -> str:
     if _split(f"{text}/x") == (text, "x") and _REGISTRY.fullmatch(text) and _has_valid_port(text):
         return text
     raise UserError(
-        f"{text!r} is not a valid registry name",
+        f"{without_credentials(text)!r} is not a valid registry name",
         hint="write only host and port, such as 'registry.internal:5000'",
     )
+
+
+def mirror_name(text: str) -> str:
+    """Return the name of a mirror: ``host[:port]``, and the start of its paths.
+
+    :raises UserError: if ``text`` is not a valid name.
+    """
+    host, slash, path = text.partition("/")
+    if slash and not _PATH.fullmatch(path):
+        raise UserError(
+            f"{without_credentials(text)!r} is not a valid mirror of a registry",
+            hint="write host, port and path, such as 'mirror.internal:5000/docker'",
+        )
+    return f"{registry_name(host)}{slash}{path}"
 
 
 def is_loopback(registry: str) -> bool:

@@ -24,7 +24,10 @@ class Session:
     """
 
     def __init__(
-        self, settings: ImageSettings, say: Callable[[str], None], stack: contextlib.ExitStack
+        self,
+        settings: ImageSettings,
+        say: Callable[[str], None],
+        stack: contextlib.ExitStack,
     ) -> None:
         self._settings = settings
         self._say = say
@@ -41,14 +44,20 @@ class Session:
 
     @cached_property
     def registries(self) -> Registries:
-        from bigflow_backend.image.reference import registry_name
+        from bigflow_backend.ground.progress import show_transfer
+        from bigflow_backend.image.reference import mirror_name, registry_name
         from bigflow_backend.image.registry import Access, Registries
 
         access = Access(
             plain_http=frozenset(map(registry_name, self._settings.insecure_registries)),
             idle_timeout=min(self._settings.idle_timeout, Access.idle_timeout),
             deadline=time.monotonic() + self._settings.timeout,
+            mirrors={
+                registry_name(registry): mirror_name(mirror)
+                for registry, mirror in self._settings.registry_mirrors.items()
+            },
             say=self._say,
+            progress=show_transfer,
         )
         return self._stack.enter_context(Registries(access))
 

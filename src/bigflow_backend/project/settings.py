@@ -89,9 +89,16 @@ class ImageSettings:
     load: bool = False
     """Load the image into the engine (layered builder)."""
 
+    tags: tuple[str, ...] = ()
+    """More tags of the image, beside the version; they move after it. Example: ``["latest"]``."""
+
     insecure_registries: tuple[str, ...] = field(default=(), metadata=OF_USER)
     """Registries without TLS, as ``"host:port"`` (layered builder). Registries on this machine
     need no entry."""
+
+    registry_mirrors: dict[str, str] = field(default_factory=dict, metadata=OF_USER)
+    """A registry, and the mirror that base images are pulled from first: host, port, and the start
+    of the path (layered builder). Example: ``{"docker.io" = "mirror.example.com/docker"}``."""
 
     timeout: int = 3600
     """The longest time of a build, in seconds."""

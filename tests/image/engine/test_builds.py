@@ -254,7 +254,7 @@ def test_every_module_has_valid_bytecode(standard: Demo) -> None:
 
 
 def test_wheels_leave_nothing_in_the_standard_image(standard: Demo) -> None:
-    image = standard.build(export_tar=True)
+    image = standard.build(export_tar=True, tags=("latest",))
     assert image.tar is not None
     with tarfile.open(image.tar) as archive:
         (manifest,) = json.load(extracted(archive, "manifest.json"))
@@ -262,7 +262,8 @@ def test_wheels_leave_nothing_in_the_standard_image(standard: Demo) -> None:
         for layer in manifest["Layers"]:
             with tarfile.open(fileobj=extracted(archive, layer)) as layer_archive:
                 names |= set(layer_archive.getnames())
-    assert manifest["RepoTags"] == [image.tag]
+    assert manifest["RepoTags"] == list(image.tags)
+    assert image.tags[1] == f"{image.tag.rpartition(':')[0]}:latest"
     assert any(name.endswith("/library.py") for name in names)
     assert not {n for n in names if n.endswith(".whl") or n.startswith(("wheels", "dist"))}
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import shutil
+import tarfile
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,37 @@ def test_a_push_sends_only_new_blobs(layered_project: LayeredProject, registry: 
     changed, sent = pushed("one = 2\n")
     assert changed != digest
     assert 0 < sent < 20_000
+
+
+def test_several_tags_of_one_digest(layered_project: LayeredProject, registry: Registry) -> None:
+    repository = f"{registry.address}/team/tags"
+    image = layered_project.build(
+        repository=repository, tags=("latest", "1.0.0", "1"), push=True, oci_layout=True
+    )
+    names = [f"{repository}:{tag}" for tag in ("1.0.0", "latest", "1")]
+    assert list(image.tags) == layered_project.info(image)["tags"] == names
+    for tag in ("1.0.0", "latest", "1"):
+        url = f"http://{registry.address}/v2/team/tags/manifests/{tag}"
+        accept = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
+        with urllib.request.urlopen(urllib.request.Request(url, headers=accept)) as answer:
+            assert answer.headers["Docker-Content-Digest"] == image.digest
+    assert image.tar is not None
+    with tarfile.open(image.tar) as archive:
+        (member,) = (m for m in archive if m.name == "manifest.json")
+        assert json.load(archive.extractfile(member))[0]["RepoTags"] == names  # type: ignore[arg-type]
+    assert image.layout is not None
+    entries = json.loads((image.layout / "index.json").read_text())["manifests"]
+    assert {entry["digest"] for entry in entries} == {image.digest}
+    tags = [entry["annotations"]["org.opencontainers.image.ref.name"] for entry in entries]
+    assert tags == ["1.0.0", "latest", "1"]
+    # One image with several tags can be a base.
+    above = layered_project.build(base_image=f"oci:{image.layout}", version="2")
+    assert layered_project.info(above)["base"]["digest"] == image.digest
+
+
+def test_a_tag_that_is_not_valid(layered_project: LayeredProject) -> None:
+    with pytest.raises(UserError, match="'la test' is not a valid tag of an image"):
+        layered_project.build(tags=("la test",))
 
 
 def test_plain_http_only_for_insecure_registries(

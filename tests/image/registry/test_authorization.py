@@ -167,7 +167,8 @@ def test_a_push_does_not_need_the_repository_that_has_the_layers(
         with Registries() as registries:
             target = f"{token_registry.address}/{name}:1"
             assert push_image(image, target, store=store, registries=registries).sent > image.size
-        assert [s for s in tokens.scopes if name not in s] == asked
+        # Blobs that are pushed at once ask at once.
+        assert sorted({s for s in tokens.scopes if name not in s}) == asked
 
 
 def test_a_token_that_is_over_is_renewed(

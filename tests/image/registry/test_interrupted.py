@@ -93,6 +93,29 @@ def test_a_pull(
 
 
 @_SIGNALS
+def test_a_pull_of_several_layers(
+    signal_number: signal.Signals,
+    registry: Registry,
+    faulty_registry: FaultyRegistry,
+    tmp_path: Path,
+) -> None:
+    with open_store(tmp_path / "made") as store, Registries() as registries:
+        image = make_image(store, *(os.urandom(1 << 10) for _ in range(3)))
+        pushed = f"{registry.address}/team/interrupted-layers:1"
+        push_image(image, pushed, store=store, registries=registries)
+    # After the configuration come the layers.
+    faulty_registry.failures.append(Failure("GET", "/blobs/", after=1, is_silent=True, times=3))
+    name = f"{faulty_registry.address}/team/interrupted-layers:1"
+    cache = tmp_path / "cache"
+    _interrupted(_PULL, faulty_registry, signal_number, str(cache), name)
+    if signal_number == signal.SIGINT:
+        assert list((cache / "partial").iterdir()) == []
+    with open_store(cache) as store, Registries() as registries:
+        fetch_layers(_read(pushed, store, registries), store=store, registries=registries)
+    assert list((cache / "partial").iterdir()) == []
+
+
+@_SIGNALS
 @pytest.mark.parametrize(
     ("method", "path"), [("PATCH", "/uploads/"), ("PUT", "/uploads/"), ("PUT", "/manifests/")]
 )

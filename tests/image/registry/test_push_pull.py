@@ -146,7 +146,8 @@ def test_a_repository_that_blobs_cannot_be_mounted_from(
     faulty_registry: FaultyRegistry, store: BlobStore, registries: Registries, status: int
 ) -> None:
     """The registry has lost the blobs, or does not let us read them any more: they are sent."""
-    image = make_image(store, layer_tar({f"{status}": b"lost"}), layer_tar({"b": os.urandom(9)}))
+    layers = [layer_tar({f"{status}-{number}": os.urandom(9)}) for number in range(6)]
+    image = make_image(store, *layers)
     address = faulty_registry.address
     push_image(image, f"{address}/lost/from{status}:1", store=store, registries=registries)
     failure = Failure("POST", "mount=", status=status, times=9)
@@ -154,7 +155,10 @@ def test_a_repository_that_blobs_cannot_be_mounted_from(
     name = f"{address}/lost/to{status}:1"
     pushed = push_image(image, name, store=store, registries=registries)
     assert pushed.sent == _size(store, image)
-    assert faulty_registry.count("POST", "mount=") == (3 if status == 202 else 1)
+    if status == 202:
+        assert faulty_registry.count("POST", "mount=") == 7
+    else:  # the blobs that were pushed at once
+        assert faulty_registry.count("POST", "mount=") <= 4
     # The new repository has them.
     faulty_registry.failures.clear()
     name = f"{address}/lost/third{status}:1"

@@ -12,12 +12,14 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
+import math
 import queue
 import re
 import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -45,9 +47,14 @@ class Session(requests.Session):
     def __init__(self, deadline: float | None = None, tls: ssl.SSLContext | None = None) -> None:
         super().__init__()
         self.stream = True
-        pools = None if deadline is None else _pools(deadline)
+        self._clock = _Clock(math.inf if deadline is None else deadline)
+        pools = _pools(self._clock)
         for prefix in ("https://", "http://"):
             self.mount(prefix, _Adapter(pools, tls))
+
+    def interrupt(self) -> None:
+        """End the requests of other threads: what they wait for fails at once."""
+        self._clock.interrupt()
 
     def get_redirect_target(self, _response: requests.Response) -> None:
         """Return nothing: requests would read the whole body of a redirect, also if unasked."""
@@ -106,7 +113,7 @@ def _drop(response: requests.Response) -> None:
 
 
 class _Adapter(HTTPAdapter):
-    def __init__(self, pools: dict[str, Any] | None, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, pools: dict[str, Any], tls: ssl.SSLContext | None) -> None:
         self._pools = pools
         self._tls: dict[str, Any] = {} if tls is None else {"ssl_context": tls}
         super().__init__()
@@ -114,34 +121,45 @@ class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         # The connection also loads the authorities of the system into the context.
         super().init_poolmanager(*args, **(options | self._tls))
-        self._use_pools(self.poolmanager)
+        self.poolmanager.pool_classes_by_scheme = self._pools
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **(options | self._tls))
         if not proxy.startswith("socks"):  # these have connections of their own
-            self._use_pools(manager)
-        return manager
-
-    def _use_pools(self, manager: Any) -> None:
-        if self._pools is not None:
             manager.pool_classes_by_scheme = self._pools
+        return manager
 
 
 class _Clock:
-    """The time until a deadline."""
+    """The time until a deadline, and the sockets that wait."""
 
     def __init__(self, deadline: float) -> None:
         self._deadline = deadline
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._lock = threading.Lock()
 
-    def limit(self, timeout: Any) -> float:
+    def limit(self, timeout: Any) -> float | None:
         """Return the shorter of a timeout and the time that is left, in seconds.
 
-        ``timeout`` is a number, or a mark of no timeout.
+        ``timeout`` is a number, or a mark of no timeout. None is a wait without an end.
         """
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the deadline is over")
-        return min(timeout, left) if isinstance(timeout, (int, float)) else left
+        shorter = min(timeout, left) if isinstance(timeout, (int, float)) else left
+        return shorter if math.isfinite(shorter) else None
+
+    def uses(self, sock: socket.socket) -> None:
+        """Note a socket that a request is sent through."""
+        with self._lock:
+            self._sockets.add(sock)
+
+    def interrupt(self) -> None:
+        """Shut the sockets down, so that each wait for one of them ends."""
+        with self._lock:
+            for sock in self._sockets:
+                with contextlib.suppress(OSError, ValueError):
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 class _Reader(io.RawIOBase):
@@ -189,6 +207,7 @@ class _Timed(HTTPConnection):
         if self.sock is None and self.auto_open:
             self.connect()
         if self.sock is not None:
+            self.clock.uses(self.sock)
             self.sock.settimeout(self.clock.limit(self.sock.gettimeout()))
         super().send(data)
 
@@ -226,9 +245,8 @@ class _TimedTLS(_Timed, HTTPSConnection):
     pass
 
 
-def _pools(deadline: float) -> dict[str, Any]:
-    """Return urllib3's pools, whose connections end at ``deadline``."""
-    clock = _Clock(deadline)
+def _pools(clock: _Clock) -> dict[str, Any]:
+    """Return urllib3's pools, whose connections end at the deadline of ``clock``."""
 
     class Response(http.client.HTTPResponse):
         def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:

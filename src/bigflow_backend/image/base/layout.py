@@ -65,8 +65,9 @@ def _chosen(index: IndexDocument, tag: str | None, name: str) -> list[EntryDocum
     images: dict[str | None, list[EntryDocument]] = {}
     for entry in index_entries(index, name):
         images.setdefault((entry.get("annotations") or {}).get(_REF_NAME), []).append(entry)
-    if tag is None and len(images) == 1:
-        return next(iter(images.values()))
+    several = [[entry.get("digest") for entry in entries] for entries in images.values()]
+    if tag is None and several and all(one == several[0] for one in several):
+        return next(iter(images.values()))  # one image, which may have several tags
     if tag is not None and tag in images:
         return images[tag]
     known = quoted(", ".join(sorted(filter(None, images)))) or "no tag"

@@ -22,7 +22,7 @@ from bigflow_backend.image.base.layout import read_oci_layout
 from bigflow_backend.image.base.manifest import base_from_record, base_of_manifest, base_record
 from bigflow_backend.image.oci import MANIFESTS
 from bigflow_backend.image.reference import remote_name
-from bigflow_backend.image.registry import fetch_blob, fetch_manifest
+from bigflow_backend.image.registry import fetch_blob, fetch_blobs, fetch_manifest
 from bigflow_backend.image.store.key import record_key
 
 if TYPE_CHECKING:
@@ -109,17 +109,18 @@ def fetch_layers(
 
     :raises UserError: if they cannot be fetched.
     """
-    for layer in base.layers:
-        blob = layer.descriptor
-        if store.has(blob.digest, blob.size):
-            continue
-        if base.repository is None:
-            raise UserError(
-                f"a layer of {base.reference} is no longer in the cache {store.root}",
-                hint="build the image again",
-            )
+    blobs = {layer.descriptor.digest: layer.descriptor for layer in base.layers}
+    missing = [blob for blob in blobs.values() if not store.has(blob.digest, blob.size)]
+    if not missing:
+        return
+    if base.repository is None:
+        raise UserError(
+            f"a layer of {base.reference} is no longer in the cache {store.root}",
+            hint="build the image again",
+        )
+    for blob in missing:
         say(f"fetching {blob.digest}, {blob.size} bytes, from {base.repository}")
-        fetch_blob(blob, base.repository, store=store, registries=registries)
+    fetch_blobs(missing, base.repository, store=store, registries=registries)
 
 
 def _from_registry(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from bigflow_backend.ground.transaction import Transaction
     from bigflow_backend.image.reference import ImageReference
+
+_CHUNK = 2 << 20
 
 
 class EngineImages:
@@ -53,16 +55,16 @@ class EngineImages:
         if before is not None:
             transaction.after_commit(lambda: self.discard([before]))
 
-    def save(self, image_id: str, reference: ImageReference, tar: Path) -> None:
-        """Write the image with its name to ``tar``, as ``docker save`` does.
+    def save(self, image_id: str, references: Sequence[ImageReference], tar: Path) -> None:
+        """Write the image with its names to ``tar``, as ``docker save`` does.
 
-        :raises UserError: if another build has moved the name, or the file cannot be written.
+        :raises UserError: if another build has moved a name, or the file cannot be written.
         """
         import requests
 
         # Saved by its id, the image has no name when it is loaded again.
         with engine_errors("saving the image"):
-            chunks = self._client.api.get_image(str(reference))
+            chunks = self._archive(references)
             try:
                 with tar.open("wb") as file:
                     file.writelines(chunks)
@@ -74,11 +76,31 @@ class EngineImages:
                     hint="free disk space, or build without the file: --no-export-image-tar",
                 ) from error
             own = self._id(image_id)
-            if own is None or self._id(str(reference)) != own:
-                raise UserError(
-                    f"another build has given the name {reference} to its own image",
-                    hint="run one build at a time",
-                )
+            for name in references:
+                if own is None or self._id(str(name)) != own:
+                    raise UserError(
+                        f"another build has given the name {name} to its own image",
+                        hint="run one build at a time",
+                    )
+
+    def _archive(self, references: Sequence[ImageReference]) -> Iterator[bytes]:
+        """Yield the archive of an image with these names. ``get_image`` of the SDK takes one."""
+        import requests
+        from docker.errors import create_api_error_from_http_exception
+
+        api = self._client.api
+        response = api.get(
+            f"{api.base_url}/v{api.api_version}/images/get",
+            params={"names": [str(name) for name in references]},
+            stream=True,
+            timeout=api.timeout,
+        )
+        with response:
+            try:
+                response.raise_for_status()
+            except requests.HTTPError as error:
+                raise create_api_error_from_http_exception(error) from error
+            yield from response.iter_content(_CHUNK)
 
     def described(self, image_id: str, *, base: str | None, digests: Mapping[str, str]) -> Image:
         """Return what the engine knows of an image.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -25,15 +26,15 @@ if TYPE_CHECKING:
 
 
 def save_archive(
-    store: BlobStore, image: StoredImage, reference: ImageReference, path: Path
+    store: BlobStore, image: StoredImage, references: Sequence[ImageReference], path: Path
 ) -> None:
-    """Write the image with its name to ``path``; the store must have all of its layers.
+    """Write the image with its names to ``path``; the store must have all of its layers.
 
     :raises UserError: if the file cannot be written.
     """
     try:
         with path.open("wb") as output:
-            write_archive(store, image, reference, output)
+            write_archive(store, image, references, output)
     except OSError as error:
         raise UserError(
             f"cannot write {path.name}: {error.strerror}",
@@ -42,11 +43,14 @@ def save_archive(
 
 
 def write_archive(
-    store: BlobStore, image: StoredImage, reference: ImageReference | None, output: IO[bytes]
+    store: BlobStore,
+    image: StoredImage,
+    references: Sequence[ImageReference],
+    output: IO[bytes],
 ) -> None:
-    """Write the image, under its name if ``reference`` is given."""
+    """Write the image with its names."""
     with tarfile.open(fileobj=output, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name, document in _documents(image, reference).items():
+        for name, document in _documents(image, references).items():
             content = canonical_json(document)
             archive.addfile(_member(name, len(content)), io.BytesIO(content))
         for blob in blobs_of(image):
@@ -54,14 +58,14 @@ def write_archive(
                 archive.addfile(_member(blob_name(blob.digest), blob.size), source)
 
 
-def _documents(image: StoredImage, reference: ImageReference | None) -> dict[str, object]:
+def _documents(image: StoredImage, references: Sequence[ImageReference]) -> dict[str, object]:
     """Return the documents of the layout, and the manifest of a docker-archive."""
     manifest = {
         "Config": blob_name(image.config.digest),
-        "RepoTags": [str(reference)] if reference is not None else [],
+        "RepoTags": [str(reference) for reference in references],
         "Layers": [blob_name(layer.descriptor.digest) for layer in image.layers],
     }
-    return {**layout_documents(image, reference), "manifest.json": [manifest]}
+    return {**layout_documents(image, references), "manifest.json": [manifest]}
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:

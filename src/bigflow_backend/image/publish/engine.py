@@ -31,7 +31,7 @@ def load_image(request: BuildRequest, image: StoredImage) -> str:
     with contextlib.ExitStack() as stack:
         with reported_full_disk():
             archive = stack.enter_context(temporary_file())
-            write_archive(session.store, image, None, archive)
+            write_archive(session.store, image, (), archive)
         archive.seek(0)
         with engine_errors("loading the image"):
             (loaded,) = session.engine.images.load(archive)
@@ -42,11 +42,14 @@ def load_image(request: BuildRequest, image: StoredImage) -> str:
 
 
 def push_from_engine(request: BuildRequest) -> str | None:
-    """Push the image, which has its name in the engine; return the digest, if it is known.
+    """Push the image, which has its names in the engine; return the digest, if it is known.
 
     :raises UserError: if the engine or the registry refuses.
     """
-    digest = push_image(request.session.engine.api, request.reference, say=request.say)
+    api = request.session.engine.api
+    # The version's tag comes first.
+    digests = [push_image(api, name, say=request.say) for name in request.references]
+    digest = digests[0]
     if digest is None:  # Podman 4 does not report it
         with contextlib.suppress(UserError):
             digest = find_digest(

@@ -6,6 +6,7 @@ https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def save_layout(
-    store: BlobStore, image: StoredImage, reference: ImageReference, path: Path
+    store: BlobStore, image: StoredImage, references: Sequence[ImageReference], path: Path
 ) -> None:
-    """Write the image with its tag to the new directory ``path``.
+    """Write the image with its tags to the new directory ``path``.
 
     Blobs are copied, not linked: a program that changes the layout must not change the store.
 
@@ -31,7 +32,7 @@ def save_layout(
     """
     try:
         (path / "blobs" / "sha256").mkdir(parents=True)
-        for name, document in layout_documents(image, reference).items():
+        for name, document in layout_documents(image, references).items():
             (path / name).write_bytes(canonical_json(document))
         for blob in blobs_of(image):
             with store.reader(blob) as source, (path / blob_name(blob.digest)).open("wb") as file:
@@ -54,18 +55,21 @@ def blob_name(digest: str) -> str:
     return "blobs/" + digest.replace(":", "/")
 
 
-def layout_documents(image: StoredImage, reference: ImageReference | None) -> dict[str, object]:
+def layout_documents(image: StoredImage, references: Sequence[ImageReference]) -> dict[str, object]:
     """Return the JSON documents of the layout by their names."""
-    annotations = {}
-    if reference is not None:
-        annotations = {
+    annotations: list[dict[str, str]] = [
+        {
             "org.opencontainers.image.ref.name": reference.tag,
             # The full name, as containerd writes it.
             "io.containerd.image.name": str(remote_name(str(reference))),
         }
+        for reference in references
+    ]
     index = {
         "schemaVersion": 2,
         "mediaType": INDEX,
-        "manifests": [image.manifest.as_json() | {"annotations": annotations}],
+        "manifests": [
+            image.manifest.as_json() | {"annotations": names} for names in annotations or [{}]
+        ],
     }
     return {"oci-layout": {"imageLayoutVersion": "1.0.0"}, "index.json": index}

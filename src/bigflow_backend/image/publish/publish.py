@@ -34,6 +34,7 @@ def place(request: BuildRequest, image: Image) -> PublishedImage:
     settings = request.settings
     return PublishedImage(
         tag=str(request.reference),
+        tags=tuple(map(str, request.references)),
         id=image.id,
         digest=image.digest,
         version=request.project.version.text,
@@ -49,21 +50,22 @@ def place(request: BuildRequest, image: Image) -> PublishedImage:
 
 
 def push(request: BuildRequest, image: Image, placed: PublishedImage) -> PublishedImage:
-    """Push the image. Its tag in the registry moves last.
+    """Push the image. Its tags in the registry move last; the first one is that of the version.
 
     :raises UserError: if the registry or the engine refuses.
     """
     if isinstance(image.content, StoredImage):
-        pushed = push_image(
-            image.content.manifest,
-            str(request.reference),
-            store=request.session.store,
-            registries=request.session.registries,
-            base=image.content.base,
-            say=request.say,
-        )
-        request.say(f"pushed {pushed.name}, {pushed.sent} bytes sent")
-        digest: str | None = pushed.digest
+        for name in request.references:
+            pushed = push_image(
+                image.content.manifest,
+                str(name),
+                store=request.session.store,
+                registries=request.session.registries,
+                base=image.content.base,
+                say=request.say,
+            )
+            request.say(f"pushed {pushed.name}, {pushed.sent} bytes sent")
+        digest: str | None = image.content.manifest.digest
     else:
         digest = push_from_engine(request) or image.digest
     seconds = time.perf_counter() - request.started
@@ -71,25 +73,31 @@ def push(request: BuildRequest, image: Image, placed: PublishedImage) -> Publish
 
 
 def _place_stored(request: BuildRequest, content: StoredImage, files: ImageFiles) -> None:
-    settings, reference = request.settings, request.reference
+    settings, names = request.settings, request.references
     root, store = request.transaction.outputs.root, request.session.store
     if settings.export_tar or settings.oci_layout or settings.load:
         fetch_layers(
             content.base, store=store, registries=request.session.registries, say=request.say
         )
     if settings.export_tar:
-        save_archive(store, content, reference, root / files.tar)
+        save_archive(store, content, names, root / files.tar)
     if settings.oci_layout:
-        save_layout(store, content, reference, root / files.layout)
+        save_layout(store, content, names, root / files.layout)
     if settings.load:
         image_id = load_image(request, content)
-        EngineImages(request.session.engine).tag(image_id, reference, request.transaction)
+        _name_in_engine(request, image_id)
 
 
 def _place_in_engine(request: BuildRequest, content: EngineImage, files: ImageFiles) -> None:
-    images = EngineImages(request.session.engine)
-    # `docker save` and `docker push` need the name of an image.
-    images.tag(content.id, request.reference, request.transaction)
+    # `docker save` and `docker push` need the names of an image.
+    images = _name_in_engine(request, content.id)
     if request.settings.export_tar:
         tar = request.transaction.outputs.root / files.tar
-        images.save(content.id, request.reference, tar)
+        images.save(content.id, request.references, tar)
+
+
+def _name_in_engine(request: BuildRequest, image_id: str) -> EngineImages:
+    images = EngineImages(request.session.engine)
+    for name in request.references:
+        images.tag(image_id, name, request.transaction)
+    return images

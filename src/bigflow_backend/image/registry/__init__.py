@@ -6,6 +6,8 @@
 - ``tls``: certificates of registries
 - ``retry``: timeouts, retries and pauses
 - ``errors``: errors of connections and answers
+- ``mirrors``: the registries that are asked first
+- ``parallel``: up to four transfers in threads
 - ``pull``: manifests and blobs into the store
 - ``push``: an image of the store into a registry
 - ``upload``: the upload of one blob
@@ -15,7 +17,12 @@ docs/decisions/0004-our-own-registry-client.md says why we have our own client.
 """
 
 from bigflow_backend.image.registry.connection import Registries
-from bigflow_backend.image.registry.pull import fetch_blob, fetch_manifest, find_digest
+from bigflow_backend.image.registry.pull import (
+    fetch_blob,
+    fetch_blobs,
+    fetch_manifest,
+    find_digest,
+)
 from bigflow_backend.image.registry.push import Pushed, push_image
 from bigflow_backend.image.registry.retry import Access
 
@@ -24,6 +31,7 @@ __all__ = [
     "Pushed",
     "Registries",
     "fetch_blob",
+    "fetch_blobs",
     "fetch_manifest",
     "find_digest",
     "push_image",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+import threading
 from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import urlsplit
 
@@ -54,6 +55,8 @@ class Authorization:
         self._session = session
         self._basic: str | None = None
         self._tokens: dict[tuple[str, ...], str] = {}
+        # Transfers that run at once need one token, and one question to a credential helper.
+        self._lock = threading.Lock()
 
     @functools.cached_property
     def credentials(self) -> Credentials | None:
@@ -65,14 +68,23 @@ class Authorization:
         token = self._tokens.get(scopes)
         return f"Bearer {token}" if token else self._basic
 
-    def answer(self, challenge: str, scopes: tuple[str, ...], *, is_tls: bool) -> bool:
+    def answer(
+        self, challenge: str, scopes: tuple[str, ...], *, sent: str | None, is_tls: bool
+    ) -> bool:
         """Prepare the header that a ``WWW-Authenticate`` asks for; return False without one.
 
-        ``is_tls`` says whether the registry has been asked over TLS.
+        ``sent`` is the header that the registry has refused. ``is_tls`` says whether the registry
+        has been asked over TLS.
 
         :raises UserError: if the token server refuses the credentials, or fails.
         :raises TransientError: if a retry may help.
         """
+        with self._lock:
+            if self.header(scopes) not in {None, sent}:
+                return True  # another thread has prepared it
+            return self._answer(challenge, scopes, is_tls=is_tls)
+
+    def _answer(self, challenge: str, scopes: tuple[str, ...], *, is_tls: bool) -> bool:
         kind, _, parameters = challenge.partition(" ")
         # A registry may offer both; requests joins the headers with a comma.
         if bearer := re.search(r"\bBearer\s+(.*)", challenge, re.IGNORECASE):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from bigflow_backend.ground.errors import UserError
@@ -22,19 +24,21 @@ from bigflow_backend.image.registry.errors import (
     redirects_to,
     status_text,
 )
-from bigflow_backend.image.registry.retry import Access, Retries, retry_after_seconds
+from bigflow_backend.image.registry.retry import Access, Progress, Retries, retry_after_seconds
 from bigflow_backend.image.registry.tls import ca_bundle, registry_context
 
 if TYPE_CHECKING:
     import requests
 
     from bigflow_backend.ground.foreign.http import Session
+    from bigflow_backend.image.oci import Descriptor
 
 _T = TypeVar("_T")
 
 _HUB_HOST = "registry-1.docker.io"
 _CHUNK = 1 << 18
 _PROBE_SECONDS = 5
+_TRIES_OF_MIRRORS = 2
 
 OK, CREATED, ACCEPTED, NO_CONTENT, PARTIAL = 200, 201, 202, 204, 206
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED = 400, 401, 403, 404, 405
@@ -70,19 +74,38 @@ class Registries(contextlib.AbstractContextManager["Registries"]):
     def __init__(self, access: Access | None = None) -> None:
         self.access = access or Access()
         self._connections: dict[str, Connection] = {}
+        self._lock = threading.Lock()
+        self.mirrors: Registries | None = None
+        """The connections to mirrors, with few retries: the registry itself is asked then."""
+        self.failed_mirrors: set[str] = set()
+        """The repositories of mirrors that have failed, as ``registry/path``."""
+        if self.access.mirrors:
+            tries = min(self.access.attempts, _TRIES_OF_MIRRORS)
+            self.mirrors = Registries(dataclasses.replace(self.access, attempts=tries, mirrors={}))
 
     def connection(self, registry: str) -> Connection:
         """Return the connection to a registry, which opens with the first request.
 
         :raises UserError: if the library ``requests`` is not installed.
         """
-        if registry not in self._connections:
-            self._connections[registry] = Connection(registry, self.access)
-        return self._connections[registry]
+        with self._lock:
+            if registry not in self._connections:
+                self._connections[registry] = Connection(registry, self.access)
+            return self._connections[registry]
 
-    def __exit__(self, *_exception: object) -> None:
+    def interrupt(self) -> None:
+        """End the requests of other threads with an error."""
+        with self._lock:
+            for connection in self._connections.values():
+                connection.interrupt()
+        if self.mirrors is not None:
+            self.mirrors.interrupt()
+
+    def __exit__(self, *exception: object) -> None:
         for connection in self._connections.values():
             connection.close()
+        if self.mirrors is not None:
+            self.mirrors.__exit__(*exception)
 
 
 class Connection:
@@ -99,6 +122,14 @@ class Connection:
 
     def close(self) -> None:
         self._session.close()
+
+    def interrupt(self) -> None:
+        """End the requests of other threads with an error."""
+        self._session.interrupt()
+
+    def progress(self, kind: Literal["pull", "push"], blob: Descriptor) -> Progress:
+        """Return the reports of the transfer of a blob."""
+        return Progress(self._access, kind, blob)
 
     @functools.cached_property
     def _base(self) -> str:
@@ -181,13 +212,14 @@ class Connection:
             self._access.check_deadline(self.registry)
             sent = dict(headers or {})
             # A store behind the registry has its authorization in the URL.
-            if is_ours and (authorization := self._authorization.header(scopes)):
+            authorization = self._authorization.header(scopes) if is_ours else None
+            if authorization is not None:
                 sent["Authorization"] = authorization
             with self._sent(method, url, headers=sent, params=params, body=body) as response:
                 challenge = response.headers.get("WWW-Authenticate", "")
                 is_asked = response.status_code == UNAUTHORIZED and is_ours and not is_last
                 if is_asked and self._authorization.answer(
-                    challenge, scopes, is_tls=self._base.startswith("https:")
+                    challenge, scopes, sent=authorization, is_tls=self._base.startswith("https:")
                 ):
                     continue
                 if response.status_code in _TRANSIENT:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import re
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypedDict
 
 from bigflow_backend.ground.errors import UserError
@@ -21,12 +23,13 @@ from bigflow_backend.image.registry.connection import (
     RANGE_NOT_SATISFIABLE,
 )
 from bigflow_backend.image.registry.errors import TransientError
+from bigflow_backend.image.registry.mirrors import fetch_from_any
+from bigflow_backend.image.registry.parallel import at_once
 from bigflow_backend.image.store.key import record_key
 
 if TYPE_CHECKING:
     from bigflow_backend.image.reference import RemoteName
     from bigflow_backend.image.registry.connection import Answer, Connection, Registries
-    from bigflow_backend.image.registry.retry import Retries
     from bigflow_backend.image.store.blob import BlobWriter
     from bigflow_backend.image.store.blobs import BlobStore
     from bigflow_backend.image.store.key import Key
@@ -42,10 +45,20 @@ class _Manifest(TypedDict, total=False):
 def fetch_manifest(name: RemoteName, *, store: BlobStore, registries: Registries) -> Descriptor:
     """Fetch the manifest or index of that name into the store; return its descriptor.
 
-    The store is used if it has the manifest: a tag costs one request then, a digest none.
+    The store is used if it has the manifest: a tag costs one request then, a digest none. Mirrors
+    are asked first.
 
     :raises UserError: if it cannot be fetched.
     """
+
+    def fetch(registries: Registries, registry: str, path: str) -> Descriptor:
+        place = dataclasses.replace(name, registry=registry, path=path)
+        return _fetch_manifest(place, store=store, registries=registries)
+
+    return fetch_from_any(registries, name.registry, name.path, fetch)
+
+
+def _fetch_manifest(name: RemoteName, *, store: BlobStore, registries: Registries) -> Descriptor:
     if (known := _known(name, store)) is not None:
         descriptor = _stored_manifest(name, known, store=store, registries=registries)
         if descriptor is not None:
@@ -108,23 +121,55 @@ def fetch_blob(
 ) -> None:
     """Fetch a blob of the repository (``registry/path``) into the store, unless it is there.
 
-    If the connection drops, the download continues where it stopped.
+    If the connection drops, the download continues where it stopped. Mirrors are asked first.
 
     :raises UserError: if it cannot be fetched, or does not have its digest.
     """
     if store.has(descriptor.digest, descriptor.size):
         return
     registry, _, path = repository.partition("/")
-    connection = registries.connection(registry)
+    fetch_from_any(
+        registries,
+        registry,
+        path,
+        lambda registries, registry, path: _fetch_blob(
+            descriptor, path, store=store, connection=registries.connection(registry)
+        ),
+    )
+
+
+def fetch_blobs(
+    blobs: Iterable[Descriptor], repository: str, *, store: BlobStore, registries: Registries
+) -> None:
+    """Fetch blobs of the repository into the store, up to four at once.
+
+    :raises UserError: if one of them cannot be fetched.
+    """
+    at_once(
+        lambda blob: fetch_blob(blob, repository, store=store, registries=registries),
+        {blob.digest: blob for blob in blobs}.values(),
+        interrupt=registries.interrupt,
+    )
+
+
+def _fetch_blob(
+    descriptor: Descriptor, path: str, *, store: BlobStore, connection: Connection
+) -> None:
     doing = f"asking for the blob {descriptor.digest}"
     retries = connection.retries(doing)
+    progress = connection.progress("pull", descriptor)
+
+    def moves(position: int) -> None:
+        retries.progress(position)
+        progress.at(position)
+
     with store.writer(
         descriptor.media_type, digest=descriptor.digest, size=descriptor.size
     ) as blob:
         while True:
             was_resumed = blob.size > 0
             with retries:
-                _fetch_rest(blob, descriptor, path, connection, retries=retries, doing=doing)
+                _fetch_rest(blob, descriptor, path, connection, moves=moves, doing=doing)
                 if blob.descriptor.digest == descriptor.digest:
                     return
                 what = f"the blob {descriptor.digest} has the digest {blob.descriptor.digest}"
@@ -152,7 +197,7 @@ def _fetch_rest(
     path: str,
     connection: Connection,
     *,
-    retries: Retries,
+    moves: Callable[[int], None],
     doing: str,
 ) -> None:
     headers = {"Range": f"bytes={blob.size}-"} if blob.size else {}
@@ -173,7 +218,7 @@ def _fetch_rest(
                 raise TransientError("sent the wrong part", hint="try again later")
         for chunk in connection.content(response, limit=descriptor.size - blob.size):
             blob.write(chunk)
-            retries.progress(blob.size)
+            moves(blob.size)
     if blob.size < descriptor.size:
         raise TransientError("sent an incomplete blob", hint="try again later")
 

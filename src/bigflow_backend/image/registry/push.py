@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.oci import Descriptor
 from bigflow_backend.image.reference import RemoteName, remote_name
 from bigflow_backend.image.registry.connection import CREATED, NOT_FOUND, OK
+from bigflow_backend.image.registry.parallel import at_once, in_caller
 from bigflow_backend.image.registry.places import blob_places, remember_place
 from bigflow_backend.image.registry.pull import fetch_blob, find_digest
 from bigflow_backend.image.registry.upload import Upload
@@ -57,8 +58,7 @@ def push_image(
     content = store.read(manifest.digest)
     if not push.has_manifest(dataclasses.replace(name, digest=manifest.digest), manifest.digest):
         document = json.loads(content)
-        for blob in (*document["layers"], document["config"]):
-            push.blob(Descriptor.from_json(blob))
+        push.blobs([Descriptor.from_json(x) for x in (*document["layers"], document["config"])])
     push.manifest(manifest, content)
     return Pushed(name, manifest.digest, push.sent)
 
@@ -90,13 +90,18 @@ class _Push:
     def has_manifest(self, name: RemoteName, digest: str) -> bool:
         return find_digest(name, registries=self._registries, scopes=self._scopes) == digest
 
-    def blob(self, blob: Descriptor) -> None:
-        """Mount or send the blob, unless the repository has it."""
-        if not self._has(blob):
-            self._bring(blob)
-        remember_place(self._store, self._name, blob.digest)
+    def blobs(self, blobs: Sequence[Descriptor]) -> None:
+        """Mount or send the blobs that the repository does not have, up to four at once."""
+        different = {blob.digest: blob for blob in blobs}.values()
+        self.sent += sum(at_once(self._blob, different, interrupt=self._registries.interrupt))
 
-    def _bring(self, blob: Descriptor) -> None:
+    def _blob(self, blob: Descriptor) -> int:
+        sent = 0 if self._has(blob) else self._bring(blob)
+        remember_place(self._store, self._name, blob.digest)
+        return sent
+
+    def _bring(self, blob: Descriptor) -> int:
+        """Mount or send the blob; return the number of bytes that were sent."""
         upload = Upload(blob, self._name.path, connection=self._connection, scopes=self._scopes)
         is_of_base = blob.digest in self._base_layers
         places = blob_places(self._store, self._name.registry, blob.digest)
@@ -104,18 +109,18 @@ class _Push:
             registry, _, path = self._base.partition("/")
             places = (path, *places) if registry == self._name.registry else places
         if any(self._mounts(upload, place) for place in dict.fromkeys(places)):
-            return
+            return 0
         if not self._store.has(blob.digest, blob.size):
             if not is_of_base or self._base is None:
                 raise UserError(
                     f"{blob.digest} is no longer in the cache {self._store.root}",
                     hint="build the image again",
                 )
-            self._say(f"fetching {blob.digest}, {blob.size} bytes, from {self._base}")
+            in_caller(self._say, f"fetching {blob.digest}, {blob.size} bytes, from {self._base}")
             fetch_blob(blob, self._base, store=self._store, registries=self._registries)
-        self._say(f"pushing {blob.digest}, {blob.size} bytes")
+        in_caller(self._say, f"pushing {blob.digest}, {blob.size} bytes")
         try:
-            self.sent += upload.send(self._store.path(blob.digest))
+            return upload.send(self._store.path(blob.digest))
         except (UserError, FileNotFoundError):
             # The registry may refuse it because the store has lost or damaged it.
             self._store.verify(blob)

@@ -7,17 +7,26 @@ import email.utils
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.limits import RETRY_AFTER
 from bigflow_backend.image.reference import is_loopback
 from bigflow_backend.image.registry.errors import TransientError
+from bigflow_backend.image.registry.parallel import check_running, in_caller, pause
+
+if TYPE_CHECKING:
+    from bigflow_backend.image.oci import Descriptor
 
 _PROGRESS = 1 << 20
 _DAY = 86_400
 _LONGEST_DATE = 64
+
+
+def _nothing(_kind: str, _digest: str, _done: int, _size: int) -> None:
+    """Report no transfer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,19 +43,28 @@ class Access:
     """The end of all requests, as a value of :func:`time.monotonic`."""
     attempts: int = 5
     """The number of tries after transient errors."""
-    pause: Callable[[float], None] = field(default=time.sleep, repr=False)
+    mirrors: Mapping[str, str] = field(default_factory=dict)
+    """A registry, and its mirror as ``host[:port][/path]``."""
+    pause: Callable[[float], None] = field(default=pause, repr=False)
     """Wait for the given seconds between two tries."""
     say: Callable[[str], None] = field(default=lambda _line: None, repr=False)
     """Receives a line of progress before each pause."""
+    progress: Callable[[str, str, int, int], None] = field(default=_nothing, repr=False)
+    """Receives ``pull`` or ``push``, the digest of a blob, the bytes that are done, and its size.
+
+    It is called after each MiB and at the end.
+    """
 
     def allows_plain_http(self, registry: str) -> bool:
         return registry in self.plain_http or is_loopback(registry)
 
     def check_deadline(self, registry: str) -> None:
-        """Check the deadline.
+        """Check the deadline, and whether another transfer has failed.
 
-        :raises UserError: if it is over.
+        :raises UserError: if the deadline is over.
+        :raises StoppedError: if another transfer has failed.
         """
+        check_running()
         if self.deadline is not None and time.monotonic() > self.deadline:
             raise UserError(
                 f"the registry {registry} was too slow: the timeout of the build is over",
@@ -58,6 +76,23 @@ class Access:
         if self.deadline is None:
             return RETRY_AFTER
         return min(RETRY_AFTER, self.deadline - time.monotonic())
+
+
+class Progress:
+    """The reports of one transfer."""
+
+    def __init__(self, access: Access, kind: Literal["pull", "push"], blob: Descriptor) -> None:
+        self._access = access
+        self._kind = kind
+        self._blob = blob
+        self._reported = -_PROGRESS
+
+    def at(self, done: int) -> None:
+        """Report that ``done`` bytes are there, if it is a MiB more, fewer, or the end."""
+        reported, size = self._reported, self._blob.size
+        if done != reported and (done == size or not reported <= done < reported + _PROGRESS):
+            self._reported = done
+            in_caller(self._access.progress, self._kind, self._blob.digest, done, size)
 
 
 class Retries(contextlib.AbstractContextManager["Retries"]):
@@ -109,10 +144,8 @@ class Retries(contextlib.AbstractContextManager["Retries"]):
         # Random, so that many jobs that failed together do not retry together.
         pause = 0.5 * 2 ** (self._failures - 1) * random.uniform(0.8, 1.2)  # noqa: S311
         pause = max(pause, asked)
-        self._access.say(
-            f"{what} {while_doing}: "
-            f"retry {self._failures + 1} of {attempts} in {math.ceil(pause)} s"
-        )
+        line = f"retry {self._failures + 1} of {attempts} in {math.ceil(pause)} s"
+        in_caller(self._access.say, f"{what} {while_doing}: {line}")
         self._access.pause(pause)
         return True
 

@@ -5,17 +5,20 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md#push
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.registry.connection import ACCEPTED, CREATED, NO_CONTENT
 from bigflow_backend.image.registry.errors import TransientError
+from bigflow_backend.image.registry.parallel import check_running
 
 if TYPE_CHECKING:
     from bigflow_backend.image.oci import Descriptor
     from bigflow_backend.image.registry.connection import Answer, Connection
+    from bigflow_backend.image.registry.retry import Progress
 
 _RANGE = re.compile(r"(?:bytes=)?0-(?P<end>[0-9]{1,18})")
 # Up to this size one request sends the blob. A larger one needs a second request, which ends it.
@@ -39,6 +42,7 @@ class Upload:
         self._connection = connection
         self._scopes = scopes
         self._doing = f"pushing the blob {blob.digest}"
+        self._progress = connection.progress("push", blob)
         self._sent = 0
         self._location: str | None = None
         """The URL of the upload that the registry has started."""
@@ -111,6 +115,7 @@ class Upload:
         start, size = self._offset, self._blob.size
         if start == 0 and size <= _SMALL:
             self._finish(file.read_bytes(), location)
+            self._progress.at(size)
             return
         if start < size:
             headers = dict(_BINARY)
@@ -121,13 +126,14 @@ class Upload:
                 location,
                 scopes=self._scopes,
                 headers=headers,
-                body=lambda: _opened(file, start),
+                body=lambda: _Body(file, start, self._progress),
             )
             if answer.status not in {ACCEPTED, NO_CONTENT}:
                 raise self._refusal(answer)
             location = self._location = answer.headers.get("Location", location)
             self._sent += size - start
             self._offset = size
+            self._progress.at(size)
         self._finish(b"", location)
 
     def _finish(self, content: bytes, location: str) -> None:
@@ -165,7 +171,18 @@ class Upload:
         return self._connection.refusal(answer, doing=self._doing)
 
 
-def _opened(file: Path, start: int) -> IO[bytes]:
-    opened = file.open("rb")
-    opened.seek(start)
-    return opened
+class _Body(io.FileIO):
+    """The file of a blob from ``start`` on, which reports how far it is read."""
+
+    def __init__(self, file: Path, start: int, progress: Progress) -> None:
+        super().__init__(file)
+        self.seek(start)
+        self._position = start
+        self._progress = progress
+
+    def read(self, size: int | None = -1) -> bytes:
+        check_running()
+        self._progress.at(self._position)
+        data = super().read(-1 if size is None else size)
+        self._position += len(data)
+        return data
