@@ -319,10 +319,10 @@ _SOURCE = "[tool.uv.sources]\ncommon = { path = 'common' }\n"
     [
         (["alpha", "common"], _SOURCE, None),
         (["alpha", "common @ file:common"], "", None),
-        (["alpha", "common@file:./common"], "", None),
-        (["alpha", "common @ file://{root}/common"], "", None),
+        pytest.param(["alpha", "common@file:./common"], "", None, marks=pytest.mark.slow),
+        pytest.param(["alpha", "common @ file://{root}/common"], "", None, marks=pytest.mark.slow),
         (None, "", "alpha\ncommon @ file:common\n"),
-        (None, _SOURCE, "alpha\nCommon>=1\n"),
+        pytest.param(None, _SOURCE, "alpha\nCommon>=1\n", marks=pytest.mark.slow),
     ],
 )
 def test_projects_of_the_repository_without_a_lock(

@@ -12,6 +12,7 @@ import uv
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.dockerfile import STANDARD
 from support.distribution import make_project, make_wheel
+from support.git_repository import isolate_git, make_repository
 from support.package_index import served_index
 from support.secrets import places_of
 
@@ -114,6 +115,7 @@ def test_each_index_is_asked_only_for_its_own_names(
     assert places_of(private.password, locked.root / ".image", tmp_path / "first/bigflow") == []
 
 
+@pytest.mark.slow
 def test_a_source_for_some_platforms(
     locked: LayeredProject, public: PackageIndex, private: PackageIndex
 ) -> None:
@@ -143,6 +145,26 @@ def test_a_newer_release_changes_no_digest(
     assert locked.build().digest == before.digest
 
 
+def test_a_commit_is_as_good_as_a_hash(
+    locked: LayeredProject,
+    public: PackageIndex,
+    private: PackageIndex,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    isolate_git(monkeypatch, tmp_path)
+    _empty_caches(monkeypatch, tmp_path, "first")
+    repository = make_repository(tmp_path / "library")
+    make_project(repository.path, "library", "1.0", {"library.py": ""})
+    repository.git("add", "--all")
+    repository.git("commit", "--quiet", "--message=library")
+    source = f'{{ index = "private" }}\nlibrary = {{ git = "{repository.path.as_uri()}" }}'
+    _lock(locked, public, private, source, "library")
+    found = locked.info(locked.build())["dependencies"]
+    assert any(line.endswith(f"@{repository.head}") for line in found)
+
+
+@pytest.mark.slow
 def test_a_project_of_the_repository_has_a_layer_of_its_own(
     locked: LayeredProject, public: PackageIndex, private: PackageIndex
 ) -> None:

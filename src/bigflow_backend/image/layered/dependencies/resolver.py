@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 # uv writes it below each version: https://docs.astral.sh/uv/reference/cli/#uv-pip-compile
 _INDEX_NOTE = re.compile(r"\n\s+# from (\S+)$")
+# The hash of a commit fixes the content as the hash of a file does.
+_COMMIT = re.compile(r" @ git\+\S+@(?:[0-9a-f]{40}|[0-9a-f]{64})(?:#\S*)?$")
 _LISTED = 5
 _DISTRIBUTIONS = (".whl", ".tar.gz", ".zip")
 _SOURCE_OPTIONS = (
@@ -228,7 +230,7 @@ class Resolver:
             lines = own.get(name, [])
             if digest := local.get(name.replace("-", "_")):
                 chosen[pin] = f"{pin} --hash=sha256:{digest}"
-            elif not needs_hashes:
+            elif not needs_hashes or _COMMIT.search(pin):
                 chosen[pin] = block
             elif any("--hash" in line for line in lines):
                 chosen[pin] = "\n".join(lines)
