@@ -224,3 +224,17 @@ def test_a_needed_project_makes_a_new_version(repository: Repository) -> None:
     for file in ("packages/models/models.py", "below/module.py", "sql/query.sql"):
         assert read_project(root).version.commit != repository.commit(file=file)
         assert read_project(root).version.commit == repository.head
+
+
+def test_another_lock_under_the_same_version_is_reported(repository: Repository) -> None:
+    root = repository.path / "packages/reports"
+    lock = {"alpha": 1, "deep": 1, "beta": 2}
+    _commit(repository, {"uv.lock": _LOCK.format(**lock)})
+    assert read_project(root).notes == ()
+    _commit(repository, {"uv.lock": _LOCK.format(**{**lock, "deep": 2})})
+    (note,) = read_project(root).notes
+    assert note.startswith("../../uv.lock has other versions than at the commit of version 1")
+    file = repository.path / "packages/reports/pyproject.toml"
+    text = file.read_text("utf-8").replace('"../../sql"', '"../../sql", "../../uv.lock"')
+    _commit(repository, {"packages/reports/pyproject.toml": text})
+    assert read_project(root).notes == ()

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import read_bounded
@@ -26,6 +26,9 @@ from bigflow_backend.project.requirements import REQUIREMENTS, read_requirements
 from bigflow_backend.project.settings import Settings
 from bigflow_backend.version.changed import Changed, changed_since, tracked_files
 from bigflow_backend.version.touched import covers
+
+if TYPE_CHECKING:
+    from bigflow_backend.project.project import Project
 
 _FILES = {"pyproject.toml", "project_setup.py", "setup.py"}
 """The files that make a directory a project."""
@@ -81,6 +84,29 @@ def changed_projects(directory: Path, revision: str) -> ChangedProjects:
         else:
             unchanged.append(path)
     return ChangedProjects(found.since, tuple(changed), tuple(unchanged))
+
+
+def note_of_other_lock(project: Project) -> str | None:
+    """Return a sentence if the lock differs from that of the version's commit, else None.
+
+    That can be if ``version.paths`` does not cover the lock: the version then names two contents.
+    """
+    version, directory = project.version, directory_of_uv_lock(project.root)
+    if not project.version_paths or version.commit is None or version.work_tree is None:
+        return None
+    if directory is None or "dependencies" not in project.pyproject.get("project", {}):
+        return None
+    lock, top = directory / UV_LOCK, version.work_tree.top
+    paths = [os.path.normpath(project.root / path) for path in project.version_paths]
+    name = os.path.relpath(lock, top.resolve())
+    before = Changed(top, version.commit, ())
+    if covers(paths, str(lock)) or not _needs_other_packages(project.name, name, before):
+        return None
+    shown = os.path.relpath(lock, project.root)
+    return (
+        f"{shown} has other versions than at the commit of version {version}, whose images differ"
+        f' so: add "{shown}" to paths in [tool.bigflow.version]'
+    )
 
 
 @dataclass(frozen=True)
@@ -144,19 +170,19 @@ def _counts(project: _Inputs, name: str, found: Changed, owners: set[Path]) -> b
     if any(covers([str(path)], str(file)) for path in project.further):
         return True
     if file == project.lock:
-        return _needs_other_packages(project, name, found)
+        return _needs_other_packages(project.name, name, found)
     owner = next((parent for parent in file.parents if parent in owners), None)
     return owner == project.root or not project.needed.isdisjoint({owner, file})
 
 
-def _needs_other_packages(project: _Inputs, name: str, found: Changed) -> bool:
+def _needs_other_packages(project: str, name: str, found: Changed) -> bool:
     """Return True unless the packages of the project are the same in both locks."""
     try:
         texts = [found.before(name), read_bounded(found.top / name, LOCK_FILE)]
         old, new = (parse_toml((text or b"").decode("utf-8")) for text in texts)
     except (UserError, ValueError):
         return True  # the build reports a lock that is not valid
-    return _packages(old, project.name) != _packages(new, project.name)
+    return _packages(old, project) != _packages(new, project)
 
 
 def _packages(lock: Mapping[str, Any], name: str) -> list[Any]:

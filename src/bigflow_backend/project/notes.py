@@ -42,6 +42,10 @@ def _notes(project: Project) -> Iterator[str]:
         extras = _extras_of_bigflow(project)
         instead = f", and instead of its extras ({', '.join(extras)}) the libraries that you import"
         yield f"bigflow means {OURS} here: write {', and '.join(lines)}{instead if extras else ''}"
+    if project.settings.version.paths:
+        from bigflow_backend.project.changed import note_of_other_lock
+
+        yield from filter(None, [note_of_other_lock(project)])
     left_out = left_out_packages(project.source, project.packages)
     if left_out:
         names = ", ".join(f"{name}/" for name in left_out)
