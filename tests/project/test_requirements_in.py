@@ -88,8 +88,7 @@ def test_bigflow_means_bigflow_backend(project: Project) -> None:
 def test_no_solution(project: Project) -> None:
     project.write({"resources/limits.in": "rides>2\n"})
     done = bigflow(project, "build-requirements")
-    assert done.returncode == 1
-    message, hint = done.stderr.splitlines()
+    message, hint = done.error
     assert message.startswith("bigflow: error: cannot install the dependencies: Because ")
     assert "correct resources/requirements.in" in hint
     assert not (project.root / "resources/requirements.txt").exists()
