@@ -72,13 +72,15 @@ def rehearsed_project(
 def rehearse(rehearsed_project: BuiltProject) -> Callable[..., Rehearsed]:
     """Return a function that runs the command with these arguments, in a sandbox."""
 
-    def run(*arguments: str, runtime: str = "sandbox") -> Rehearsed:
+    def run(
+        *arguments: str, runtime: str = "sandbox", root: Path = rehearsed_project.root
+    ) -> Rehearsed:
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "bigflow_backend", "rehearse", *arguments),
                 *("--runtime", runtime, "--json", "--python", str(rehearsed_project.python)),
             ],
-            cwd=rehearsed_project.root,
+            cwd=root,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from rehearsal.conftest import Rehearsed
     from support.built_project import BuiltProject
@@ -31,6 +35,21 @@ def test_a_failure_is_retried_and_stops_later_jobs(rehearse: Callable[..., Rehea
     assert (done.state("breaks"), done.state("after")) == ("failed", "upstream_failed")
     assert done.tries("breaks") == ["up_for_retry", "failed"]
     assert done.last_line == "bigflow: job fails.breaks failed: RuntimeError: this job always fails"
+
+
+def test_dags_of_cloud_composer(
+    rehearse: Callable[..., Rehearsed], rehearsed_project: BuiltProject, tmp_path: Path
+) -> None:
+    root = tmp_path / "project"
+    shutil.copytree(rehearsed_project.root, root)
+    subprocess.run(
+        [rehearsed_project.python, "-m", "bigflow", "build-dags"],
+        cwd=root,
+        env={**os.environ, "BIGFLOW_DAGS_TARGET": "composer", "BIGFLOW_VERSION": "0.1.0"},
+        check=True,
+    )
+    done = rehearse("has_secret", root=root)
+    assert (done.status, done.state("job")) == (0, "success"), done.progress
 
 
 def test_no_retries(rehearse: Callable[..., Rehearsed]) -> None:

@@ -138,7 +138,7 @@ class _Asked(dict[str, str]):
 
 
 def _adapt(dag: Any, settings: Any) -> None:
-    """Shorten the pauses between tries, and do not call people."""
+    """Use the Kubernetes of the connection, shorten the pauses, and do not call people."""
     start = probe.first("pendulum:instance")(datetime.fromisoformat(settings["date"]))
     for owner in (dag, *dag.tasks):
         for name in ("on_failure_callback", "on_success_callback", "on_retry_callback"):
@@ -147,6 +147,8 @@ def _adapt(dag: Any, settings: Any) -> None:
         if owner.start_date and owner.start_date > start:
             owner.start_date = start
     for task in dag.tasks:
+        # Cloud Composer has this file; the connection has the Kubernetes of the rehearsal.
+        task.config_file = task.in_cluster = task.cluster_context = None
         task.retry_delay = min(task.retry_delay, timedelta(seconds=settings["pause"]))
         if settings["no_retries"]:
             task.retries = 0
