@@ -591,7 +591,8 @@ def test_a_blob_that_is_damaged_on_its_way(
     manifest = make_image(store, b"damaged on its way")
     digest = json.loads(store.read(manifest.digest))["layers"][0]["digest"]
     faulty_registry.failures.append(
-        Failure("PUT", "/uploads/", status=400, body=_error("DIGEST_INVALID"))
+        # The configuration is sent at the same time.
+        Failure("PUT", digest.partition(":")[2], status=400, body=_error("DIGEST_INVALID"))
     )
     name = f"{faulty_registry.address}/team/damaged:2"
     with pytest.raises(UserError) as caught:
