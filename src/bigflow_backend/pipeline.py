@@ -23,6 +23,7 @@ from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.ground.progress import step
 from bigflow_backend.ground.transaction import Transaction, transaction
 from bigflow_backend.project.requirements_in import check_compiled
+from bigflow_backend.wheel.content import project_content
 from bigflow_backend.wheel.isolated import Wheel, build_wheel, check_build_system
 
 # A build of the package alone needs neither the builders of images nor the templates of DAGs.
@@ -84,7 +85,7 @@ def build_package(project: Project, options: BuildOptions) -> Build:
 
     :raises UserError: for everything that the user can fix.
     """
-    check_build_system(project)
+    _check_files(project)
     check_compiled(project)
     with started(project, options) as steps:
         return steps.result(tests=steps.test(), wheel=steps.wheel())
@@ -92,7 +93,7 @@ def build_package(project: Project, options: BuildOptions) -> Build:
 
 def build_image(project: Project, options: BuildOptions) -> Build:
     """Build the wheel and the image with it, into ``dist/`` and ``.image/``."""
-    check_build_system(project)
+    _check_files(project)
     _check_requirements(project, options)
     if options.dry_run:
         return _plan(project, options)
@@ -123,7 +124,7 @@ def build_project(project: Project, options: BuildOptions) -> Build:
     The checks of the project run first: its requirements, repository, workflows and DAG files.
     The first error ends the build, and the results of the last build stay as they are.
     """
-    check_build_system(project)
+    _check_files(project)
     _check_requirements(project, options)
     with started(project, options) as steps:
         deployment, workflows = steps.description()
@@ -385,6 +386,12 @@ def _reference(project: Project, deployment: DeploymentDescription) -> ImageRefe
     from bigflow_backend.image.reference import image_reference
 
     return image_reference(deployment.docker_repository, project.version.image_tag)
+
+
+def _check_files(project: Project) -> None:
+    """Check ``[build-system]``, the packages and ``resources/``, before the tests run."""
+    check_build_system(project)
+    project_content(project)
 
 
 def _check_requirements(project: Project, options: BuildOptions) -> None:

@@ -51,6 +51,30 @@ def test_one_equals_sign(project: Project) -> None:
     assert done.stderr.splitlines()[-1] == "  write pandas==2.0, with two equals signs"
 
 
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("resources/sql/day.sql", "resources/sql is a directory, and resources/ is flat"),
+        ("pipelines/daily/load.py", "has no __init__.py"),
+    ],
+)
+@pytest.mark.parametrize("command", ["build", "build-package"])
+def test_files_that_no_wheel_can_have_fail_before_the_tests(
+    project: Project, command: str, path: str, problem: str
+) -> None:
+    project.write({path: "", "test/test_rides.py": "def test_rides(): pass\n"})
+    done = bigflow(project, command)
+    assert problem in done.error[0]
+    assert "testing" not in done.stderr
+
+
+def test_an_option_among_the_dependencies(project: Project) -> None:
+    table = '[project]\nname = "x"\nversion = "1"\ndependencies = ["--index-url=x"]\n'
+    path = project.root / "pyproject.toml"
+    path.write_text(path.read_text("utf-8") + table)
+    assert "equals signs" not in bigflow(project, "build-package").error[1]
+
+
 def test_outside_of_a_project(project: Project) -> None:
     shutil.rmtree(project.root)
     project.root.mkdir()

@@ -341,7 +341,7 @@ def _parsed_requirement(text: str, where: str) -> Requirement:
 def _advice(text: str) -> str:
     if "://" in text or text.startswith((".", "/")) or text.endswith((".whl", ".tar.gz")):
         return "write `NAME @ URL`; a wheel's metadata cannot name a file of this machine"
-    single = re.fullmatch(r"([\w.\[\], -]+?)\s*=\s*([\w.!+*-]+)", text)
+    single = re.fullmatch(r"(\w[\w.\[\], -]*?)\s*=\s*([\w.!+*-]+)", text)
     if single:
         return f"write {single[1]}=={single[2]}, with two equals signs"
     return "write NAME, NAME >= VERSION, or NAME[EXTRA] == VERSION ; MARKER"
