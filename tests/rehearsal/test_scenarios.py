@@ -84,3 +84,24 @@ def test_a_missing_input_is_an_error_before_anything_runs(
     assert fix.startswith("  write into rehearsal.toml, below [")
     assert fix.endswith(line)
     assert "running" not in done.progress
+
+
+def test_until_a_job_of_another_airflow(rehearse: Callable[..., Rehearsed]) -> None:
+    done = rehearse("fails", "--until", "breaks", "--no-retries", "--airflow", "2.11.2")
+    assert [task["job"] for task in done.result["workflows"][0]["tasks"]] == ["breaks"]
+    assert done.tries("breaks") == ["failed"]
+    assert "RuntimeError: this job always fails" in done.last_line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fix"),
+    [
+        (("fail",), "  did you mean 'fails'?"),
+        (("fails", "--until", "brakes"), "  did you mean 'breaks'?"),
+    ],
+)
+def test_an_unknown_name(
+    rehearse: Callable[..., Rehearsed], arguments: tuple[str, ...], fix: str
+) -> None:
+    done = rehearse(*arguments)
+    assert (done.status, done.progress.splitlines()[-1]) == (1, fix)

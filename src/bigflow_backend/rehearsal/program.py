@@ -12,7 +12,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.metadata
+import inspect
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -27,7 +29,10 @@ else:
 
 _OPERATOR = "airflow.providers.cncf.kubernetes.operators.pod:KubernetesPodOperator"
 _BAGS = ("airflow.dag_processing.dagbag:DagBag", "airflow.models.dagbag:DagBag")
-_RUNNERS = ("airflow.sdk.definitions.dag", "airflow.models.dag")
+_COUNTS_TRIES = (2, 10)
+_FORMAT = "[%(asctime)s] {%(filename)s:%(lineno)d} %(levelname)s - %(message)s"
+_RUNNER_OF_2 = "airflow.models.dag"
+_RUNNERS = ("airflow.sdk.definitions.dag", _RUNNER_OF_2)
 """The modules with `_run_task`, which runs one try of a task."""
 
 
@@ -146,9 +151,13 @@ def _adapt(dag: Any, settings: Any) -> None:
                 setattr(owner, name, None if owner is dag else [])
         if owner.start_date and owner.start_date > start:
             owner.start_date = start
+    runner = inspect.signature(vars(_runner())["_run_task"]).parameters
+    has_triggers = not {"run_triggerer", "inline_trigger"}.isdisjoint(runner)
     for task in dag.tasks:
         # Cloud Composer has this file; the connection has the Kubernetes of the rehearsal.
         task.config_file = task.in_cluster = task.cluster_context = None
+        if not has_triggers:
+            task.deferrable = False  # nothing would resume it
         task.retry_delay = min(task.retry_delay, timedelta(seconds=settings["pause"]))
         if settings["no_retries"]:
             task.retries = 0
@@ -156,27 +165,65 @@ def _adapt(dag: Any, settings: Any) -> None:
 
 def _observe(events: Events, logs: Path) -> None:
     """Send events before and after each try of a task. Its output goes to a file of its own."""
-    module = next(m for m in map(_module, _RUNNERS) if hasattr(m, "_run_task"))
+    module = _runner()
     run_task = vars(module)["_run_task"]
     tries: dict[str, int] = {}
+    if module.__name__ == _RUNNER_OF_2:
+        _log_as_tasks_do()
 
     def observed(*args: Any, **named: Any) -> Any:
         instance = named["ti"] if "ti" in named else args[0]
         task = instance.task_id
         number = tries[task] = tries.get(task, 0) + 1
         events.send("started", task=task, number=number)
+        if module.__name__ == _RUNNER_OF_2:
+            _complete(instance, named["session"] if "session" in named else args[1])
         try:
             with events.redirected(logs / f"{task}.{number}.log"):
-                try:
-                    return run_task(*args, **named)
-                except Exception:
-                    # Airflow would print it later.
-                    sys.excepthook(*sys.exc_info())
-                    raise
+                return run_task(*args, **named)
         finally:
             events.send("tried", task=task, number=number, state=_state(instance))
 
     vars(module)["_run_task"] = observed
+
+
+def _complete(instance: Any, session: Any) -> None:
+    """Do for a task of Airflow 2 what its scheduler does, and `airflow dags test` does not."""
+    instance.start_date = probe.first("airflow.utils.timezone:utcnow")()  # deferrable tasks read it
+    if _has_old_tries():
+        vars(type(instance))["_try_number"].__set__(instance, instance.try_number)
+        instance.state = "running"
+    session.merge(instance)
+    session.commit()
+
+
+def _has_old_tries() -> bool:
+    """Return whether this is an Airflow before 2.10, whose `dags test` does not count the tries."""
+    major, minor = importlib.metadata.version("apache-airflow").split(".")[:2]
+    return (int(major), int(minor)) < _COUNTS_TRIES
+
+
+def _log_as_tasks_do() -> None:
+    """Print what all loggers of Airflow 2 log, as a task's process does."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    root, task = logging.getLogger(), logging.getLogger("airflow.task")
+    root.handlers = [handler]
+    root.setLevel(logging.INFO)
+    # `dags test` adds a handler, unless there is one: each line would be there twice.
+    task.handlers = [_Silent()]
+    task.propagate = True
+
+
+class _Silent(logging.StreamHandler):  # type: ignore[type-arg]
+    """A handler that prints nothing."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        pass
+
+
+def _runner() -> Any:
+    return next(m for m in map(_module, _RUNNERS) if hasattr(m, "_run_task"))
 
 
 def _module(name: str) -> Any:

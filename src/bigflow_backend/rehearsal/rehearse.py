@@ -42,12 +42,13 @@ _LAST_LINES = 12
 _TAIL = 1 << 16
 _NOISE = (
     "[DAG TEST]", "::group::", "::endgroup::", "[airflow.api_fastapi.", "Pod Event: Scheduled",
-    "Pod Event: Created", "Pod Event: Started", "Deleting pod: ",
+    "Pod Event: Created", "Pod Event: Started", "Deleting pod: ", "Marking task as ",
 )  # fmt: skip
 """Parts of lines that do not help to find the reason of a failure."""
 _LINE = re.compile(
     r"\d{4}-\S+Z \[\w+ *\] (?P<new>.*?)(?: *\[[\w.]+\](?: \w+=.*)?)?"
     r"|\[\d{4}-[^]]*\] \{[^}]*\} \w+ - (?P<old>.*)"
+    r"| *\[[\w.]+\] loc=.*"
 )
 """A line in the log of Airflow 3, or of Airflow 2."""
 _FAILED = {"failed", "upstream_failed"}
@@ -311,7 +312,8 @@ def _last_lines(log: Path) -> tuple[str, ...]:
         file.seek(max(0, size - _TAIL))
         lines = file.read().decode("utf-8", "replace").splitlines()
     kept = [line for line in lines if line.strip() and not any(mark in line for mark in _NOISE)]
-    return tuple(printable(_message(line)) for line in kept[-_LAST_LINES:])
+    messages = filter(None, map(_message, kept))
+    return tuple(map(printable, messages))[-_LAST_LINES:]
 
 
 def _message(line: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.foreign.text import one_line
 from bigflow_backend.ground.processes import child
 from bigflow_backend.rehearsal.image import unpack
 from bigflow_backend.rehearsal.node.sandbox import SandboxRuntime, find_bubblewrap
@@ -51,14 +52,20 @@ def chosen_runtime(
             if client:
                 yield DOCKER, _engine(client, image, network=network, say=say)
                 return
-        if wanted in {AUTO, PODMAN}:
-            podman = shutil.which("podman")
-            if podman and (wanted == PODMAN or not find_bubblewrap()):
+        podman = shutil.which("podman")
+        if wanted == PODMAN and podman is None:
+            raise UserError("podman is not installed", hint="use --runtime sandbox, or docker")
+        if podman and wanted in {AUTO, PODMAN}:
+            try:
                 client = _podman(stack, podman, scratch)
-                yield PODMAN, _engine(client, image, network=network, say=say)
+                runtime = _engine(client, image, network=network, say=say)
+            except UserError as error:
+                if wanted == PODMAN or find_bubblewrap() is None:
+                    raise
+                say(f"{error.message}; the pods run in a sandbox")
+            else:
+                yield PODMAN, runtime
                 return
-            if wanted == PODMAN:
-                raise UserError("podman is not installed", hint="use --runtime sandbox, or docker")
         bwrap = find_bubblewrap()
         if bwrap is None:
             raise UserError(
@@ -136,4 +143,26 @@ def _engine(
             say(f"loading {image.archive.name} into the engine")
             with image.archive.open("rb") as file:
                 client.images.load(file)
+        _check_containers(client, image)
     return EngineRuntime(client, host_network=network)
+
+
+def _check_containers(client: DockerClient, image: BuiltImage) -> None:
+    """Start a container, whose program need not exist.
+
+    :raises UserError: if the engine cannot start any.
+    """
+    from docker.errors import APIError
+
+    container = client.containers.create(image.tag, entrypoint=["true"], network_mode="none")
+    try:
+        container.start()
+    except APIError as error:
+        reason = one_line(str(error.explanation))
+        if not any(words in reason.lower() for words in ("not found", "no such file")):
+            raise UserError(
+                f"the engine cannot start containers: {reason}",
+                hint="check it with `docker run` or `podman run`, or use --runtime sandbox",
+            ) from error
+    finally:
+        container.remove(force=True)

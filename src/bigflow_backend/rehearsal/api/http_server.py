@@ -10,6 +10,7 @@ import hmac
 import json
 import re
 import socket
+import sys
 import threading
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -77,6 +78,12 @@ class ApiServer(ThreadingHTTPServer):
             with contextlib.suppress(OSError):  # its thread may close it at the same time
                 connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print nothing: a client may end its connection at any time."""
+        if isinstance(sys.exc_info()[1], OSError):
+            return
+        super().handle_error(request, client_address)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._connections.add(request)

@@ -112,6 +112,10 @@ class PodWorker:
             log.close()
             if timer is not None:
                 timer.cancel()
+        if end.start_error:
+            self._event("Failed", f"Error: {end.start_error}", warning=True)
+            self._finish(name, started, _CANNOT_START, "StartError", end.start_error)
+            return
         reason = "OOMKilled" if end.out_of_memory else "Error" if end.code else "Completed"
         lines = [line.content for line in log.read(tail=LINES)]
         self._finish(name, started, end.code, reason, self._message.read(end.code, lines))

@@ -27,6 +27,8 @@ class Exit:
     """The exit status of its first process; 128 and the number of the signal that killed it."""
     out_of_memory: bool
     """A process of it was killed because of its memory limit."""
+    start_error: str = ""
+    """The reason why its program was never started, if that is known only at the end."""
 
 
 class Container(Protocol):

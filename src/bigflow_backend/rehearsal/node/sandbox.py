@@ -26,7 +26,7 @@ from bigflow_backend.image.layered.python.interpreter import DEFAULT_PATH
 from bigflow_backend.image.layered.python.sandbox import system_call_filter
 from bigflow_backend.rehearsal.node.container_spec import ContainerConfigError
 from bigflow_backend.rehearsal.node.memory import MemoryLimit
-from bigflow_backend.rehearsal.node.runtime import Exit, ImageMissingError, StartError
+from bigflow_backend.rehearsal.node.runtime import Exit, ImageMissingError
 
 if TYPE_CHECKING:
     from bigflow_backend.rehearsal.image import BuiltImage, UnpackedImage
@@ -38,7 +38,8 @@ _OWN = ("dev", "proc", "sys", "tmp", "run")
 _COPIED = 64 << 20
 """The largest working directory that is copied, in bytes, so that the program can write in it."""
 _PIECE = 1 << 16
-_CANNOT_START = "bwrap: "
+_CANNOT_START = b"bwrap: "
+"""The beginning of what bubblewrap prints if the program does not exist."""
 # What programs of a job need, beside the compiler that runs in the sandbox of the builder.
 _ALLOWED_CALLS = frozenset(
     {
@@ -192,17 +193,13 @@ class SandboxContainer:
             self._pid = 0
         if self._memory and self._pid:
             self._memory.start(self._pid)
-        # bubblewrap reports a program that does not exist on stderr.
-        self._first = self._read()
-        if self._first.startswith(_CANNOT_START.encode()):
-            text = self._first.decode("utf-8", "replace").splitlines()[0]
-            raise StartError(text.removeprefix(_CANNOT_START))
 
     def output(self) -> Iterator[bytes]:
-        piece = self._first
-        while piece:
+        stream = self._running().stdout
+        assert stream is not None  # noqa: S101
+        while piece := os.read(stream.fileno(), _PIECE):
+            self._first = self._first or piece
             yield piece
-            piece = self._read()
 
     def wait(self) -> Exit:
         process = self._running()
@@ -211,6 +208,9 @@ class SandboxContainer:
         if self._memory:
             self._memory.stop()
         exceeded = self._memory is not None and self._memory.was_exceeded
+        if code == 1 and self._first.startswith(_CANNOT_START):
+            text = self._first.decode("utf-8", "replace").splitlines()[0]
+            return Exit(code, exceeded, text)
         return Exit(code if code >= 0 else 128 - code, exceeded)
 
     def stop(self, grace_seconds: float) -> None:
@@ -233,11 +233,6 @@ class SandboxContainer:
         if self._pid and not self._has_ended.is_set():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid, number)
-
-    def _read(self) -> bytes:
-        stream = self._running().stdout
-        assert stream is not None  # noqa: S101
-        return os.read(stream.fileno(), _PIECE)
 
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None  # noqa: S101
