@@ -12,11 +12,10 @@ import re
 import shutil
 import tempfile
 import time
-from functools import partial
+from collections import defaultdict
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
-
-from processes import in_turn
 
 from support.registry import started_registry
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from image import Bench
+    from support.registry import Registry
 
 __all__ = ["PINS", "print_changed_pins"]
 
@@ -31,12 +31,13 @@ __all__ = ["PINS", "print_changed_pins"]
 PINS = {"numpy": "1.26.4", "pandas": "2.2.3", "pyarrow": "20.0.0", "six": "1.16.0"}
 _FIRST = "first build"
 _LINE = "one line changed"
-_AGAIN = "again"
 _CHANGES: Mapping[str, Mapping[str, str]] = {
     _FIRST: {},
     "a small wheel's pin changed (six)": {"six": "1.17.0"},
     "a large wheel's pin changed (pandas)": {"pandas": "2.2.2"},
 }
+# A changed line comes after the first build: Docker still has the layer of its requirements.
+_TITLES = (_FIRST, _LINE, *(title for title in _CHANGES if title != _FIRST))
 
 
 def print_changed_pins(bench: Bench, home: Path, rounds: int) -> None:
@@ -45,21 +46,35 @@ def print_changed_pins(bench: Bench, home: Path, rounds: int) -> None:
         with _cache(home, empty=False):
             _require(bench, changed)
             bench.image("layered", tar=False)
-    measures = {}
-    for title, changed in _CHANGES.items():
-        measures[f"{title}, BigFlow"] = partial(_theirs, bench, changed)
-        measures[f"{title}, layered"] = partial(_ours, bench, changed, home, title == _FIRST)
-    measures[f"{_LINE}, BigFlow"] = partial(bench.theirs, "image", change=True)
-    measures[f"{_LINE}, layered"] = partial(bench.changed, "layered")
-    seconds = in_turn(measures, rounds)
-    pushed = _pushed(bench, home)
+    seconds: dict[tuple[str, str], list[float]] = defaultdict(list)
+    pushed: dict[str, tuple[int, int]] = {}
+    with tempfile.TemporaryDirectory(dir=home) as name, started_registry(Path(name)) as registry:
+        for _ in range(rounds):
+            for title in _TITLES:
+                _change(bench, title)
+                seconds[title, "BigFlow"].append(bench.bigflow.seconds("image"))
+                seconds[title, "layered"].append(_ours(bench, title, home))
+                if title not in pushed:
+                    theirs = bench.bigflow.pushed_bytes(registry.address, registry.storage)
+                    pushed[title] = theirs, _push(bench, registry, "development")
+        again = _push(bench, registry, "production")
     print("\n| the image alone | BigFlow | layered | ratio | bytes pushed: BigFlow | layered |")
     print("|---|---|---|---|---|---|")
-    for title in (*_CHANGES, _LINE):
-        theirs, ours = (seconds[f"{title}, {builder}"] for builder in ("BigFlow", "layered"))
+    for title in _TITLES:
+        theirs, ours = (median(seconds[title, builder]) for builder in ("BigFlow", "layered"))
         sent = " | ".join(f"{size:,}" for size in pushed[title])
         print(f"| {title} | {theirs:.2f} | {ours:.2f} | {ours / theirs:.3f} | {sent} |")
-    print(f"\nbytes pushed to another repository of the registry: {pushed[_AGAIN][0]:,}")
+    print(f"\nbytes pushed to another repository of the registry: {again:,}")
+
+
+def _change(bench: Bench, title: str) -> None:
+    if title == _LINE:
+        bench.image("layered", tar=False)  # with the requirements of the first build
+        bench.change()
+        bench.wheel()
+        bench.bigflow.seconds("wheel")
+    else:
+        _require(bench, _CHANGES[title])
 
 
 def _require(bench: Bench, changed: Mapping[str, str]) -> None:
@@ -70,15 +85,18 @@ def _require(bench: Bench, changed: Mapping[str, str]) -> None:
         (root / "resources/requirements.txt").write_text("\n".join(lines), "utf-8")
 
 
-def _theirs(bench: Bench, changed: Mapping[str, str]) -> float:
-    _require(bench, changed)
-    return bench.bigflow.seconds("image")
-
-
-def _ours(bench: Bench, changed: Mapping[str, str], home: Path, is_first: bool) -> float:
-    _require(bench, changed)
-    with _cache(home, empty=is_first):
+def _ours(bench: Bench, title: str, home: Path) -> float:
+    if title == _LINE:
         return bench.image("layered", tar=False)
+    with _cache(home, empty=title == _FIRST):
+        return bench.image("layered", tar=False)
+
+
+def _push(bench: Bench, registry: Registry, repository: str) -> int:
+    """Push to a registry, which is empty at first. Return the bytes that were sent."""
+    place = f"{registry.address}/{repository}"
+    _, lines = bench.build("layered", repository=place, push=True, export_tar=False)
+    return int(re.findall(r", (\d+) bytes sent", "\n".join(lines))[0])
 
 
 @contextlib.contextmanager
@@ -94,31 +112,3 @@ def _cache(home: Path, *, empty: bool) -> Iterator[None]:
             yield
         finally:
             os.environ["BIGFLOW_CACHE"] = before
-
-
-def _pushed(bench: Bench, home: Path) -> dict[str, tuple[int, ...]]:
-    """Return the bytes that pushes send, one after the other, to a registry that is empty first."""
-    found: dict[str, tuple[int, ...]] = {}
-    with tempfile.TemporaryDirectory(dir=home) as name, started_registry(Path(name)) as registry:
-
-        def push(repository: str) -> int:
-            _, lines = bench.build(
-                "layered",
-                repository=f"{registry.address}/{repository}",
-                push=True,
-                export_tar=False,
-            )
-            return int(re.findall(r", (\d+) bytes sent", "\n".join(lines))[0])
-
-        for title, changed in (*_CHANGES.items(), (_LINE, {})):
-            if title == _LINE:
-                bench.change()
-                bench.wheel()
-                bench.bigflow.seconds("wheel")
-            else:
-                _require(bench, changed)
-            bench.bigflow.seconds("image")
-            theirs = bench.bigflow.pushed_bytes(registry.address, registry.storage)
-            found[title] = (theirs, push("development"))
-        found[_AGAIN] = (push("production"),)
-    return found
