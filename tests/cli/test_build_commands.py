@@ -411,6 +411,7 @@ def test_a_dry_run_builds_nothing(project: Project) -> None:
         "platform  linux/arm64",
         "file      .image/image-1.2.0.tar",
         "file      .image/imageinfo-1.2.0.json",
+        "file      .image/image-1.2.0.cdx.json",
         "file      .image/deployment_config.py",
         "registry  gets the image",
         "nothing was built: this is a dry run",

@@ -151,7 +151,9 @@ def test_every_type_in_a_configuration(store: BlobStore) -> None:
         def build(call: Callable[[], BaseImage] = call) -> None:
             base = call()
             search_path(base.config)
-            assemble(store, base, [], labels={"own": "label"}, created="2026-01-01T00:00:00Z")
+            labels = {"own": "label"}
+            created = "2026-01-01T00:00:00Z"
+            assemble(store, base, [], labels=labels, created=created, annotations={})
 
         try:
             message = _tries(build)

@@ -99,6 +99,12 @@ NAMES_SIZE = 32 * MIB
 ACCOUNTS = MIB
 """/etc/passwd and /etc/group: they are held in memory."""
 
+PACKAGE_LIST = 16 * MIB
+"""The list of a base's packages: Debian's largest images have 2 MiB."""
+
+PACKAGES = 20_000
+"""Packages of a base image: the largest ones have 3,000."""
+
 PROGRAM = 512 * MIB
 """The base's Python or a library of it; builds with debug symbols have 300 MiB."""
 

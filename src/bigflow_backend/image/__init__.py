@@ -14,6 +14,7 @@
 - ``store/``: blobs on disk, shared by all builds
 - ``session``: the store, the registries and the engine of one build
 - ``plan``: a dry run
+- ``materials/``: the bill of materials
 - ``imageinfo``: ``imageinfo-<version>.json``
 - ``dockerfile``: Dockerfiles and the values of their ``ARG``
 - ``reference``: the grammar of image names

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bigflow_backend.ground.transaction import Transaction
     from bigflow_backend.image import oci
     from bigflow_backend.image.dependencies.requirements import ImageRequirements
+    from bigflow_backend.image.materials.packages import Materials
     from bigflow_backend.image.reference import ImageReference
     from bigflow_backend.image.session import Session
     from bigflow_backend.project.project import Project
@@ -117,6 +118,8 @@ class Image:
     content: StoredImage | EngineImage
     dependencies: tuple[str, ...] | None = None
     """The installed requirements as ``name==version``, if the builder knows them."""
+    materials: Materials | None = None
+    """The contents of the base image, if the builder knows them."""
     compression: str | None = None
     """The format and the library of the layers over the base, if the builder knows them."""
 

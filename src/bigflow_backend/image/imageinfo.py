@@ -13,6 +13,7 @@ from bigflow_backend.ground.files import read_bounded
 from bigflow_backend.ground.foreign.documents import DocumentError, read_json
 from bigflow_backend.ground.foreign.text import quoted
 from bigflow_backend.ground.limits import DOCUMENT
+from bigflow_backend.image.materials.bill import bill_of_materials
 from bigflow_backend.image.oci import is_digest
 
 if TYPE_CHECKING:
@@ -39,13 +40,23 @@ class ImageFiles:
     def info(self) -> Path:
         return Path(f".image/imageinfo-{self.version}.json")
 
+    @property
+    def bill(self) -> Path:
+        return Path(f".image/image-{self.version}.cdx.json")
+
 
 def write_imageinfo(request: BuildRequest, image: Image, published: PublishedImage) -> None:
-    """Write the document into the staging directory; sizes are in bytes, times in seconds."""
+    """Write the document, and the bill of materials, into the staging directory.
+
+    Sizes are in bytes, times in seconds.
+    """
     path = request.transaction.outputs.root / published.info
     path.parent.mkdir(parents=True, exist_ok=True)
     document = _document(request, image, published)
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    if (bill := bill_of_materials(request, image)) is not None:
+        file = ImageFiles(published.version).bill
+        (request.transaction.outputs.root / file).write_text(bill, "utf-8")
 
 
 def _document(request: BuildRequest, image: Image, published: PublishedImage) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.directories import scratch_directory
-from bigflow_backend.ground.limits import ACCOUNTS, MODULE, PROGRAM
+from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.limits import ACCOUNTS, MODULE, PACKAGE_LIST, PROGRAM
 from bigflow_backend.image.layered.python import base_python, interpreter
 from bigflow_backend.image.layered.python.base_python import (
     PythonFiles,
@@ -35,12 +36,14 @@ from bigflow_backend.image.layered.python.interpreter import (
 from bigflow_backend.image.layered.python.sandbox import SandboxError
 from bigflow_backend.image.layered.rootfs import read_file_system
 from bigflow_backend.image.layered.tar import StoredLayer, directory, file, write_layer
+from bigflow_backend.image.materials.packages import BasePackages, base_packages
 from bigflow_backend.image.store.key import record_key
 
 if TYPE_CHECKING:
     from bigflow_backend.image.layered.python.bytecode import Compiler
     from bigflow_backend.image.layered.rootfs import FileSystem
     from bigflow_backend.image.layered.tar import Entry
+    from bigflow_backend.image.materials.packages import Kind
     from bigflow_backend.image.oci import BaseImage
     from bigflow_backend.image.store.blobs import BlobStore
     from bigflow_backend.image.store.compressors import Compression
@@ -56,6 +59,11 @@ _MODULES = re.compile(r"(?:.*/)?lib/python3\.\d+/.*\.py|etc/python3[^/]*/.*\.py"
 _LEFT_OUT = re.compile(
     r"/(test|tests|idlelib|lib2to3|turtledemo|ensurepip|site-packages|dist-packages)/"
 )
+_PACKAGE_LISTS = re.compile(
+    r"var/lib/dpkg/(status|status\.d/[^/]+(?<!\.md5sums))|(usr/)?lib/apk/db/installed"
+    r"|(etc|usr/lib)/os-release"
+)
+_RPM = ("var/lib/rpm", "usr/lib/sysimage/rpm")
 # Raise it with each change of what this module writes.
 _EDITION = 3
 
@@ -76,6 +84,8 @@ class BaseSystem:
     """The time of :func:`time.monotonic` at which all compiling ends."""
     compression: Compression
     """Of the layers over the base."""
+    packages: BasePackages
+    """Those of the base's operating system."""
 
 
 def base_system(
@@ -100,12 +110,12 @@ def base_system(
     key = record_key("base", *inputs)
     known = _from_record(store, store.get_record(key))
     if known is not None:
-        found, files, sizes = known
+        found, files, sizes, packages = known
         check(found)
         compiler, note = _find_compiler(store, found, files, deadline)
         layer = StoredLayer.from_json(store.get_record(_layer_key(inputs, compiler, compression)))
         if layer is not None and layer.is_in(store):
-            return BaseSystem(found, compiler, note, layer, sizes, deadline, compression)
+            return BaseSystem(found, compiler, note, layer, sizes, deadline, compression, packages)
     fetch_layers()
     with scratch_directory() as scratch:
         contents = scratch / "contents"
@@ -117,6 +127,7 @@ def base_system(
             system, path=search_path(base.config), architecture=base.architecture
         )
         check(found)
+        packages = _packages(system)
         files = store_files(store, system, found, deadline=deadline)
         compiler, note = _find_compiler(store, found, files, deadline)
         with _bytecode(system, found, compiler, deadline) as bytecode:
@@ -130,10 +141,13 @@ def base_system(
         "interpreter": found.as_json(),
         "sizes": system.layer_sizes,
         "python": dataclasses.asdict(files),
+        "packages": packages.as_json(),
     }
     store.put_record(key, record)
     store.put_record(_layer_key(inputs, compiler, compression), layer.as_json())
-    return BaseSystem(found, compiler, note, layer, system.layer_sizes, deadline, compression)
+    return BaseSystem(
+        found, compiler, note, layer, system.layer_sizes, deadline, compression, packages
+    )
 
 
 def _find_compiler(
@@ -170,11 +184,17 @@ def _layer_key(
 
 def _from_record(
     store: BlobStore, record: object
-) -> tuple[Interpreter, PythonFiles, tuple[int, ...]] | None:
+) -> tuple[Interpreter, PythonFiles, tuple[int, ...], BasePackages] | None:
     match record:
-        case {"interpreter": dict(found), "sizes": list(sizes), "python": python}:
-            if files := PythonFiles.from_json(python, store):
-                return Interpreter(**found), files, tuple(sizes)
+        case {
+            "interpreter": dict(found),
+            "sizes": list(sizes),
+            "python": python,
+            "packages": listed,
+        }:
+            files, packages = PythonFiles.from_json(python, store), BasePackages.from_json(listed)
+            if files and packages:
+                return Interpreter(**found), files, tuple(sizes), packages
     return None
 
 
@@ -186,7 +206,46 @@ def _wanted(path: str) -> int | None:
         return MODULE
     if interpreter.is_wanted(path) or base_python.is_wanted(path):
         return PROGRAM
-    return 0 if interpreter.is_named(path) else None
+    if _PACKAGE_LISTS.fullmatch(path):
+        return PACKAGE_LIST
+    return 0 if interpreter.is_named(path) or path.startswith(_RPM) else None
+
+
+def _packages(system: FileSystem) -> BasePackages:
+    """Return the packages that the base lists.
+
+    :raises UserError: if the lists together are beyond the limit.
+    """
+    left = PACKAGE_LIST
+
+    def content(path: str) -> bytes:
+        nonlocal left
+        found = system.content(path)
+        if found is None:
+            return b""
+        # A link may lead to the largest file of the base, and many links to the same one.
+        with found.open("rb") as file:
+            text = file.read(left + 1)
+        left -= len(text)
+        if left < 0:
+            raise UserError(
+                f"the base image lists its packages in more than {PACKAGE_LIST:,} bytes",
+                hint="use another base image; this one is damaged",
+            )
+        return text
+
+    several = "var/lib/dpkg/status.d"  # of distroless images
+    lists: list[tuple[Kind, str]] = [
+        ("deb", "var/lib/dpkg/status"),
+        *(("deb", f"{several}/{name}") for name in sorted(system.directory(several))),
+        ("apk", "lib/apk/db/installed"),
+        ("apk", "usr/lib/apk/db/installed"),
+    ]
+    return base_packages(
+        ((kind, content(path)) for kind, path in lists),
+        os_release=content("etc/os-release"),
+        has_rpm=any(system.directory(path) for path in _RPM),
+    )
 
 
 def _user(system: FileSystem) -> Iterator[Entry]:

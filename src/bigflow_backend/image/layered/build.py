@@ -22,7 +22,8 @@ from bigflow_backend.image.layered.dependencies.resolver import Resolver
 from bigflow_backend.image.layered.dependency_layers import dependency_layers
 from bigflow_backend.image.layered.layers import project_layers
 from bigflow_backend.image.layered.manifest import assemble
-from bigflow_backend.image.reference import without_credentials
+from bigflow_backend.image.materials.packages import Materials
+from bigflow_backend.image.reference import remote_name, without_credentials
 from bigflow_backend.image.requires_python import check_python
 from bigflow_backend.image.standard import (
     CannotServeError,
@@ -74,6 +75,8 @@ def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> Im
         compression=find_compression(request.settings, lambda: request.session.engine_name),
     )
     request.say(system.compiler_note)
+    for missing in system.packages.missing:
+        request.say(f"the bill of materials lacks {missing} of the base image")
     dependencies = dependency_layers(
         store,
         system,
@@ -89,12 +92,17 @@ def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> Im
         package=request.project.package,
     )
     own = (system.layer, *dependencies.layers, *wheel)
+    labels = {f"{_LABEL}{name.lower()}": arguments.get(name, "") for name in _LABELS}
     stored = assemble(
         store,
         base,
         [layer.layer for layer in own],
-        labels={f"{_LABEL}{name.lower()}": arguments.get(name, "") for name in _LABELS},
+        labels=labels,
         created=arguments["CREATED"],
+        annotations={
+            **{name: value for name, value in labels.items() if value},
+            **_base_annotations(base),
+        },
     )
     sizes = (*system.layer_sizes, *(layer.size for layer in own))
     return Image(
@@ -109,7 +117,19 @@ def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> Im
         content=stored,
         dependencies=dependencies.versions,
         compression=system.compression.description,
+        materials=Materials(system.interpreter.installed, system.packages),
     )
+
+
+def _base_annotations(base: oci.BaseImage) -> dict[str, str]:
+    """Return the annotations about a base of a registry; a path of this machine is not public.
+
+    https://github.com/opencontainers/image-spec/blob/main/annotations.md
+    """
+    if base.repository is None:
+        return {}
+    name = str(remote_name(base.reference))
+    return {f"{_LABEL}base.name": name, f"{_LABEL}base.digest": base.digest}
 
 
 def _base(

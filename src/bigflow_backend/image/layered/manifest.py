@@ -34,8 +34,12 @@ def assemble(
     *,
     labels: Mapping[str, str],
     created: str,
+    annotations: Mapping[str, str],
 ) -> StoredImage:
-    """Put ``layers`` over those of the base; ``created`` is a time in the form of RFC 3339."""
+    """Put ``layers`` over those of the base; ``created`` is a time in the form of RFC 3339.
+
+    ``annotations`` are those of the manifest.
+    """
     together = (*base.layers, *layers)
     document = {
         "architecture": base.architecture,
@@ -56,6 +60,7 @@ def assemble(
         "mediaType": MANIFEST,
         "config": config.as_json(),
         "layers": [layer.descriptor.as_json() for layer in together],
+        "annotations": dict(annotations),
     }
     return StoredImage(store.add(canonical_json(manifest), MANIFEST), config, together, base)
 

@@ -55,12 +55,21 @@ def push_image(
     push = _Push(name, store=store, registries=registries, base=base, say=say)
     if push.has_manifest(name, manifest.digest):
         return Pushed(name, manifest.digest, 0)
-    content = store.read(manifest.digest)
+    try:
+        content = store.read(manifest.digest)
+    except KeyError:
+        raise _lost(store, manifest) from None
     if not push.has_manifest(dataclasses.replace(name, digest=manifest.digest), manifest.digest):
         document = json.loads(content)
         push.blobs([Descriptor.from_json(x) for x in (*document["layers"], document["config"])])
     push.manifest(manifest, content)
     return Pushed(name, manifest.digest, push.sent)
+
+
+def _lost(store: BlobStore, blob: Descriptor) -> UserError:
+    return UserError(
+        f"{blob.digest} is no longer in the cache {store.root}", hint="build the image again"
+    )
 
 
 class _Push:
@@ -112,10 +121,7 @@ class _Push:
             return 0
         if not self._store.has(blob.digest, blob.size):
             if not is_of_base or self._base is None:
-                raise UserError(
-                    f"{blob.digest} is no longer in the cache {self._store.root}",
-                    hint="build the image again",
-                )
+                raise _lost(self._store, blob)
             in_caller(self._say, f"fetching {blob.digest}, {blob.size} bytes, from {self._base}")
             fetch_blob(blob, self._base, store=self._store, registries=self._registries)
         in_caller(self._say, f"pushing {blob.digest}, {blob.size} bytes")

@@ -1,0 +1,5 @@
+"""Image -> its bill of materials.
+
+- ``packages``: the packages that the base's operating system lists
+- ``bill``: the CycloneDX document
+"""
