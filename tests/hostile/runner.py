@@ -194,8 +194,9 @@ def _run(
 
 
 def _content(project: Path) -> dict[str, str]:
-    """Return path -> kind and content of everything in the project."""
-    return {str(path): _state(path) for path in sorted(project.rglob("*"))}
+    """Return path -> kind and content of everything in the project, but the bytecode of modules."""
+    paths = (path for path in sorted(project.rglob("*")) if "__pycache__" not in path.parts)
+    return {str(path): _state(path) for path in paths}
 
 
 def _state(path: Path) -> str:

@@ -133,13 +133,19 @@ class Project:
     def files(self) -> dict[str, bytes]:
         """Return the content of all files by path, to check that a build changes nothing.
 
-        The report of the project's tests is left out: it also says what failed.
+        The report of the project's tests is left out: it also says what failed. So is the bytecode
+        that Python keeps of the modules that a build imports.
         """
         return {
             p.relative_to(self.root).as_posix(): p.read_bytes()
             for p in sorted(self.root.rglob("*"))
-            if p.is_file() and p != self.root / REPORT
+            if p.is_file() and p != self.root / REPORT and not _is_bytecode(p)
         }
+
+
+def _is_bytecode(path: Path) -> bool:
+    is_of_package = (path.parent.parent / "__init__.py").exists()
+    return path.suffix == ".pyc" and (is_of_package or path.name.startswith("deployment_config."))
 
 
 def write_project(
