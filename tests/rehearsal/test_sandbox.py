@@ -59,7 +59,7 @@ def pods(base_archive: str) -> Iterator[Pods]:
     with tempfile.TemporaryDirectory(prefix="sandbox-") as name:
         directory = Path(name)
         directory.chmod(0o711)
-        built = BuiltImage(IMAGE, frozenset({IMAGE}), base_archive, None)
+        built = BuiltImage(IMAGE, frozenset(), frozenset({IMAGE}), base_archive, None)
         files = unpack(built, directory)
         (below := directory / "pods").mkdir(0o755)
         runtime = SandboxRuntime(bwrap, built, files, below, network=False)
@@ -143,7 +143,7 @@ def test_a_hostile_image_stays_in_its_directory(tmp_path: Path) -> None:
     link = {"home": str(outside), "up": "../../outside", "etc": "/", "link": str(outside)}
     upper = {"home/app/a": "1", "up/b": "2", "../../outside/c": "3", "etc/passwd": "x:x:0:0::/:/"}
     write_docker_archive(archive, [layer_tar({"top": ""}, link), layer_tar(upper)], {})
-    image = BuiltImage(IMAGE, frozenset({IMAGE}), f"docker-archive:{archive}", None)
+    image = BuiltImage(IMAGE, frozenset(), frozenset({IMAGE}), f"docker-archive:{archive}", None)
     files = unpack(image, directory)
     assert files.mount_point("/link/app") is None
     assert files.mount_point("/link", file=True) is None

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.images import layer_tar
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from docker import DockerClient
 
     from rehearsal.conftest import Rehearsed
     from support.built_project import BuiltProject
@@ -50,6 +54,27 @@ def test_dags_of_cloud_composer(
     )
     done = rehearse("has_secret", root=root)
     assert (done.status, done.state("job")) == (0, "success"), done.progress
+
+
+def test_an_engine_that_has_another_image_of_the_name(
+    rehearse: Callable[..., Rehearsed], rehearsed_project: BuiltProject, engine: DockerClient
+) -> None:
+    engine.api.import_image_from_data(layer_tar({"empty": ""}), rehearsed_project.image)
+    done = rehearse("has_secret", runtime="docker")
+    assert (done.status, done.state("job")) == (0, "success"), done.progress
+    assert done.result["runtime"] == "docker"
+
+
+def test_a_temporary_directory_that_only_root_can_enter(
+    rehearse: Callable[..., Rehearsed], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o700)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    done = rehearse("has_secret")
+    assert done.status == 1
+    problem, fix = done.progress.splitlines()[-2:]
+    assert "the user nobody, who runs the pods, cannot enter /" in problem
+    assert fix == "  set TMPDIR to a directory that every user can enter, such as /tmp"
 
 
 def test_no_retries(rehearse: Callable[..., Rehearsed]) -> None:

@@ -29,6 +29,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 class _Info(TypedDict):
     tag: str
+    id: str
     digest: str | None
 
 
@@ -38,6 +39,8 @@ class BuiltImage:
 
     tag: str
     """Its full name."""
+    ids: frozenset[str]
+    """The digests that an engine can name it by: of its configuration, and of its manifest."""
     names: frozenset[str]
     """The names that pods can give it: with the tag, and with the digest."""
     source: str | None
@@ -67,7 +70,8 @@ def built_image(root: Path, version: str) -> BuiltImage:
     source = (
         f"docker-archive:{tar}" if tar.exists() else f"oci:{layout}" if layout.is_dir() else None
     )
-    return BuiltImage(tag, frozenset(names), source, tar if tar.exists() else None)
+    ids = {document["id"]} | ({digest} if digest else set())
+    return BuiltImage(tag, frozenset(ids), frozenset(names), source, tar if tar.exists() else None)
 
 
 class UnpackedImage:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -73,12 +75,26 @@ def chosen_runtime(
                 " nor a bubblewrap that works",
                 hint="start Docker, or install bubblewrap (the command bwrap)",
             )
+        _check_access(scratch)
         directory = scratch / "image"
         directory.mkdir(0o755)
         files = unpack(image, directory)
         pods = scratch / "pods"
         pods.mkdir(0o755)
         yield SANDBOX, SandboxRuntime(bwrap, image, files, pods, network=network)
+
+
+def _check_access(scratch: Path) -> None:
+    """Check that the sandboxes of root, which run as nobody, can enter the directory.
+
+    :raises UserError: if a directory above it is closed to other users.
+    """
+    closed = [parent for parent in scratch.parents if not parent.stat().st_mode & stat.S_IXOTH]
+    if closed and os.geteuid() == 0:
+        raise UserError(
+            f"the user nobody, who runs the pods, cannot enter {closed[-1]}",
+            hint="set TMPDIR to a directory that every user can enter, such as /tmp",
+        )
 
 
 def _docker(stack: contextlib.ExitStack, *, required: bool) -> DockerClient | None:
@@ -133,13 +149,16 @@ def _engine(
 
     with engine_errors("looking for the image"):
         try:
-            client.images.get(image.tag)
-        except ImageNotFound as error:
+            has_it = client.images.get(image.tag).id in image.ids
+        except ImageNotFound:
+            has_it = False
+        if not has_it:  # another image can have the name
             if image.archive is None:
                 raise UserError(
-                    f"the engine has no image {image.tag}, and .image/ has no file of it",
+                    f"the engine does not have the built image {image.tag}, and .image/ has no"
+                    " file of it",
                     hint="build it with the engine: bigflow build --load",
-                ) from error
+                )
             say(f"loading {image.archive.name} into the engine")
             with image.archive.open("rb") as file:
                 client.images.load(file)
