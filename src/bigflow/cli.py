@@ -16,7 +16,7 @@ from bigflow.errors import BigflowError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from typing import Any
 
@@ -65,13 +65,15 @@ def _main(arguments: list[str], *, verbose: bool) -> int:
         if arguments and not arguments[0].startswith("-"):
             from bigflow_backend.cli.main import main as build
 
-            return build([*arguments, "--verbose"] if verbose else arguments)
+            return _printed(partial(build, [*arguments, "--verbose"] if verbose else arguments))
         if arguments in ([], ["-h"], ["--help"]):
             from bigflow_backend.cli.summaries import help_text
 
             # Without a command it is wrong usage, and stdout is for results.
-            print(help_text(), file=sys.stdout if arguments else sys.stderr)
-            return 0 if arguments else 2
+            if not arguments:
+                print(help_text(), file=sys.stderr)
+                return 2
+            return _printed(lambda: sys.stdout.write(help_text() + "\n") and 0)
     parser = _parser()
     if arguments[:1] == ["run"]:
         options, of_job = parser.parse_known_args(arguments)
@@ -92,6 +94,24 @@ def _main(arguments: list[str], *, verbose: bool) -> int:
     if options.image is not None:
         return _run_in_image(options, arguments[1:])
     return _run(options, verbose=verbose)
+
+
+def _printed(command: Callable[[], int]) -> int:
+    """Run a command. If the reader of stdout, such as `head`, ends, it ends without a message."""
+    try:
+        status = command()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        import select
+
+        pipe = select.poll()
+        pipe.register(sys.stdout.fileno(), 0)
+        if not pipe.poll(0):
+            raise  # it was another pipe
+        # Python flushes stdout again when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    return status
 
 
 def _report_bigflow() -> int:

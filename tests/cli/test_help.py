@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +32,23 @@ rides = bigflow.Workflow("rides", [load, count])
 """
 _WITHOUT_JSON = {"completion", "pod", "rerun"}
 """Commands whose result is JSON, a script, or the output of jobs."""
+
+
+@pytest.mark.parametrize("command", [["--help"], ["config", "--json"], ["completion", "bash"]])
+def test_a_reader_that_ends(tmp_path: Path, command: list[str]) -> None:
+    project = write_project(tmp_path / "project")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "bigflow", *command],
+        cwd=project.root,
+        env=project.environment,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_each_command_has_a_manual() -> None:

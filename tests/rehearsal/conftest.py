@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bigflow_backend.rehearsal.node.sandbox import find_bubblewrap
 from support.built_project import build_project_copy
 from support.projects import PROJECTS
 
@@ -54,11 +53,12 @@ class Rehearsed:
 
 @pytest.fixture(scope="session")
 def rehearsed_project(
-    bigflow_wheels: Path, base_archive: str, tmp_path_factory: pytest.TempPathFactory
+    bigflow_wheels: Path,
+    base_archive: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    bubblewrap: str,
 ) -> BuiltProject:
-    """Build ``tests/projects/scenarios`` with the layered builder. Its pods need bubblewrap."""
-    if find_bubblewrap() is None:
-        pytest.skip("bubblewrap does not work here")
+    """Build ``tests/projects/scenarios`` with the layered builder. Its pods run in a sandbox."""
     project = build_project_copy(
         PROJECTS / "scenarios",
         tmp_path_factory.mktemp("rehearsed"),

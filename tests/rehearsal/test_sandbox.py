@@ -12,7 +12,7 @@ import pytest
 
 from bigflow_backend.rehearsal.image import BuiltImage, UnpackedImage, unpack
 from bigflow_backend.rehearsal.kubernetes import Kubernetes
-from bigflow_backend.rehearsal.node.sandbox import SandboxRuntime, find_bubblewrap
+from bigflow_backend.rehearsal.node.sandbox import SandboxRuntime
 from support.images import layer_tar, write_docker_archive
 
 if TYPE_CHECKING:
@@ -51,10 +51,7 @@ class Pods:
 
 
 @pytest.fixture(scope="module")
-def pods(base_archive: str) -> Iterator[Pods]:
-    bwrap = find_bubblewrap()
-    if bwrap is None:
-        pytest.skip("bubblewrap does not work here")
+def pods(base_archive: str, bubblewrap: str) -> Iterator[Pods]:
     # The directories of pytest are private, and root's sandboxes run as nobody.
     with tempfile.TemporaryDirectory(prefix="sandbox-") as name:
         directory = Path(name)
@@ -62,7 +59,7 @@ def pods(base_archive: str) -> Iterator[Pods]:
         built = BuiltImage(IMAGE, frozenset(), frozenset({IMAGE}), base_archive, None)
         files = unpack(built, directory)
         (below := directory / "pods").mkdir(0o755)
-        runtime = SandboxRuntime(bwrap, built, files, below, network=False)
+        runtime = SandboxRuntime(bubblewrap, built, files, below, network=False)
         with Kubernetes(runtime) as kubernetes:
             yield Pods(kubernetes, files)
 
