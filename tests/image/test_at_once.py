@@ -44,7 +44,9 @@ print(json.dumps(made))
 """
 
 
-@pytest.mark.parametrize("builder", ["layered", pytest.param("engine", marks=pytest.mark.engine)])
+@pytest.mark.parametrize(
+    "builder", ["layered", pytest.param("engine", marks=[pytest.mark.engine, pytest.mark.slow])]
+)
 def test_builds_of_one_project(
     layered_project: LayeredProject, builder: str, request: pytest.FixtureRequest
 ) -> None:

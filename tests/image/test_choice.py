@@ -143,6 +143,7 @@ def test_auto_takes_the_engine_for_a_dockerfile_of_ones_own(
     assert clean_engine.images.get(image.tag).id == image.id
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_auto_takes_the_engine_for_a_base_that_is_only_there(
     layered_project: LayeredProject,
@@ -171,6 +172,7 @@ def test_auto_takes_the_engine_for_a_base_that_is_only_there(
         clean_engine.images.remove(base, force=True)
 
 
+@pytest.mark.slow
 @pytest.mark.engine
 def test_auto_takes_the_engine_for_what_must_be_compiled(
     layered_project: LayeredProject,

@@ -75,7 +75,9 @@ def planted(
     return project
 
 
-@pytest.mark.parametrize("builder", ["layered", pytest.param("engine", marks=pytest.mark.engine)])
+@pytest.mark.parametrize(
+    "builder", ["layered", pytest.param("engine", marks=[pytest.mark.engine, pytest.mark.slow])]
+)
 def test_no_secret_is_kept(
     *,
     planted: LayeredProject,

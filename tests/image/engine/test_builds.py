@@ -290,6 +290,7 @@ def test_an_unchanged_project_gives_the_same_image(standard: Demo) -> None:
     assert standard.build().id == standard.build().id
 
 
+@pytest.mark.slow
 def test_builds_leave_no_more_and_more_images(standard: Demo) -> None:
     counts = set()
     for text in ("one of many", "another of many", "the last of many"):

@@ -49,13 +49,7 @@ def test_while_a_step_runs(
 
 
 @pytest.mark.parametrize(
-    "number",
-    [
-        signal.SIGTERM,
-        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
-        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
-    ],
-    ids=lambda number: number.name,
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name
 )
 @pytest.mark.parametrize(
     ("phase", "request_line"),
@@ -67,6 +61,7 @@ def test_while_a_step_runs(
         ("push", r"POST /[^ ]*/push"),
     ],
 )
+@pytest.mark.slow
 def test_while_the_engine_is_silent(
     *,
     engine_project: LayeredProject,

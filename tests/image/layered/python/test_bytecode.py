@@ -205,6 +205,7 @@ def test_without_any_python(layered_project: LayeredProject, tmp_path: Path) -> 
     assert not any(name.endswith(".pyc") for name in layered_project.files(image).files)
 
 
+@pytest.mark.slow
 def test_bubblewrap_that_comes_later(
     *,
     layered_project: LayeredProject,
