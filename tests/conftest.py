@@ -22,8 +22,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # `nohup` ignores SIGHUP.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-# The settings of whoever runs the tests have no effect.
-os.environ["XDG_CONFIG_HOME"] = os.devnull
+# The settings of whoever runs the tests have no effect. Podman and skopeo refuse a file here.
+os.environ["XDG_CONFIG_HOME"] = "/nonexistent"
 
 # On a busy machine, each example may take long: that is not an error.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])

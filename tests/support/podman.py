@@ -67,7 +67,6 @@ def podman_engine() -> Iterator[DockerClient]:
         configuration = {
             "CONTAINERS_CONF": str(home / "containers.conf"),
             "CONTAINERS_REGISTRIES_CONF": str(home / "registries.conf"),
-            "XDG_CONFIG_HOME": str(home / "config"),  # it must be a directory
         }
         with (home / "log").open("wb") as log:
             process = subprocess.Popen(
