@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import unpack_tar
 from bigflow_backend.version import ProjectVersion, project_version
 from support.git_repository import Repository, make_repository
 
@@ -197,7 +198,7 @@ def test_a_real_archive(tmp_path: Path) -> None:
     def unpacked(name: str) -> Path:
         repository.git("archive", f"--output={tmp_path / name}.tar", "HEAD")
         with tarfile.open(tmp_path / f"{name}.tar") as archive:
-            archive.extractall(tmp_path / name, filter="data")
+            unpack_tar(archive, tmp_path / name)
         return tmp_path / name / "demo"
 
     assert version(repository.path / "demo").source == "git tag v1.2.0"

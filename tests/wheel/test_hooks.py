@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.metadata import Metadata
 
+from bigflow_backend.ground.files import unpack_tar
 from support.projects import copy_project, write_project
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def test_a_wheel_from_the_sdist_is_the_wheel_from_the_tree(
     wheel = build(project, "build_wheel", tmp_path / "tree")
     sdist = build(project, "build_sdist", tmp_path / "sdist")
     with tarfile.open(sdist) as archive:
-        archive.extractall(tmp_path / "unpacked", filter="data")
+        unpack_tar(archive, tmp_path / "unpacked")
     (root,) = (tmp_path / "unpacked").iterdir()
     # There the version comes from PKG-INFO, without a variable and git.
     unpacked = type(project)(root, {})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bigflow_backend.ground.files import unpack_tar
 from support.projects import HookFailedError, Project, write_project
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ if __name__ == "__main__":
     assert {"VERSION", "tools/__init__.py", "tools/about.py", "docs/intro.md"} <= {*found}
     assert "tools/unused.py" not in found
     with tarfile.open(tmp_path / "pipelines-3.4.0.tar.gz") as archive:
-        archive.extractall(tmp_path / "unpacked", filter="data")
+        unpack_tar(archive, tmp_path / "unpacked")
     unpacked = Project(tmp_path / "unpacked/pipelines-3.4.0", project.environment)
     for place in (project, unpacked):
         (place.root.parent / "wheels").mkdir()
@@ -121,7 +122,7 @@ setup(name=PROJECT_NAME, description=Path("summary.txt").read_text())
     project = write_project(tmp_path / "project", files)
     assert "summary.txt" not in names(project, tmp_path)
     with tarfile.open(tmp_path / "pipelines-1.2.0.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
+        unpack_tar(archive, tmp_path)
     with pytest.raises(HookFailedError) as caught:
         Project(tmp_path / "pipelines-1.2.0", {}).hook("build_wheel", str(tmp_path))
     problem, fix = caught.value.lines

@@ -11,11 +11,14 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.foreign.text import quoted
 from bigflow_backend.ground.limits import LEVELS, MODULE, PROJECT_FILE
+
+if TYPE_CHECKING:
+    from tarfile import TarFile
 
 
 def open_regular(path: Path | str) -> BinaryIO:
@@ -303,3 +306,12 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
+
+
+def unpack_tar(archive: TarFile, directory: Path) -> None:
+    """Write the content of an archive of our own. Where Python can, it refuses other places."""
+    import tarfile
+
+    # Python 3.11 of Debian 12 has no filters: https://docs.python.org/3/library/tarfile.html
+    options: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+    archive.extractall(directory, **options)  # noqa: S202 - it is ours

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.files import unpack_tar
 from bigflow_backend.ground.processes import child
 from bigflow_backend.image.dockerfile import STANDARD
 
@@ -91,7 +92,7 @@ class BuildCommand:
             if self.is_podman:  # it cannot read an archive from stdin
                 directory = Path(name, "context")
                 with tarfile.open(fileobj=context) as archive:
-                    archive.extractall(directory, filter="data")
+                    unpack_tar(archive, directory)
                 words += ["--file", str(directory / "Dockerfile"), str(directory)]
                 context = stack.enter_context(Path(os.devnull).open("rb"))
             status = _run([*words] if self.is_podman else [*words, "-"], context, options, report)
