@@ -7,6 +7,7 @@ does not load.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -111,6 +112,13 @@ def _printed(command: Callable[[], int]) -> int:
         # Python flushes stdout again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"bigflow: error: cannot write: {error.strerror}", file=sys.stderr)
+        print("  free some space on the disk", file=sys.stderr)
+        return 1
     return status
 
 

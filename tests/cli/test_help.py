@@ -51,6 +51,24 @@ def test_a_reader_that_ends(tmp_path: Path, command: list[str]) -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.parametrize("command", [["--help"], ["config", "--json"], ["completion", "bash"]])
+def test_a_full_disk(tmp_path: Path, command: list[str]) -> None:
+    project = write_project(tmp_path / "project")
+    with open("/dev/full", "wb") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-m", "bigflow", *command],
+            cwd=project.root,
+            env=project.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 1
+    problem, fix = done.stderr.decode().splitlines()
+    assert problem == "bigflow: error: cannot write: No space left on device"
+    assert fix == "  free some space on the disk"
+
+
 def test_each_command_has_a_manual() -> None:
     assert set(MANUALS) == set(COMMANDS)
     assert all(found.examples for found in MANUALS.values())

@@ -93,12 +93,17 @@ def read_inputs(path: Path | None, root: Path) -> Inputs:
     )
 
 
+# The values may be secrets, so no message has them.
+_KINDS = {str: "a text", bool: "a boolean", int: "a number", float: "a number", list: "a list"}
+
+
 def _texts(value: object, place: str) -> dict[str, str]:
     table = _table(value, place)
     for key, text in table.items():
         if not isinstance(text, str):
             raise UserError(
-                f"{place}.{key} must be a text: got {text!r}", hint=f'write {_key(key)} = "{text}"'
+                f"{place}.{key} must be a text: got {_KINDS.get(type(text), 'another value')}",
+                hint="write it in quotes",
             )
     return table
 
@@ -106,7 +111,7 @@ def _texts(value: object, place: str) -> dict[str, str]:
 def _table(value: object, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(
-            f"{place} must be a table: got {value!r}",
+            f"{place} must be a table: got {_KINDS.get(type(value), 'another value')}",
             hint=f'write [{place.rpartition(": ")[2]}], and below it NAME = "VALUE"',
         )
     return value
