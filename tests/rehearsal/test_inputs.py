@@ -31,7 +31,7 @@ def test_it_has_variables_secrets_and_the_network(tmp_path: Path) -> None:
     [
         ("[variable]\n", "unknown key 'variable'", "did you mean 'variables'?"),
         ('network = "bridge"', "must be none or host: got 'bridge'", 'write network = "host"'),
-        ("[variables]\nport = 1", "variables.port must be a text: got a number", "write it in quotes"),
+        ("[variables]\nport = 1", "variables.port must be a text: got a number", "write it in"),
         ('secrets = "x"', "secrets must be a table: got a text", "write [secrets]"),
         ("[secrets]\ndb = 1", "secrets.db must be a table: got a number", "write [secrets.db]"),
         ("x", "is not valid TOML", "fix that line"),
