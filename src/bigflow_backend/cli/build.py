@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
 import sys
 import time
@@ -79,6 +80,12 @@ def _build(step: Callable[[Project, BuildOptions], Build], call: Call) -> int:
     begin = time.monotonic()
     with temporary_files_together():
         build = step(project, _build_options(project, call.values))
+    image, dags = build.image is not None, build.dags is not None
+    if image or dags:
+        from bigflow_backend.compare.history import remember
+
+        with contextlib.suppress(UserError):  # a build succeeds without the history
+            remember(project.root, project.version.text, image=image, dags=dags)
     print_result(call.values, build, build_lines(build))
     print_progress(f"done in {seconds_since(begin)}{_next(build)}")
     return 0

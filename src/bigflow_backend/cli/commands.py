@@ -231,6 +231,22 @@ COMMANDS = {
         description="Print the manifest of a job's pod in JSON, as the operator of a real Airflow"
         " would create it for a run by hand. kubectl reads it.",
     ),
+    "diff": Command(
+        SUMMARIES["diff"],
+        "diff:diff",
+        (
+            option("old", metavar="OLD", help="a version, a path, or an image of a registry"),
+            option("new", metavar="NEW", help="the same"),
+            option("--platform", metavar="PLATFORM", help="of the images, such as linux/arm64"),
+            flag("--exit-code", "exit with the status 3 if something differs"),
+            *ENVIRONMENT_OPTIONS,
+            JSON,
+        ),
+        description="Compare two images or versions: layers, dependencies, DAGs and commits. A"
+        " version is looked up in .image/ and .dags/, then in docker_repository. A path is a tar of"
+        " `docker save`, an OCI layout, an imageinfo, a manifest.json, or a directory with one of"
+        " them. The exit status is 0, also if they differ, and 1 for an error",
+    ),
     "rerun": Command(
         SUMMARIES["rerun"],
         "rerun:rerun",

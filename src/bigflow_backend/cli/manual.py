@@ -72,6 +72,15 @@ MANUALS = {
     "check": Manual(("bigflow check", "bigflow check --airflow 2.11"), ("",)),
     "pod": Manual(("bigflow pod daily.load --config prod",), ("",)),
     "rehearse": Manual(("bigflow rehearse daily",), (*_OF_PROJECT, "image"), cache=True),
+    "diff": Manual(
+        (
+            "bigflow diff 1.2.0 1.3.0",
+            "bigflow diff deployed/manifest.json .dags --exit-code",
+            "bigflow diff registry.example.com/reports:1.2.0 .image/image-1.3.0.tar",
+        ),
+        (*_OF_PROJECT, "image"),
+        cache=True,
+    ),
     "rerun": Manual((_RERUN,)),
     "config": Manual(("bigflow config", "bigflow config image.platform cache"), _OF_PROJECT),
     "cache": Manual(("bigflow cache", "bigflow cache --clear"), cache=True),

@@ -29,6 +29,7 @@ _GROUPS = {
         "pv": "the same as project-version",
         "release": "tag the current commit with the next version, and push the tag",
         "dags": "list the DAGs of a build or a deployment, and the runs of retired ones",
+        "diff": "compare two images or versions: layers, dependencies, DAGs, commits",
         "rerun": "run the job of a pod again, in its image, on this machine",
         **_RUN,
     },

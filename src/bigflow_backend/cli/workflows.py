@@ -91,7 +91,9 @@ def _described(
 def _as_text(workflow: WorkflowDescription, runs: Sequence[Run]) -> str:
     jobs = f"{len(workflow.jobs)} jobs" if len(workflow.jobs) > 1 else "1 job"
     zone = f" {workflow.timezone}" if workflow.schedule.kind == "cron" else ""
-    lines = [f"{workflow.id}: {schedule_in_words(workflow)}{zone}, {jobs}, {workflow.module}"]
+    lines = [
+        f"{workflow.id}: {schedule_in_words(workflow.schedule)}{zone}, {jobs}, {workflow.module}"
+    ]
     clock = _zone(workflow)
     lines += [
         f"  starts {_local(run.end, clock)}  for {_local(run.start, clock)}"

@@ -128,7 +128,7 @@ def build_dags(
                 path=Path(".dags") / name,
                 dag_id=dag_id,
                 workflow_id=workflow.id,
-                schedule=schedule_in_words(workflow),
+                schedule=schedule_in_words(workflow.schedule),
                 tasks=tuple(job.id for job in workflow.jobs),
             )
         )
@@ -198,9 +198,9 @@ def _dag_id(workflow: WorkflowDescription, build: DagBuild) -> str:
     return dag_id
 
 
-def schedule_in_words(workflow: WorkflowDescription) -> str:
+def schedule_in_words(schedule: Schedule) -> str:
     """Return the schedule in words: a cron expression, an interval, or another trigger."""
-    kind, value = workflow.schedule.kind, workflow.schedule.value
+    kind, value = schedule.kind, schedule.value
     if kind == "cron":
         return str(value)
     if kind == "timedelta" and isinstance(value, (int, float)):

@@ -160,17 +160,25 @@ def read_manifest(path: Path) -> Manifest:
     if path.is_dir():
         path /= NAME
     try:
-        document = parse_json(read_bounded(path, MANIFEST), limit=MANIFEST)
-        schema = typed(document, dict[str, Any]).get("schema")
-        if schema != MANIFEST_SCHEMA:
-            raise DocumentError(f"has the schema {schema!r}, and this version reads 2")
-        manifest = _manifest(typed(document, _Document))
+        manifest = parse_manifest(read_bounded(path, MANIFEST))
     except (ValueError, BigflowError) as error:
         raise UserError(
             f"{path} {error}",
             hint="give the manifest.json that `bigflow build-dags` wrote for that deployment",
         ) from error
     return manifest
+
+
+def parse_manifest(content: bytes | str) -> Manifest:
+    """Return the manifest of a document.
+
+    :raises ValueError: if it is not a manifest that this version can use.
+    """
+    document = parse_json(content, limit=MANIFEST)
+    schema = typed(document, dict[str, Any]).get("schema")
+    if schema != MANIFEST_SCHEMA:
+        raise DocumentError(f"has the schema {schema!r}, and this version reads 2")
+    return _manifest(typed(document, _Document))
 
 
 def _manifest(document: _Document) -> Manifest:

@@ -82,8 +82,58 @@ def _document(request: BuildRequest, image: Image, published: PublishedImage) ->
     }
 
 
+class LayerDocument(TypedDict):
+    """A layer in the document."""
+
+    size: int
+    created_by: str
+    digest: str | None
+
+
+class BaseDocument(TypedDict, total=False):
+    """The base image in the document."""
+
+    name: str
+    id: str | None
+    digest: str | None
+
+
+class InfoDocument(TypedDict):
+    """The document, for a comparison with another one."""
+
+    tag: str
+    digest: str | None
+    pushed: bool
+    version: str
+    commit: str | None
+    base: BaseDocument | None
+    layers: list[LayerDocument]
+    dependencies: list[str] | None
+
+
+def read_imageinfo(path: Path) -> InfoDocument:
+    """Read a document that :func:`write_imageinfo` has written.
+
+    :raises UserError: if it cannot be read, or is not valid.
+    """
+    try:
+        return parse_imageinfo(read_bounded(path, DOCUMENT))
+    except (DocumentError, OSError) as error:
+        raise UserError(
+            f"{path} {error}", hint="give the imageinfo that `bigflow build` wrote"
+        ) from error
+
+
+def parse_imageinfo(content: bytes | str) -> InfoDocument:
+    """Return the document of its text.
+
+    :raises DocumentError: if it is not valid.
+    """
+    return read_json(content, InfoDocument)
+
+
 class _Published(TypedDict, total=False):
-    """The part of the document that is read back."""
+    """The part of the document that a build of DAGs reads."""
 
     tag: str | None
     pushed: bool | None

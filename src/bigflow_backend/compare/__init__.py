@@ -1,0 +1,8 @@
+"""Two images or versions -> their differences.
+
+- ``side``: a version, a path or the name of an image -> what is known of it
+- ``history``: the last builds of a project, by their versions
+- ``content``: the layers of an image, and the distributions in them
+- ``difference``: two sides -> layers, dependencies and DAGs that differ
+- ``commits``: the commits between the two
+"""
