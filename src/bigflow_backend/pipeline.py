@@ -290,13 +290,19 @@ class Steps:
     def push(self, request: BuildRequest, image: Image, placed: PublishedImage) -> PublishedImage:
         """Push the image if the settings say so, and write what it is into ``.image/``."""
         from bigflow_backend.image.imageinfo import write_imageinfo
+        from bigflow_backend.image.materials.documents import image_documents
+        from bigflow_backend.image.publish.attach import attach_documents
         from bigflow_backend.image.publish.publish import push
 
-        published = placed
+        published, attached = placed, dict[str, str]()
         if request.settings.push:
             with step(f"pushing {request.reference}", self._say):
                 published = push(request, image, placed)
-        write_imageinfo(request, image, published)
+        documents = image_documents(request, image, published)
+        if request.settings.push:
+            with step("attaching the bill of materials and the provenance", self._say):
+                attached = attach_documents(request, image, published, documents)
+        write_imageinfo(request, image, published, documents, attached)
         config = self._project.deployment_config
         if config.is_file():
             shutil.copyfile(config, self._transaction.outputs.images / config.name)

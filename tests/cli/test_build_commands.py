@@ -412,6 +412,7 @@ def test_a_dry_run_builds_nothing(project: Project) -> None:
         "file      .image/image-1.2.0.tar",
         "file      .image/imageinfo-1.2.0.json",
         "file      .image/image-1.2.0.cdx.json",
+        "file      .image/image-1.2.0.provenance.json",
         "file      .image/deployment_config.py",
         "registry  gets the image",
         "nothing was built: this is a dry run",
@@ -429,7 +430,12 @@ def test_a_dry_run_as_json(project: Project) -> None:
         "reason": "Dockerfile, line 1, differs from the standard Dockerfile",
         "base": "scratch",
         "platform": None,
-        "files": [".image/imageinfo-1.2.0.json", ".image/deployment_config.py"],
+        "files": [
+            ".image/imageinfo-1.2.0.json",
+            ".image/image-1.2.0.cdx.json",
+            ".image/image-1.2.0.provenance.json",
+            ".image/deployment_config.py",
+        ],
         "load": True,
         "push": False,
     }

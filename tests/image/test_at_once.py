@@ -85,8 +85,9 @@ def test_builds_of_one_project(
     (path,) = directory.glob("imageinfo-*.json")
     info = json.loads(path.read_text())
     tar = directory / f"image-{info['version']}.tar"
-    bill = {directory / f"image-{info['version']}.cdx.json"} if builder == "layered" else set()
-    assert set(directory.iterdir()) == {path, tar, directory / ".gitignore", *bill}
+    stem = f"image-{info['version']}"
+    documents = {directory / f"{stem}.cdx.json", directory / f"{stem}.provenance.json"}
+    assert set(directory.iterdir()) == {path, tar, directory / ".gitignore", *documents}
     modules = {
         file.content
         for name, file in read_image(tar).files.items()

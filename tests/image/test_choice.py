@@ -212,6 +212,8 @@ def test_an_engine_pushes_and_knows_the_digest(
             assert answer.headers["Docker-Content-Digest"] == image.digest
         info = json.loads(image.info.read_text("utf-8"))
         assert (info["pushed"], info["digest"]) == (True, image.digest)
+        manifest = json.loads(registry.blob_path(info["documents"][0]["digest"]).read_bytes())
+        assert manifest["subject"]["digest"] == image.digest
     finally:
         engine.images.remove(image.tag, force=True)
 

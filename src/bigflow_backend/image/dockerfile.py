@@ -198,11 +198,10 @@ def build_args(project: Project, settings: ImageSettings, dockerfile: Dockerfile
         )
     _check_base(given.get("BASE_IMAGE"))
     created = datetime.fromtimestamp(source_date_epoch(), timezone.utc)
-    urls = {k.casefold(): v for k, v in _project_urls(project).items()}
     ours = {
         "VERSION": project.version.text,
         "REVISION": project.version.commit or "",
-        "SOURCE": next((urls[k] for k in ("source", "repository", "homepage") if k in urls), ""),
+        "SOURCE": project_source(project),
         "CREATED": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     arguments = {name: value for name, value in ours.items() if name in declared} | given
@@ -250,6 +249,8 @@ def _check_base(name: str | None) -> None:
 _PREDEFINED = {"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"}
 
 
-def _project_urls(project: Project) -> dict[str, str]:
-    urls = project.pyproject.get("project", {}).get("urls", {})
-    return urls if isinstance(urls, dict) else {}
+def project_source(project: Project) -> str:
+    """Return the URL of the project's source in ``[project.urls]``, or nothing."""
+    stated = project.pyproject.get("project", {}).get("urls", {})
+    urls = {k.casefold(): v for k, v in stated.items()} if isinstance(stated, dict) else {}
+    return next((urls[k] for k in ("source", "repository", "homepage") if k in urls), "")

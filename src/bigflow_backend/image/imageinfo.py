@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -13,11 +14,11 @@ from bigflow_backend.ground.files import read_bounded
 from bigflow_backend.ground.foreign.documents import DocumentError, read_json
 from bigflow_backend.ground.foreign.text import quoted
 from bigflow_backend.ground.limits import DOCUMENT
-from bigflow_backend.image.materials.bill import bill_of_materials
 from bigflow_backend.image.oci import is_digest
 
 if TYPE_CHECKING:
     from bigflow_backend.image.image import BuildRequest, Image, PublishedImage
+    from bigflow_backend.image.materials.documents import Document
 
 _SCHEMA = 1
 
@@ -44,19 +45,37 @@ class ImageFiles:
     def bill(self) -> Path:
         return Path(f".image/image-{self.version}.cdx.json")
 
+    @property
+    def provenance(self) -> Path:
+        return Path(f".image/image-{self.version}.provenance.json")
 
-def write_imageinfo(request: BuildRequest, image: Image, published: PublishedImage) -> None:
-    """Write the document, and the bill of materials, into the staging directory.
 
-    Sizes are in bytes, times in seconds.
+def write_imageinfo(
+    request: BuildRequest,
+    image: Image,
+    published: PublishedImage,
+    documents: Sequence[Document],
+    attached: Mapping[str, str],
+) -> None:
+    """Write imageinfo, and the documents about the image, into the staging directory.
+
+    ``attached`` has the digests of those that the registry has, by their media types. Sizes are in
+    bytes, times in seconds.
     """
     path = request.transaction.outputs.root / published.info
     path.parent.mkdir(parents=True, exist_ok=True)
-    document = _document(request, image, published)
-    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    if (bill := bill_of_materials(request, image)) is not None:
-        file = ImageFiles(published.version).bill
-        (request.transaction.outputs.root / file).write_text(bill, "utf-8")
+    info = _document(request, image, published)
+    info["documents"] = [
+        {
+            "file": document.path.name,
+            "media_type": document.media_type,
+            "digest": attached.get(document.media_type),
+        }
+        for document in documents
+    ]
+    path.write_text(json.dumps(info, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    for document in documents:
+        (request.transaction.outputs.root / document.path).write_text(document.text, "utf-8")
 
 
 def _document(request: BuildRequest, image: Image, published: PublishedImage) -> dict[str, Any]:

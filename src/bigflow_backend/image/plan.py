@@ -57,7 +57,8 @@ def plan_image(project: Project, reference: ImageReference, settings: ImageSetti
         str(files.tar): settings.export_tar,
         f"{files.layout}/": settings.oci_layout,
         str(files.info): True,
-        str(files.bill): builder == "layered",
+        str(files.bill): True,
+        str(files.provenance): True,
         f"{files.info.parent}/{config.name}": config.is_file(),
     }
     return ImagePlan(

@@ -306,6 +306,8 @@ def test_what_is_written(demo: Demo) -> None:
     assert sorted(p.name for p in (demo.project.root / ".image").iterdir()) == [
         ".gitignore",
         "deployment_config.py",
+        "image-1.0.0.cdx.json",
+        "image-1.0.0.provenance.json",
         "image-1.0.0.tar",
         "imageinfo-1.0.0.json",
     ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import tarfile
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +19,7 @@ from bigflow_backend.image.registry import Registries, push_image
 from bigflow_backend.image.store.blobs import open_store
 from support.distribution import make_wheel
 from support.images import make_image, small_base
+from support.layered import make_sdist
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +38,7 @@ def test_wheels_and_packages_of_the_base(layered_project: LayeredProject, tmp_pa
     base = _base(tmp_path / "debian.tar", {f"{site}/kept-1.5.dist-info/METADATA": "Name: kept\n"})
     make_wheel(layered_project.wheels, "My.Library", "2.0+local", {"library.py": ""})
     layered_project.require("My.Library")
+    wheels = {hashlib.sha256(w.read_bytes()).hexdigest() for w in layered_project.wheels.iterdir()}
     image = layered_project.build(base_image=base)
     bill = _bill(image)
     assert [(c["name"], c.get("version"), c.get("purl")) for c in bill["components"]] == [
@@ -47,6 +51,8 @@ def test_wheels_and_packages_of_the_base(layered_project: LayeredProject, tmp_pa
     ]
     hashes = bill["components"][0]["hashes"]
     assert hashes == [{"alg": "SHA-256", "content": layered_project.info(image)["wheel"]["sha256"]}]
+    for component in bill["components"][1:3]:
+        assert component["hashes"][0]["content"] in wheels
     described = bill["metadata"]["component"]
     assert (described["bom-ref"], described["version"]) == (image.id, "1.0.0")
 
@@ -60,6 +66,26 @@ def test_equal_images_have_equal_bills(layered_project: LayeredProject, tmp_path
     assert texts[0] == texts[1]
     changed = layered_project.build(base_image=base, files={"demo/__init__.py": "TEXT = 'new'\n"})
     assert _bill(changed)["serialNumber"] != json.loads(texts[0])["serialNumber"]
+
+
+def test_the_hash_is_that_of_the_installed_wheel(layered_project: LayeredProject) -> None:
+    """The version has two wheels that suit the image, and uv installs the more specific one."""
+    name = make_wheel(layered_project.wheels, "library", "1.0", {"library.py": ""})
+    special = _retagged(name, "py3-none-manylinux_2_17_x86_64")
+    layered_project.require("library")
+    bill = _bill(layered_project.build())
+    (hashes,) = (c["hashes"] for c in bill["components"] if c["name"] == "library")
+    assert hashes[0]["content"] == hashlib.sha256(special.read_bytes()).hexdigest()
+
+
+def test_a_distribution_that_was_built_here_has_no_hash(layered_project: LayeredProject) -> None:
+    make_sdist(layered_project.wheels, "library", "1.0")
+    layered_project.require("library")
+    bill = _bill(layered_project.build())
+    (component,) = (c for c in bill["components"] if c["name"] == "library")
+    assert "hashes" not in component
+    missing = {"name": "bigflow:missing", "value": "the hashes of 1 wheels"}
+    assert missing in bill["metadata"]["component"]["properties"]
 
 
 def test_rpm_packages_are_reported_as_missing(
@@ -121,6 +147,21 @@ def test_the_annotations_of_the_manifest(
     # A path of this machine is not in the manifest.
     local = layered_project.build(oci_layout=True)
     assert not [name for name in _annotations(local) if ".base." in name]
+
+
+def _retagged(wheel: Path, tag: str) -> Path:
+    """Return a copy of a wheel with another tag, in its name and in WHEEL."""
+    path = wheel.with_name(wheel.name.replace("py3-none-any", tag))
+    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name.endswith("/WHEEL"):
+                content = content.replace(b"py3-none-any", tag.encode())
+            if not name.endswith("/RECORD"):
+                new.writestr(name, content)
+        rows = [*new.namelist(), next(n for n in old.namelist() if n.endswith("/RECORD"))]
+        new.writestr(rows[-1], "".join(f"{row},,\n" for row in rows))
+    return path
 
 
 def _base(path: Path, files: dict[str, str] | None = None) -> str:

@@ -117,7 +117,7 @@ def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> Im
         content=stored,
         dependencies=dependencies.versions,
         compression=system.compression.description,
-        materials=Materials(system.interpreter.installed, system.packages),
+        materials=Materials(system.interpreter.installed, system.packages, dependencies.hashes),
     )
 
 

@@ -20,6 +20,7 @@ from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.dependencies.indexes import configured_indexes, uv_settings
 from bigflow_backend.image.layered.dependencies.distributions import install, is_executable
+from bigflow_backend.image.layered.dependencies.hashes import wheel_hashes
 from bigflow_backend.image.layered.dependencies.order import Needs, installation_order
 from bigflow_backend.image.layered.modules import parents, with_bytecode
 from bigflow_backend.image.layered.tar import StoredLayer, file, write_layer
@@ -53,6 +54,8 @@ class Dependencies:
     layers: tuple[StoredLayer, ...]
     versions: tuple[str, ...]
     """The installed distributions as ``name==version``, sorted."""
+    hashes: Mapping[str, str]
+    """The normalised names of those whose wheel is known -> its SHA-256."""
     has_bigflow: bool
 
 
@@ -66,6 +69,8 @@ class _Wheel:
     names: tuple[str, ...]
     """Its files, relative to the environment."""
     needs: Needs
+    tags: tuple[str, ...]
+    """The tags in its WHEEL, such as ``py3-none-any``."""
 
 
 @dataclass(frozen=True)
@@ -94,23 +99,30 @@ def dependency_layers(
         "dependencies", _EDITION, interpreter, _tools(system), at_most, _inputs(resolver)
     )
     match store.get_record(key):
-        case {"layers": list(stored), "versions": list(known), "has_bigflow": bool(has_bigflow)}:
+        case {
+            "layers": list(stored),
+            "versions": list(known),
+            "hashes": dict(hashes),
+            "has_bigflow": bool(has_bigflow),
+        }:
             found = [StoredLayer.from_json(value) for value in stored]
             layers = tuple(layer for layer in found if layer is not None and layer.is_in(store))
             if len(layers) == len(found):
-                return Dependencies(layers, tuple(known), has_bigflow)
+                return Dependencies(layers, tuple(known), hashes, has_bigflow)
     with scratch_directory() as scratch:
         build = _Build(store, system, resolver, scratch)
         pins = resolver.resolve(build.work)
         layers = (_environment(store, system), *build.layers(pins, at_most - 1))
+        hashes = wheel_hashes(resolver, pins, build.tags, work=build.work)
     versions = tuple(pin.shown for pin in pins)
     note = {
         "layers": [layer.as_json() for layer in layers],
         "versions": versions,
+        "hashes": hashes,
         "has_bigflow": build.has_bigflow,
     }
     store.put_record(key, note)
-    return Dependencies(layers, versions, build.has_bigflow)
+    return Dependencies(layers, versions, hashes, build.has_bigflow)
 
 
 def _environment(store: BlobStore, system: BaseSystem) -> StoredLayer:
@@ -154,11 +166,14 @@ class _Build:
         self._own = frozenset(e.name for e in empty if not stat.S_ISDIR(e.mode))
         self._installed: dict[str, Distribution] = {}
         self.has_bigflow = False
+        self.tags: Mapping[str, tuple[str, ...]] = {}
+        """The tags of each wheel, by its name."""
 
     def layers(self, pins: Sequence[Pin], at_most: int) -> Iterator[StoredLayer]:
         """Yield the layers, from the lowest upwards."""
         wheels = self._wheels(pins)
         _check_places(wheels, self._own)
+        self.tags = {name: wheel.tags for name, wheel in wheels.items()}
         module = f"{site_packages(self._system.interpreter)}/bigflow/__main__.py"
         self.has_bigflow = any(module in wheel.names for wheel in wheels.values())
         groups = _groups(wheels, at_most - 1, self._resolver.requirements.local_names)
@@ -193,13 +208,18 @@ class _Build:
                     "size": int(size),
                     "names": list(names),
                     "needs": {"distributions": list(needed), "python": bool(python)},
+                    "tags": list(tags),
                 }:
                     needs = Needs(tuple(needed), python)
-                    wheels[name] = _Wheel(identity, size, tuple(names), needs)
+                    wheels[name] = _Wheel(identity, size, tuple(names), needs, tuple(tags))
         self._install([pin for pin in pins if pin.name not in wheels])
         for name, installed in self._installed.items():
             wheel = _Wheel(
-                installed.identity(), installed.size(), installed.names, installed.needs()
+                identity=installed.identity(),
+                size=installed.size(),
+                names=installed.names,
+                needs=installed.needs(),
+                tags=installed.tags(),
             )
             wheels[name] = wheel
             if key := keys[name]:

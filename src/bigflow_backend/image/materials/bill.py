@@ -9,26 +9,35 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from bigflow_backend.image.materials.names import at_version, name_of, public_name, python_purl
+from bigflow_backend.image.materials.packages import BasePackages, Materials
+
 if TYPE_CHECKING:
     from bigflow_backend.image.image import BuildRequest, Image
-    from bigflow_backend.image.materials.packages import BasePackages, Package
+    from bigflow_backend.image.materials.packages import Package
+
+_UNKNOWN = BasePackages(
+    missing=("the installed wheels and the packages of the base, which an engine has installed",)
+)
 
 
-def bill_of_materials(request: BuildRequest, image: Image) -> str | None:
-    """Return the text of the document; None if the builder does not know the materials."""
-    materials = image.materials
-    if materials is None or image.dependencies is None:
-        return None
+def bill_of_materials(request: BuildRequest, image: Image) -> str:
+    """Return the text of the document."""
+    materials = image.materials or Materials({}, _UNKNOWN)
+    wheels = [
+        _wheel(line, "dependency", materials.hashes.get(name_of(line)))
+        for line in image.dependencies or ()
+    ]
     components = {
         component["bom-ref"]: component
         for component in (
             _project(request),
-            *(_wheel(line, "dependency") for line in image.dependencies),
+            *wheels,
             *(_wheel(f"{n}=={v}", "base") for n, v in sorted(materials.installed.items())),
             *_system(materials.base),
         )
@@ -54,7 +63,7 @@ def bill_of_materials(request: BuildRequest, image: Image) -> str | None:
                 "bom-ref": image.id,
                 "name": request.project.name,
                 "version": request.project.version.text,
-                "properties": _properties(image, materials.base),
+                "properties": _properties(image, _missing(materials, wheels)),
             },
         },
         "components": list(components.values()),
@@ -68,30 +77,33 @@ def bill_of_materials(request: BuildRequest, image: Image) -> str | None:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _properties(image: Image, base: BasePackages) -> list[dict[str, str]]:
+def _missing(materials: Materials, wheels: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    without = sum("hashes" not in wheel for wheel in wheels)
+    return (*materials.base.missing, *([f"the hashes of {without} wheels"] if without else []))
+
+
+def _properties(image: Image, missing: Iterable[str]) -> list[dict[str, str]]:
     found = [("bigflow:image:id", image.id), ("bigflow:image:digest", image.digest)]
     if image.base is not None:
         found += [
-            ("bigflow:base:name", image.base.name),
+            ("bigflow:base:name", public_name(image.base.name)),
             ("bigflow:base:digest", image.base.digest),
         ]
-    found += [("bigflow:missing", text) for text in base.missing]
+    found += [("bigflow:missing", text) for text in missing]
     return [{"name": name, "value": value} for name, value in found if value]
 
 
 def _project(request: BuildRequest) -> dict[str, Any]:
-    component = _wheel(f"{request.project.name}=={request.project.version.text}", "project")
-    return component | {"hashes": [{"alg": "SHA-256", "content": request.wheel.sha256}]}
+    line = f"{request.project.name}=={request.project.version.text}"
+    return _wheel(line, "project", request.wheel.sha256)
 
 
-def _wheel(line: str, source: str) -> dict[str, Any]:
+def _wheel(line: str, source: str, sha256: str | None = None) -> dict[str, Any]:
     """Return the component of ``name==version``, which may have extras."""
-    from packaging.utils import canonicalize_name
-
-    stated, _, number = line.partition("==")
-    name = canonicalize_name(stated.partition("[")[0].strip())
+    name, number = name_of(line), line.partition("==")[2]
     return {
-        **_component(name, number, f"pkg:pypi/{name}{_at(number)}"),
+        **_component(name, number, python_purl(line)),
+        **({"hashes": [{"alg": "SHA-256", "content": sha256}]} if sha256 else {}),
         "properties": [{"name": "bigflow:source", "value": source}],
     }
 
@@ -116,8 +128,5 @@ def _component(name: str, number: str, purl: str) -> dict[str, Any]:
 def _purl(package: Package, base: BasePackages) -> str:
     release = f"&distro={base.system}-{base.release}" if base.release else ""
     name = f"{base.system.lower()}/{quote(package.name.lower(), safe='')}"
-    return f"pkg:{package.kind}/{name}{_at(package.version)}?arch={package.architecture}{release}"
-
-
-def _at(number: str) -> str:
-    return f"@{quote(number, safe=':')}" if number else ""
+    number = at_version(package.version)
+    return f"pkg:{package.kind}/{name}{number}?arch={package.architecture}{release}"

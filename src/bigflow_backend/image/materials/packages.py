@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from bigflow_backend.ground.limits import PACKAGES
@@ -71,11 +71,13 @@ class BasePackages:
 
 @dataclass(frozen=True)
 class Materials:
-    """The contents of a base image."""
+    """The contents of an image, besides the project."""
 
     installed: Mapping[str, str]
     """Distributions of its Python, and their versions."""
     base: BasePackages
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """The normalised name of an installed wheel -> its SHA-256, as far as it is known."""
 
 
 def base_packages(

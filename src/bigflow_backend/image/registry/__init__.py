@@ -10,6 +10,7 @@
 - ``parallel``: up to four transfers in threads
 - ``pull``: manifests and blobs into the store
 - ``push``: an image of the store into a registry
+- ``referrers``: documents that belong to a pushed image
 - ``upload``: the upload of one blob
 - ``places``: the repositories that got a blob from us
 
@@ -24,12 +25,15 @@ from bigflow_backend.image.registry.pull import (
     find_digest,
 )
 from bigflow_backend.image.registry.push import Pushed, push_image
+from bigflow_backend.image.registry.referrers import Artifact, attach
 from bigflow_backend.image.registry.retry import Access
 
 __all__ = [
     "Access",
+    "Artifact",
     "Pushed",
     "Registries",
+    "attach",
     "fetch_blob",
     "fetch_blobs",
     "fetch_manifest",

@@ -19,7 +19,7 @@ from bigflow_backend.image.registry.upload import Upload
 
 if TYPE_CHECKING:
     from bigflow_backend.image.oci import BaseImage
-    from bigflow_backend.image.registry.connection import Connection, Registries
+    from bigflow_backend.image.registry.connection import Answer, Connection, Registries
     from bigflow_backend.image.store.blobs import BlobStore
 
 
@@ -52,7 +52,7 @@ def push_image(
     :raises UserError: if the registry cannot be reached, or refuses the image.
     """
     name = remote_name(target)
-    push = _Push(name, store=store, registries=registries, base=base, say=say)
+    push = RepositoryPush(name, store=store, registries=registries, base=base, say=say)
     if push.has_manifest(name, manifest.digest):
         return Pushed(name, manifest.digest, 0)
     try:
@@ -72,8 +72,11 @@ def _lost(store: BlobStore, blob: Descriptor) -> UserError:
     )
 
 
-class _Push:
-    """The push of one image."""
+class RepositoryPush:
+    """A push of blobs and manifests into one repository.
+
+    ``name`` has the tag or the digest that a manifest gets.
+    """
 
     def __init__(
         self,
@@ -142,13 +145,13 @@ class _Push:
             self._closed.add(place)
             return False
 
-    def manifest(self, manifest: Descriptor, content: bytes) -> None:
-        """Put the manifest under the tag: this is the last step of a push."""
+    def manifest(self, manifest: Descriptor, content: bytes) -> Answer:
+        """Put the manifest under the tag or the digest: this is the last step of a push."""
         doing = f"pushing the manifest of {self._name}"
         answer = self._connection.retried(
             lambda: self._connection.ask(
                 "PUT",
-                f"/v2/{self._name.path}/manifests/{self._name.tag}",
+                f"/v2/{self._name.path}/manifests/{self._name.reference}",
                 scopes=self._scopes,
                 headers={"Content-Type": manifest.media_type},
                 body=lambda: content,
@@ -161,6 +164,7 @@ class _Push:
         if stored != manifest.digest:
             raise self._connection.corrupt(f"it stored the manifest {manifest.digest} as {stored}")
         self.sent += len(content)
+        return answer
 
     def _has(self, blob: Descriptor) -> bool:
         doing = f"asking for the blob {blob.digest}"

@@ -15,6 +15,7 @@ from bigflow_backend.image.layered.dependencies.install import (
     Prefix,
     distributions,
     recorded_files,
+    wheel_tags,
 )
 from bigflow_backend.image.layered.dependencies.order import Needs, read_needs
 from bigflow_backend.image.layered.dependencies.resolver import canonical_name
@@ -52,6 +53,13 @@ class Distribution:
             if name.endswith(".dist-info/METADATA") and name.count("/") == _METADATA_LEVELS:
                 return read_needs(self.path(name))
         return Needs((), python=False)
+
+    def tags(self) -> tuple[str, ...]:
+        """Return the tags of its wheel, sorted; none if its metadata is missing."""
+        for name in self.names:
+            if name.endswith(".dist-info/WHEEL") and name.count("/") == _METADATA_LEVELS:
+                return wheel_tags(self.path(name))
+        return ()
 
     def size(self) -> int:
         """Return the bytes of its files."""

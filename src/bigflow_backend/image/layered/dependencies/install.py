@@ -154,6 +154,12 @@ def distributions(prefix: Prefix) -> list[Path]:
     ]
 
 
+def wheel_tags(file: Path) -> tuple[str, ...]:
+    """Return the tags in a WHEEL, sorted."""
+    tags = re.findall(r"^Tag:\s*(\S+-\S+-\S+)", read_text(file), re.MULTILINE)
+    return tuple(sorted(set(tags)))
+
+
 def recorded_files(prefix: Prefix, info: Path) -> set[str]:
     """Return the files in the RECORD of the distribution, relative to the prefix."""
     names = (_inside(prefix, row[0]) for row in _read_record(info))

@@ -8,11 +8,13 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.directories import remove_tree
 from bigflow_backend.ground.errors import BigflowWarning, UserError
-from bigflow_backend.ground.files import has_file, read_text
+from bigflow_backend.ground.files import has_file, read_bounded
+from bigflow_backend.ground.foreign.toml import parse_toml
+from bigflow_backend.ground.limits import LOCK_FILE
 from bigflow_backend.image.dependencies.explicit import write_pyproject
 from bigflow_backend.image.dependencies.indexes import (
     check_index_access,
@@ -30,6 +32,7 @@ from bigflow_backend.image.layered.dependencies.install import (
     adopt_distributions,
     changed_distributions,
     distributions,
+    wheel_tags,
 )
 from bigflow_backend.image.layered.dependencies.uv_command import Uv
 from bigflow_backend.project.requirements import OURS
@@ -143,6 +146,22 @@ class Resolver:
             self._install(work, prefix, *arguments, "--no-cache")
         adopt_distributions(prefix)
         (prefix.root / ".lock").unlink(missing_ok=True)
+
+    def listed_files(self, pins: Sequence[Pin], *, work: Path) -> Any:
+        """Return the files of the indexes for the pins and the platform of the image.
+
+        The result is the document of a pylock.toml. ``work`` is the directory of :meth:`resolve`.
+
+        :raises UserError: if an index cannot be read.
+        """
+        listed = work / "pylock.toml"
+        files = [text for text in self._files(work, pins) if text != "--requirement"]
+        self._uv(work).pip(
+            "compile", *files, "--quiet", "--no-deps",
+            "--output-file", str(listed), "--format", "pylock.toml",
+            report_failure=False,
+        )  # fmt: skip
+        return parse_toml(read_bounded(listed, LOCK_FILE).decode("utf-8"))
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -281,7 +300,7 @@ class Resolver:
 
     def _refuse_compiled(self, prefix: Prefix) -> None:
         for info in distributions(prefix):
-            tags = re.findall(r"^Tag:\s*(\S+-\S+-\S+)", read_text(info / "WHEEL"), re.MULTILINE)
+            tags = wheel_tags(info / "WHEEL")
             if not any(self._suits(tag) for tag in tags) and not self._is_from_find_links(info):
                 name, _, version = info.name.removesuffix(".dist-info").partition("-")
                 raise must_be_compiled(name, version)
