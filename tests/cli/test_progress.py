@@ -1,10 +1,9 @@
-"""Progress in a real terminal, in a pipe, and with -q and -v; signals in each phase."""
+"""Progress in a real terminal, in a pipe, and with -q and -v."""
 
 from __future__ import annotations
 
 import json
 import re
-import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -139,55 +138,3 @@ def test_a_slow_import_shows_that_the_command_lives(project: Project, tmp_path: 
         assert running.finish() == 0
     assert "mine\r\n" in running.output
     assert "rides: " in running.output
-
-
-_WAITS = """\
-import os, signal, sys
-open(os.environ["REACHED"], "w").close()
-signal.pause()
-"""
-_PHASES = {
-    "import": {"pipelines/workflow.py": _WAITS},
-    "tests": {"test/test_rides.py": _WAITS},
-    "hook": {
-        "project_setup.py": "import sys\nfrom bigflow_backend import setup\n"
-        "if 'build_wheel' in sys.orig_argv:\n"
-        f"    exec({_WAITS!r})\n"
-        "if __name__ == '__main__':\n    setup(name='pipelines')\n",
-    },
-}
-_ENTRIES = {
-    "bigflow": [*_MODULE, "build"],
-    "project_setup.py": [sys.executable, "project_setup.py", "build_project"],
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
-@pytest.mark.parametrize("in_terminal", [True, False], ids=["terminal", "pipe"])
-@pytest.mark.parametrize("phase", _PHASES)
-@pytest.mark.parametrize("entry", _ENTRIES)
-def test_a_signal_in_each_phase(
-    project: Project,
-    tmp_path: Path,
-    *,
-    entry: str,
-    phase: str,
-    in_terminal: bool,
-    number: signal.Signals,
-) -> None:
-    project.write(_PHASES[phase])
-    reached, before = tmp_path / "reached", project.files()
-    variables = {**project.environment, "REACHED": str(reached)}
-    with started(_ENTRIES[entry], project.root, variables, in_terminal=in_terminal) as running:
-        running.wait_for(reached)
-        if in_terminal and number is signal.SIGINT:
-            running.type("\x03")
-        else:
-            running.process.send_signal(number)
-        assert running.finish() == 128 + number, running.output
-    how = "interrupted" if number is signal.SIGINT else "ended by SIGTERM"
-    assert f"bigflow: {how}; this build changed no outputs" in running.output
-    assert "Traceback" not in running.output
-    assert running.output.count(_HIDDEN) == running.output.count(_SHOWN)
-    assert project.files() == before

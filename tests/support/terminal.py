@@ -41,13 +41,13 @@ class Running:
             assert self._read(), f"the command ended: {self.output}"
         return self.output
 
-    def wait_for(self, path: Path) -> None:
-        """Read the output until a file exists."""
+    def wait_until(self, is_reached: Callable[[], bool]) -> None:
+        """Read the output until something has happened, such as a file that exists."""
         deadline = time.monotonic() + _SECONDS
-        while not path.exists():
+        while not is_reached():
             ready, _, _ = select.select([self._fd], [], [], 0.05)
             assert not ready or self._read(), f"the command ended: {self.output}"
-            assert time.monotonic() < deadline, f"{path} does not exist: {self.output}"
+            assert time.monotonic() < deadline, f"nothing happens: {self.output}"
 
     def finish(self) -> int:
         """Read the output to its end, and return the exit status."""
