@@ -77,6 +77,10 @@ def with_spec(**spec: Any) -> dict[str, Any]:
     return found
 
 
+def volume(**source: Any) -> dict[str, Any]:
+    return with_spec(volumes=[{"name": "one", **source}])
+
+
 def test_a_pod_is_created_read_and_deleted(call: Client) -> None:
     status, created = call("POST", PODS, pod(env=[{"name": "A", "value": "1"}]))
     assert status == 201
@@ -104,6 +108,8 @@ GOOD = {
         env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "a-b", "key": "a_b"}}}],
         envFrom=[{"secretRef": {"name": "c.d"}}],
     ),
+    "volumes": volume(emptyDir={"medium": "Memory", "sizeLimit": "1Gi"}),
+    "affinity": with_spec(affinity={"nodeAffinity": {}}, dnsConfig={"searches": ["a.b"]}),
     "tolerations": with_spec(
         tolerations=[
             {"key": "a", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5},
@@ -179,7 +185,34 @@ WRONG: dict[str, tuple[dict[str, Any], int, str]] = {
     ),
     "service account": (with_spec(serviceAccountName="none"), 403, 'serviceaccount "none" not'),
     "priority class": (with_spec(priorityClassName="none"), 403, "no PriorityClass with name"),
-    "a volume": (with_spec(volumes=[{"name": "v"}]), 501, "spec.volumes"),
+    "a claim": (volume(persistentVolumeClaim={"claimName": "c"}), 501, "persistentVolumeClaim"),
+    "a path of the node": (volume(hostPath={"path": "/"}), 501, "hostPath: the files of a node"),
+    "a token": (
+        volume(projected={"sources": [{"serviceAccountToken": {"path": "t"}}]}),
+        501,
+        "serviceAccountToken: there are no service accounts",
+    ),
+    "two kinds of volumes": (
+        volume(emptyDir={}, secret={"secretName": "s"}),
+        422,
+        "may not specify more than 1 volume type",
+    ),
+    "a path that leads up": (
+        volume(configMap={"name": "c", "items": [{"key": "k", "path": "../k"}]}),
+        422,
+        'items.path: Invalid value: "../k"',
+    ),
+    "an unknown volume": (
+        pod(volumeMounts=[{"name": "none", "mountPath": "/a"}]),
+        422,
+        'volumeMounts[0].name: Not found: "none"',
+    ),
+    "rights": (pod(securityContext={"privileged": True}), 501, "privileged: pods have no rights"),
+    "an init container": (
+        with_spec(initContainers=[{"name": "a", "image": "i"}]),
+        501,
+        "spec.initContainers: a pod has one container",
+    ),
     "a sidecar": (
         with_spec(containers=[{"name": "a", "image": "i"}, {"name": "b", "image": "i"}]),
         501,

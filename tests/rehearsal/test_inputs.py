@@ -34,6 +34,7 @@ def test_it_has_variables_secrets_and_the_network(tmp_path: Path) -> None:
         ("[variables]\nport = 1", "variables.port must be a text: got a number", "write it in"),
         ('secrets = "x"', "secrets must be a table: got a text", "write [secrets]"),
         ("[secrets]\ndb = 1", "secrets.db must be a table: got a number", "write [secrets.db]"),
+        ("[configmaps]\na = 1", "configmaps.a must be a table", "write [configmaps.a]"),
         ("x", "is not valid TOML", "fix that line"),
     ],
 )
@@ -67,6 +68,51 @@ def test_a_missing_secret_has_the_line_to_write(container: Any, fix: str | None)
         Inputs().check("daily", (), pods)
     assert error.value.hint == f"write into rehearsal.toml, {fix}"
     Inputs(secrets={"db": {"user": ""}}).check("daily", (), pods)
+
+
+@pytest.mark.parametrize(
+    ("spec", "fix"),
+    [
+        (
+            {"containers": [{"envFrom": [{"configMapRef": {"name": "app"}}]}]},
+            'below [configmaps.app]: KEY = "..."',
+        ),
+        (
+            {"volumes": [{"name": "v", "secret": {"secretName": "db"}}]},
+            'below [secrets.db]: KEY = "..."',
+        ),
+        (
+            {
+                "volumes": [
+                    {
+                        "name": "v",
+                        "projected": {
+                            "sources": [
+                                {"configMap": {"name": "app", "items": [{"key": "a", "path": "b"}]}}
+                            ]
+                        },
+                    }
+                ]
+            },
+            'below [configmaps.app]: a = "..."',
+        ),
+    ],
+)
+def test_volumes_and_config_maps_need_entries(spec: Any, fix: str) -> None:
+    with pytest.raises(UserError) as error:
+        Inputs().check("daily", (), {"job": {"spec": spec}})
+    assert error.value.hint == f"write into rehearsal.toml, {fix}"
+    found = {"app": {"a": "", "KEY": ""}}
+    Inputs(secrets={"db": {}}, configmaps=found).check("daily", (), {"job": {"spec": spec}})
+
+
+@pytest.mark.parametrize(
+    "table", ["secrets.DB", 'secrets.db]\n"a b" = "c"\n[secrets.x', "configmaps.a_b"]
+)
+def test_names_are_those_of_a_cluster(tmp_path: Path, table: str) -> None:
+    (tmp_path / "rehearsal.toml").write_text(f"[{table}]\n".replace("\\n", "\n"))
+    with pytest.raises(UserError, match=r"is invalid: (metadata.name|data)"):
+        read_inputs(None, tmp_path)
 
 
 def test_a_missing_variable_has_the_line_to_write() -> None:

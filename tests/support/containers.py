@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-__all__ = ["all_containers", "base_archive", "base_image", "engine", "no_more_than"]
+__all__ = ["BASE_IMAGE", "all_containers", "base_archive", "base_image", "engine", "no_more_than"]
 
-_BASE_IMAGE = "bigflow-test/base:1"
+BASE_IMAGE = "bigflow-test/base:1"
 
 
 @pytest.fixture(scope="session")
@@ -46,10 +46,10 @@ def base_image(engine: DockerClient) -> str:
     In its containers pip reaches the indexes when they have the host's network.
     """
     try:
-        make_base_image(engine, _BASE_IMAGE)
+        make_base_image(engine, BASE_IMAGE)
     except DebianError as error:
         _unavailable(f"no base image: {error}")
-    return _BASE_IMAGE
+    return BASE_IMAGE
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +57,7 @@ def base_archive(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of the same image as a file, which takes no engine."""
 
     def make(directory: Path) -> None:
-        write_base_archive(directory / "base.tar", _BASE_IMAGE)
+        write_base_archive(directory / "base.tar", BASE_IMAGE)
 
     try:
         directory = made_once(tmp_path_factory, "base-archive", make)

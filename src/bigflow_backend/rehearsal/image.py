@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bigflow_backend.image.oci import SettingsDocument
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_LINKS_AT_MOST = 40
 _REBUILD = "build it again: bigflow build"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -93,6 +94,32 @@ class UnpackedImage:
     def is_empty(self, path: str) -> bool:
         """Return whether the directory is empty. Its path must be one of :meth:`mount_point`."""
         return not any((self.root / path.lstrip("/")).iterdir())
+
+    def resolved(self, path: str) -> str | None:
+        """Return the path with the image's links followed; None if there are too many.
+
+        Missing directories are kept.
+        """
+        todo = path.split("/")[::-1]
+        found: list[str] = []
+        links = 0
+        while todo:
+            part = todo.pop()
+            here = self.root.joinpath(*found, part)
+            if part == "..":
+                found = found[:-1]
+            elif part in {"", "."}:
+                pass
+            elif here.is_symlink():
+                links += 1
+                if links > _LINKS_AT_MOST:
+                    return None
+                target = str(here.readlink())
+                found = [] if target.startswith("/") else found
+                todo += target.split("/")[::-1]
+            else:
+                found.append(part)
+        return "/" + "/".join(found)
 
     def mount_point(self, path: str, *, file: bool = False) -> str | None:
         """Make a directory or a file where something can be mounted; return its path.

@@ -119,6 +119,11 @@ class Kubernetes:
             namespace, {"metadata": {"name": name}, "stringData": dict(data)}
         )
 
+    def create_config_map(
+        self, name: str, data: Mapping[str, str], *, namespace: str = "default"
+    ) -> None:
+        self.cluster.create_config_map(namespace, {"metadata": {"name": name}, "data": dict(data)})
+
     @property
     def pods(self) -> list[PodRecord]:
         """All pods, also deleted ones, in the order of their creation."""

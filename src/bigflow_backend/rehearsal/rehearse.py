@@ -210,6 +210,8 @@ def _run(
         for namespace in namespaces:
             for name, data in request.inputs.secrets.items():
                 kubernetes.create_secret(name, data, namespace=namespace)
+            for name, data in request.inputs.configmaps.items():
+                kubernetes.create_config_map(name, data, namespace=namespace)
         connection = {
             "conn_type": "kubernetes",
             "extra": {"kube_config": json.dumps(kubernetes.kubeconfig())},

@@ -8,7 +8,7 @@ import shutil
 import stat
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,12 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.foreign.text import one_line
 from bigflow_backend.ground.processes import child
 from bigflow_backend.rehearsal.image import unpack
+from bigflow_backend.rehearsal.node.engine import EngineRuntime, own_ulimits
 from bigflow_backend.rehearsal.node.sandbox import SandboxRuntime, find_bubblewrap
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.types import Ulimit
 
     from bigflow_backend.rehearsal.image import BuiltImage
     from bigflow_backend.rehearsal.node.runtime import Runtime
@@ -52,7 +54,7 @@ def chosen_runtime(
         if wanted in {AUTO, DOCKER}:
             client = _docker(stack, required=wanted == DOCKER)
             if client:
-                yield DOCKER, _engine(client, image, network=network, say=say)
+                yield DOCKER, _engine(client, image, scratch, [], network=network, say=say)
                 return
         podman = shutil.which("podman")
         if wanted == PODMAN and podman is None:
@@ -60,7 +62,8 @@ def chosen_runtime(
         if podman and wanted in {AUTO, PODMAN}:
             try:
                 client = _podman(stack, podman, scratch)
-                runtime = _engine(client, image, network=network, say=say)
+                limits = own_ulimits()
+                runtime = _engine(client, image, scratch, limits, network=network, say=say)
             except UserError as error:
                 if wanted == PODMAN or find_bubblewrap() is None:
                     raise
@@ -119,6 +122,7 @@ def _podman(stack: contextlib.ExitStack, podman: str, scratch: Path) -> DockerCl
     process = stack.enter_context(
         child(
             [podman, "system", "service", "--time=0", url],
+            cwd=str(scratch),  # its containers leave files there
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -140,12 +144,17 @@ def _podman(stack: contextlib.ExitStack, podman: str, scratch: Path) -> DockerCl
 
 
 def _engine(
-    client: DockerClient, image: BuiltImage, *, network: bool, say: Callable[[str], None]
+    client: DockerClient,
+    image: BuiltImage,
+    scratch: Path,
+    ulimits: Sequence[Ulimit],
+    *,
+    network: bool,
+    say: Callable[[str], None],
 ) -> Runtime:
     from docker.errors import ImageNotFound
 
     from bigflow_backend.image.engine.client import engine_errors
-    from bigflow_backend.rehearsal.node.engine import EngineRuntime
 
     with engine_errors("looking for the image"):
         try:
@@ -162,18 +171,34 @@ def _engine(
             say(f"loading {image.archive.name} into the engine")
             with image.archive.open("rb") as file:
                 client.images.load(file)
-        _check_containers(client, image)
-    return EngineRuntime(client, host_network=network)
+        _check_containers(client, image, scratch, ulimits)
+    return EngineRuntime(client, host_network=network, ulimits=ulimits)
 
 
-def _check_containers(client: DockerClient, image: BuiltImage) -> None:
+def _check_containers(
+    client: DockerClient, image: BuiltImage, scratch: Path, ulimits: Sequence[Ulimit]
+) -> None:
     """Start a container, whose program need not exist.
 
-    :raises UserError: if the engine cannot start any.
+    :raises UserError: if the engine cannot start any, or does not see the files of this machine.
     """
     from docker.errors import APIError
+    from docker.types import Mount
 
-    container = client.containers.create(image.tag, entrypoint=["true"], network_mode="none")
+    try:
+        container = client.containers.create(
+            image.tag,
+            entrypoint=["true"],
+            network_mode="none",
+            mounts=[Mount("/bigflow", str(scratch), type="bind")],
+            ulimits=list(ulimits),
+        )
+    except APIError as error:
+        raise UserError(
+            f"the engine cannot mount {scratch}: {one_line(str(error.explanation))}",
+            hint="use an engine of this machine, set TMPDIR to a directory that it can mount, or"
+            " use --runtime sandbox",
+        ) from error
     try:
         container.start()
     except APIError as error:

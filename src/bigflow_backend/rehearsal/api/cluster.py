@@ -17,7 +17,7 @@ from bigflow_backend.rehearsal.api.status import (
     invalid,
     not_found,
 )
-from bigflow_backend.rehearsal.api.validation import checked_pod, checked_secret
+from bigflow_backend.rehearsal.api.validation import checked_config_map, checked_pod, checked_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +32,7 @@ _SERVICE_ACCOUNTS = {"default"}
 _PRIORITY_CLASSES = {"system-cluster-critical", "system-node-critical"}
 _DEFAULT_GRACE_SECONDS = 30
 _FINISHED = {"Succeeded", "Failed"}
-_KINDS = {"pods": "Pod", "secrets": "Secret", "events": "Event"}
+_KINDS = {"pods": "Pod", "secrets": "Secret", "configmaps": "ConfigMap", "events": "Event"}
 
 
 def timestamp() -> str:
@@ -41,7 +41,7 @@ def timestamp() -> str:
 
 
 class Cluster:
-    """Pods, secrets and events by namespace. All methods are thread-safe.
+    """Pods, secrets, ConfigMaps and events by namespace. All methods are thread-safe.
 
     Without ``namespaces``, each name is one, with each service account and priority class: a
     rehearsal does not know those of the real cluster.
@@ -100,6 +100,14 @@ class Cluster:
         :raises ApiError: 400, 404, 409 or 422.
         """
         return self._create("secrets", namespace, checked_secret(self._named(body, namespace)))
+
+    def create_config_map(self, namespace: str, body: object) -> Object:
+        """Store a ConfigMap.
+
+        :raises ApiError: 400, 404, 409 or 422.
+        """
+        new = checked_config_map(self._named(body, namespace))
+        return self._create("configmaps", namespace, new)
 
     def patch_pod(self, namespace: str, name: str, patch: object) -> Object:
         """Apply a merge patch (RFC 7386) to labels or annotations of a pod.

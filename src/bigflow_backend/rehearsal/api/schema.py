@@ -1,13 +1,15 @@
-"""The fields of Pod and Secret that this server has, and the decoding by type.
+"""The fields of Pod, Secret and ConfigMap that this server has, and the decoding by type.
 
 A value of another type is an error with status 400, as in the decoder of Go. Other fields exist in
-a real cluster, but not in this one. Unless they are empty, they are an error 501.
+a real cluster, but not in this one. Unless they are empty, they are an error 501, with a reason
+where a job can ask for them.
 
 https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from bigflow_backend.rehearsal.api.status import bad_request, not_implemented
@@ -18,9 +20,64 @@ class _Quantity:
     """The marker of a quantity: a string or a number."""
 
 
+@dataclass(frozen=True)
+class _Refused:
+    """The marker of a field that a job can have, and a rehearsal cannot."""
+
+    reason: str
+
+
 _KEY_REF = {"name": str, "key": str, "optional": bool}
+_REFERENCE = {"name": str, "optional": bool}
 _STRINGS = {"*": str}
-_SECURITY = {"runAsUser": int, "runAsGroup": int, "runAsNonRoot": bool}
+_ANY = {"*": object}
+_SECURITY = {
+    "runAsUser": int,
+    "runAsGroup": int,
+    "runAsNonRoot": bool,
+    "appArmorProfile": _ANY,
+    "seccompProfile": _ANY,
+    "seLinuxOptions": _ANY,
+}
+_POD_SECURITY = {
+    **_SECURITY,
+    "fsGroup": int,
+    "fsGroupChangePolicy": str,
+    "supplementalGroups": _Refused("the users of pods have one group"),
+    "sysctls": _Refused("they belong to the kernel of a node"),
+}
+_NO_RIGHTS = _Refused("pods have no rights on this machine")
+_CONTAINER_SECURITY = {
+    **_SECURITY,
+    "allowPrivilegeEscalation": bool,
+    "capabilities": {"add": _NO_RIGHTS, "drop": [str]},
+    "privileged": _NO_RIGHTS,
+    "procMount": str,
+    "readOnlyRootFilesystem": bool,
+}
+_FILES = [{"key": str, "path": str, "mode": int}]
+_PROJECTION = {"name": str, "items": _FILES, "optional": bool}
+_NO_STORAGE = "the storage of the cluster is not here; use emptyDir for a rehearsal"
+_VOLUME = {
+    "name": str,
+    "configMap": {**_PROJECTION, "defaultMode": int},
+    "csi": _Refused(_NO_STORAGE),
+    "emptyDir": {"medium": str, "sizeLimit": _Quantity},
+    "hostPath": _Refused("the files of a node are not here; use emptyDir for a rehearsal"),
+    "nfs": _Refused(_NO_STORAGE),
+    "persistentVolumeClaim": _Refused(_NO_STORAGE),
+    "projected": {
+        "defaultMode": int,
+        "sources": [
+            {
+                "configMap": _PROJECTION,
+                "secret": _PROJECTION,
+                "serviceAccountToken": _Refused("there are no service accounts"),
+            }
+        ],
+    },
+    "secret": {"secretName": str, "items": _FILES, "optional": bool, "defaultMode": int},
+}
 
 _META = {
     "name": str,
@@ -47,16 +104,26 @@ _CONTAINER = {
             "name": str,
             "value": str,
             "valueFrom": {
+                "configMapKeyRef": _KEY_REF,
                 "secretKeyRef": _KEY_REF,
                 "fieldRef": {"apiVersion": str, "fieldPath": str},
             },
         }
     ],
-    "envFrom": [{"prefix": str, "secretRef": {"name": str, "optional": bool}}],
+    "envFrom": [{"prefix": str, "configMapRef": _REFERENCE, "secretRef": _REFERENCE}],
     "resources": {"requests": {"*": _Quantity}, "limits": {"*": _Quantity}},
-    "securityContext": _SECURITY,
+    "securityContext": _CONTAINER_SECURITY,
     "terminationMessagePath": str,
     "terminationMessagePolicy": str,
+    "volumeMounts": [
+        {
+            "name": str,
+            "mountPath": str,
+            "mountPropagation": str,
+            "readOnly": bool,
+            "subPath": str,
+        }
+    ],
 }
 POD: dict[str, Any] = {
     "apiVersion": str,
@@ -64,6 +131,10 @@ POD: dict[str, Any] = {
     "metadata": _META,
     "spec": {
         "containers": [_CONTAINER],
+        "initContainers": _Refused("a pod has one container"),
+        "affinity": _ANY,
+        "dnsConfig": _ANY,
+        "hostAliases": [{"ip": str, "hostnames": [str]}],
         "restartPolicy": str,
         "activeDeadlineSeconds": int,
         "terminationGracePeriodSeconds": int,
@@ -78,9 +149,11 @@ POD: dict[str, Any] = {
         "schedulerName": str,
         "dnsPolicy": str,
         "hostname": str,
+        "subdomain": str,
         "hostNetwork": bool,
         "imagePullSecrets": [{"name": str}],
-        "securityContext": _SECURITY,
+        "securityContext": _POD_SECURITY,
+        "volumes": [_VOLUME],
     },
     "status": {"*": object},
 }
@@ -91,6 +164,12 @@ SECRET: dict[str, Any] = {
     "type": str,
     "data": _STRINGS,
     "stringData": _STRINGS,
+}
+CONFIG_MAP: dict[str, Any] = {
+    "apiVersion": str,
+    "kind": str,
+    "metadata": _META,
+    "data": _STRINGS,
 }
 DELETE_OPTIONS: dict[str, Any] = {
     "apiVersion": str,
@@ -125,10 +204,12 @@ def decode(value: object, schema: Any, path: str) -> Any:
 
 def decode_field(name: str, value: object, schema: dict[str, Any], path: str) -> Any:
     inner = schema.get(name, schema.get("*"))
-    if inner is None and value:
-        raise not_implemented(f"{path}.{name} (here {value!r})")
-    if inner is None or value is None:
+    if value is None or (not value and (inner is None or isinstance(inner, _Refused))):
         return None
+    if isinstance(inner, _Refused):
+        raise not_implemented(f"{path}.{name}: {inner.reason}")
+    if inner is None:
+        raise not_implemented(f"{path}.{name} (here {value!r})")
     return decode(value, inner, f"{path}.{name}".lstrip("."))
 
 

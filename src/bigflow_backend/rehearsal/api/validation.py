@@ -6,7 +6,7 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, Any
 
-from bigflow_backend.rehearsal.api.schema import POD, SECRET, decode
+from bigflow_backend.rehearsal.api.schema import CONFIG_MAP, POD, SECRET, decode
 from bigflow_backend.rehearsal.api.status import invalid, not_implemented
 from bigflow_backend.rehearsal.api.syntax import (
     is_config_key,
@@ -19,7 +19,7 @@ from bigflow_backend.rehearsal.api.syntax import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _SUBDOMAIN_RULE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.',"
@@ -53,12 +53,13 @@ def checked_pod(body: object) -> dict[str, Any]:
     for index, container in enumerate(spec.get("containers", [])):
         at = f"spec.containers[{index}]"
         errors += _container_errors(container, at)
+        errors += _mount_errors(container, spec.get("volumes", []), at)
         if container.get("name") in names[:index]:
             errors.append(f"{at}.name: Duplicate value: {_quoted(container['name'])}")
     if errors:
         raise invalid("Pod", pod["metadata"].get("name", ""), errors)
     if len(names) > 1:
-        raise not_implemented("pods of several containers")
+        raise not_implemented(f"pods of several containers (here {', '.join(names)})")
     if spec.get("restartPolicy") != "Never":
         raise not_implemented(f"restartPolicy {spec.get('restartPolicy', 'Always')}")
     return pod
@@ -71,22 +72,39 @@ def checked_secret(body: object) -> dict[str, Any]:
     """
     secret: dict[str, Any] = decode(body, SECRET, "")
     meta, data = secret.setdefault("metadata", {}), secret.setdefault("data", {})
-    errors = [*_kind_errors(secret, "Secret"), *_meta_errors(meta)]
     for key, text in secret.pop("stringData", {}).items():
         data[key] = base64.b64encode(text.encode()).decode()
-    for key, value in data.items():
-        if not is_config_key(key):
-            errors.append(
-                f"data[{key}]: Invalid value: {_quoted(key)}: a valid config key must consist of "
-                "alphanumeric characters, '-', '_' or '.'"
-            )
-        try:
-            base64.b64decode(value, validate=True)
-        except binascii.Error:
-            errors.append(f"data[{key}]: Invalid value: it is not base64")
+    errors = [*_kind_errors(secret, "Secret"), *_meta_errors(meta), *_key_errors(data)]
+    errors += [
+        f"data[{key}]: Invalid value: it is not base64"
+        for key, value in data.items()
+        if not _is_base64(value)
+    ]
     if errors:
         raise invalid("Secret", meta.get("name", ""), errors)
     return secret
+
+
+def checked_config_map(body: object) -> dict[str, Any]:
+    """Decode and check a ConfigMap.
+
+    :raises ApiError: 400 or 422.
+    """
+    found: dict[str, Any] = decode(body, CONFIG_MAP, "")
+    meta, data = found.setdefault("metadata", {}), found.setdefault("data", {})
+    errors = [*_kind_errors(found, "ConfigMap"), *_meta_errors(meta), *_key_errors(data)]
+    if errors:
+        raise invalid("ConfigMap", meta.get("name", ""), errors)
+    return found
+
+
+def _key_errors(data: Mapping[str, str]) -> Iterator[str]:
+    for key in data:
+        if not is_config_key(key):
+            yield (
+                f"data[{key}]: Invalid value: {_quoted(key)}: a valid config key must consist of "
+                "alphanumeric characters, '-', '_' or '.'"
+            )
 
 
 def _kind_errors(found: Mapping[str, Any], kind: str) -> Iterator[str]:
@@ -132,6 +150,7 @@ def _spec_errors(spec: Mapping[str, Any]) -> Iterator[str]:
             yield f"spec.{field}: Invalid value: {_quoted(spec[field])}: {_SUBDOMAIN_RULE}"
     if spec.get("hostname") and not is_dns_label(spec["hostname"]):
         yield f"spec.hostname: Invalid value: {_quoted(spec['hostname'])}"
+    yield from _volume_errors(spec.get("volumes", []))
     yield from _labels_errors(spec.get("nodeSelector", {}), "spec.nodeSelector")
     for index, toleration in enumerate(spec.get("tolerations", [])):
         yield from _toleration_errors(toleration, f"spec.tolerations[{index}]")
@@ -167,8 +186,12 @@ def _container_errors(container: Mapping[str, Any], at: str) -> Iterator[str]:
     for index, variable in enumerate(container.get("env", [])):
         yield from _env_errors(variable, f"{at}.env[{index}]")
     for index, source in enumerate(container.get("envFrom", [])):
-        reference = source.get("secretRef", {})
-        yield from _reference_errors(reference, f"{at}.envFrom[{index}].secretRef")
+        place = f"{at}.envFrom[{index}]"
+        kinds = [kind for kind in ("configMapRef", "secretRef") if kind in source]
+        if len(kinds) != 1:
+            yield f"{place}: Invalid value: must specify one of: `configMapRef` or `secretRef`"
+        for kind in kinds:
+            yield from _reference_errors(source[kind], f"{place}.{kind}")
     yield from _resources_errors(container.get("resources", {}), f"{at}.resources")
 
 
@@ -185,13 +208,15 @@ def _env_errors(variable: Mapping[str, Any], at: str) -> Iterator[str]:
     if variable.get("value"):
         yield f"{at}.valueFrom: Invalid value: may not be specified when `value` is not empty"
     if len(source) != 1:
-        yield f"{at}.valueFrom: Invalid value: must specify one of: `fieldRef`, `secretKeyRef`"
-    if "secretKeyRef" in source:
-        reference = source["secretKeyRef"]
-        yield from _reference_errors(reference, f"{at}.valueFrom.secretKeyRef")
-        if not is_config_key(reference.get("key", "")):
-            key = _quoted(reference.get("key", ""))
-            yield f"{at}.valueFrom.secretKeyRef.key: Invalid value: {key}: a valid config key"
+        yield (
+            f"{at}.valueFrom: Invalid value: must specify one of: `configMapKeyRef`, `fieldRef`,"
+            " `secretKeyRef`"
+        )
+    for kind in source.keys() & {"configMapKeyRef", "secretKeyRef"}:
+        yield from _reference_errors(source[kind], f"{at}.valueFrom.{kind}")
+        if not is_config_key(source[kind].get("key", "")):
+            key = _quoted(source[kind].get("key", ""))
+            yield f"{at}.valueFrom.{kind}.key: Invalid value: {key}: a valid config key"
     path = source.get("fieldRef", {}).get("fieldPath", "metadata.name")
     if path not in _FIELD_PATHS:
         yield f"{at}.valueFrom.fieldRef.fieldPath: Invalid value: {_quoted(path)}: not supported"
@@ -200,6 +225,64 @@ def _env_errors(variable: Mapping[str, Any], at: str) -> Iterator[str]:
 def _reference_errors(reference: Mapping[str, Any], at: str) -> Iterator[str]:
     if not is_subdomain(reference.get("name", "")):
         yield f"{at}.name: Invalid value: {_quoted(reference.get('name', ''))}: {_SUBDOMAIN_RULE}"
+
+
+def _volume_errors(volumes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    names = [volume.get("name", "") for volume in volumes]
+    for index, volume in enumerate(volumes):
+        at, name = f"spec.volumes[{index}]", names[index]
+        if not is_dns_label(name):
+            yield f"{at}.name: Invalid value: {_quoted(name)}: a lowercase RFC 1123 label"
+        if name in names[:index]:
+            yield f"{at}.name: Duplicate value: {_quoted(name)}"
+        sources = volume.keys() - {"name"}
+        if len(sources) > 1:
+            yield f"{at}: Forbidden: may not specify more than 1 volume type"
+        yield from _data_errors(volume, "secretName", at)
+        for source in volume.get("projected", {}).get("sources", []):
+            yield from _data_errors(source, "name", f"{at}.projected")
+
+
+def _data_errors(source: Mapping[str, Any], secret_name: str, at: str) -> Iterator[str]:
+    for kind, key in (("secret", secret_name), ("configMap", "name")):
+        if kind in source:
+            name = source[kind].get(key, "")
+            if not is_subdomain(name):
+                yield f"{at}.{kind}.{key}: Invalid value: {_quoted(name)}: {_SUBDOMAIN_RULE}"
+            for path in (item.get("path", "") for item in source[kind].get("items", [])):
+                if not _is_inside(path):
+                    yield f"{at}.{kind}.items.path: Invalid value: {_quoted(path)}: must be inside"
+
+
+def _mount_errors(
+    container: Mapping[str, Any], volumes: Sequence[Mapping[str, Any]], at: str
+) -> Iterator[str]:
+    names = {volume.get("name") for volume in volumes}
+    mounts = container.get("volumeMounts", [])
+    paths = [mount.get("mountPath", "") for mount in mounts]
+    for index, mount in enumerate(mounts):
+        place, name, path = f"{at}.volumeMounts[{index}]", mount.get("name", ""), paths[index]
+        if name not in names:
+            yield f"{place}.name: Not found: {_quoted(name)}"
+        if not path:
+            yield f"{place}.mountPath: Required value"
+        elif path in paths[:index]:
+            yield f"{place}.mountPath: Invalid value: {_quoted(path)}: must be unique"
+        if mount.get("subPath") and not _is_inside(mount["subPath"]):
+            yield f"{place}.subPath: Invalid value: {_quoted(mount['subPath'])}: must be inside"
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return False
+    return True
+
+
+def _is_inside(path: str) -> bool:
+    """Return whether the path is relative, and does not lead up."""
+    return bool(path) and not path.startswith("/") and ".." not in path.split("/")
 
 
 def _resources_errors(resources: Mapping[str, Any], at: str) -> Iterator[str]:

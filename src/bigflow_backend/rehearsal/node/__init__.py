@@ -2,7 +2,9 @@
 
 - ``kubelet``: watches the pods, and starts a worker for each
 - ``pod_worker``: one pod: its container, exit code and removal
-- ``container_spec``: the container of a pod, with the values of its secrets
+- ``container_spec``: the container of a pod, with the values of its variables
+- ``data``: the data of secrets and ConfigMaps
+- ``volumes``: the volumes of a pod
 - ``termination``: the termination message
 - ``runtime``: the interface of what runs containers
 - ``engine``: Docker or Podman

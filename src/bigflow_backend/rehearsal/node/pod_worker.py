@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.rehearsal.api.cluster import timestamp
 from bigflow_backend.rehearsal.api.container_log import ContainerLog
-from bigflow_backend.rehearsal.node.container_spec import ContainerConfigError, container_spec
+from bigflow_backend.rehearsal.node.container_spec import container_spec
+from bigflow_backend.rehearsal.node.data import ContainerConfigError
 from bigflow_backend.rehearsal.node.runtime import ImageMissingError, StartError
 from bigflow_backend.rehearsal.node.termination import LINES, TerminationMessage
+from bigflow_backend.rehearsal.node.volumes import PodVolumes
 
 if TYPE_CHECKING:
     from bigflow_backend.rehearsal.api.cluster import Cluster, Object
@@ -31,6 +33,7 @@ class PodWorker:
         self._lock = threading.Lock()
         self._container: Container | None = None
         self._message = TerminationMessage(pod["spec"]["containers"][0])
+        self._volumes = PodVolumes(pod, cluster)
         self._deadline_passed = False
         self._removal = threading.Event()
 
@@ -51,6 +54,7 @@ class PodWorker:
             self._removal.wait()
         finally:
             self._message.remove()
+            self._volumes.remove(self._runtime.erase)
             self._cluster.remove_pod(self._pod)
 
     def _run_container(self) -> None:
@@ -64,7 +68,8 @@ class PodWorker:
         name = self._pod["spec"]["containers"][0]["name"]
         try:
             spec = container_spec(self._pod, self._cluster)
-            container = self._runtime.create(spec, self._message.mounts)
+            mounts = [self._message.mount, *self._volumes.mounts()]
+            container = self._runtime.create(spec, mounts)
         except ContainerConfigError as error:
             self._event("Failed", f"Error: {error}", warning=True)
             self._wait("CreateContainerConfigError", str(error))

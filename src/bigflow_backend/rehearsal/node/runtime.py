@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +17,16 @@ class ImageMissingError(Exception):
 
 class StartError(Exception):
     """The container exists, but its program cannot be started."""
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A file or a directory of this machine that a container sees."""
+
+    path: str
+    """The path in the container."""
+    source: Path
+    read_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,9 +66,12 @@ class Container(Protocol):
 class Runtime(Protocol):
     """Makes containers. Its methods are thread-safe."""
 
-    def create(self, spec: ContainerSpec, mounts: Mapping[str, Path]) -> Container:
-        """Return a new container. ``mounts`` is path in the container -> writable file here.
+    def create(self, spec: ContainerSpec, mounts: Sequence[Mount]) -> Container:
+        """Return a new container.
 
         :raises ImageMissingError: if it does not have the image.
         :raises ContainerConfigError: if it cannot make such a container.
         """
+
+    def erase(self, directory: Path) -> None:
+        """Remove the files in a directory that only users of a container can remove."""

@@ -10,6 +10,7 @@ https://github.com/containers/bubblewrap
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import json
 import os
@@ -17,16 +18,17 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from bigflow_backend.ground.processes import child
 from bigflow_backend.image.layered.python.interpreter import DEFAULT_PATH
 from bigflow_backend.image.layered.python.sandbox import system_call_filter
-from bigflow_backend.rehearsal.node.container_spec import ContainerConfigError
+from bigflow_backend.rehearsal.node.container_spec import check_user
+from bigflow_backend.rehearsal.node.data import ContainerConfigError
 from bigflow_backend.rehearsal.node.memory import MemoryLimit
-from bigflow_backend.rehearsal.node.runtime import Exit, ImageMissingError
+from bigflow_backend.rehearsal.node.runtime import Exit, ImageMissingError, Mount
 
 if TYPE_CHECKING:
     from bigflow_backend.rehearsal.image import BuiltImage, UnpackedImage
@@ -62,26 +64,40 @@ class SandboxRuntime:
         self._network = network
         self._numbers = itertools.count()
 
-    def create(self, spec: ContainerSpec, mounts: Mapping[str, Path]) -> SandboxContainer:
+    def create(self, spec: ContainerSpec, mounts: Sequence[Mount]) -> SandboxContainer:
         """Return a new sandbox, as :meth:`Runtime.create` does."""
         if spec.image not in self._image.names:
             raise ImageMissingError
+        check_user(spec, self._files.settings.get("User") or "")
+        # The mounts in a directory come after the mount of the directory.
+        mounts = sorted(map(self._placed, mounts), key=lambda mount: mount.path)
         directory = self._directory / f"pod{next(self._numbers)}"
         directory.mkdir(0o755)
         memory = None
         if spec.memory_bytes is not None:
             (group := directory / "memory").mkdir(0o755)
             memory = MemoryLimit(spec.memory_bytes, group)
-        words = [*self._options(spec, directory, mounts), *self._mounted(mounts)]
+        words = [*self._options(spec, directory), *self._mounted(mounts)]
+        if spec.read_only:  # after the mounts, which need places there
+            words += ["--remount-ro", "/tmp", "--remount-ro", "/run"]  # noqa: S108
         if memory:
             words += ["--ro-bind", str(memory.directory), "/sys/fs/cgroup"]
         settings = self._files.settings
         command = _command(spec, settings.get("Entrypoint"), settings.get("Cmd"))
         return SandboxContainer(self._bwrap, words, command, directory, memory)
 
-    def _options(
-        self, spec: ContainerSpec, directory: Path, mounts: Mapping[str, Path]
-    ) -> Iterator[str]:
+    def erase(self, directory: Path) -> None:
+        """Do nothing: files of a sandbox belong to this process."""
+
+    def _placed(self, mount: Mount) -> Mount:
+        """Return the mount with a path that has no links, and is in the image's files."""
+        path = self._files.resolved(mount.path)
+        at = path and self._files.mount_point(path, file=mount.source.is_file())
+        if not at:
+            raise ContainerConfigError(f"cannot mount {mount.path}: a file is in its way")
+        return dataclasses.replace(mount, path=at)
+
+    def _options(self, spec: ContainerSpec, directory: Path) -> Iterator[str]:
         user, group = _user(spec.user or self._files.settings.get("User") or "0", self._files)
         yield from ("--unshare-all", "--unshare-user", "--disable-userns")
         yield from ("--uid", user, "--gid", group, "--cap-drop", "ALL")
@@ -94,9 +110,7 @@ class SandboxRuntime:
         for name, value in variables.items():
             yield from ("--setenv", name, value)
         at = spec.working_directory or self._files.settings.get("WorkingDir") or "/"
-        writable = list(self._writable(at, directory))
-        for path in mounts:
-            self._files.mount_point(path, file=True)
+        writable = [] if spec.read_only else list(self._writable(at, directory))
         for entry in sorted(self._files.root.iterdir()):
             if entry.name in _OWN:
                 continue
@@ -131,12 +145,12 @@ class SandboxRuntime:
                         made.chmod(0o777)
                 yield from ("--bind", str(copy), at)
 
-    def _mounted(self, mounts: Mapping[str, Path]) -> Iterator[str]:
-        for path, here in mounts.items():
-            at = self._files.mount_point(path, file=True)
-            if at is None:
-                raise ContainerConfigError(f"cannot mount {path}: it leads through a link")
-            yield from ("--bind", str(here), at)
+    def _mounted(self, mounts: Sequence[Mount]) -> Iterator[str]:
+        is_root = os.geteuid() == 0
+        for mount in mounts:
+            if is_root:
+                _give_to_nobody(mount.source)
+            yield from ("--ro-bind" if mount.read_only else "--bind", str(mount.source), mount.path)
 
 
 class SandboxContainer:
@@ -247,6 +261,12 @@ class SandboxContainer:
             file.write(b"".join(os.fsencode(word) + b"\0" for word in self._options))
             file.seek(0)
             yield file
+
+
+def _give_to_nobody(source: Path) -> None:
+    """Give a file, or a directory with its files, to the user of the sandboxes."""
+    for path in (source, *source.rglob("*")):
+        os.chown(path, _NOBODY, _NOBODY, follow_symlinks=False)
 
 
 def find_bubblewrap() -> str | None:

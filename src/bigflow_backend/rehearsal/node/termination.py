@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bigflow_backend.rehearsal.node.runtime import Mount
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -31,9 +33,9 @@ class TerminationMessage:
         self._file.chmod(0o666)  # the user of the container writes it
 
     @property
-    def mounts(self) -> dict[str, Path]:
-        """Path in the container -> the file."""
-        return {self._container.get("terminationMessagePath", _PATH): self._file}
+    def mount(self) -> Mount:
+        """The file in the container."""
+        return Mount(self._container.get("terminationMessagePath", _PATH), self._file)
 
     def read(self, code: int, log: Sequence[bytes]) -> str | None:
         """Return the message of a container that ended with this exit code, and this log."""
