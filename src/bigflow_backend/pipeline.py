@@ -294,14 +294,14 @@ class Steps:
         from bigflow_backend.image.publish.attach import attach_documents
         from bigflow_backend.image.publish.publish import push
 
-        published, attached = placed, dict[str, str]()
+        published, attached = placed, dict[Path, str]()
         if request.settings.push:
             with step(f"pushing {request.reference}", self._say):
                 published = push(request, image, placed)
         documents = image_documents(request, image, published)
         if request.settings.push:
             with step("attaching the bill of materials and the provenance", self._say):
-                attached = attach_documents(request, image, published, documents)
+                attached = attach_documents(request, published, documents)
         write_imageinfo(request, image, published, documents, attached)
         config = self._project.deployment_config
         if config.is_file():

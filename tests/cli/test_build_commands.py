@@ -429,7 +429,7 @@ def test_a_dry_run_as_json(project: Project) -> None:
         "builder": "engine",
         "reason": "Dockerfile, line 1, differs from the standard Dockerfile",
         "base": "scratch",
-        "platform": None,
+        "platforms": [],
         "files": [
             ".image/imageinfo-1.2.0.json",
             ".image/image-1.2.0.cdx.json",
@@ -459,9 +459,14 @@ def test_the_summary_has_the_size_of_each_file() -> None:
         tag="rides:1.2.0", tags=("rides:1.2.0", "rides:latest"), id="", digest=None,
         version="1.2.0", size=1, layout=None, pushed=False, tar=tar,
         info=Path(".image/info.json"), builder="engine", in_engine=True, seconds=1.0,
+        platforms=("linux/amd64", "linux/arm64"),
     )  # fmt: skip
     lines = list(build_lines(Build(image=image, sizes={tar: 1500})))
-    assert lines[1:3] == ["       rides:latest", "       .image/image-1.2.0.tar  1.5 kB"]
+    assert lines[1:4] == [
+        "       rides:latest",
+        "       for linux/amd64, linux/arm64",
+        "       .image/image-1.2.0.tar  1.5 kB",
+    ]
 
 
 class TestSetupScript:

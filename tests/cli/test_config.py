@@ -45,8 +45,8 @@ def settings(project: Project, **environment: str) -> dict[str, tuple[Any, str]]
 
 def test_each_source(project: Project) -> None:
     file = f"{project.environment['XDG_CONFIG_HOME']}/bigflow/config.toml"
-    found = settings(project, BIGFLOW_IMAGE_PLATFORM="linux/arm64", BIGFLOW_CACHE="/blobs")
-    assert found["image.platform"] == ("linux/arm64", "BIGFLOW_IMAGE_PLATFORM")
+    found = settings(project, BIGFLOW_IMAGE_PLATFORMS="linux/arm64", BIGFLOW_CACHE="/blobs")
+    assert found["image.platforms"] == (["linux/arm64"], "BIGFLOW_IMAGE_PLATFORMS")
     assert found["dags.target"] == ("kubernetes", "pyproject.toml")
     assert found["image.export-tar"] == (False, "export_image_tar in project_setup.py")
     assert found["image.insecure-registries"] == (["m:1"], file)

@@ -97,7 +97,7 @@ def test_no_secret_is_kept(
         base = request.getfixturevalue("base_image")
         planted.write({"Dockerfile": STANDARD.read_text()})
         image = planted.build(
-            builder="engine", base_image=base, platform=None, network="host", push=True,
+            builder="engine", base_image=base, platforms=(), network="host", push=True,
             repository=repository,
         )  # fmt: skip
         found = engine.images.get(image.tag)

@@ -37,7 +37,7 @@ def image(table: dict[str, Any] | None = None) -> ImageSettings:
 @pytest.mark.parametrize(
     ("variable", "text", "expected"),
     [
-        ("PLATFORM", "linux/arm64", {"platform": "linux/arm64"}),
+        ("PLATFORMS", "linux/arm64", {"platforms": ("linux/arm64",)}),
         ("PUSH", "true", {"push": True}),
         ("PUSH", "1", {"push": True}),
         ("EXPORT_TAR", "False", {"export_tar": False}),
@@ -48,7 +48,7 @@ def image(table: dict[str, Any] | None = None) -> ImageSettings:
         ("SECRETS", "id=netrc,src=.netrc", {"secrets": ("id=netrc,src=.netrc",)}),
         ("BUILD_ARGS", "A=1 B=x=y", {"build_args": {"A": "1", "B": "x=y"}}),
         ("BUILD_ARGS", '{"A": "one two"}', {"build_args": {"A": "one two"}}),
-        ("PLATFORM", "", {}),
+        ("PLATFORMS", "", {}),
     ],
 )
 def test_a_variable(
@@ -61,7 +61,7 @@ def test_a_variable(
 @pytest.mark.parametrize(
     ("variable", "text", "message"),
     [
-        ("BIGFLOW_IMAGE_PLATFORM", "arm", "must be linux/amd64 or linux/arm64: got 'arm'"),
+        ("BIGFLOW_IMAGE_PLATFORMS", "arm", "must be linux/amd64 or linux/arm64: got 'arm'"),
         ("BIGFLOW_IMAGE_PUSH", "maybe", "must be true or false: got 'maybe'"),
         ("BIGFLOW_IMAGE_TIMEOUT", "1h", "must be a whole number: got '1h'"),
         ("BIGFLOW_IMAGE_TIMEOUT", "-1", "must be a whole number: got '-1'"),
@@ -83,8 +83,8 @@ def test_a_wrong_value_names_the_variable(
 
 
 def test_a_misspelt_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BIGFLOW_IMAGE_PLATFROM", "linux/arm64")
-    message = "BIGFLOW_IMAGE_PLATFROM has no effect; did you mean BIGFLOW_IMAGE_PLATFORM?"
+    monkeypatch.setenv("BIGFLOW_IMAGE_PLATFROMS", "linux/arm64")
+    message = "BIGFLOW_IMAGE_PLATFROMS has no effect; did you mean BIGFLOW_IMAGE_PLATFORMS?"
     with pytest.warns(BigflowWarning, match=message):
         image()
 
@@ -127,9 +127,9 @@ def test_the_order_of_the_sources(user_file: Path, monkeypatch: pytest.MonkeyPat
         ("[image", "is not valid TOML", "fix that line"),
         ("image = 1", "image must be a table: got 1", "write a table"),
         (
-            '[image]\nplatform = "linux/arm64"',
-            "image.platform is a setting of projects",
-            "set BIGFLOW_IMAGE_PLATFORM",
+            '[image]\nplatforms = ["linux/arm64"]',
+            "image.platforms is a setting of projects",
+            "set BIGFLOW_IMAGE_PLATFORMS",
         ),
         ('package = "x"', "package is a setting of projects", "set BIGFLOW_PACKAGE"),
         ("[image]\nlocal = []", "unknown key", "known are: "),

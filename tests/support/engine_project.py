@@ -32,7 +32,7 @@ def engine_project(
     """It has a Dockerfile of its own, and no archive unless a test wants one."""
     layered_project.write({"Dockerfile": _DOCKERFILE})
     layered_project.options = {
-        "builder": "engine", "base_image": base_image, "platform": None, "export_tar": False,
+        "builder": "engine", "base_image": base_image, "platforms": (), "export_tar": False,
         "find_links": (), "network": "none",
     }  # fmt: skip
     before = {tag for image in engine.images.list() for tag in image.tags}

@@ -34,6 +34,7 @@ __all__ = [
     "make_index",
     "read_image",
     "small_base",
+    "small_index",
     "write_docker_archive",
 ]
 
@@ -74,6 +75,32 @@ def small_base(
 
     Its Python is in /usr/local, as in the official images, and does not run.
     """
+    contents, links = _small_files(version, glibc, files or {})
+    write_docker_archive(path, [layer_tar(contents, links)], config)
+    return f"docker-archive:{path}"
+
+
+def small_index(
+    store: BlobStore,
+    *architectures: str,
+    version: str,
+    files: Mapping[str, str] | None = None,
+) -> Descriptor:
+    """Put an index of small base images into the store; return its descriptor."""
+    images = []
+    for name in architectures:
+        own = {**(files or {}), "etc/architecture": name}
+        contents, links = _small_files(version, "2.36", own)
+        layer = layer_tar(contents, links)
+        image = make_image(store, layer, architecture=name, config_changes={"config": {}})
+        images.append((image, name))
+    return make_index(store, images)
+
+
+def _small_files(
+    version: str, glibc: str, files: Mapping[str, str]
+) -> tuple[dict[str, bytes | str], dict[str, str]]:
+    """Return the files and the links of a small base image."""
     minor = version.rpartition(".")[0]
     contents: dict[str, bytes | str] = {
         f"usr/local/bin/python{minor}": b"\x7fELF\0" + version.encode() + b"\0",
@@ -82,11 +109,9 @@ def small_base(
         f"usr/local/lib/python{minor}/test/__init__.py": "",
         "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
         "etc/group": "root:x:0:\n",
-        **(files or {}),
+        **files,
     }
-    links = {"usr/local/bin/python3": f"python{minor}"}
-    write_docker_archive(path, [layer_tar(contents, links)], config)
-    return f"docker-archive:{path}"
+    return contents, {"usr/local/bin/python3": f"python{minor}"}
 
 
 def write_docker_archive(

@@ -89,16 +89,17 @@ class LayeredProject:
         version: str = "1.0.0",
         repository: str = "registry.example.com/team/demo",
         requires_python: str = "",
+        tag: str = "py3-none-any",
         **options: Any,
     ) -> PublishedImage:
         content = {"demo/__init__.py": "TEXT = 'first'\n", **(files or {})}
         wheel = make_wheel(
-            self.root / "dist", "demo", version, content, requires_python=requires_python
+            self.root / "dist", "demo", version, content, requires_python=requires_python, tag=tag
         )
         given = ImageSettings(
             builder="layered",
             base_image=self.base,
-            platform="linux/amd64",
+            platforms=("linux/amd64",),
             find_links=(str(self.wheels),),
             network="none",  # the private engine of the tests has no other than the host's
         )

@@ -130,7 +130,7 @@ def test_a_whole_build_computes_the_version_once(
     settings = dataclasses.replace(
         project.settings.image,
         base_image=layered_project.base,
-        platform="linux/amd64",
+        platforms=("linux/amd64",),
         find_links=(str(layered_project.wheels),),
     )
     options = BuildOptions(image=settings, start_time=datetime(2026, 1, 1, tzinfo=timezone.utc))

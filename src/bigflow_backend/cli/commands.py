@@ -267,7 +267,7 @@ COMMANDS = {
         SUMMARIES["config"],
         "config:config",
         (
-            option("keys", nargs="*", metavar="KEY", help="only this setting: image.platform"),
+            option("keys", nargs="*", metavar="KEY", help="only this setting: image.network"),
             JSON,
         ),
         description="Show the value of each setting, and where it comes from: an environment"

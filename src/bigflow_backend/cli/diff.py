@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from bigflow_backend.cli.report import print_result
 from bigflow_backend.compare.difference import compare
 from bigflow_backend.compare.side import Reader
 from bigflow_backend.ground.progress import print_progress, size, waiting
+from bigflow_backend.image.platforms import main_platform
 from bigflow_backend.image.session import open_session
 from bigflow_backend.project.project import project_root
 from bigflow_backend.project.settings import ImageSettings
@@ -44,7 +44,7 @@ def diff(call: Call) -> int:
     with open_session(settings, print_progress) as session:
         reader = Reader(
             session,
-            architecture=_architecture(values.platform or settings.platform),
+            architecture=(values.platform or main_platform(settings)).removeprefix("linux/"),
             deadline=deadline,
             project=call.project,
             repository=repository,
@@ -57,13 +57,6 @@ def diff(call: Call) -> int:
             found = compare(old, new, reader, root=project.root if project else Path.cwd())
     print_result(values, _as_data(found), _lines(found))
     return DIFFERENT if values.exit_code and not found.is_empty else 0
-
-
-def _architecture(wanted: str | None) -> str:
-    if wanted is not None:
-        return wanted.removeprefix("linux/")
-    machine = platform.machine().lower()
-    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 
 def _as_data(found: Difference) -> dict[str, Any]:

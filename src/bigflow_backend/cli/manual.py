@@ -82,7 +82,7 @@ MANUALS = {
         cache=True,
     ),
     "rerun": Manual((_RERUN,)),
-    "config": Manual(("bigflow config", "bigflow config image.platform cache"), _OF_PROJECT),
+    "config": Manual(("bigflow config", "bigflow config image.network cache"), _OF_PROJECT),
     "cache": Manual(("bigflow cache", "bigflow cache --clear"), cache=True),
     "completion": Manual(('eval "$(bigflow completion bash)"',)),
     "project-version": Manual(
@@ -116,7 +116,7 @@ def _settings(found: Manual) -> Iterator[str]:
     if not chosen:
         return
     yield ""
-    yield "settings; each has a variable, such as BIGFLOW_IMAGE_PLATFORM; see `bigflow config`:"
+    yield "settings; each has a variable, such as BIGFLOW_IMAGE_NETWORK; see `bigflow config`:"
     for title, keys in chosen.items():
         yield from textwrap.wrap(
             f"{title} {', '.join(keys)}",

@@ -61,7 +61,7 @@ def image_setting(
     return option(
         name,
         dest=field,
-        metavar=metavar or "|".join(schema["enum"]),
+        metavar=metavar or "|".join(schema.get("items", schema)["enum"]),
         action="append" if schema.get("type") == "array" else "store",
         help=text,
     )
@@ -86,7 +86,11 @@ ENVIRONMENT_OPTIONS = (
 )
 IMAGE_OPTIONS = (
     image_setting("builder"),
-    image_setting("platform"),
+    image_setting(
+        "platforms",
+        "--platform",
+        text="a platform of the image; may be repeated, for one image of several platforms",
+    ),
     image_setting("base-image", metavar="IMAGE"),
     image_setting("network", metavar="NETWORK"),
     image_setting("locked"),

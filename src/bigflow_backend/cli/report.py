@@ -59,6 +59,8 @@ def _image_lines(build: Build, image: PublishedImage) -> Iterator[str]:
     yield f"image  {image.tag}"
     for name in image.tags[1:]:
         yield f"       {name}"
+    if len(image.platforms) > 1:
+        yield f"       for {', '.join(image.platforms)}"
     for path in (image.tar, image.layout):
         if path is not None:
             yield f"       {path}  {size(build.sizes[path])}"
@@ -77,7 +79,7 @@ def _plan_lines(plan: ImagePlan) -> Iterator[str]:
         yield f"image     {name}"
     yield f"builder   {plan.builder}: {plan.reason}"
     yield f"base      {plan.base or 'named by no FROM'}"
-    yield f"platform  {plan.platform or 'the platform of the building machine'}"
+    yield f"platform  {', '.join(plan.platforms) or 'the platform of the building machine'}"
     for path in plan.files:
         yield f"file      {path}"
     if plan.load:

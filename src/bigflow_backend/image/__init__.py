@@ -4,6 +4,7 @@
 - ``build``: choose a builder, and build
 - ``engine/``: a Docker Engine or Podman builds the Dockerfile
 - ``layered/``: layers over a base image, without an engine
+- ``platforms``: the platforms of an image, and of this machine
 - ``dependencies/``: the requirements that an image installs: a list, or a lock
 - ``relock``: makes the lock
 - ``standard``: the standard Dockerfile, and the error for another one

@@ -11,6 +11,7 @@ from bigflow_backend.image.dockerfile import STANDARD, installs_requirements
 from bigflow_backend.image.engine import build as engine
 from bigflow_backend.image.engine.client import reachable_engine
 from bigflow_backend.image.layered import build as layered
+from bigflow_backend.image.platforms import engine_platform
 from bigflow_backend.image.standard import CannotServeError, NoBaseError, standard_dockerfile
 from bigflow_backend.project.requirements import OURS
 
@@ -43,6 +44,7 @@ def build_image(request: BuildRequest) -> Image:
             _check_engine(refusal)
             reason = refusal.message
     else:
+        engine_platform(request.settings)
         check_engine(reason)
     request.say(f"with the Docker Engine: {reason}")
     return engine.build_image(request)

@@ -97,6 +97,16 @@ class StoredImage:
 
 
 @dataclass(frozen=True)
+class StoredImages:
+    """The images of all platforms of an image."""
+
+    top: oci.Descriptor
+    """Of the index, or of the only manifest."""
+    each: tuple[StoredImage, ...]
+    """The image of this machine's platform is the first one, if there is one."""
+
+
+@dataclass(frozen=True)
 class EngineImage:
     """The content of an image in an engine, under its id; it has no name yet."""
 
@@ -109,7 +119,7 @@ class Image:
 
     id: str
     digest: str | None
-    """Of its manifest, if it has one before it is pushed."""
+    """Of its manifest or its index, if it has one before it is pushed."""
     layers: tuple[LayerInfo, ...]
     """From the lowest layer of the base upwards."""
     base: BaseInfo | None
@@ -122,11 +132,40 @@ class Image:
     """The contents of the base image, if the builder knows them."""
     compression: str | None = None
     """The format and the library of the layers over the base, if the builder knows them."""
+    platform: str | None = None
+    """Such as ``linux/amd64``, if the builder knows it."""
+    index: ImageIndex | None = None
+    """The images of all platforms, if there are several. ``digest`` is that of the index then, and
+    the other values are those of this machine's platform, else of the first."""
+
+    @property
+    def variants(self) -> tuple[Image, ...]:
+        """The image of each platform."""
+        return (self,) if self.index is None else self.index.images
+
+    @property
+    def stored(self) -> StoredImages | None:
+        """The content of all platforms; None for an image that is in an engine."""
+        if not isinstance(self.content, StoredImage):
+            return None
+        top = self.content.manifest if self.index is None else self.index.descriptor
+        others = [i.content for i in self.variants if i.content != self.content]
+        each = (self.content, *(x for x in others if isinstance(x, StoredImage)))
+        return StoredImages(top, each)
 
     @property
     def size(self) -> int:
         """In bytes, unpacked."""
         return sum(layer.size for layer in self.layers)
+
+
+@dataclass(frozen=True)
+class ImageIndex:
+    """The images of several platforms under one digest."""
+
+    descriptor: oci.Descriptor
+    images: tuple[Image, ...]
+    """Sorted by their platforms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +188,8 @@ class PublishedImage:
     """``.image/oci-layout-<version>``, an OCI layout."""
     in_engine: bool
     pushed: bool
+    platforms: tuple[str, ...]
+    """Such as ``linux/amd64``; none if the builder does not know it."""
     info: Path
     """``.image/imageinfo-<version>.json``"""
     builder: str

@@ -41,13 +41,17 @@ class ImageFiles:
     def info(self) -> Path:
         return Path(f".image/imageinfo-{self.version}.json")
 
-    @property
-    def bill(self) -> Path:
-        return Path(f".image/image-{self.version}.cdx.json")
+    def bill(self, platform: str = "") -> Path:
+        """Return the path of the bill of materials; of several, that of ``platform``."""
+        return self._of(platform, "cdx.json")
 
-    @property
-    def provenance(self) -> Path:
-        return Path(f".image/image-{self.version}.provenance.json")
+    def provenance(self, platform: str = "") -> Path:
+        """Return the path of the provenance; of several, that of ``platform``."""
+        return self._of(platform, "provenance.json")
+
+    def _of(self, platform: str, suffix: str) -> Path:
+        name = "-".join(filter(None, (self.version, platform.rpartition("/")[2])))
+        return Path(f".image/image-{name}.{suffix}")
 
 
 def write_imageinfo(
@@ -55,12 +59,12 @@ def write_imageinfo(
     image: Image,
     published: PublishedImage,
     documents: Sequence[Document],
-    attached: Mapping[str, str],
+    attached: Mapping[Path, str],
 ) -> None:
     """Write imageinfo, and the documents about the image, into the staging directory.
 
-    ``attached`` has the digests of those that the registry has, by their media types. Sizes are in
-    bytes, times in seconds.
+    ``attached`` has the digests of those that the registry has. Sizes are in bytes, times in
+    seconds.
     """
     path = request.transaction.outputs.root / published.info
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +73,7 @@ def write_imageinfo(
         {
             "file": document.path.name,
             "media_type": document.media_type,
-            "digest": attached.get(document.media_type),
+            "digest": attached.get(document.path),
         }
         for document in documents
     ]
@@ -91,13 +95,25 @@ def _document(request: BuildRequest, image: Image, published: PublishedImage) ->
         "version": project.version.text,
         "commit": project.version.commit,
         "wheel": {"name": wheel.path.name, "sha256": wheel.sha256},
+        **_content(image),
+        "platforms": [
+            {"id": one.id, "digest": one.digest, **_content(one)} for one in image.variants
+        ]
+        if image.index
+        else None,
+        "compression": image.compression,
+        "builder": image.builder,
+        "seconds": round(published.seconds, 3),
+    }
+
+
+def _content(image: Image) -> dict[str, Any]:
+    return {
+        "platform": image.platform,
         "base": None if image.base is None else dataclasses.asdict(image.base),
         "size": image.size,
         "layers": [dataclasses.asdict(layer) for layer in image.layers],
         "dependencies": None if image.dependencies is None else list(image.dependencies),
-        "compression": image.compression,
-        "builder": image.builder,
-        "seconds": round(published.seconds, 3),
     }
 
 

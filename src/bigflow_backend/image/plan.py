@@ -9,6 +9,7 @@ from bigflow_backend.ground.files import has_file
 from bigflow_backend.image.build import choose_builder
 from bigflow_backend.image.dockerfile import STANDARD, build_args, read_dockerfile
 from bigflow_backend.image.imageinfo import ImageFiles
+from bigflow_backend.image.platforms import engine_platform
 from bigflow_backend.image.reference import all_references
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ class ImagePlan:
     """Why it is that builder."""
     base: str | None
     """The name of the base image."""
-    platform: str | None
-    """``linux/amd64`` or ``linux/arm64``; None is the platform of this machine or of the engine."""
+    platforms: tuple[str, ...]
+    """``linux/amd64`` or ``linux/arm64``; none is the platform of this machine or of the engine."""
     files: tuple[str, ...]
     """The files that the build would write, relative to the project."""
     load: bool
@@ -48,17 +49,21 @@ def plan_image(project: Project, reference: ImageReference, settings: ImageSetti
     :raises UserError: for the errors that the project's files show.
     """
     builder, reason = choose_builder(settings.builder, project)
+    if builder == "engine":
+        engine_platform(settings)
     own = project.dockerfile
     dockerfile = read_dockerfile(own if has_file(own) or settings.builder == "engine" else STANDARD)
     arguments = build_args(project, settings, dockerfile)
+    platforms = tuple(sorted(set(settings.platforms)))
+    several = platforms if len(platforms) > 1 else ()
     files = ImageFiles(project.version.text)
     config = project.deployment_config
     names = {
         str(files.tar): settings.export_tar,
         f"{files.layout}/": settings.oci_layout,
         str(files.info): True,
-        str(files.bill): True,
-        str(files.provenance): True,
+        **{str(files.bill(name)): True for name in several or ("",)},
+        **{str(files.provenance(name)): True for name in several or ("",)},
         f"{files.info.parent}/{config.name}": config.is_file(),
     }
     return ImagePlan(
@@ -67,7 +72,7 @@ def plan_image(project: Project, reference: ImageReference, settings: ImageSetti
         builder=builder,
         reason=reason,
         base=dockerfile.base_image(arguments),
-        platform=settings.platform,
+        platforms=platforms,
         files=tuple(name for name, wanted in names.items() if wanted),
         load=settings.load or builder == "engine",
         push=settings.push,

@@ -28,6 +28,10 @@ class CannotServeError(UserError):
         )
 
 
+class NoWheelError(CannotServeError):
+    """A distribution must be compiled for the image; an engine may do that."""
+
+
 class NoBaseError(CannotServeError):
     """The base image is not in its registry; an engine may have it."""
 

@@ -37,8 +37,9 @@ class ImageSettings:
     needs no engine, and builds the standard Dockerfile. ``auto`` is ``layered`` if that is
     possible, else ``engine``."""
 
-    platform: Literal["linux/amd64", "linux/arm64"] | None = None
-    """The platform of the image. The default is the platform of this machine, or of the engine."""
+    platforms: tuple[Literal["linux/amd64", "linux/arm64"], ...] = ()
+    """The platforms of the image. Several make one image for all of them, with one digest (layered
+    builder). The default is the platform of this machine, or of the engine."""
 
     base_image: str | None = None
     """The value of the Dockerfile's ``ARG BASE_IMAGE``. The default is in the Dockerfile."""

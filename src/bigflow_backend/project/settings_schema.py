@@ -34,8 +34,8 @@ The settings of a project are in `pyproject.toml`. An unknown key or an invalid 
 `bigflow config` shows each value, and where it comes from: the first of these places.
 
 1. The option of the command.
-2. The environment variable: `BIGFLOW_`, the table and the key. `BIGFLOW_IMAGE_PLATFORM` is
-   `platform` of `[tool.bigflow.image]`. An empty variable has no effect. A list is its items with
+2. The environment variable: `BIGFLOW_`, the table and the key. `BIGFLOW_IMAGE_NETWORK` is
+   `network` of `[tool.bigflow.image]`. An empty variable has no effect. A list is its items with
    spaces between them, a table is `NAME=VALUE` pairs, and a boolean is `true` or `false`. Lists
    and tables may be JSON, for values with spaces.
 3. `pyproject.toml`, or a keyword of `setup()`.
@@ -151,10 +151,15 @@ def _value(hint: Any) -> dict[str, Any]:
 def _type_name(hint: Any) -> str:
     schema = _value(hint)
     if "enum" in schema:
-        return " or ".join(f"`{json.dumps(value)}`" for value in schema["enum"])
+        return _choices(schema)
     if schema["type"] == "array":
-        return f"list of {schema['items']['type']}s"
+        items = schema["items"]
+        return f"list of {_choices(items)}" if "enum" in items else f"list of {items['type']}s"
     return "table of strings" if schema["type"] == "object" else str(schema["type"])
+
+
+def _choices(schema: dict[str, Any]) -> str:
+    return " or ".join(f"`{json.dumps(value)}`" for value in schema["enum"])
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:

@@ -65,7 +65,7 @@ def test_a_base_for_another_platform(engine_project: LayeredProject) -> None:
     engine_project.write(
         {"Dockerfile": "ARG BASE_IMAGE\nFROM ${BASE_IMAGE} AS base\nENV A=1\nFROM base AS more\n"}
     )
-    error = _refused(engine_project, platform="linux/arm64")
+    error = _refused(engine_project, platforms=("linux/arm64",))
     name = engine_project.options["base_image"]
     assert error.message.startswith(f"Dockerfile, line 2: cannot get the base image {name}: ")
     assert "check its name, that it exists for linux/arm64 and " in error.hint

@@ -34,7 +34,7 @@ def project(layered_project: LayeredProject, podman_base: str) -> LayeredProject
     assert "PIP_NO_INDEX" in text
     layered_project.write({"Dockerfile": text})
     layered_project.options = {
-        "builder": "engine", "base_image": podman_base, "platform": None, "network": "none",
+        "builder": "engine", "base_image": podman_base, "platforms": (), "network": "none",
     }  # fmt: skip
     return layered_project
 

@@ -162,7 +162,7 @@ def test_another_machine_and_another_c_library(
         f'never-here; platform_machine != "{machine}"',
     )
     image = layered_project.build(
-        base_image=f"docker-archive:{tmp_path}/base.tar", platform=f"linux/{architecture}"
+        base_image=f"docker-archive:{tmp_path}/base.tar", platforms=(f"linux/{architecture}",)
     )
     found = layered_project.files(image)
     module = found.files[f"app/lib/python{_MINOR}/site-packages/native.py"]

@@ -40,7 +40,7 @@ image = build_image(
     version=ProjectVersion(text="1.0.0", source="the test", commit="c0ffee"),
     settings=ImageSettings(
         builder="layered", base_image=given["base"], find_links=(given["wheels"],),
-        platform="linux/amd64", oci_layout=True, push=True,
+        platforms=("linux/amd64",), oci_layout=True, push=True,
     ),
     say=print,
 )

@@ -243,7 +243,7 @@ def test_a_base_of_another_architecture(
     layered_project: LayeredProject, registry: Registry, base: str, tmp_path: Path
 ) -> None:
     for name in (f"{registry.address}/{base}", layered_project.base):
-        error = _refused_at_once(layered_project, base_image=name, platform="linux/arm64")
+        error = _refused_at_once(layered_project, base_image=name, platforms=("linux/arm64",))
         assert error.message == (f"the base image {name} is for linux/amd64, not for linux/arm64")
         assert "build for its platform" in error.hint
 

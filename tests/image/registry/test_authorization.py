@@ -147,7 +147,7 @@ def test_layers_are_mounted_with_a_token_for_both_repositories(
             f"{token_registry.address}/team/mounted:1",
             store=store,
             registries=registries,
-            base=base,
+            bases=[base],
         )
     assert tokens.scopes[-2:] == [
         "repository:team/mounted:pull,push",

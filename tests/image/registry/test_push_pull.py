@@ -116,7 +116,7 @@ def test_layers_of_a_base_are_taken_over_within_the_registry(
     own = _on(base, empty_store)
     faulty_registry.requests.clear()
     pushed = push_image(
-        own, f"{address}/team/mounted:1", store=empty_store, registries=registries, base=base
+        own, f"{address}/team/mounted:1", store=empty_store, registries=registries, bases=[base]
     )
     assert pushed.sent < 2000
     assert not faulty_registry.count("GET")
@@ -174,7 +174,7 @@ def test_layers_of_a_base_go_from_one_registry_to_another(
         base = _read(f"{other.address}/team/afar:1", empty_store, registries)
         own = _on(base, empty_store)
         target = f"{registry.address}/team/here:1"
-        push_image(own, target, store=empty_store, registries=registries, base=base)
+        push_image(own, target, store=empty_store, registries=registries, bases=[base])
         assert other.count("GET", base.layers[0].descriptor.digest) == 1
     assert _read(target, empty_store, registries).layers[0].diff_id == base.layers[0].diff_id
 

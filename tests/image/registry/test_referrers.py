@@ -70,7 +70,7 @@ class Pushed:
             remote_name(f"{self.name.rpartition(':')[0]}:{tag}"),
             store=self._store,
             registries=self._registries,
-            base=None,
+            bases=(),
             say=lambda _line: None,
         )
         push.manifest(Descriptor(media_type, sha256_digest(content), len(content)), content)

@@ -10,7 +10,7 @@ import json
 import types
 import typing
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError, did_you_mean
@@ -30,7 +30,7 @@ def read_table(model: type[T], table: object, *, key: str, source: str) -> T:
     hints = typing.get_type_hints(model)
     fields = {f.name.replace("_", "-"): f.name for f in dataclasses.fields(model)}  # type: ignore[arg-type]
     values: dict[str, Any] = {}
-    for name, value in table.items():
+    for name, value in _with_new_names(table, fields, source):
         if name not in fields:
             raise UserError(
                 f"{source}: unknown key {name!r} in [{key}]", hint=did_you_mean(name, fields)
@@ -42,6 +42,19 @@ def read_table(model: type[T], table: object, *, key: str, source: str) -> T:
         else:
             values[fields[name]] = _checked(wanted, value, f"{source}: {inner}")
     return model(**values)
+
+
+def _with_new_names(
+    table: Mapping[str, Any], fields: Collection[str], source: str
+) -> Iterator[tuple[str, Any]]:
+    """Yield the keys and values, with ``platforms`` for ``platform``, its name in version 0.1."""
+    for name, value in table.items():
+        if name == "platform" and "platforms" in fields and "platforms" not in table:
+            message = f"{source}: 'platform' is now called 'platforms'; write a list of them"
+            warnings.warn(message, BigflowWarning, stacklevel=2)
+            yield "platforms", [value]
+        else:
+            yield name, value
 
 
 def read_value(model: type[Any], field_name: str, value: object, *, place: str) -> Any:
@@ -106,7 +119,7 @@ class Leaf:
 
     @property
     def variable(self) -> str:
-        """The environment variable, such as ``BIGFLOW_IMAGE_PLATFORM``."""
+        """The environment variable, such as ``BIGFLOW_IMAGE_NETWORK``."""
         return "_".join(("bigflow", *self.path)).upper()
 
     def value(self, settings: Any) -> Any:
@@ -162,7 +175,8 @@ def _checked(wanted: Any, value: object, place: str) -> Any:
     if origin is tuple:
         if not isinstance(value, (list, tuple)):
             raise _invalid(place, "a list of strings", value)
-        return tuple(_checked(arguments[0], v, f"{place}[{i}]") for i, v in enumerate(value))
+        places = [f"{place}[{i}]" for i in range(len(value))] if len(value) > 1 else [place]
+        return tuple(_checked(arguments[0], v, p) for v, p in zip(value, places, strict=False))
     if origin is dict:
         if not isinstance(value, dict):
             raise _invalid(place, "a table of strings", value)

@@ -14,7 +14,7 @@ from bigflow_backend.ground.foreign.urls import redacted
 from bigflow_backend.ground.processes import TooSlowError, run_bounded
 from bigflow_backend.ground.uv import find_uv
 from bigflow_backend.image.dependencies.indexes import configured_indexes, configured_urls
-from bigflow_backend.image.standard import CannotServeError
+from bigflow_backend.image.standard import NoWheelError
 from bigflow_backend.project.members import UV_LOCK
 from bigflow_backend.wheel.own import write_own_wheel
 
@@ -130,7 +130,7 @@ def error_of(lines: Sequence[str], file: str) -> UserError:
             hint=f"find out who changed the file before you change the hash in {file}",
         )
     if match := _BUILD_FAILED.search(text):
-        return CannotServeError(
+        return NoWheelError(
             f"{match['sdist']} has no wheel for the image, and cannot be built here",
             hint=_ANOTHER_BUILDER,
         )
@@ -154,8 +154,8 @@ def error_of(lines: Sequence[str], file: str) -> UserError:
     return UserError(f"cannot install the dependencies: {problem}", hint=hint)
 
 
-def must_be_compiled(name: str, version: str) -> CannotServeError:
+def must_be_compiled(name: str, version: str) -> NoWheelError:
     """Return the error for a distribution that has no wheel for the image."""
-    return CannotServeError(
+    return NoWheelError(
         f"{name} {version} has no wheel for the image and must be compiled", hint=_ANOTHER_BUILDER
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.engine.client import engine_errors
 from bigflow_backend.image.engine.container import run_in_image
+from bigflow_backend.image.platforms import engine_platform
 from bigflow_backend.image.reference import without_credentials
 from bigflow_backend.image.requires_python import check_python, required_python
 
@@ -50,4 +51,4 @@ def _pull(client: DockerClient, base: str, request: BuildRequest) -> None:
             client.images.get(base)
         except ImageNotFound:
             request.say(f"pulling the base image {without_credentials(base)}")
-            client.images.pull(base, platform=request.settings.platform)
+            client.images.pull(base, platform=engine_platform(request.settings))

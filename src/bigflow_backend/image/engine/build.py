@@ -30,6 +30,7 @@ from bigflow_backend.image.engine.client import engine_address, engine_errors, e
 from bigflow_backend.image.engine.context import context_files, write_context
 from bigflow_backend.image.engine.failure import build_error
 from bigflow_backend.image.engine.images import EngineImages
+from bigflow_backend.image.platforms import engine_platform
 from bigflow_backend.image.standard import is_standard
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def build_image(request: BuildRequest) -> Image:
     :raises UserError: for everything that the user can fix.
     """
     settings, project = request.settings, request.project
+    platform = engine_platform(settings)
     if settings.oci_layout:
         raise UserError(
             "the Docker Engine cannot write an OCI layout",
@@ -91,7 +93,7 @@ def build_image(request: BuildRequest) -> Image:
     options = BuildOptions(
         arguments=arguments,
         network=settings.network,
-        platform=settings.platform,
+        platform=platform,
         secrets=settings.secrets,
         directory=project.root,
         timeout=settings.timeout,

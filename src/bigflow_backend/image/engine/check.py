@@ -11,6 +11,7 @@ from bigflow_backend.ground.foreign.text import one_line, quoted
 from bigflow_backend.image.engine.client import engine_errors
 from bigflow_backend.image.engine.container import run_in_image
 from bigflow_backend.image.engine.failure import OTHER_PLATFORM
+from bigflow_backend.image.platforms import engine_platform
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -39,7 +40,7 @@ def check_image(client: DockerClient, image_id: str, request: BuildRequest) -> N
 
     :raises UserError: if they cannot.
     """
-    platform, wanted = _platform(client, image_id), request.settings.platform
+    platform, wanted = _platform(client, image_id), engine_platform(request.settings)
     # Some engines silently use a base image of another platform, if they have one.
     if wanted not in {None, platform}:
         raise UserError(

@@ -96,23 +96,25 @@ def base_system(
     check: Callable[[Interpreter], None],
     deadline: float,
     compression: Compression,
+    native: BaseSystem | None = None,
 ) -> BaseSystem:
     """Read the base image and write the layer, unless the store has both.
 
     ``fetch_layers`` brings the layers of the base into the store; it is called only if they have
-    to be read. ``check`` may refuse the base's Python, before anything is compiled.
+    to be read. ``check`` may refuse the base's Python, before anything is compiled. ``native`` is
+    the base for this machine, whose Python can compile for another platform.
 
     :raises UserError: if the base has no Python that the builder supports.
     """
     # The diff_ids beside the blobs: they are compared when the layers are read, and not before.
     layers = [[x.descriptor.media_type, x.descriptor.digest, x.diff_id] for x in base.layers]
-    inputs = (_EDITION, search_path(base.config), layers)
+    inputs = (_EDITION, search_path(base.config), base.architecture, layers)
     key = record_key("base", *inputs)
     known = _from_record(store, store.get_record(key))
     if known is not None:
         found, files, sizes, packages = known
         check(found)
-        compiler, note = _find_compiler(store, found, files, deadline)
+        compiler, note = _find_compiler(store, found, files, native, deadline)
         layer = StoredLayer.from_json(store.get_record(_layer_key(inputs, compiler, compression)))
         if layer is not None and layer.is_in(store):
             return BaseSystem(found, compiler, note, layer, sizes, deadline, compression, packages)
@@ -129,7 +131,7 @@ def base_system(
         check(found)
         packages = _packages(system)
         files = store_files(store, system, found, deadline=deadline)
-        compiler, note = _find_compiler(store, found, files, deadline)
+        compiler, note = _find_compiler(store, found, files, native, deadline)
         with _bytecode(system, found, compiler, deadline) as bytecode:
             layer = write_layer(
                 store,
@@ -151,9 +153,15 @@ def base_system(
 
 
 def _find_compiler(
-    store: BlobStore, found: Interpreter, files: PythonFiles, deadline: float
+    store: BlobStore,
+    found: Interpreter,
+    files: PythonFiles,
+    native: BaseSystem | None,
+    deadline: float,
 ) -> tuple[Compiler | None, str]:
     """Return the compiler, and the sentence about it."""
+    if native and native.compiler and native.interpreter.version == found.version:
+        return native.compiler, f"{native.compiler.description} compiles, as for this machine"
     try:
         own = find_base_python(store, files, found, deadline=deadline)
     except SandboxError as error:

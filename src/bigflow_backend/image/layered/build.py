@@ -6,8 +6,10 @@ digest depends on the base, the wheel, the versions of the dependencies, uv and 
 
 from __future__ import annotations
 
-import platform
+import contextlib
+import dataclasses
 import time
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -15,19 +17,26 @@ from bigflow_backend.ground.directories import reported_full_disk
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.base.read import fetch_layers, is_file_name, read_base
 from bigflow_backend.image.dockerfile import build_args
-from bigflow_backend.image.image import BaseInfo, BuildRequest, Image, LayerInfo
+from bigflow_backend.image.image import BaseInfo, BuildRequest, Image, ImageIndex, LayerInfo
 from bigflow_backend.image.layered.base_layer import base_system
 from bigflow_backend.image.layered.compression import find_compression
 from bigflow_backend.image.layered.dependencies.resolver import Resolver
 from bigflow_backend.image.layered.dependency_layers import dependency_layers
 from bigflow_backend.image.layered.layers import project_layers
-from bigflow_backend.image.layered.manifest import assemble
+from bigflow_backend.image.layered.manifest import assemble, index_of
 from bigflow_backend.image.materials.packages import Materials
+from bigflow_backend.image.platforms import (
+    check_wheel,
+    image_platforms,
+    machine_platform,
+    main_platform,
+)
 from bigflow_backend.image.reference import remote_name, without_credentials
 from bigflow_backend.image.requires_python import check_python
 from bigflow_backend.image.standard import (
     CannotServeError,
     NoBaseError,
+    NoWheelError,
     standard_dockerfile,
 )
 
@@ -35,8 +44,6 @@ if TYPE_CHECKING:
     from bigflow_backend.image import oci
     from bigflow_backend.image.layered.base_layer import BaseSystem
     from bigflow_backend.image.layered.dependency_layers import Dependencies
-    from bigflow_backend.image.registry import Registries
-    from bigflow_backend.image.store.blobs import BlobStore
 
 _LABEL = "org.opencontainers.image."
 _LABELS = ("VERSION", "REVISION", "SOURCE", "CREATED")
@@ -44,24 +51,74 @@ _LABELS = ("VERSION", "REVISION", "SOURCE", "CREATED")
 _LAYERS = 60
 # The user, the resources and the code.
 _OTHER_LAYERS = 3
-_ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
 def build_image(request: BuildRequest) -> Image:
     """Make the layers that the store does not have yet, and put the image together.
 
+    For several platforms, it is the image of this machine's platform, with the index of all.
+
     :raises CannotServeError: if only an engine can build this image.
     :raises UserError: for everything else that the user can fix.
     """
     with reported_full_disk():
-        return _make(request, request.session.store, request.session.registries)
+        return _make(request)
 
 
-def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> Image:
+def _make(request: BuildRequest) -> Image:
     deadline = time.monotonic() + request.settings.timeout
     dockerfile = standard_dockerfile(request.project)
     arguments = build_args(request.project, request.settings, dockerfile)
-    base = _base(request, dockerfile.base_image(arguments), store, registries, deadline)
+    name = dockerfile.base_image(arguments)
+    platforms = image_platforms(request.settings)
+    # An error of one platform comes before the work for another.
+    for platform in platforms:
+        check_wheel(request.wheel_file, platform)
+    bases: dict[str, oci.BaseImage] = {}
+    for platform in platforms:
+        with _named(platform, several=len(platforms) > 1):
+            bases[platform] = _base(request, name, platform, deadline)
+    images: dict[str, Image] = {}
+    native: BaseSystem | None = None
+    # This machine's platform comes first: its Python compiles for the others.
+    for platform in dict.fromkeys((main_platform(request.settings), *platforms)):
+        if len(platforms) > 1:
+            request.say(f"building for {platform}")
+        with _named(platform, several=len(platforms) > 1):
+            system = _system(request, bases[platform], native, deadline)
+            images[platform] = _image(request, bases[platform], system, arguments)
+        native = native or system
+    first = next(iter(images.values()))
+    if len(images) == 1:
+        return first
+    index = index_of(request.session.store, images)
+    every = tuple(images[platform] for platform in platforms)
+    return dataclasses.replace(first, digest=index.digest, index=ImageIndex(index, every))
+
+
+@contextlib.contextmanager
+def _named(platform: str, *, several: bool) -> Iterator[None]:
+    """Name the platform in an error, if there are several. No engine builds several."""
+    try:
+        yield
+    except UserError as error:
+        if not several:
+            raise
+        hint, one = error.hint, f"or build for one platform: --platform {machine_platform()}"
+        if isinstance(error, NoWheelError):
+            hint = f"add a directory with its wheel to find-links, {one}"
+        elif isinstance(error, CannotServeError) and not isinstance(error, NoBaseError):
+            hint = f"use another base image, {one}"
+        raise UserError(f"for {platform}: {error.message}", hint=hint) from error
+
+
+def _system(
+    request: BuildRequest,
+    base: oci.BaseImage,
+    native: BaseSystem | None,
+    deadline: float,
+) -> BaseSystem:
+    store, registries = request.session.store, request.session.registries
     system = base_system(
         store,
         base,
@@ -73,10 +130,21 @@ def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> Im
         ),
         deadline=deadline,
         compression=find_compression(request.settings, lambda: request.session.engine_name),
+        native=native,
     )
     request.say(system.compiler_note)
     for missing in system.packages.missing:
         request.say(f"the bill of materials lacks {missing} of the base image")
+    return system
+
+
+def _image(
+    request: BuildRequest,
+    base: oci.BaseImage,
+    system: BaseSystem,
+    arguments: Mapping[str, str],
+) -> Image:
+    store = request.session.store
     dependencies = dependency_layers(
         store,
         system,
@@ -118,6 +186,7 @@ def _make(request: BuildRequest, store: BlobStore, registries: Registries) -> Im
         dependencies=dependencies.versions,
         compression=system.compression.description,
         materials=Materials(system.interpreter.installed, system.packages, dependencies.hashes),
+        platform=f"{base.os}/{base.architecture}",
     )
 
 
@@ -135,8 +204,7 @@ def _base_annotations(base: oci.BaseImage) -> dict[str, str]:
 def _base(
     request: BuildRequest,
     name: str | None,
-    store: BlobStore,
-    registries: Registries,
+    platform: str,
     deadline: float,
 ) -> oci.BaseImage:
     """Return the base image, whose layers need not be in the store yet.
@@ -152,10 +220,10 @@ def _base(
     try:
         base = read_base(
             name,
-            architecture=_architecture(request.settings.platform),
+            architecture=platform.removeprefix("linux/"),
             root=request.project.root,
-            store=store,
-            registries=registries,
+            store=request.session.store,
+            registries=request.session.registries,
             deadline=deadline,
         )
     except UserError as error:
@@ -169,14 +237,6 @@ def _base(
     if (base.config.get("config") or {}).get("OnBuild"):
         raise CannotServeError(f"the base image {base.reference} has ONBUILD instructions")
     return base
-
-
-def _architecture(wanted: str | None) -> str:
-    """Return the image's architecture, which is this machine's if none is given."""
-    if wanted is not None:
-        return wanted.removeprefix("linux/")
-    machine = platform.machine().lower()
-    return _ARCHITECTURES.get(machine, machine)
 
 
 def _resolver(request: BuildRequest, system: BaseSystem) -> Resolver:

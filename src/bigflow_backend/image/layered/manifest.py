@@ -6,6 +6,7 @@ https://github.com/opencontainers/image-spec/blob/main/manifest.md
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,11 @@ from bigflow_backend.image.image import StoredImage
 from bigflow_backend.image.layered.base_layer import HOME, USER
 from bigflow_backend.image.layered.python.interpreter import search_path
 from bigflow_backend.image.layered.venv import APP
-from bigflow_backend.image.oci import CONFIG, MANIFEST, canonical_json
+from bigflow_backend.image.oci import CONFIG, INDEX, MANIFEST, canonical_json
 
 if TYPE_CHECKING:
-    from bigflow_backend.image.oci import BaseImage, ConfigDocument, Layer
+    from bigflow_backend.image.image import Image
+    from bigflow_backend.image.oci import BaseImage, ConfigDocument, Descriptor, Layer
     from bigflow_backend.image.store.blobs import BlobStore
 
 # The settings that an image inherits; Docker's configurations also have a container's state.
@@ -63,6 +65,32 @@ def assemble(
         "annotations": dict(annotations),
     }
     return StoredImage(store.add(canonical_json(manifest), MANIFEST), config, together, base)
+
+
+def index_of(store: BlobStore, images: Mapping[str, Image]) -> Descriptor:
+    """Put the index of images, by their platforms, into the store; return its descriptor.
+
+    It has the annotations that all of their manifests have.
+
+    https://github.com/opencontainers/image-spec/blob/main/image-index.md
+    """
+    contents = [image.content for _platform, image in sorted(images.items())]
+    stored = [content for content in contents if isinstance(content, StoredImage)]
+    annotations = [json.loads(store.read(x.manifest.digest))["annotations"] for x in stored]
+    common = {k: v for k, v in annotations[0].items() if all(a.get(k) == v for a in annotations)}
+    index = {
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": [x.manifest.as_json() | {"platform": _platform(x.base)} for x in stored],
+        "annotations": common,
+    }
+    return store.add(canonical_json(index), INDEX)
+
+
+def _platform(base: BaseImage) -> dict[str, str]:
+    found = {"os": base.os, "architecture": base.architecture}
+    variant = base.config.get("variant")
+    return found | {"variant": variant} if variant else found
 
 
 def _config(base: ConfigDocument, labels: Mapping[str, str]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Write an image of the store to a tar archive.
 
-The archive is an OCI layout and a docker-archive in one: the files of both are the same blobs.
+The archive is an OCI layout and a docker-archive in one: the files of both are the same blobs. The
+layout has all platforms of the image; a docker-archive can have one only.
 
 https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 https://github.com/moby/moby/blob/master/image/spec/v1.2.md
@@ -20,21 +21,21 @@ from bigflow_backend.image.oci import canonical_json
 from bigflow_backend.image.publish.layout import blob_name, blobs_of, layout_documents
 
 if TYPE_CHECKING:
-    from bigflow_backend.image.image import StoredImage
+    from bigflow_backend.image.image import StoredImages
     from bigflow_backend.image.reference import ImageReference
     from bigflow_backend.image.store.blobs import BlobStore
 
 
 def save_archive(
-    store: BlobStore, image: StoredImage, references: Sequence[ImageReference], path: Path
+    store: BlobStore, images: StoredImages, references: Sequence[ImageReference], path: Path
 ) -> None:
-    """Write the image with its names to ``path``; the store must have all of its layers.
+    """Write the images with their names to ``path``; the store must have all of their layers.
 
     :raises UserError: if the file cannot be written.
     """
     try:
         with path.open("wb") as output:
-            write_archive(store, image, references, output)
+            write_archive(store, images, references, output)
     except OSError as error:
         raise UserError(
             f"cannot write {path.name}: {error.strerror}",
@@ -44,28 +45,29 @@ def save_archive(
 
 def write_archive(
     store: BlobStore,
-    image: StoredImage,
+    images: StoredImages,
     references: Sequence[ImageReference],
     output: IO[bytes],
 ) -> None:
-    """Write the image with its names."""
+    """Write the images with their names."""
     with tarfile.open(fileobj=output, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name, document in _documents(image, references).items():
+        for name, document in _documents(images, references).items():
             content = canonical_json(document)
             archive.addfile(_member(name, len(content)), io.BytesIO(content))
-        for blob in blobs_of(image):
+        for blob in blobs_of(images):
             with store.reader(blob) as source:
                 archive.addfile(_member(blob_name(blob.digest), blob.size), source)
 
 
-def _documents(image: StoredImage, references: Sequence[ImageReference]) -> dict[str, object]:
+def _documents(images: StoredImages, references: Sequence[ImageReference]) -> dict[str, object]:
     """Return the documents of the layout, and the manifest of a docker-archive."""
+    image = images.each[0]
     manifest = {
         "Config": blob_name(image.config.digest),
         "RepoTags": [str(reference) for reference in references],
         "Layers": [blob_name(layer.descriptor.digest) for layer in image.layers],
     }
-    return {**layout_documents(image, references), "manifest.json": [manifest]}
+    return {**layout_documents(images, references), "manifest.json": [manifest]}
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:

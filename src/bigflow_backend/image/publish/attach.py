@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
@@ -19,25 +21,28 @@ if TYPE_CHECKING:
 
 
 def attach_documents(
-    request: BuildRequest, image: Image, published: PublishedImage, documents: Sequence[Document]
-) -> dict[str, str]:
-    """Attach the documents to a pushed image; return the digest of each by its media type.
+    request: BuildRequest, published: PublishedImage, documents: Sequence[Document]
+) -> dict[Path, str]:
+    """Attach the documents to a pushed image; return the digest of each by its path.
 
     The image is complete without them. So a registry that refuses them gives a warning.
     """
     session = request.session
+    attached: dict[Path, str] = {}
     try:
-        subject = _subject(request, image, published)
-        digests = attach(
-            [
-                Artifact(d.path.name, d.media_type, d.text.encode(), d.annotations)
-                for d in documents
-            ],
-            subject,
-            remote_name(published.tag),
-            store=session.store,
-            registries=session.registries,
-        )
+        for _image, group in itertools.groupby(documents, key=lambda d: d.image.id):
+            of_image = list(group)
+            digests = attach(
+                [
+                    Artifact(d.path.name, d.media_type, d.text.encode(), d.annotations)
+                    for d in of_image
+                ],
+                _subject(request, of_image[0].image, published),
+                remote_name(published.tag),
+                store=session.store,
+                registries=session.registries,
+            )
+            attached |= zip((d.path for d in of_image), digests, strict=True)
     except UserError as error:
         warnings.warn(
             "the image is pushed, but the registry has no bill of materials and no provenance of"
@@ -45,8 +50,7 @@ def attach_documents(
             BigflowWarning,
             stacklevel=2,
         )
-        return {}
-    return {d.media_type: digest for d, digest in zip(documents, digests, strict=True)}
+    return attached
 
 
 def _subject(request: BuildRequest, image: Image, published: PublishedImage) -> Descriptor:

@@ -11,6 +11,7 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.foreign.text import one_line
 from bigflow_backend.image.engine.client import engine_errors
 from bigflow_backend.image.engine.images import EngineImages
+from bigflow_backend.image.image import StoredImages
 from bigflow_backend.image.publish.archive import write_archive
 from bigflow_backend.image.reference import remote_name
 from bigflow_backend.image.registry import find_digest
@@ -31,7 +32,7 @@ def load_image(request: BuildRequest, image: StoredImage) -> str:
     with contextlib.ExitStack() as stack:
         with reported_full_disk():
             archive = stack.enter_context(temporary_file())
-            write_archive(session.store, image, (), archive)
+            write_archive(session.store, StoredImages(image.manifest, (image,)), (), archive)
         archive.seek(0)
         with engine_errors("loading the image"):
             (loaded,) = session.engine.images.load(archive)

@@ -15,16 +15,16 @@ from bigflow_backend.image.oci import INDEX, canonical_json
 from bigflow_backend.image.reference import remote_name
 
 if TYPE_CHECKING:
-    from bigflow_backend.image.image import StoredImage
+    from bigflow_backend.image.image import StoredImages
     from bigflow_backend.image.oci import Descriptor
     from bigflow_backend.image.reference import ImageReference
     from bigflow_backend.image.store.blobs import BlobStore
 
 
 def save_layout(
-    store: BlobStore, image: StoredImage, references: Sequence[ImageReference], path: Path
+    store: BlobStore, images: StoredImages, references: Sequence[ImageReference], path: Path
 ) -> None:
-    """Write the image with its tags to the new directory ``path``.
+    """Write the images with their tags to the new directory ``path``.
 
     Blobs are copied, not linked: a program that changes the layout must not change the store.
 
@@ -32,9 +32,9 @@ def save_layout(
     """
     try:
         (path / "blobs" / "sha256").mkdir(parents=True)
-        for name, document in layout_documents(image, references).items():
+        for name, document in layout_documents(images, references).items():
             (path / name).write_bytes(canonical_json(document))
-        for blob in blobs_of(image):
+        for blob in blobs_of(images):
             with store.reader(blob) as source, (path / blob_name(blob.digest)).open("wb") as file:
                 shutil.copyfileobj(source, file, 1 << 20)
     except OSError as error:
@@ -44,9 +44,11 @@ def save_layout(
         ) from error
 
 
-def blobs_of(image: StoredImage) -> list[Descriptor]:
-    """Return each blob of the image once, sorted by digest."""
-    blobs = [image.manifest, image.config, *(layer.descriptor for layer in image.layers)]
+def blobs_of(images: StoredImages) -> list[Descriptor]:
+    """Return each blob of the images once, sorted by digest."""
+    blobs = [images.top]
+    for image in images.each:
+        blobs += [image.manifest, image.config, *(layer.descriptor for layer in image.layers)]
     return [blob for _digest, blob in sorted({blob.digest: blob for blob in blobs}.items())]
 
 
@@ -55,7 +57,9 @@ def blob_name(digest: str) -> str:
     return "blobs/" + digest.replace(":", "/")
 
 
-def layout_documents(image: StoredImage, references: Sequence[ImageReference]) -> dict[str, object]:
+def layout_documents(
+    images: StoredImages, references: Sequence[ImageReference]
+) -> dict[str, object]:
     """Return the JSON documents of the layout by their names."""
     annotations: list[dict[str, str]] = [
         {
@@ -69,7 +73,7 @@ def layout_documents(image: StoredImage, references: Sequence[ImageReference]) -
         "schemaVersion": 2,
         "mediaType": INDEX,
         "manifests": [
-            image.manifest.as_json() | {"annotations": names} for names in annotations or [{}]
+            images.top.as_json() | {"annotations": names} for names in annotations or [{}]
         ],
     }
     return {"oci-layout": {"imageLayoutVersion": "1.0.0"}, "index.json": index}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.image.base.read import fetch_layers
 from bigflow_backend.image.engine.images import EngineImages
-from bigflow_backend.image.image import EngineImage, Image, PublishedImage, StoredImage
+from bigflow_backend.image.image import EngineImage, Image, PublishedImage, StoredImages
 from bigflow_backend.image.imageinfo import ImageFiles
 from bigflow_backend.image.publish.archive import save_archive
 from bigflow_backend.image.publish.engine import load_image, push_from_engine
@@ -27,9 +27,9 @@ def place(request: BuildRequest, image: Image) -> PublishedImage:
     """
     files = ImageFiles(request.project.version.text)
     (request.transaction.outputs.root / files.info).parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(image.content, StoredImage):
-        _place_stored(request, image.content, files)
-    else:
+    if image.stored is not None:
+        _place_stored(request, image.stored, files)
+    if isinstance(image.content, EngineImage):
         _place_in_engine(request, image.content, files)
     settings = request.settings
     return PublishedImage(
@@ -43,6 +43,7 @@ def place(request: BuildRequest, image: Image) -> PublishedImage:
         layout=files.layout if settings.oci_layout else None,
         in_engine=settings.load or isinstance(image.content, EngineImage),
         pushed=False,
+        platforms=tuple(i.platform for i in image.variants if i.platform is not None),
         info=files.info,
         builder=image.builder,
         seconds=time.perf_counter() - request.started,
@@ -54,37 +55,39 @@ def push(request: BuildRequest, image: Image, placed: PublishedImage) -> Publish
 
     :raises UserError: if the registry or the engine refuses.
     """
-    if isinstance(image.content, StoredImage):
+    if (stored := image.stored) is not None:
         for name in request.references:
             pushed = push_image(
-                image.content.manifest,
+                stored.top,
                 str(name),
                 store=request.session.store,
                 registries=request.session.registries,
-                base=image.content.base,
+                bases=[content.base for content in stored.each],
                 say=request.say,
             )
             request.say(f"pushed {pushed.name}, {pushed.sent} bytes sent")
-        digest: str | None = image.content.manifest.digest
+        digest: str | None = stored.top.digest
     else:
         digest = push_from_engine(request) or image.digest
     seconds = time.perf_counter() - request.started
     return dataclasses.replace(placed, pushed=True, digest=digest, seconds=seconds)
 
 
-def _place_stored(request: BuildRequest, content: StoredImage, files: ImageFiles) -> None:
+def _place_stored(request: BuildRequest, images: StoredImages, files: ImageFiles) -> None:
     settings, names = request.settings, request.references
     root, store = request.transaction.outputs.root, request.session.store
-    if settings.export_tar or settings.oci_layout or settings.load:
-        fetch_layers(
-            content.base, store=store, registries=request.session.registries, say=request.say
-        )
+    registries = request.session.registries
+    first = images.each[0]
+    if settings.export_tar or settings.oci_layout:
+        for content in images.each:
+            fetch_layers(content.base, store=store, registries=registries, say=request.say)
     if settings.export_tar:
-        save_archive(store, content, names, root / files.tar)
+        save_archive(store, images, names, root / files.tar)
     if settings.oci_layout:
-        save_layout(store, content, names, root / files.layout)
+        save_layout(store, images, names, root / files.layout)
     if settings.load:
-        image_id = load_image(request, content)
+        fetch_layers(first.base, store=store, registries=registries, say=request.say)
+        image_id = load_image(request, first)
         _name_in_engine(request, image_id)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.oci import Descriptor
+from bigflow_backend.image.oci import INDEXES, Descriptor
 from bigflow_backend.image.reference import RemoteName, remote_name
 from bigflow_backend.image.registry.connection import CREATED, NOT_FOUND, OK
 from bigflow_backend.image.registry.parallel import at_once, in_caller
@@ -40,28 +40,25 @@ def push_image(
     *,
     store: BlobStore,
     registries: Registries,
-    base: BaseImage | None = None,
+    bases: Sequence[BaseImage] = (),
     say: Callable[[str], None] = lambda _line: None,
 ) -> Pushed:
     """Push the image whose manifest, configuration and own layers are in the store.
 
-    ``target`` is its name with the tag. Only blobs that the registry does not have are sent. Blobs
-    that another repository of the registry has are mounted, if we have pushed them there, or if it
-    is the repository of ``base``. Other layers of ``base`` are fetched.
+    ``manifest`` may be an index: its images are pushed first. ``target`` is the name with the tag.
+    Only blobs that the registry does not have are sent. Blobs that another repository of the
+    registry has are mounted, if we have pushed them there, or if it is the repository of one of the
+    ``bases``. Other layers of a base are fetched.
 
     :raises UserError: if the registry cannot be reached, or refuses the image.
     """
     name = remote_name(target)
-    push = RepositoryPush(name, store=store, registries=registries, base=base, say=say)
+    push = RepositoryPush(name, store=store, registries=registries, bases=bases, say=say)
     if push.has_manifest(name, manifest.digest):
         return Pushed(name, manifest.digest, 0)
-    try:
-        content = store.read(manifest.digest)
-    except KeyError:
-        raise _lost(store, manifest) from None
-    if not push.has_manifest(dataclasses.replace(name, digest=manifest.digest), manifest.digest):
-        document = json.loads(content)
-        push.blobs([Descriptor.from_json(x) for x in (*document["layers"], document["config"])])
+    content = push.content(manifest)
+    push.parts(manifest, content)
+    # The tag moves last.
     push.manifest(manifest, content)
     return Pushed(name, manifest.digest, push.sent)
 
@@ -84,7 +81,7 @@ class RepositoryPush:
         *,
         store: BlobStore,
         registries: Registries,
-        base: BaseImage | None,
+        bases: Sequence[BaseImage],
         say: Callable[[str], None],
     ) -> None:
         self._name = name
@@ -93,14 +90,41 @@ class RepositoryPush:
         self._say = say
         self._connection: Connection = registries.connection(name.registry)
         self._scopes: tuple[str, ...] = (f"repository:{name.path}:pull,push",)
-        self._base_layers = set() if base is None else {x.descriptor.digest for x in base.layers}
-        self._base = None if base is None or base.repository is None else base.repository
+        self._sources = {
+            layer.descriptor.digest: base.repository
+            for base in bases
+            if base.repository is not None
+            for layer in base.layers
+        }
+        """The repositories, ``registry/path``, of blobs that the store may not have."""
         self._closed: set[str] = {name.path}
         """The repositories that blobs cannot be mounted from."""
         self.sent = 0
 
     def has_manifest(self, name: RemoteName, digest: str) -> bool:
         return find_digest(name, registries=self._registries, scopes=self._scopes) == digest
+
+    def content(self, manifest: Descriptor) -> bytes:
+        try:
+            return self._store.read(manifest.digest)
+        except KeyError:
+            raise _lost(self._store, manifest) from None
+
+    def parts(self, manifest: Descriptor, content: bytes) -> None:
+        """Push what a manifest or an index refers to, unless the repository has it."""
+        if self.has_manifest(
+            dataclasses.replace(self._name, digest=manifest.digest), manifest.digest
+        ):
+            return
+        document = json.loads(content)
+        if manifest.media_type not in INDEXES:
+            parts = (*document["layers"], document["config"])
+            self.blobs([Descriptor.from_json(part) for part in parts])
+            return
+        for part in map(Descriptor.from_json, document["manifests"]):
+            inner = self.content(part)
+            self.parts(part, inner)
+            self.manifest(part, inner, part.digest)
 
     def blobs(self, blobs: Sequence[Descriptor]) -> None:
         """Mount or send the blobs that the repository does not have, up to four at once."""
@@ -115,18 +139,18 @@ class RepositoryPush:
     def _bring(self, blob: Descriptor) -> int:
         """Mount or send the blob; return the number of bytes that were sent."""
         upload = Upload(blob, self._name.path, connection=self._connection, scopes=self._scopes)
-        is_of_base = blob.digest in self._base_layers
+        source = self._sources.get(blob.digest)
         places = blob_places(self._store, self._name.registry, blob.digest)
-        if is_of_base and self._base is not None:
-            registry, _, path = self._base.partition("/")
+        if source is not None:
+            registry, _, path = source.partition("/")
             places = (path, *places) if registry == self._name.registry else places
         if any(self._mounts(upload, place) for place in dict.fromkeys(places)):
             return 0
         if not self._store.has(blob.digest, blob.size):
-            if not is_of_base or self._base is None:
+            if source is None:
                 raise _lost(self._store, blob)
-            in_caller(self._say, f"fetching {blob.digest}, {blob.size} bytes, from {self._base}")
-            fetch_blob(blob, self._base, store=self._store, registries=self._registries)
+            in_caller(self._say, f"fetching {blob.digest}, {blob.size} bytes, from {source}")
+            fetch_blob(blob, source, store=self._store, registries=self._registries)
         in_caller(self._say, f"pushing {blob.digest}, {blob.size} bytes")
         try:
             return upload.send(self._store.path(blob.digest))
@@ -145,13 +169,16 @@ class RepositoryPush:
             self._closed.add(place)
             return False
 
-    def manifest(self, manifest: Descriptor, content: bytes) -> Answer:
-        """Put the manifest under the tag or the digest: this is the last step of a push."""
+    def manifest(self, manifest: Descriptor, content: bytes, reference: str = "") -> Answer:
+        """Put a manifest or an index, after its parts, under ``reference``.
+
+        The default is the tag or the digest of the name.
+        """
         doing = f"pushing the manifest of {self._name}"
         answer = self._connection.retried(
             lambda: self._connection.ask(
                 "PUT",
-                f"/v2/{self._name.path}/manifests/{self._name.reference}",
+                f"/v2/{self._name.path}/manifests/{reference or self._name.reference}",
                 scopes=self._scopes,
                 headers={"Content-Type": manifest.media_type},
                 body=lambda: content,

@@ -70,7 +70,7 @@ def attach(
     for artifact in artifacts:
         manifest, content, blobs = _manifest(artifact, subject, store)
         place = dataclasses.replace(name, digest=manifest.digest)
-        push = RepositoryPush(place, store=store, registries=registries, base=None, say=say)
+        push = RepositoryPush(place, store=store, registries=registries, bases=(), say=say)
         push.blobs(blobs)
         answer = push.manifest(manifest, content)
         digests.append(manifest.digest)
@@ -129,7 +129,7 @@ def _list(
         merged = {**listed, "manifests": [*listed["manifests"], *new]}
         content = json.dumps(merged, separators=(",", ":"), ensure_ascii=False).encode()
         push = RepositoryPush(
-            place, store=store, registries=registries, base=None, say=lambda _line: None
+            place, store=store, registries=registries, bases=(), say=lambda _line: None
         )
         push.manifest(Descriptor(INDEX, sha256_digest(content), len(content)), content)
     raise UserError(

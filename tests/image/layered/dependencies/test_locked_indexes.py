@@ -213,4 +213,4 @@ def test_pip_in_a_dockerfile_has_no_explicit_indexes(locked: LayeredProject) -> 
     locked.write({"Dockerfile": STANDARD.read_text("utf-8")})
     make_wheel(locked.wheels, "acme-lib", "9.0", {})
     with pytest.raises(UserError, match=r"acme-lib==1\.0 from the explicit index private, which"):
-        locked.build(builder="engine", base_image="python:3.12", platform=None)
+        locked.build(builder="engine", base_image="python:3.12", platforms=())

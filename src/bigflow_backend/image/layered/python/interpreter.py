@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bigflow_backend.image.platforms import MACHINES
 from bigflow_backend.image.standard import CannotServeError
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """The search path of engines for an image without one."""
 
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _WANTED = re.compile(
     r"(?:.*/)?(?:bin/python3(?:\.\d+)?|libpython3\.\d+\.so[^/]*|libc\.so\.6|libc-2\.\d+\.so"
     r"|ld-musl-[^/]*|libc\.musl-[^/]*)"
@@ -67,7 +67,7 @@ class Interpreter:
     @property
     def machine(self) -> str:
         """The kernel's name of its architecture, such as ``x86_64``."""
-        return _MACHINES.get(self.architecture, self.architecture)
+        return MACHINES.get(self.architecture, self.architecture)
 
     @property
     def standard_library(self) -> str:
