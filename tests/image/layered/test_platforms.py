@@ -140,7 +140,7 @@ def test_wheels_for_one_platform_and_a_base_for_one(
     error = _refused(both)
     assert error.message.startswith("for linux/arm64: cannot install the dependencies: ")
     assert "narrow" in error.message
-    # An sdist that compiles is no help.
+    # An sdist that compiles does not help.
     make_sdist(both.wheels, "narrow", "3.1", tag="cp39-cp39-linux_x86_64")
     error = _refused(both)
     assert error.message == (
