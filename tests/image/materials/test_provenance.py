@@ -42,7 +42,7 @@ def test_the_statement(layered_project: LayeredProject) -> None:
         "version": "1.0.0",
         "settings": {
             "builder": "layered",
-            "platform": "linux/amd64",
+            "platforms": ["linux/amd64"],
             "base-image": "docker-archive:base.tar",
             "network": "none",
         },
