@@ -77,7 +77,17 @@ def prepare_metadata_for_build_wheel(
         return prepare_metadata(project, Path(metadata_directory), settings)
 
 
-prepare_metadata_for_build_editable = prepare_metadata_for_build_wheel
+def prepare_metadata_for_build_editable(
+    metadata_directory: str, config_settings: Mapping[str, Any] | None = None
+) -> str:
+    """Write ``.dist-info`` of the editable wheel into ``metadata_directory`` and return its name.
+
+    https://peps.python.org/pep-0660/#prepare-metadata-for-build-editable
+    """
+    from bigflow_backend.wheel.wheel import prepare_metadata
+
+    with _project(config_settings) as (project, settings):
+        return prepare_metadata(project, Path(metadata_directory), settings, editable=True)
 
 
 def build_wheel(

@@ -12,6 +12,7 @@
 - ``changed``: the projects of a repository that differ from a commit
 - ``requirements``: requirements.txt
 - ``requirements_in``: requirements.in, and whether requirements.txt is its result
+- ``locked``: the pins of a lock
 - ``notes``: advice about the project's files
 - ``workflows``: deployment and workflows, as the project's own Python describes them
 - ``tests``: the project's tests

@@ -10,6 +10,7 @@
 - ``conflicts``: check of facts that two files state
 - ``setuptools_commands``: setuptools' ``build`` with ``resources/``
 - ``metadata``: ``.dist-info``
+- ``bill``: the bill of materials in ``.dist-info``
 - ``writer``: the reproducible zip archive
 - ``manifest_in``: files that MANIFEST.in adds to the sdist
 """

@@ -47,9 +47,10 @@ _UNKNOWN = re.compile(r"Unknown distribution option: '(?P<name>.*)'")
 
 @dataclass(frozen=True)
 class Loaded:
-    """A distribution and its requirements."""
+    """A distribution, its files and its requirements."""
 
     distribution: Distribution
+    content: Content
     requirements: Requirements
     needs_setuptools: bool
     """True if only setuptools' ``bdist_wheel`` can build it: it has extension modules, scripts,
@@ -88,6 +89,7 @@ def load_distribution(project: Project, content: Content) -> Loaded:
     own_commands: Any = distribution.cmdclass
     distribution.cmdclass = dict(resource_commands(project, own_commands))
     return Loaded(
+        content=content,
         distribution=distribution,
         requirements=requirements,
         needs_setuptools=any(getattr(distribution, k, None) for k in _COMPILED_KEYWORDS)

@@ -11,7 +11,7 @@ import os
 import stat
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.epoch import source_date_epoch
 from bigflow_backend.ground.files import has_file, open_regular, replaced_file
 from bigflow_backend.project.pyproject import metadata_files
+from bigflow_backend.wheel.bill import BILL, bill_of_wheel
 from bigflow_backend.wheel.config_settings import ConfigSettings
 from bigflow_backend.wheel.content import archive_name, check_syntax, project_content
 from bigflow_backend.wheel.imports import check_imports
@@ -52,10 +53,13 @@ def build_sdist(project: Project, directory: Path, settings: ConfigSettings = _N
         dist_info = write_metadata(distribution, temporary)
         pkg_info = (dist_info / "METADATA").read_bytes()
         stem = dist_info.name.removesuffix(".dist-info")
+    made = {"PKG-INFO": pkg_info}
+    if (bill := bill_of_wheel(project)) is not None:
+        made[BILL] = bill
     files = _files(project, distribution, content)
     target = directory / f"{stem}.tar.gz"
     with replaced_file(target) as new:
-        _write(new, stem, files, pkg_info, epoch)
+        _write(new, stem, files, made, epoch)
     return target
 
 
@@ -69,7 +73,7 @@ def _files(project: Project, distribution: Distribution, content: Content) -> li
     names |= set(_imported_by_setup_script(project))
     for command in ("build_py", "build_ext", "build_clib", "build_scripts"):
         names |= _sources_of(distribution, command)
-    names.discard("PKG-INFO")
+    names -= {"PKG-INFO", BILL}
     required = frozenset(n for n in names if (project.root / n).is_file())
     needed = _needed(project, required)
     packed = apply_manifest(project.root, required, needed)
@@ -115,7 +119,10 @@ def _needed(project: Project, names: frozenset[str]) -> frozenset[str]:
     )
 
 
-def _write(target: Path, stem: str, files: list[str], pkg_info: bytes, epoch: int) -> None:
+def _write(
+    target: Path, stem: str, files: list[str], made: Mapping[str, bytes], epoch: int
+) -> None:
+    """Write the files of the project, and those that are ``made``, by their names."""
     # The header of gzip has a time of 32 bits (RFC 1952), and each member has its own time.
     with (
         target.open("wb") as raw,
@@ -129,7 +136,8 @@ def _write(target: Path, stem: str, files: list[str], pkg_info: bytes, epoch: in
                 if status.st_mode & stat.S_IXUSR:  # as in the wheel
                     member.mode = 0o755
                 archive.addfile(member, file)
-        archive.addfile(_member(f"{stem}/PKG-INFO", len(pkg_info), epoch), io.BytesIO(pkg_info))
+        for name, text in made.items():
+            archive.addfile(_member(f"{stem}/{name}", len(text), epoch), io.BytesIO(text))
 
 
 def _member(name: str, size: int, epoch: int) -> tarfile.TarInfo:

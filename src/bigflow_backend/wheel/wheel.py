@@ -14,6 +14,7 @@ from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.ground.files import replaced_file
 from bigflow_backend.project.members import local_projects
 from bigflow_backend.version import untracked
+from bigflow_backend.wheel.bill import bill_members
 from bigflow_backend.wheel.config_settings import ConfigSettings
 from bigflow_backend.wheel.content import check_syntax, project_content
 from bigflow_backend.wheel.distribution import load_distribution, reported_failures
@@ -47,7 +48,7 @@ def build_wheel(project: Project, directory: Path, settings: ConfigSettings = _N
     with scratch_directory() as temporary:
         if loaded.needs_setuptools:
             return _build_with_setuptools(project, loaded, temporary, directory, epoch)
-        return _build_in_one_pass(loaded.distribution, content, temporary, directory, epoch)
+        return _build_in_one_pass(project, loaded, temporary, directory, epoch)
 
 
 def build_editable(
@@ -75,15 +76,23 @@ def build_editable(
 
 
 def prepare_metadata(
-    project: Project, directory: Path, settings: ConfigSettings = _NO_SETTINGS
+    project: Project,
+    directory: Path,
+    settings: ConfigSettings = _NO_SETTINGS,
+    *,
+    editable: bool = False,
 ) -> str:
-    """Write the wheel's ``.dist-info`` into ``directory`` and return its name."""
+    """Write the wheel's ``.dist-info`` into ``directory`` and return its name.
+
+    That of an editable wheel has no bill of materials.
+    """
     loaded = load(project, project_content(project), settings)
     with scratch_directory() as temporary:
         written = write_metadata(loaded.distribution, temporary)
         target = directory / written.name
         target.mkdir(exist_ok=True)
-        for member in metadata_members(written):
+        bill = [] if editable else bill_members(project, temporary, written.name)
+        for member in (*metadata_members(written), *bill):
             file = directory / member.name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(member.read())
@@ -156,19 +165,20 @@ def _enumerated(names: Sequence[str], most: int = 10) -> str:
 
 
 def _build_in_one_pass(
-    distribution: Distribution, content: Content, temporary: Path, directory: Path, epoch: int
+    project: Project, loaded: Loaded, temporary: Path, directory: Path, epoch: int
 ) -> Path:
     """Write the wheel from the project's files, without a ``build/`` that may have old files."""
-    dist_info = write_metadata(distribution, temporary)
-    command = _bdist_wheel(distribution, temporary)
+    dist_info = write_metadata(loaded.distribution, temporary)
+    command = _bdist_wheel(loaded.distribution, temporary)
     command.write_wheelfile(str(dist_info))
     target = directory / f"{_file_stem(command)}.whl"
     with (
         replaced_file(target) as new,
         WheelWriter(new, dist_info.name, epoch, stored=command.compression == "stored") as writer,
     ):
-        writer.add(content.members)
+        writer.add(loaded.content.members)
         writer.add(metadata_members(dist_info))
+        writer.add(bill_members(project, temporary, dist_info.name))
     return target
 
 
@@ -184,7 +194,9 @@ def _build_with_setuptools(
         distribution.run_command("bdist_wheel")
     target = directory / f"{_file_stem(command)}.whl"
     with replaced_file(target) as new:
-        normalise(temporary / "dist" / target.name, new, epoch)
+        dist_info = f"{command.wheel_dist_name}.dist-info"
+        more = bill_members(project, temporary, dist_info)
+        normalise(temporary / "dist" / target.name, new, epoch, more)
     return target
 
 

@@ -92,8 +92,11 @@ class WheelWriter:
         return info
 
 
-def normalise(source: Path, target: Path, epoch: int) -> None:
-    """Write the wheel ``source`` of another tool as ``WheelWriter`` would write it."""
+def normalise(source: Path, target: Path, epoch: int, more: Iterable[Member] = ()) -> None:
+    """Write the wheel ``source`` of another tool as ``WheelWriter`` would write it.
+
+    ``more`` are members that it does not have.
+    """
     with zipfile.ZipFile(source) as wheel:
         names = sorted(n for n in wheel.namelist() if not n.endswith("/"))
         record = next(n for n in names if n.count("/") == 1 and n.endswith(".dist-info/RECORD"))
@@ -107,3 +110,4 @@ def normalise(source: Path, target: Path, epoch: int) -> None:
                 executable = bool(info.external_attr >> 16 & stat.S_IXUSR)
                 with wheel.open(info) as content:
                     writer.add_stream(name, content, size=info.file_size, executable=executable)
+            writer.add(more)
