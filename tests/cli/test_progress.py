@@ -102,8 +102,10 @@ def test_the_output_of_a_failed_step_is_shown(
 def test_verbose_prints_each_command_without_secrets(project: Project) -> None:
     project.write({"resources/requirements.in": "--index-url https://ada:hunter2@localhost:1/x\n"})
     running = run(project, "build-dags", "-v", in_terminal=True)
-    assert re.search(r"^\+ .*-m bigflow describe ", running.output, re.MULTILINE)
-    assert _HIDDEN not in running.output
+    left = lines(running.output)
+    (command,) = [line for line in left if "-m bigflow describe " in line]
+    assert re.fullmatch(r"\+ .* --root \S+", command), "it is in one piece"
+    assert any(re.fullmatch("\\S finding the workflows  " + _SECONDS, line) for line in left)
     assert "hunter2" not in running.output
 
 
@@ -124,6 +126,17 @@ def test_colours(
     running = run(project, "biuld", in_terminal=in_terminal, **variables)
     assert ("\x1b[1;31mbigflow: error:\x1b[0m unknown" in running.output) == is_coloured
     assert ("\x1b" in running.output) == is_coloured
+
+
+def test_a_narrow_terminal_without_colours(project: Project) -> None:
+    """Each line of a step fits: a longer one would stay on the terminal."""
+    project.write({"test/test_rides.py": "def test_rides(): print('写' * 100)\n"})
+    running = run(project, "build-package", in_terminal=True, COLUMNS="30", NO_COLOR="1")
+    assert running.process.returncode == 0, running.output
+    assert not re.search(r"\x1b\[[0-9;]*m", running.output)
+    moving = re.findall(r"[\u2800-\u28ff] [^\x1b\r\n]*", running.output)
+    assert moving
+    assert all(len(line) < 30 for line in moving)
 
 
 def test_a_slow_import_shows_that_the_command_lives(project: Project, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from bigflow_backend.ground import progress
 from bigflow_backend.ground.processes import run
 from bigflow_backend.ground.progress import (
     Verbosity,
+    end_transfer,
     output_of_child,
     print_progress,
     prints,
@@ -45,6 +46,22 @@ def test_the_line_has_the_bytes_of_all_transfers(fold: progress._Fold) -> None:
     show_transfer("push", "sha256:0a", 2_000_000, 2_000_000)
     show_transfer("push", "sha256:0b", 3_000_000, 3_000_000)
     assert str(fold._line(80)).endswith(" s  pushing sha256:0a")
+
+
+def test_the_line_names_the_downloads_of_uv(fold: progress._Fold) -> None:
+    show_transfer("pull", "sha256:0a", 5_000_000, 5_000_000)
+    show_transfer("uv", "pandas", 0, 12_000_000)
+    show_transfer("uv", "numpy", 0, 16_000_000)
+    end_transfer("uv", "numpy")
+    end_transfer("uv", "six")  # too small: uv does not print its size
+    assert str(fold._line(80)).endswith(" s  16.0 MB of 28.0 MB: pandas")
+
+
+def test_wide_characters_take_two_columns(fold: progress._Fold) -> None:
+    print_progress("写" * 100)
+    line = fold._line(40)
+    assert line.cell_len <= 39
+    assert line.plain.endswith("…")
 
 
 def test_the_line_fits_into_the_terminal(fold: progress._Fold) -> None:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,12 +100,14 @@ def run_bounded(
     environment: Mapping[str, str] | None = None,
     seconds: float | None = None,
     capture_stderr: bool = False,
+    on_line: Callable[[str], None] = lambda _line: None,
     supervised: bool = True,
 ) -> Finished:
     """Run ``command`` without stdin, as :func:`child` does, and capture its output.
 
-    ``limit`` is the largest size of stdout in bytes; with None, stdout is not captured. If a
-    background process keeps a pipe open, this function does not wait for it.
+    ``limit`` is the largest size of stdout in bytes; with None, stdout is not captured. ``on_line``
+    gets each line of a captured stderr as it comes. If a background process keeps a pipe open, this
+    function does not wait for it.
 
     :raises OSError: if the program cannot be started.
     :raises TooSlowError: after ``seconds``.
@@ -126,7 +128,7 @@ def run_bounded(
     ):
         for stream in filter(None, (process.stdout, process.stderr)):
             pipes.enter_context(stream)
-        stdout, stderr = _read(process, limit or 0, seconds)
+        stdout, stderr = _read(process, limit or 0, seconds, on_line)
     return Finished(process.returncode, stdout, stderr)
 
 
@@ -167,10 +169,16 @@ def _supervisor() -> tuple[str, ...]:
     return (*program, str(os.getpid())) if program else ()
 
 
-def _read(process: subprocess.Popen[bytes], limit: int, seconds: float | None) -> list[bytes]:
+def _read(
+    process: subprocess.Popen[bytes],
+    limit: int,
+    seconds: float | None,
+    on_line: Callable[[str], None],
+) -> list[bytes]:
     """Read both pipes until the program ends; return their contents."""
     end = None if seconds is None else time.monotonic() + seconds
     captured = [bytearray(), bytearray()]
+    unfinished = b""
     with selectors.DefaultSelector() as pipes:
         for number, stream in enumerate((process.stdout, process.stderr)):
             if stream is not None:
@@ -184,6 +192,8 @@ def _read(process: subprocess.Popen[bytes], limit: int, seconds: float | None) -
                 if not piece:
                     pipes.unregister(key.fileobj)
                 _keep(captured[key.data], piece, is_stdout=key.data == 0, limit=limit)
+                if key.data == 1:
+                    unfinished = _lines(unfinished + piece, on_line)
             if has_ended and not ready:
                 return [bytes(part) for part in captured]
             if end is not None and time.monotonic() > end:
@@ -193,6 +203,14 @@ def _read(process: subprocess.Popen[bytes], limit: int, seconds: float | None) -
     except subprocess.TimeoutExpired as error:
         raise TooSlowError from error
     return [bytes(part) for part in captured]
+
+
+def _lines(text: bytes, on_line: Callable[[str], None]) -> bytes:
+    """Hand the whole lines over, and return the rest, or the end of a very long one."""
+    *lines, rest = text.split(b"\n")
+    for line in lines:
+        on_line(line.decode("utf-8", "replace"))
+    return rest[-_PIECE:]
 
 
 def _keep(content: bytearray, piece: bytes, *, is_stdout: bool, limit: int) -> None:

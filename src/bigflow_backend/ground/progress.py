@@ -12,13 +12,14 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.foreign.text import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.text import Text
 
 _KEPT_LINES = 500
@@ -89,8 +90,8 @@ def step(title: str, say: Callable[[str], None] = print_progress) -> Iterator[No
     if say is not print_progress:
         say(title)
         yield
-    elif quiet or (is_terminal() and not verbose):
-        with _folded(title, is_shown=not quiet):
+    elif quiet or is_terminal():
+        with _folded(title, is_shown=not quiet, prints_lines=verbose):
             yield
     else:
         begin = time.monotonic()
@@ -105,18 +106,24 @@ def waiting(title: str) -> Iterator[None]:
 
     It is for a command whose result follows at once.
     """
-    if _state.verbosity is Verbosity.NORMAL and is_terminal():
-        with _folded(title, is_shown=True, is_kept=False):
+    if _state.verbosity is not Verbosity.QUIET and is_terminal():
+        verbose = _state.verbosity is Verbosity.VERBOSE
+        with _folded(title, is_shown=True, is_kept=False, prints_lines=verbose):
             yield
     else:
         yield
 
 
 @contextlib.contextmanager
-def _folded(title: str, *, is_shown: bool, is_kept: bool = True) -> Iterator[None]:
-    """Fold the lines of the block into one, or none. If it raises, all of them are printed."""
+def _folded(
+    title: str, *, is_shown: bool, is_kept: bool = True, prints_lines: bool = False
+) -> Iterator[None]:
+    """Fold the lines of the block into one, or none. If it raises, all of them are printed.
+
+    With ``prints_lines``, each is printed as it comes, above the line of the step.
+    """
     begin = time.monotonic()
-    fold = _state.fold = _Fold(title, begin)
+    fold = _state.fold = _Fold(title, begin, prints_lines=prints_lines)
     try:
         with fold.display() if is_shown else contextlib.nullcontext():
             yield
@@ -136,25 +143,41 @@ def _folded(title: str, *, is_shown: bool, is_kept: bool = True) -> Iterator[Non
 class _Fold:
     """The lines of a step that are not printed as they come."""
 
-    def __init__(self, title: str, begin: float) -> None:
+    def __init__(self, title: str, begin: float, *, prints_lines: bool = False) -> None:
         self.lines: deque[str] = deque(maxlen=_KEPT_LINES)
-        self.is_shown = False
+        self._console: Console | None = None
+        """The terminal, while it shows the step."""
         self.transfers: dict[tuple[str, str], tuple[int, int]] = {}
         self.unfinished = ""
         """The beginning of a line, such as the dots of pytest."""
         self._title = title
         self._begin = begin
+        self._prints_lines = prints_lines
         self._frames = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏" if _is_utf8() else "|/-\\"
 
     def add(self, text: str) -> None:
-        self.lines.extend(printable(line) for line in text.splitlines() if line.strip())
+        lines = [printable(line) for line in text.splitlines() if line.strip()]
+        if self._prints_lines:
+            self._print(lines)
+        else:
+            self.lines.extend(lines)
 
     def output(self, line: str) -> None:
         """Take a line that a program of the project has printed: it stays on the terminal."""
-        if self.is_shown:
-            print(printable(line), file=sys.stderr)
+        if self._console is not None and not self._prints_lines:
+            self._print([printable(line)])
         else:
             self.add(line)
+
+    def _print(self, lines: Iterable[str]) -> None:
+        """Print lines above the line of the step. The terminal wraps long ones."""
+        for line in lines:
+            if self._console is None:
+                print(line, file=sys.stderr, flush=True)
+            else:
+                self._console.print(
+                    line, markup=False, emoji=False, highlight=False, soft_wrap=True
+                )
 
     @contextlib.contextmanager
     def display(self) -> Iterator[None]:
@@ -175,7 +198,7 @@ class _Fold:
             redirect_stdout=False,
         )
         with live:
-            self.is_shown = True
+            self._console = console
             yield
 
     def _line(self, width: int) -> Text:
@@ -184,23 +207,36 @@ class _Fold:
         frame = self._frames[int(time.monotonic() * _REFRESHES_PER_SECOND) % len(self._frames)]
         line = Text(f"{frame} {self._title}  {seconds_since(self._begin)}", no_wrap=True)
         detail = self._bytes() or self.unfinished or (self.lines[-1] if self.lines else "")
-        line.append(f"  {detail}" if detail else "", style="dim")
+        line.append(f"  {detail}" if detail else "", style="dim" if _has_colours() else "")
         line.truncate(max(1, width - 1), overflow="ellipsis")
         return line
 
     def _bytes(self) -> str:
         """Return the bytes of the transfers; empty if none is running."""
-        numbers = list(self.transfers.values())
-        if all(done >= total for done, total in numbers):
+        running = [key for key, (done, total) in self.transfers.items() if done < total]
+        if not running:
             return ""
+        kinds = {kind for kind, _ in running}
+        numbers = [n for (kind, _), n in self.transfers.items() if kind in kinds]
         done, total = (sum(column) for column in zip(*numbers, strict=True))
-        return f"{size(done)} of {size(total)}"
+        names = [name for kind, name in running if kind == "uv"]
+        return f"{size(done)} of {size(total)}{': ' if names else ''}{', '.join(names)}"
 
 
-def show_transfer(kind: str, digest: str, done: int, total: int) -> None:
-    """Show how many bytes of a blob have arrived. ``kind`` is ``pull`` or ``push``."""
+def show_transfer(kind: str, name: str, done: int, total: int) -> None:
+    """Show how many bytes of a file have arrived.
+
+    ``kind`` is ``pull`` or ``push`` for a blob with the digest ``name``, and ``uv`` for a package.
+    """
     if _state.fold is not None:
-        _state.fold.transfers[kind, digest] = (done, total)
+        _state.fold.transfers[kind, name] = (done, total)
+
+
+def end_transfer(kind: str, name: str) -> None:
+    """Show that a file has arrived, if :func:`show_transfer` has shown it before."""
+    if _state.fold is not None and (kind, name) in _state.fold.transfers:
+        _, total = _state.fold.transfers[kind, name]
+        show_transfer(kind, name, total, total)
 
 
 @contextlib.contextmanager
@@ -273,11 +309,13 @@ def coloured(text: str, code: str) -> str:
 
     https://no-color.org and https://force-color.org
     """
+    return f"\x1b[{code}m{text}\x1b[0m" if _has_colours() else text
+
+
+def _has_colours() -> bool:
     if os.environ.get("NO_COLOR"):
-        return text
-    if os.environ.get("FORCE_COLOR") or is_terminal():
-        return f"\x1b[{code}m{text}\x1b[0m"
-    return text
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or is_terminal()
 
 
 def size(count: float) -> str:

@@ -12,6 +12,7 @@ from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.foreign.urls import redacted
 from bigflow_backend.ground.processes import TooSlowError, run_bounded
+from bigflow_backend.ground.progress import end_transfer, show_transfer
 from bigflow_backend.ground.uv import find_uv
 from bigflow_backend.image.dependencies.indexes import configured_indexes, configured_urls
 from bigflow_backend.image.standard import NoWheelError
@@ -39,6 +40,11 @@ _FETCH_FAILED = re.compile(r"Failed to fetch: `?(?P<url>[^\s`]+)")
 _INDEX_REFUSED = re.compile(
     r"\bindex(?: URL)? \((?P<url>\S{1,2000})\) .{0,300}?\b(?P<status>40[13])\b"
 )
+_DOWNLOAD = re.compile(
+    r"(?:Downloading| Downloaded) (?P<name>[\w.-]{1,100})"
+    r"(?: \((?P<number>[0-9.]{1,9})(?P<unit>[KMG]iB)\))?"
+)
+_UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _PURPOSE = "resolving and installing dependencies"
 _ANOTHER_BUILDER = (
     'add a directory with its wheel to find-links, or set builder = "engine" in'
@@ -75,6 +81,7 @@ def run_uv(
             limit=None,
             seconds=timeout,
             capture_stderr=True,
+            on_line=_show_download,
         )
     except TooSlowError as error:
         raise UserError(
@@ -83,6 +90,16 @@ def run_uv(
         ) from error
     text = redacted(done.stderr.decode("utf-8", "replace"), (*urls, *configured_urls(project)))
     return done.status, text.splitlines()
+
+
+def _show_download(line: str) -> None:
+    """Show the bytes of uv's downloads. It prints a line when one begins, and when it ends."""
+    match = _DOWNLOAD.fullmatch(line)
+    if match is not None and match["number"]:
+        total = int(float(match["number"]) * _UNITS[match["unit"]])
+        show_transfer("uv", match["name"], 0, total)
+    elif match is not None:
+        end_transfer("uv", match["name"])
 
 
 def run_uv_for_project(project: Project, *arguments: str) -> tuple[int, list[str]]:

@@ -194,6 +194,9 @@ class _Build:
         }
         needed = {name for group in missing.values() for name in group.members}
         self._install([pin for pin in pins if pin.name in needed])
+        if missing:
+            plural = "s" if len(missing) > 1 else ""
+            self._resolver.say(f"writing {len(missing)} layer{plural} of dependencies")
         found.update(self._write(missing))
         return (layer for key in keys if (layer := found[key]) is not None)
 
