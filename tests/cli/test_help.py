@@ -138,7 +138,7 @@ def test_each_command_with_a_result_prints_json() -> None:
         (["build", "--confg", "x"], "bigflow build: unknown argument '--confg'", "--config?"),
         (["graph"], "bigflow graph: the following arguments are required", "bigflow graph --help"),
         (["biuld"], "unknown command 'biuld'", "did you mean build?"),
-        (["deploy"], "the command 'deploy' of BigFlow 1.x is not part", "bigflow build --push"),
+        (["logs"], "the command 'logs' of BigFlow 1.x is not part", "kubectl logs"),
     ],
 )
 def test_wrong_usage_with_json(tmp_path: Path, arguments: list[str], error: str, fix: str) -> None:

@@ -98,7 +98,7 @@ def _next(build: Build) -> str:
     if build.dags is None:
         return "; next: bigflow build" if build.image is None else "; next: bigflow build-dags"
     if build.image is not None and build.image.pushed:
-        return "; next: copy .dags/ to the DAGs folder of Airflow"
+        return "; next: bigflow deploy"
     return "; next: bigflow check loads the DAG files in an Airflow"
 
 

@@ -30,7 +30,7 @@ from bigflow_backend.cli.options import (
     option,
     print_json_error,
 )
-from bigflow_backend.cli.retired import OF_IMAGES, RetiredOption, warn_of_retired
+from bigflow_backend.cli.retired import OF_DEPLOYMENTS, OF_IMAGES, RetiredOption, warn_of_retired
 from bigflow_backend.cli.summaries import SUMMARIES
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.progress import Verbosity, prints
@@ -39,6 +39,38 @@ from bigflow_backend.ground.report import print_debug_messages
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
 
+_DEPLOY_OPTIONS = (
+    option(
+        "--dags-folder",
+        "--dags-bucket",
+        "-b",
+        metavar="PLACE",
+        help="the DAGs folder: a directory, gs://, s3:// or az:// (default: dags_bucket of"
+        " deployment_config.py)",
+    ),
+    option(
+        "--keep-days",
+        metavar="N",
+        type=int,
+        help="keep retired DAGs for this time (default: keep-retired-days)",
+    ),
+    AIRFLOW_URL,
+    option(
+        "--wait",
+        metavar="SECONDS",
+        type=float,
+        default=0.0,
+        help="wait for another deployment of this project (default: 0)",
+    ),
+    flag("--dry-run", "print the plan, and deploy nothing"),
+    JSON,
+)
+_BUILT_OPTIONS = (
+    option("--docker-repository", "-r", metavar="REPOSITORY", help=argparse.SUPPRESS),
+    option("--image-tar-path", "-i", metavar="FILE", help="the archive of the image"),
+    option("--dags-dir", "-dd", metavar="DIRECTORY", help="the built DAGs (default: .dags)"),
+    Option(("--clear-dags-folder", "-cdf"), {"action": "store_true", "help": argparse.SUPPRESS}),
+)
 _NEWEST_AIRFLOW = "3.3"
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -246,6 +278,62 @@ COMMANDS = {
         " version is looked up in .image/ and .dags/, then in docker_repository. A path is a tar of"
         " `docker save`, an OCI layout, an imageinfo, a manifest.json, or a directory with one of"
         " them. The exit status is 0, also if they differ, and 1 for an error",
+    ),
+    "deploy": Command(
+        SUMMARIES["deploy"],
+        "deploy:deploy",
+        (*_BUILT_OPTIONS, *_DEPLOY_OPTIONS, *ENVIRONMENT_OPTIONS),
+        OF_DEPLOYMENTS,
+        description="Push the image that `bigflow build` has made, then write its DAG files into"
+        " the DAGs folder of Airflow. The DAGs of an earlier version retire: they end their runs."
+        " Nothing is built.",
+    ),
+    "deploy-image": Command(
+        SUMMARIES["deploy-image"],
+        "deploy:deploy_image",
+        (*_BUILT_OPTIONS, *_DEPLOY_OPTIONS, *ENVIRONMENT_OPTIONS),
+        OF_DEPLOYMENTS,
+    ),
+    "deploy-dags": Command(
+        SUMMARIES["deploy-dags"],
+        "deploy:deploy_dags_only",
+        (*_BUILT_OPTIONS, *_DEPLOY_OPTIONS, *ENVIRONMENT_OPTIONS),
+        OF_DEPLOYMENTS,
+    ),
+    "deployments": Command(
+        SUMMARIES["deployments"],
+        "deploy:deployments",
+        (_DEPLOY_OPTIONS[0], *ENVIRONMENT_OPTIONS, JSON),
+        description="List the deployments in the DAGs folder, the newest first. `*` marks the"
+        " current one.",
+    ),
+    "rollback": Command(
+        SUMMARIES["rollback"],
+        "deploy:rollback",
+        (
+            option(
+                "version",
+                nargs="?",
+                metavar="VERSION",
+                help="the version to deploy again (default: the deployment before)",
+            ),
+            *_DEPLOY_OPTIONS,
+            *ENVIRONMENT_OPTIONS,
+        ),
+        description="Deploy an earlier version again: the same files with the same image, by its"
+        " digest. Nothing is built. The DAGs of the newer version retire: they end their runs.",
+    ),
+    "promote": Command(
+        SUMMARIES["promote"],
+        "deploy:promote",
+        (
+            option("source", metavar="FROM", help="the configuration whose deployment is taken"),
+            option("target", metavar="TO", help="the configuration that it is deployed to"),
+            *_DEPLOY_OPTIONS,
+            PYTHON,
+        ),
+        description="Deploy what is current in one configuration to another one: the same DAG"
+        " files, with the same image under the other docker_repository. Nothing is built.",
     ),
     "rerun": Command(
         SUMMARIES["rerun"],

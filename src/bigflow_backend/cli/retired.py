@@ -9,11 +9,6 @@ from bigflow_backend.ground.report import print_warning
 
 COMMANDS = {
     "codegen": "remove the call: it did nothing in BigFlow",
-    "deploy": "push the image with `bigflow build --push`, and copy .dags/ to the DAGs folder of"
-    " Airflow",
-    "deploy-dags": "copy .dags/ to the DAGs folder of Airflow, for example:"
-    " gcloud storage cp '.dags/*' gs://BUCKET/dags/",
-    "deploy-image": "push the image when you build it: bigflow build-image --push",
     "logs": "Airflow shows the log of each task; for a pod: kubectl logs POD",
 }
 """A command -> what to do instead."""
@@ -39,9 +34,7 @@ class RetiredOption:
 _CACHE = "a build reuses the unchanged layers of the last build by itself"
 _LOGIN = "`docker login` stores the credentials that a build uses"
 
-OF_IMAGES = (
-    RetiredOption(("--cache-from-image",), _CACHE),
-    RetiredOption(("--cache-from-version",), _CACHE),
+_OF_ACCOUNTS = (
     RetiredOption(("--auth-method", "-a"), _LOGIN),
     RetiredOption(("--vault-endpoint", "-ve"), _LOGIN),
     RetiredOption(("--vault-endpoint-verify", "-vev"), _LOGIN),
@@ -50,7 +43,19 @@ OF_IMAGES = (
         ("--deployment-config-path", "-dc"), "the file is deployment_config.py of the project"
     ),
 )
+OF_IMAGES = (
+    RetiredOption(("--cache-from-image",), _CACHE),
+    RetiredOption(("--cache-from-version",), _CACHE),
+    *_OF_ACCOUNTS,
+)
 """The options of `bigflow build` and `bigflow build-image`."""
+
+
+OF_DEPLOYMENTS = (
+    *_OF_ACCOUNTS,
+    RetiredOption(("--gcp-project-id", "-p"), "a bucket belongs to one project"),
+)
+"""The options of `bigflow deploy` and its parts."""
 
 
 def warn_of_retired(options: tuple[RetiredOption, ...], values: argparse.Namespace) -> None:

@@ -142,6 +142,7 @@ def build_dags(
         start_time=build.start_time,
         deploy_before=takeover.deploy_before,
         dags=(*entries, *takeover.kept, *takeover.retired),
+        only=tuple(only),
     )
     # BigFlow's `deploy-dags` reads the image from image_version.txt.
     _write(

@@ -84,6 +84,8 @@ class Manifest:
     deploy_before: datetime | None
     """The time when a retired DAG would process an interval of its successor, if it still ran."""
     dags: tuple[DagEntry, ...]
+    only: tuple[str, ...] = ()
+    """The ids of the workflows that the build was for, if it was not for all."""
 
     def as_json(self, texts: Mapping[str, str]) -> str:
         """Return the document; ``texts`` has the content of each file by its name."""
@@ -142,7 +144,11 @@ class _Dag(TypedDict):
     retired: _Retired | None
 
 
-class _Document(TypedDict):
+class _Choice(TypedDict, total=False):
+    only: list[str]
+
+
+class _Document(_Choice):
     package: str
     version: str
     commit: str | None
@@ -160,13 +166,24 @@ def read_manifest(path: Path) -> Manifest:
     if path.is_dir():
         path /= NAME
     try:
-        manifest = parse_manifest(read_bounded(path, MANIFEST))
+        return parse_manifest(read_bounded(path, MANIFEST))
     except (ValueError, BigflowError) as error:
         raise UserError(
             f"{path} {error}",
             hint="give the manifest.json that `bigflow build-dags` wrote for that deployment",
         ) from error
-    return manifest
+
+
+def manifest_of(document: object) -> Manifest:
+    """Return the manifest in a document.
+
+    :raises DocumentError: if it is not a manifest that this version can use.
+    :raises BigflowError: for a schedule that is not valid.
+    """
+    schema = typed(document, dict[str, Any]).get("schema")
+    if schema != MANIFEST_SCHEMA:
+        raise DocumentError(f"has the schema {schema!r}, and this version reads 2")
+    return _manifest(typed(document, _Document))
 
 
 def parse_manifest(content: bytes | str) -> Manifest:
@@ -174,11 +191,7 @@ def parse_manifest(content: bytes | str) -> Manifest:
 
     :raises ValueError: if it is not a manifest that this version can use.
     """
-    document = parse_json(content, limit=MANIFEST)
-    schema = typed(document, dict[str, Any]).get("schema")
-    if schema != MANIFEST_SCHEMA:
-        raise DocumentError(f"has the schema {schema!r}, and this version reads 2")
-    return _manifest(typed(document, _Document))
+    return manifest_of(parse_json(content, limit=MANIFEST))
 
 
 def _manifest(document: _Document) -> Manifest:
@@ -194,6 +207,7 @@ def _manifest(document: _Document) -> Manifest:
         start_time=_moment(document["start_time"]),
         deploy_before=_optional_moment(document["deploy_before"]),
         dags=dags,
+        only=tuple(document.get("only", ())),
     )
 
 

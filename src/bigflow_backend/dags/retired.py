@@ -52,11 +52,11 @@ def retired_text(dag: DagEntry) -> str:
         tree = ast.parse(source)
     except (SyntaxError, ValueError) as error:
         raise _error(dag, "it is not Python") from error
-    name = _variable(tree)
+    name = dag_variable(tree)
     if name is None:
         raise _error(dag, "it has no `with DAG(...) as dag`, and no `dag = DAG(...)`")
     if dag.schedule.kind == "assets":  # Airflow starts these runs also after the end date
-        source = _unscheduled(source, tree)
+        source = with_argument(source, "schedule", "None")
     end = dag.retired.end_date
     summary, end_date = f"Retired by version {dag.retired.by}", literal(None)
     if end is not None:
@@ -70,36 +70,40 @@ def retired_text(dag: DagEntry) -> str:
     )
 
 
-def _variable(tree: ast.Module) -> str | None:
+def dag_variable(tree: ast.Module) -> str | None:
     """Return the variable of the DAG in a file that the build has verified."""
     for node in ast.walk(tree):
         if isinstance(node, ast.With):
             for item in node.items:
-                if _is_dag(item.context_expr) and isinstance(item.optional_vars, ast.Name):
+                if is_dag(item.context_expr) and isinstance(item.optional_vars, ast.Name):
                     return item.optional_vars.id
-        elif isinstance(node, ast.Assign) and _is_dag(node.value):
+        elif isinstance(node, ast.Assign) and is_dag(node.value):
             (target, *_) = node.targets
             if isinstance(target, ast.Name):
                 return target.id
     return None
 
 
-def _unscheduled(source: str, tree: ast.Module) -> str:
-    """Replace the value of ``schedule`` by None."""
-    for node in ast.walk(tree):
-        for keyword in node.keywords if isinstance(node, ast.Call) and _is_dag(node) else ():
-            if keyword.arg == "schedule":
-                value = keyword.value
+def with_argument(source: str, name: str, value: str) -> str:
+    """Return the file with the expression ``value`` for a named argument of its DAG.
+
+    A DAG without the argument stays as it is.
+    """
+    for node in ast.walk(ast.parse(source)):
+        for keyword in node.keywords if isinstance(node, ast.Call) and is_dag(node) else ():
+            if keyword.arg == name:
+                old = keyword.value
                 lines = source.encode().splitlines(keepends=True)
-                before = b"".join(lines[: value.lineno - 1])
-                before += lines[value.lineno - 1][: value.col_offset]
-                after = lines[(value.end_lineno or 0) - 1][value.end_col_offset :]
-                after += b"".join(lines[value.end_lineno :])
-                return (before + b"None" + after).decode()
+                before = b"".join(lines[: old.lineno - 1])
+                before += lines[old.lineno - 1][: old.col_offset]
+                after = lines[(old.end_lineno or 0) - 1][old.end_col_offset :]
+                after += b"".join(lines[old.end_lineno :])
+                return (before + value.encode() + after).decode()
     return source
 
 
-def _is_dag(node: ast.expr) -> bool:
+def is_dag(node: ast.expr) -> bool:
+    """Return whether the expression makes a DAG."""
     return isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "DAG"
 
 

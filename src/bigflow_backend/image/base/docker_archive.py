@@ -35,6 +35,7 @@ from bigflow_backend.image.store.key import record_key
 if TYPE_CHECKING:
     from io import BufferedReader
 
+    from bigflow_backend.image.base.archive_files import Files
     from bigflow_backend.image.store.blobs import BlobStore
     from bigflow_backend.image.store.key import Key
 
@@ -60,24 +61,35 @@ def read_docker_archive(
     :raises UserError: if it cannot be read, is damaged, or is for another platform.
     """
     with image_files(path, name=name, store=store, deadline=deadline) as files:
-        entry = _chosen(read_small(files, "manifest.json"), tag, name)
-        content = read_small(files, entry["Config"])
-        config = read_document(content, ConfigDocument, "configuration", name)
-        diff_ids = layer_digests(config, len(entry["Layers"]), name)
-        layers = []
-        for member, diff_id in zip(entry["Layers"], diff_ids, strict=True):
-            layer = _known(diff_id, store)
-            if layer is None:
-                with files.open(member) as file:
-                    layer = _imported(file, diff_id, name=name, store=store, deadline=deadline)
-            layers.append(layer)
+        content, layers = import_image(files, tag, name=name, store=store, deadline=deadline)
     return base_image(
         name=name,
         digest=sha256_digest(content),
-        config=config,
+        config=read_document(content, ConfigDocument, "configuration", name),
         layers=layers,
         architecture=architecture,
     )
+
+
+def import_image(
+    files: Files, tag: str | None, *, name: str, store: BlobStore, deadline: float
+) -> tuple[bytes, list[Descriptor]]:
+    """Return the configuration of an image, and its layers, which are in the store, compressed.
+
+    :raises UserError: if the image is not there, or is damaged.
+    """
+    entry = _chosen(read_small(files, "manifest.json"), tag, name)
+    content = read_small(files, entry["Config"])
+    config = read_document(content, ConfigDocument, "configuration", name)
+    diff_ids = layer_digests(config, len(entry["Layers"]), name)
+    layers = []
+    for member, diff_id in zip(entry["Layers"], diff_ids, strict=True):
+        layer = _known(diff_id, store)
+        if layer is None:
+            with files.open(member) as file:
+                layer = _imported(file, diff_id, name=name, store=store, deadline=deadline)
+        layers.append(layer)
+    return content, layers
 
 
 def _chosen(content: bytes, tag: str | None, name: str) -> _Entry:

@@ -51,12 +51,12 @@ def read_oci_layout(
         def read(blob: Descriptor) -> bytes:
             if blob == start:
                 return chosen
-            _import(blob, files, name=name, store=store, deadline=deadline)
+            import_blob(blob, files, name=name, store=store, deadline=deadline)
             return store.read(blob.digest)
 
         base = base_of_manifest(start, read, name=name, architecture=architecture)
         for layer in base.layers:
-            _import(layer.descriptor, files, name=name, store=store, deadline=deadline)
+            import_blob(layer.descriptor, files, name=name, store=store, deadline=deadline)
         return base
 
 
@@ -78,9 +78,13 @@ def _chosen(index: IndexDocument, tag: str | None, name: str) -> list[EntryDocum
     )
 
 
-def _import(
+def import_blob(
     blob: Descriptor, files: Files, *, name: str, store: BlobStore, deadline: float
 ) -> None:
+    """Copy a blob of a layout into the store, unless it is there.
+
+    :raises UserError: if it is damaged.
+    """
     if store.has(blob.digest, blob.size):
         return
     with files.open(f"blobs/sha256/{blob.digest.removeprefix('sha256:')}") as file:
