@@ -10,7 +10,7 @@ import pytest
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.ground.settings.machine import MachineSettings, machine_settings
-from bigflow_backend.ground.settings.values import leaves
+from bigflow_backend.ground.settings.values import leaves, read_table
 from bigflow_backend.project.settings import ImageSettings, Settings
 from bigflow_backend.project.settings_sources import with_surroundings
 
@@ -49,6 +49,7 @@ def image(table: dict[str, Any] | None = None) -> ImageSettings:
         ("BUILD_ARGS", "A=1 B=x=y", {"build_args": {"A": "1", "B": "x=y"}}),
         ("BUILD_ARGS", '{"A": "one two"}', {"build_args": {"A": "one two"}}),
         ("PLATFORMS", "", {}),
+        ("PLATFORM", "linux/arm64", {"platforms": ("linux/arm64",)}),
     ],
 )
 def test_a_variable(
@@ -157,3 +158,14 @@ def test_the_settings_of_the_machine(user_file: Path, monkeypatch: pytest.Monkey
     user_file.write_text('cache-limit-gb = "3"\n')
     with pytest.raises(UserError, match=f"{user_file}: cache-limit-gb must be a whole number"):
         machine_settings()
+
+
+def test_one_platform(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = {"platform": "linux/arm64"}
+    assert read_table(ImageSettings, one, key="image", source="x").platforms == ("linux/arm64",)
+    with pytest.raises(UserError, match="x has both platform and platforms"):
+        read_table(ImageSettings, {**one, "platforms": []}, key="image", source="x")
+    monkeypatch.setenv("BIGFLOW_IMAGE_PLATFORM", "linux/arm64")
+    monkeypatch.setenv("BIGFLOW_IMAGE_PLATFORMS", "linux/amd64")
+    with pytest.raises(UserError, match="BIGFLOW_IMAGE_PLATFORM and BIGFLOW_IMAGE_PLATFORMS"):
+        image()

@@ -24,7 +24,7 @@ from bigflow_backend.ground.settings.machine import (
 from bigflow_backend.ground.settings.values import Leaf, leaves
 from bigflow_backend.project.project import project_root
 from bigflow_backend.project.settings import Settings
-from bigflow_backend.project.settings_sources import has_key, surroundings, with_surroundings
+from bigflow_backend.project.settings_sources import states, surroundings, with_surroundings
 
 if TYPE_CHECKING:
     from bigflow_backend.cli.commands import Call
@@ -80,7 +80,7 @@ def _of_project(project: Project | None) -> Iterator[Setting]:
         if source is None and _KEYWORDS.get(leaf.key) in statements:
             source = statements[_KEYWORDS[leaf.key]].place
         if source is None:
-            source = "pyproject.toml" if has_key(table, leaf.key) else _DEFAULT
+            source = "pyproject.toml" if states(table, leaf) else _DEFAULT
         value = leaf.value(settings)
         if leaf.key in found and not value:
             value, source = found[leaf.key], "the project's files"

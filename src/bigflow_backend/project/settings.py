@@ -37,9 +37,12 @@ class ImageSettings:
     needs no engine, and builds the standard Dockerfile. ``auto`` is ``layered`` if that is
     possible, else ``engine``."""
 
-    platforms: tuple[Literal["linux/amd64", "linux/arm64"], ...] = ()
+    platforms: tuple[Literal["linux/amd64", "linux/arm64"], ...] = field(
+        default=(), metadata={"singular": "platform"}
+    )
     """The platforms of the image. Several make one image for all of them, with one digest (layered
-    builder). The default is the platform of this machine, or of the engine."""
+    builder). The default is the platform of this machine, or of the engine. For one platform,
+    ``platform = "linux/amd64"`` is the same."""
 
     base_image: str | None = None
     """The value of the Dockerfile's ``ARG BASE_IMAGE``. The default is in the Dockerfile."""

@@ -132,6 +132,9 @@ def _table(model: type[Any]) -> dict[str, Any]:
         if default is not None and not nested:
             schema["default"] = default
         properties[_key(field)] = schema
+        if "singular" in field.metadata:
+            one = {**schema["items"], "description": f"One value of {_key(field)}."}
+            properties[field.metadata["singular"]] = one
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 

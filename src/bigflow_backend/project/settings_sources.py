@@ -45,18 +45,25 @@ def surroundings(table: Mapping[str, Any]) -> Iterator[Stated]:
     names = sorted(name for name in os.environ if name.startswith(_PREFIX))
     if not names:
         return
-    known = {leaf.variable: leaf for leaf in leaves(Settings)}
+    known = {name: leaf for leaf in leaves(Settings) for name in leaf.variables}
+    stated: dict[str, str] = {}
     for name in names:
         text = os.environ[name]
         if name not in known:
             _warn_of_typing_error(name, known)
         elif text:
             leaf = known[name]
+            if (other := stated.setdefault(leaf.key, name)) != name:
+                raise UserError(f"both {other} and {name} are set", hint=f"unset {other}")
             yield Stated(leaf, read_text_value(leaf.type, text, place=name), name)
 
 
-def has_key(table: Mapping[str, Any], key: str) -> bool:
-    """Return whether the tables have a dotted key."""
+def states(table: Mapping[str, Any], leaf: Leaf) -> bool:
+    """Return whether the tables have the key of a setting."""
+    return any(_has_key(table, key) for key in leaf.keys)
+
+
+def _has_key(table: Mapping[str, Any], key: str) -> bool:
     value: Any = table
     for name in key.split("."):
         if not isinstance(value, dict) or name not in value:
@@ -74,7 +81,7 @@ def _of_user_file(table: Mapping[str, Any]) -> Iterator[Stated]:
     _check_keys(stated, source, of_user)
     read = read_table(Settings, stated, key="", source=source)
     for leaf in of_user:
-        if has_key(stated, leaf.key) and not has_key(table, leaf.key):
+        if states(stated, leaf) and not states(table, leaf):
             yield Stated(leaf, leaf.value(read), source)
 
 
@@ -84,7 +91,7 @@ def _check_keys(stated: Mapping[str, Any], source: str, of_user: list[Leaf]) -> 
     :raises UserError: if it has another one.
     """
     allowed = [leaf.key for leaf in of_user]
-    of_project = {leaf.key: leaf for leaf in leaves(Settings)}
+    of_project = {key: leaf for leaf in leaves(Settings) for key in leaf.keys}
     tables = {leaf.path[0] for leaf in of_project.values() if len(leaf.path) > 1}
     for name, value in stated.items():
         if name in tables and not isinstance(value, dict):

@@ -10,7 +10,7 @@ import json
 import types
 import typing
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError, did_you_mean
@@ -30,7 +30,7 @@ def read_table(model: type[T], table: object, *, key: str, source: str) -> T:
     hints = typing.get_type_hints(model)
     fields = {f.name.replace("_", "-"): f.name for f in dataclasses.fields(model)}  # type: ignore[arg-type]
     values: dict[str, Any] = {}
-    for name, value in _with_new_names(table, fields, source):
+    for name, value in _plural(model, table, source):
         if name not in fields:
             raise UserError(
                 f"{source}: unknown key {name!r} in [{key}]", hint=did_you_mean(name, fields)
@@ -44,17 +44,27 @@ def read_table(model: type[T], table: object, *, key: str, source: str) -> T:
     return model(**values)
 
 
-def _with_new_names(
-    table: Mapping[str, Any], fields: Collection[str], source: str
-) -> Iterator[tuple[str, Any]]:
-    """Yield the keys and values, with ``platforms`` for ``platform``, its name in version 0.1."""
+def singulars(model: type[Any]) -> dict[str, str]:
+    """Return the names for one value of a list, such as ``platform``, and those of the lists."""
+    fields = (f for f in dataclasses.fields(model) if "singular" in f.metadata)
+    return {f.metadata["singular"]: f.name for f in fields}
+
+
+def _plural(model: type[Any], table: Mapping[str, Any], source: str) -> Iterator[tuple[str, Any]]:
+    """Yield the keys and values; ``platform = x`` is ``platforms = [x]``.
+
+    :raises UserError: if the table has both.
+    """
+    lists = singulars(model)
     for name, value in table.items():
-        if name == "platform" and "platforms" in fields and "platforms" not in table:
-            message = f"{source}: 'platform' is now called 'platforms'; write a list of them"
-            warnings.warn(message, BigflowWarning, stacklevel=2)
-            yield "platforms", [value]
-        else:
+        if (plural := lists.get(name)) is None:
             yield name, value
+        elif plural in table:
+            raise UserError(
+                f"{source} has both {name} and {plural}", hint=f"write one of them: {plural}"
+            )
+        else:
+            yield plural, [value]
 
 
 def read_value(model: type[Any], field_name: str, value: object, *, place: str) -> Any:
@@ -118,9 +128,25 @@ class Leaf:
         return ".".join(self.path).replace("_", "-")
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """The key, and its name for one value: ``image.platforms``, ``image.platform``."""
+        return (self.key, *(".".join((*self.path[:-1], name)) for name in self._singular))
+
+    @property
     def variable(self) -> str:
         """The environment variable, such as ``BIGFLOW_IMAGE_NETWORK``."""
-        return "_".join(("bigflow", *self.path)).upper()
+        return self.variables[0]
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The variable, and its name for one value: ``..._PLATFORMS``, ``..._PLATFORM``."""
+        return tuple(
+            f"bigflow.{key}".replace(".", "_").replace("-", "_").upper() for key in self.keys
+        )
+
+    @property
+    def _singular(self) -> tuple[str, ...]:
+        return tuple(filter(None, [self.field.metadata.get("singular")]))
 
     def value(self, settings: Any) -> Any:
         """Return the value in an instance of the dataclass."""
