@@ -188,6 +188,15 @@ COMMANDS = {
         " base image. The lock of dependencies in pyproject.toml is uv.lock. A list in"
         " resources/requirements.txt moves to requirements.in; the lock replaces it.",
     ),
+    "outdated": Command(
+        SUMMARIES["outdated"],
+        "outdated:outdated",
+        (PYTHON, JSON),
+        description="Compare the digest of the base image in the last build, or of the settings,"
+        " with the one that its tag has now, and the pins of the lock with the releases on the"
+        " indexes. Nothing is changed. The exit status is 0 if nothing is newer, 3 if something is,"
+        " and 1 if something could not be asked.",
+    ),
     "build-requirements": Command(
         SUMMARIES["build-requirements"],
         "requirements:build_requirements",

@@ -46,6 +46,9 @@ MANUALS = {
     "lock": Manual(
         ("bigflow lock", "bigflow lock --upgrade pandas"), (*_OF_PROJECT, "image"), cache=True
     ),
+    "outdated": Manual(
+        ("bigflow outdated", "bigflow outdated --json"), (*_OF_PROJECT, "image"), cache=True
+    ),
     "build-requirements": Manual(
         ("bigflow build-requirements", "bigflow build-requirements --upgrade"), _OF_PROJECT
     ),

@@ -14,6 +14,7 @@ _GROUPS = {
         "build-image": "build the wheel, and the image with it, into dist/ and .image/",
         "build-dags": "write an Airflow DAG for each workflow into .dags/",
         "lock": "pin the versions of the dependencies, and the digest of the base image",
+        "outdated": "say that the base image has moved, and which pins have newer releases",
         "build-requirements": "compile resources/requirements.in to requirements.txt, with hashes",
         "cache": "show the cache of base images and layers, or empty it",
     },

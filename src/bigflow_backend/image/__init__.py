@@ -7,6 +7,7 @@
 - ``platforms``: the platforms of an image, and of this machine
 - ``dependencies/``: the requirements that an image installs: a list, or a lock
 - ``relock``: makes the lock
+- ``outdated``: what is newer than an image: its base, its pins
 - ``standard``: the standard Dockerfile, and the error for another one
 - ``requires_python``: the Python that the project requires
 - ``publish/``: archive, OCI layout, engine, registry
