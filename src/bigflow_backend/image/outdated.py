@@ -72,7 +72,7 @@ class NewerRelease:
 
 @dataclass(frozen=True)
 class Outdated:
-    """What is newer than the image of a project."""
+    """The answer to the question which parts of an image have newer ones."""
 
     base: BaseState | None
     """None if it is not known, or the base is a file."""
