@@ -47,6 +47,8 @@ def image(table: dict[str, Any] | None = None) -> ImageSettings:
         ("FIND_LINKS", '["my wheels", "w"]', {"find_links": ("my wheels", "w")}),
         ("SECRETS", "id=netrc,src=.netrc", {"secrets": ("id=netrc,src=.netrc",)}),
         ("BUILD_ARGS", "A=1 B=x=y", {"build_args": {"A": "1", "B": "x=y"}}),
+        ("REGISTRY_MIRRORS", "a=m a=n b=o", {"registry_mirrors": {"a": ("m", "n"), "b": ("o",)}}),
+        ("REGISTRY_MIRRORS", '{"a": "m"}', {"registry_mirrors": {"a": ("m",)}}),
         ("BUILD_ARGS", '{"A": "one two"}', {"build_args": {"A": "one two"}}),
         ("PLATFORMS", "", {}),
         ("PLATFORM", "linux/arm64", {"platforms": ("linux/arm64",)}),

@@ -53,8 +53,8 @@ class Session:
             idle_timeout=min(self._settings.idle_timeout, Access.idle_timeout),
             deadline=time.monotonic() + self._settings.timeout,
             mirrors={
-                registry_name(registry): mirror_name(mirror)
-                for registry, mirror in self._settings.registry_mirrors.items()
+                registry_name(registry): tuple(map(mirror_name, mirrors))
+                for registry, mirrors in self._settings.registry_mirrors.items()
             },
             say=self._say,
             progress=show_transfer,

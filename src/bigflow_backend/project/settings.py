@@ -100,9 +100,10 @@ class ImageSettings:
     """Registries without TLS, as ``"host:port"`` (layered builder). Registries on this machine
     need no entry."""
 
-    registry_mirrors: dict[str, str] = field(default_factory=dict, metadata=OF_USER)
-    """A registry, and the mirror that base images are pulled from first: host, port, and the start
-    of the path (layered builder). Example: ``{"docker.io" = "mirror.example.com/docker"}``."""
+    registry_mirrors: dict[str, tuple[str, ...]] = field(default_factory=dict, metadata=OF_USER)
+    """A registry, and the mirrors that base images are pulled from first, in turn: host, port, and
+    the start of the path (layered builder). One mirror needs no list. Example:
+    ``{"docker.io" = ["mirror.example.com/docker", "other.example.com"]}``."""
 
     timeout: int = 3600
     """The longest time of a build, in seconds."""

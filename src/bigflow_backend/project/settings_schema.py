@@ -147,7 +147,10 @@ def _value(hint: Any) -> dict[str, Any]:
     if origin is tuple:
         return {"type": "array", "items": _value(arguments[0])}
     if origin is dict:
-        return {"type": "object", "additionalProperties": _value(arguments[1])}
+        inner = _value(arguments[1])
+        if inner.get("type") == "array":  # one item needs no list
+            inner = {"anyOf": [inner["items"], inner]}
+        return {"type": "object", "additionalProperties": inner}
     return {"type": {str: "string", bool: "boolean", int: "integer"}[hint]}
 
 
@@ -158,7 +161,10 @@ def _type_name(hint: Any) -> str:
     if schema["type"] == "array":
         items = schema["items"]
         return f"list of {_choices(items)}" if "enum" in items else f"list of {items['type']}s"
-    return "table of strings" if schema["type"] == "object" else str(schema["type"])
+    if schema["type"] == "object":
+        several = "anyOf" in schema["additionalProperties"]
+        return "table of strings or lists" if several else "table of strings"
+    return str(schema["type"])
 
 
 def _choices(schema: dict[str, Any]) -> str:

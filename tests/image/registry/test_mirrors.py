@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,7 +32,7 @@ def test_a_mirror_of_docker_hub(
     registry: Registry, store: BlobStore, empty_store: BlobStore
 ) -> None:
     image = make_image(store, os.urandom(9), os.urandom(9))
-    with Registries(Access(mirrors={"docker.io": f"{registry.address}/hub"})) as registries:
+    with Registries(Access(mirrors={"docker.io": (f"{registry.address}/hub",)})) as registries:
         name = f"{registry.address}/hub/library/python:3.12"
         push_image(image, name, store=store, registries=registries)
         base = _pull("python:3.12", empty_store, registries)
@@ -77,10 +79,45 @@ def test_a_mirror_that_is_not_there(
     with Registries(_access(registry, "localhost:1")) as registries:
         assert _pull(name, empty_store, registries).digest == image.digest
     with (
-        Registries(Access(mirrors={"localhost:2": "localhost:1"}, attempts=1)) as registries,
+        Registries(Access(mirrors={"localhost:2": ("localhost:1",)}, attempts=1)) as registries,
         pytest.raises(UserError, match="localhost:2"),
     ):
         _pull("localhost:2/team/none:1", empty_store, registries)
+
+
+def test_the_second_mirror_is_asked_after_the_first(
+    registry: Registry,
+    faulty_registry: FaultyRegistry,
+    store: BlobStore,
+    empty_store: BlobStore,
+) -> None:
+    image = make_image(store, os.urandom(9))
+    name = _pushed(image, registry, store)
+    lines: list[str] = []
+    mirrors = ("localhost:1", faulty_registry.address)
+    with Registries(_access(registry, *mirrors, say=lines.append)) as registries:
+        assert _pull(name, empty_store, registries).digest == image.digest
+    (report,) = [line for line in lines if "the mirror failed" in line]
+    assert report.endswith(f"; the mirror failed, so {faulty_registry.address} is asked")
+    assert faulty_registry.count("GET", "/blobs/") == 2
+
+
+@pytest.mark.slow
+def test_a_mirror_that_never_answers_gets_a_share_of_the_time(
+    registry: Registry,
+    faulty_registry: FaultyRegistry,
+    store: BlobStore,
+    empty_store: BlobStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bigflow_backend.image.registry.connection._SHARE_OF_A_MIRROR", 300)
+    image = make_image(store, os.urandom(9))
+    name = _pushed(image, registry, store)
+    faulty_registry.failures.append(Failure("GET", "/manifests/", is_silent=True, times=9))
+    access = _access(registry, faulty_registry.address, deadline=time.monotonic() + 600)
+    with Registries(dataclasses.replace(access, idle_timeout=600)) as registries:
+        assert _pull(name, empty_store, registries).digest == image.digest
+    assert faulty_registry.count("GET", "/manifests/") == 1
 
 
 def test_nothing_is_pushed_to_a_mirror(
@@ -121,9 +158,14 @@ def test_a_mirror_that_is_not_valid(mirror: str) -> None:
         mirror_name(mirror)
 
 
-def _access(registry: Registry, mirror: str, *, say: Callable[[str], None] = print) -> Access:
-    mirrors = {registry.address: mirror}
-    return Access(mirrors=mirrors, pause=lambda _seconds: None, say=say)
+def _access(
+    registry: Registry,
+    *mirrors: str,
+    say: Callable[[str], None] = print,
+    deadline: float | None = None,
+) -> Access:
+    places = {registry.address: mirrors}
+    return Access(mirrors=places, pause=lambda _seconds: None, say=say, deadline=deadline)
 
 
 def _pushed(image: Descriptor, registry: Registry, store: BlobStore) -> str:

@@ -81,7 +81,7 @@ def read_text_value(wanted: Any, text: str, *, place: str) -> Any:
     """Return the text of the variable ``place`` as a value of the type ``wanted``.
 
     A list is its items with spaces between them, and a table ``name=value`` pairs. Both may be
-    JSON instead, for values with spaces.
+    JSON instead, for values with spaces. In a table of lists, a name may be repeated.
 
     :raises UserError: if it is not such a value.
     """
@@ -109,7 +109,11 @@ def read_text_value(wanted: Any, text: str, *, place: str) -> Any:
                     f"{place} must be a table of strings: got {text!r}",
                     hint=f"write for example {place}='NAME=VALUE NAME=VALUE', or a JSON object",
                 )
-            value = {name: item for name, _, item in pairs}
+            several: dict[str, list[str]] = {}
+            for name, _, item in pairs:
+                several.setdefault(name, []).append(item)
+            is_of_lists = _kind(typing.get_args(wanted)[1]) is tuple
+            value = several if is_of_lists else {name: own[-1] for name, own in several.items()}
     return _checked(wanted, value, place)
 
 
@@ -206,7 +210,9 @@ def _checked(wanted: Any, value: object, place: str) -> Any:
     if origin is dict:
         if not isinstance(value, dict):
             raise _invalid(place, "a table of strings", value)
-        return {name: _checked(str, item, f"{place}.{name}") for name, item in value.items()}
+        if typing.get_origin(arguments[1]) is tuple:  # one item needs no list
+            value = {k: [item] if isinstance(item, str) else item for k, item in value.items()}
+        return {k: _checked(arguments[1], item, f"{place}.{k}") for k, item in value.items()}
     if type(value) is not wanted or (wanted is int and typing.cast("int", value) < 0):
         raise _invalid(place, _TYPE_NAMES[wanted], value)
     return value

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar
@@ -39,6 +40,8 @@ _HUB_HOST = "registry-1.docker.io"
 _CHUNK = 1 << 18
 _PROBE_SECONDS = 5
 _TRIES_OF_MIRRORS = 2
+_SHARE_OF_A_MIRROR = 4
+"""A mirror gets one of so many parts of the time that is left when it is first asked."""
 
 OK, CREATED, ACCEPTED, NO_CONTENT, PARTIAL = 200, 201, 202, 204, 206
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED = 400, 401, 403, 404, 405
@@ -75,13 +78,9 @@ class Registries(contextlib.AbstractContextManager["Registries"]):
         self.access = access or Access()
         self._connections: dict[str, Connection] = {}
         self._lock = threading.Lock()
-        self.mirrors: Registries | None = None
-        """The connections to mirrors, with few retries: the registry itself is asked then."""
+        self._mirrors: dict[str, Registries] = {}
         self.failed_mirrors: set[str] = set()
         """The repositories of mirrors that have failed, as ``registry/path``."""
-        if self.access.mirrors:
-            tries = min(self.access.attempts, _TRIES_OF_MIRRORS)
-            self.mirrors = Registries(dataclasses.replace(self.access, attempts=tries, mirrors={}))
 
     def connection(self, registry: str) -> Connection:
         """Return the connection to a registry, which opens with the first request.
@@ -93,19 +92,33 @@ class Registries(contextlib.AbstractContextManager["Registries"]):
                 self._connections[registry] = Connection(registry, self.access)
             return self._connections[registry]
 
+    def mirror(self, host: str) -> Registries:
+        """Return the connections to a mirror, with few retries, and a share of the time."""
+        with self._lock:
+            if host not in self._mirrors:
+                end = self.access.deadline
+                if end is not None:
+                    now = time.monotonic()
+                    end = now + (end - now) / _SHARE_OF_A_MIRROR
+                tries = min(self.access.attempts, _TRIES_OF_MIRRORS)
+                self._mirrors[host] = Registries(
+                    dataclasses.replace(self.access, attempts=tries, mirrors={}, deadline=end)
+                )
+            return self._mirrors[host]
+
     def interrupt(self) -> None:
         """End the requests of other threads with an error."""
         with self._lock:
             for connection in self._connections.values():
                 connection.interrupt()
-        if self.mirrors is not None:
-            self.mirrors.interrupt()
+            for mirror in self._mirrors.values():
+                mirror.interrupt()
 
     def __exit__(self, *exception: object) -> None:
         for connection in self._connections.values():
             connection.close()
-        if self.mirrors is not None:
-            self.mirrors.__exit__(*exception)
+        for mirror in self._mirrors.values():
+            mirror.__exit__(*exception)
 
 
 class Connection:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -99,6 +101,9 @@ class RepositoryPush:
         """The repositories, ``registry/path``, of blobs that the store may not have."""
         self._closed: set[str] = {name.path}
         """The repositories that blobs cannot be mounted from."""
+        self._open: set[str] = set()
+        """The repositories that have answered a mount."""
+        self._first = threading.Lock()
         self.sent = 0
 
     def has_manifest(self, name: RemoteName, digest: str) -> bool:
@@ -160,14 +165,18 @@ class RepositoryPush:
             raise
 
     def _mounts(self, upload: Upload, place: str) -> bool:
-        if place in self._closed:
-            return False
-        try:
-            return upload.mount(place)
-        except UserError:
-            # Its owner may be somebody else now. The upload needs no right to it.
-            self._closed.add(place)
-            return False
+        # Of the threads that ask for a repository first, one finds out whether it is closed.
+        with contextlib.nullcontext() if place in self._open else self._first:
+            if place in self._closed:
+                return False
+            try:
+                mounted = upload.mount(place)
+            except UserError:
+                # Its owner may be somebody else now. The upload needs no right to it.
+                self._closed.add(place)
+                return False
+            self._open.add(place)
+            return mounted
 
     def manifest(self, manifest: Descriptor, content: bytes, reference: str = "") -> Answer:
         """Put a manifest or an index, after its parts, under ``reference``.

@@ -7,7 +7,7 @@ import email.utils
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -43,8 +43,8 @@ class Access:
     """The end of all requests, as a value of :func:`time.monotonic`."""
     attempts: int = 5
     """The number of tries after transient errors."""
-    mirrors: Mapping[str, str] = field(default_factory=dict)
-    """A registry, and its mirror as ``host[:port][/path]``."""
+    mirrors: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """A registry, and its mirrors as ``host[:port][/path]``."""
     pause: Callable[[float], None] = field(default=pause, repr=False)
     """Wait for the given seconds between two tries."""
     say: Callable[[str], None] = field(default=lambda _line: None, repr=False)
