@@ -208,3 +208,25 @@ def test_a_configuration_without_a_folder(project: Project) -> None:
     problem, fix = bigflow(project, "deploy").error
     assert problem.endswith("the configuration 'dev' has no dags_bucket")
     assert "--dags-folder" in fix
+
+
+@pytest.mark.slow
+def test_dag_files_beside_the_image(project: Project, tmp_path: Path) -> None:
+    plan = done(bigflow(project, "deploy", "--to=oci", "--dry-run", "--json"))
+    made = done(bigflow(project, "deploy", "--to=oci", "--json"))
+    repository = made["image"].rpartition(":")[0]
+    assert made["folder"] == plan["folder"] == f"oci://{repository}:dags-dev"
+    assert made["changes"] == plan["changes"]
+    assert not list((tmp_path / "dev").iterdir())
+    assert "is deployed already" in bigflow(project, "deploy", "--to=oci").stdout
+    promoted = done(bigflow(project, "promote", "dev", "prod", "--to=oci", "--json"))
+    assert promoted["folder"] == f"oci://{repository}-prod:dags-prod"
+    assert promoted["digest"] == made["digest"]
+    listing = bigflow(project, "deployments", "--to=oci", "--config=prod", "--json").stdout
+    (listed,) = json.loads(listing)
+    assert (listed["version"], listed["action"]) == ("1.0.0", "promote")
+    folder = f"--dags-folder=oci://{repository}:dags-dev"
+    (listed,) = json.loads(bigflow(project, "deployments", folder, "--json").stdout)
+    assert listed["action"] == "deploy"
+    problem, _ = bigflow(project, "deployments", folder, "--to=oci").error
+    assert "name two places" in problem

@@ -45,8 +45,13 @@ _DEPLOY_OPTIONS = (
         "--dags-bucket",
         "-b",
         metavar="PLACE",
-        help="the DAGs folder: a directory, gs://, s3:// or az:// (default: dags_bucket of"
+        help="the DAGs folder: a directory, gs://, s3://, az:// or oci:// (default: dags_bucket of"
         " deployment_config.py)",
+    ),
+    option(
+        "--to",
+        choices=("oci",),
+        help="write the DAG files beside the image in its registry, for Airflow's DAG bundle",
     ),
     option(
         "--keep-days",
@@ -312,7 +317,7 @@ COMMANDS = {
     "deployments": Command(
         SUMMARIES["deployments"],
         "deploy:deployments",
-        (_DEPLOY_OPTIONS[0], *ENVIRONMENT_OPTIONS, JSON),
+        (*_DEPLOY_OPTIONS[:2], *ENVIRONMENT_OPTIONS, JSON),
         description="List the deployments in the DAGs folder, the newest first. `*` marks the"
         " current one.",
     ),

@@ -27,6 +27,7 @@ from bigflow_backend.deployment.deploy import (
 from bigflow_backend.deployment.folder import open_folder
 from bigflow_backend.deployment.image import copy_image, is_in_registry, push_built
 from bigflow_backend.deployment.lock import holder
+from bigflow_backend.deployment.registry import REGISTRY, moving_tag, open_registry
 from bigflow_backend.ground.directories import temporary_files_together
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.progress import print_progress, step
@@ -62,9 +63,7 @@ def deploy_dags_only(call: Call) -> int:
 def deployments(call: Call) -> int:
     """List the deployments in a DAGs folder."""
     project = call.project()
-    place = _place(
-        project, _description(call, project, call.values.config), call.values.dags_folder
-    )
+    place = _place(project, _description(call, project, call.values.config), _given(call))
     found = list(place.history())
     under_way, begun = holder(place.folder, place.package), place.interrupted()
     if under_way is not None:
@@ -87,9 +86,7 @@ def deployments(call: Call) -> int:
 def rollback(call: Call) -> int:
     """Deploy an earlier deployment again, by the digest of its image."""
     project = call.project()
-    place = _place(
-        project, _description(call, project, call.values.config), call.values.dags_folder
-    )
+    place = _place(project, _description(call, project, call.values.config), _given(call))
     earlier = earlier_deployment(place, call.values.version)
     manifest = live_part(earlier.manifest)
     with open_session(project.settings.image, print_progress) as session:
@@ -103,13 +100,13 @@ def promote(call: Call) -> int:
     project, values = call.project(), call.values
     source = _description(call, project, values.source)
     target = _description(call, project, values.target)
-    current = _place(project, source).current()
+    current = _place(project, source, values.to).current()
     if current is None:
         raise UserError(
             f"nothing is deployed in the configuration {values.source!r}",
             hint=f"bigflow deploy --config {values.source}",
         )
-    place = _place(project, target, values.dags_folder)
+    place = _place(project, target, _given(call))
     manifest = live_part(current.manifest)
     copies: dict[str, str] = {}
     for image in sorted({manifest.image, *(dag.image for dag in manifest.dags)}):
@@ -179,7 +176,7 @@ def _deploy(call: Call, *, image: bool, dags: bool) -> int:
         print_progress(
             f"the build is of {built.manifest.version}; the project is {project.version.text} now"
         )
-    place = _place(project, description, values.dags_folder) if dags else None
+    place = _place(project, description, _given(call)) if dags else None
     with (
         temporary_files_together(),
         open_session(project.settings.image, print_progress) as session,
@@ -249,16 +246,32 @@ def _description(call: Call, project: Project, config: str | None) -> Deployment
 
 
 def _place(project: Project, description: DeploymentDescription, given: str | None = None) -> Place:
-    if given is not None:
-        return Place(open_folder(given, Path.cwd()), project.package)
-    bucket = description.properties.get("dags_bucket")
-    if not isinstance(bucket, str) or not bucket:
+    place, root = given, Path.cwd()
+    if place is None:
+        place, root = description.properties.get("dags_bucket"), project.root
+    if not isinstance(place, str) or not place:
         raise UserError(
             f"deployment_config.py: the configuration {description.config!r} has no dags_bucket",
             hint="add the property: 'dags_bucket': 'gs://BUCKET/dags', or a directory; or give"
             " --dags-folder",
         )
-    return Place(open_folder(bucket, project.root), project.package)
+    scheme, _, name = place.partition("://")
+    if scheme == REGISTRY:
+        name = name or f"{description.docker_repository}:{moving_tag(description.config)}"
+        return Place(open_registry(name, project.settings.image), project.package)
+    return Place(open_folder(place, root), project.package)
+
+
+def _given(call: Call) -> str | None:
+    """Return the DAGs folder of the command line.
+
+    :raises UserError: if it names two.
+    """
+    folder: str | None = call.values.dags_folder
+    to: str | None = call.values.to
+    if folder and to:
+        raise UserError("--to and --dags-folder name two places", hint="give only one of them")
+    return folder or to
 
 
 def _check_name(name: str, description: DeploymentDescription, given: str | None) -> None:

@@ -4,7 +4,9 @@
 
 - ``built``: ``.dags/`` and ``.image/`` -> the checked parts of a build
 - ``image``: the image of a build -> its digest in the registry
-- ``folder``: the place of the DAG files; ``directory`` and ``objects`` are its kinds
+- ``folder``: the place of the DAG files; ``directory``, ``objects`` and ``registry``
+  are its kinds
+- ``artifact``: a deployment -> an artifact of a registry, for Airflow's DAG bundle
 - ``record``: a deployment as a document of the folder: the history
 - ``plan``: a build over the current deployment -> the next deployment, and what changes
 - ``lock``: one deployment of a project at a time
