@@ -24,7 +24,12 @@ from bigflow_backend.ground.progress import step
 from bigflow_backend.ground.transaction import Transaction, transaction
 from bigflow_backend.project.requirements_in import check_compiled
 from bigflow_backend.wheel.content import project_content
-from bigflow_backend.wheel.isolated import Wheel, build_wheel, check_build_system
+from bigflow_backend.wheel.isolated import (
+    Wheel,
+    build_wheel,
+    check_build_system,
+    copied_wheel,
+)
 
 # A build of the package alone needs neither the builders of images nor the templates of DAGs.
 if TYPE_CHECKING:
@@ -60,6 +65,8 @@ class BuildOptions:
     """True if ``build_image`` only returns its plan."""
     in_image: bool = False
     """True if the built image finds the workflows, instead of ``python``."""
+    released_wheel: Path | None = None
+    """The wheel that ``build_image`` uses instead of building one; the project is its release."""
     python: str = sys.executable
     """The interpreter that has the project's dependencies. It runs tests and finds workflows."""
     say: Callable[[str], None] = print
@@ -93,7 +100,8 @@ def build_package(project: Project, options: BuildOptions) -> Build:
 
 def build_image(project: Project, options: BuildOptions) -> Build:
     """Build the wheel and the image with it, into ``dist/`` and ``.image/``."""
-    _check_files(project)
+    if options.released_wheel is None:
+        _check_files(project)
     _check_requirements(project, options)
     if options.dry_run:
         return _plan(project, options)
@@ -256,9 +264,13 @@ class Steps:
         return run
 
     def wheel(self) -> Wheel:
-        title = f"building the wheel of {self._project.name} {self._project.version}"
-        with step(title, self._say):
-            wheel = build_wheel(self._project, self._transaction.outputs)
+        released = self._options.released_wheel
+        if released is not None:
+            wheel = copied_wheel(released, self._transaction.outputs)
+        else:
+            title = f"building the wheel of {self._project.name} {self._project.version}"
+            with step(title, self._say):
+                wheel = build_wheel(self._project, self._transaction.outputs)
         self._transaction.check(wheel.path)
         return wheel
 

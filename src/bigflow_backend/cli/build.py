@@ -40,7 +40,42 @@ def build_package(call: Call) -> int:
 
 
 def build_image(call: Call) -> int:
+    if call.values.wheel is not None:
+        return _rebuild(call, Path(call.values.wheel).absolute())
     return _build(pipeline.build_image, call)
+
+
+def _rebuild(call: Call, wheel: Path) -> int:
+    """Build the image of a wheel that was built before."""
+    from bigflow_backend.image.imageinfo import ImageFiles, commit_of_wheel
+    from bigflow_backend.image.standard import CannotServeError, NoBaseError
+    from bigflow_backend.wheel.isolated import described_wheel
+    from bigflow_backend.wheel.released import check_name, released
+
+    project = call.project()
+    version = check_name(project, wheel)
+    info = project.root / ImageFiles(version).info
+    commit = commit_of_wheel(info, described_wheel(wheel, wheel).sha256)
+    if commit is None:
+        print_progress(
+            f"the commit of {wheel.name} is not known: no imageinfo of this wheel is here"
+        )
+    project = released(project, wheel, commit)
+    if call.values.builder == "engine":
+        raise UserError(
+            "--wheel needs the layered builder: got --builder engine",
+            hint="an engine builds the Dockerfile and the files of the work tree; remove --builder",
+        )
+    call.values.builder = "layered"
+    try:
+        return _build(pipeline.build_image, call, project, wheel)
+    except NoBaseError:
+        raise
+    except CannotServeError as error:
+        raise UserError(
+            f"{error.message}, and --wheel needs the layered builder",
+            hint="check out the commit of the release, and build its image there without --wheel",
+        ) from error
 
 
 def build_dags(call: Call) -> int:
@@ -73,13 +108,18 @@ def _files(names: Sequence[str]) -> str:
     return f"{names[0]}{more}"
 
 
-def _build(step: Callable[[Project, BuildOptions], Build], call: Call) -> int:
-    project = call.project()
+def _build(
+    step: Callable[[Project, BuildOptions], Build],
+    call: Call,
+    project: Project | None = None,
+    wheel: Path | None = None,
+) -> int:
+    project = project or call.project()
     for note in (*project.notes, *project.version.notes):
         print_warning(note)
     begin = time.monotonic()
     with temporary_files_together():
-        build = step(project, _build_options(project, call.values))
+        build = step(project, _build_options(project, call.values, wheel))
     image, dags = build.image is not None, build.dags is not None
     if image or dags:
         from bigflow_backend.compare.history import remember
@@ -102,7 +142,9 @@ def _next(build: Build) -> str:
     return "; next: bigflow check loads the DAG files in an Airflow"
 
 
-def _build_options(project: Project, values: argparse.Namespace) -> BuildOptions:
+def _build_options(
+    project: Project, values: argparse.Namespace, wheel: Path | None = None
+) -> BuildOptions:
     given = vars(values)
     workflows = tuple(given.get("workflow") or ())
     return BuildOptions(
@@ -114,6 +156,7 @@ def _build_options(project: Project, values: argparse.Namespace) -> BuildOptions
         deployed=_deployed(project, given),
         dry_run=bool(given.get("dry_run")),
         in_image=bool(given.get("in_image")),
+        released_wheel=wheel,
         python=interpreter(values.python),
         say=print_progress,
     )

@@ -24,6 +24,7 @@ from bigflow_backend.cli.options import (
     QUIET,
     START_TIME,
     VERBOSE,
+    WHEEL,
     Option,
     Parser,
     flag,
@@ -220,7 +221,7 @@ COMMANDS = {
     "build-image": Command(
         SUMMARIES["build-image"],
         "build:build_image",
-        (*ENVIRONMENT_OPTIONS, *IMAGE_OPTIONS, DRY_RUN, JSON),
+        (WHEEL, *ENVIRONMENT_OPTIONS, *IMAGE_OPTIONS, DRY_RUN, JSON),
         OF_IMAGES,
     ),
     "build-dags": Command(

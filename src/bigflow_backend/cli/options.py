@@ -117,6 +117,11 @@ IMAGE_OPTIONS = (
     image_setting("push"),
     image_setting("load"),
 )
+WHEEL = option(
+    "--wheel",
+    metavar="FILE",
+    help="build the image of this wheel of an earlier build, such as for a patched --base-image",
+)
 CHANGED_SINCE = option(
     "--changed-since",
     metavar="REV",

@@ -167,6 +167,24 @@ def parse_imageinfo(content: bytes | str) -> InfoDocument:
     return read_json(content, InfoDocument)
 
 
+class _WheelDocument(TypedDict):
+    sha256: str
+
+
+class _Release(TypedDict):
+    commit: str | None
+    wheel: _WheelDocument
+
+
+def commit_of_wheel(path: Path, sha256: str) -> str | None:
+    """Return the commit of the wheel with that SHA-256, if the document in ``path`` has it."""
+    try:
+        info = read_json(read_bounded(path, DOCUMENT), _Release) if path.is_file() else None
+    except DocumentError:
+        return None
+    return info["commit"] if info is not None and info["wheel"]["sha256"] == sha256 else None
+
+
 class _Published(TypedDict, total=False):
     """The part of the document that a build of DAGs reads."""
 

@@ -68,6 +68,8 @@ class Project:
     settings: Settings
     in_hook: bool = False
     """True in a hook of PEP 517. PEP 621 forbids it to change the version of ``[project]``."""
+    release: ProjectVersion | None = None
+    """The version of a wheel that was built before; None to compute it."""
 
     @property
     def package(self) -> str:
@@ -95,7 +97,7 @@ class Project:
 
         :raises UserError: if there is no version.
         """
-        return self._version(keep_static=self.in_hook)
+        return self.release or self._version(keep_static=self.in_hook)
 
     def version_at(self, revision: str) -> ProjectVersion:
         """Return the version of a commit.

@@ -2,6 +2,7 @@
 
 - ``isolated``: builds the wheel through the hook in a process; :class:`Wheel`
 - ``wheel``: the wheel and the editable wheel, for the hooks
+- ``released``: a wheel that was built before
 - ``sdist``: the sdist, for the hooks
 - ``config_settings``: settings that a frontend passes to the hooks
 - ``content``: the files of the wheel

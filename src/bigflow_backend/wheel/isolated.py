@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -97,6 +98,13 @@ def described_wheel(file: Path, path: Path) -> Wheel:
         while piece := content.read(_PIECE):
             digest.update(piece)
     return Wheel(path, name, version, digest.hexdigest(), file.stat().st_size)
+
+
+def copied_wheel(file: Path, outputs: Outputs) -> Wheel:
+    """Copy a wheel that was built before into ``dist/`` of ``outputs``."""
+    outputs.dist.mkdir(parents=True)
+    shutil.copyfile(file, outputs.dist / file.name)
+    return described_wheel(outputs.dist / file.name, Path("dist") / file.name)
 
 
 def check_build_system(project: Project) -> None:
