@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.foreign.urls import redacted
+from bigflow_backend.ground.limits import MESSAGE
 from bigflow_backend.ground.processes import TooSlowError, run_bounded
 from bigflow_backend.ground.progress import end_transfer, show_transfer
 from bigflow_backend.ground.uv import find_uv
@@ -22,6 +23,11 @@ from bigflow_backend.wheel.own import write_own_wheel
 if TYPE_CHECKING:
     from bigflow_backend.image.dependencies.indexes import Indexes
     from bigflow_backend.project.project import Project
+
+
+class UnsatisfiableError(UserError):
+    """Requirements that no versions meet. The message has the whole explanation of uv."""
+
 
 OPTION_FLAGS = {"--pre": "--prerelease=allow", "--trusted-host": "--allow-insecure-host"}
 """Options that pip takes in requirements.txt, and uv only on its command line."""
@@ -168,7 +174,8 @@ def error_of(lines: Sequence[str], file: str) -> UserError:
             f"the index {match['url']} answered {match['status']}: correct its credentials in its"
             " URL, in the netrc file or in uv's configuration"
         )
-    return UserError(f"cannot install the dependencies: {problem}", hint=hint)
+    kind = UnsatisfiableError if start >= 0 and len(problem) < MESSAGE else UserError
+    return kind(f"cannot install the dependencies: {problem}", hint=hint)
 
 
 def must_be_compiled(name: str, version: str) -> NoWheelError:

@@ -90,8 +90,10 @@ def test_a_library_that_does_not_exist(layered_project: LayeredProject) -> None:
 def test_versions_that_contradict(layered_project: LayeredProject) -> None:
     make_wheel(layered_project.wheels, "library", "1.0", {"library.py": ""})
     layered_project.require("library==1.0", "library==2.0")
-    with pytest.raises(UserError, match=r"library==1\.0 and library==2\.0"):
+    with pytest.raises(UserError, match=r"library==1\.0 and library==2\.0") as caught:
         layered_project.build()
+    assert "library==2.0" not in "\n".join(layered_project.said)  # the error alone explains it
+    assert caught.value.hint.startswith("correct resources/requirements.txt")
 
 
 def test_hashes_are_checked(layered_project: LayeredProject) -> None:

@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.foreign.urls import redacted
 from bigflow_backend.image.dependencies.indexes import configured_urls
-from bigflow_backend.image.dependencies.uv_process import OPTION_FLAGS, error_of, run_uv
+from bigflow_backend.image.dependencies.uv_process import (
+    OPTION_FLAGS,
+    UnsatisfiableError,
+    error_of,
+    run_uv,
+)
 from bigflow_backend.image.standard import CannotServeError
 
 if TYPE_CHECKING:
@@ -49,7 +54,8 @@ class Uv:
     def pip(self, *arguments: str, report_failure: bool = True) -> None:
         """Run ``uv pip ARGUMENTS`` for the image's platform, and report its progress.
 
-        With ``report_failure=False`` the output of a failed run is not reported.
+        With ``report_failure=False`` the output of a failed run is not reported. That of
+        requirements which contradict each other is in the error.
 
         :raises UserError: with the reason that uv gives.
         """
@@ -64,11 +70,12 @@ class Uv:
             urls=self.urls,
             timeout=self.timeout,
         )  # fmt: skip
-        if report_failure or not status:
+        error = error_of(lines, self.file) if status else None
+        if error is None or (report_failure and not isinstance(error, UnsatisfiableError)):
             for line in _without_warnings(lines):
                 self.say(line)
-        if status:
-            raise error_of(lines, self.file)
+        if error is not None:
+            raise error
 
     def redact(self, text: str) -> str:
         """Return the text without the secrets of all configured indexes and find-links."""
