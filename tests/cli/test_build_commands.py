@@ -244,8 +244,8 @@ def test_an_error_is_reported_and_the_last_build_stays(
         ),
         (
             ["--find-links", "nope"],
-            "find-links must be directories of wheels: got ",
-            "create the directory, or fix the path",
+            "tool.bigflow.image.find-links, or --find-links, must be directories of wheels: got ",
+            "create the directory, or correct the path",
         ),
     ],
 )

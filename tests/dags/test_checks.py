@@ -449,7 +449,7 @@ def test_a_secret_and_a_variable_of_the_project(tmp_path: Path) -> None:
     project = DagProject.make(tmp_path / "project", 'environment = {DB = "x"}')
     error = refusal(project, workflow("daily", job("load", secrets=("db",))))
     assert error.message == (
-        "pyproject.toml, [tool.bigflow.dags]: environment has 'DB', which is a secret of"
+        "pyproject.toml: tool.bigflow.dags.environment has 'DB', which is a secret of"
         " workflow 'daily', job 'load'"
     )
 
@@ -481,4 +481,4 @@ def test_a_secret_and_a_variable_of_one_name(project: DagProject) -> None:
 )
 def test_settings(tmp_path: Path, line: str, key: str) -> None:
     error = refusal(DagProject.make(tmp_path / "project", line), workflow("daily"))
-    assert error.message.startswith(f"pyproject.toml, [tool.bigflow.dags]: {key}")
+    assert error.message.startswith(f"pyproject.toml: tool.bigflow.dags.{key}")

@@ -294,7 +294,7 @@ def test_a_path_that_is_not_a_template(tmp_path: Path, name: str, why: str) -> N
     with pytest.raises(UserError) as caught:
         project.build(FLOW)
     assert caught.value.message == (
-        f"pyproject.toml, [tool.bigflow.dags]: template is {name!r}, {why}"
+        f"pyproject.toml: tool.bigflow.dags.template is {name!r}, {why}"
     )
 
 

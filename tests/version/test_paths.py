@@ -86,5 +86,5 @@ def test_a_path_outside_the_repository(repository: Repository, path: str) -> Non
 
 
 def test_paths_without_a_commit(repository: Repository) -> None:
-    with pytest.raises(UserError, match=r"no commit has a file of tool\.bigflow\.version\.paths"):
+    with pytest.raises(UserError, match=r"tool\.bigflow\.version\.paths has no file of a commit"):
         found(repository, ("missing", "*"))

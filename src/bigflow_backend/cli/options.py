@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from bigflow_backend.ground.errors import UserError, nearest
 from bigflow_backend.ground.report import print_error
+from bigflow_backend.ground.settings.places import place_of
 from bigflow_backend.ground.settings.values import read_value
 from bigflow_backend.project.settings import ImageSettings
 from bigflow_backend.project.settings_schema import tool_schema
@@ -248,8 +249,8 @@ def image_settings(
     for directory in found.find_links:
         if not (root / directory).is_dir():
             raise UserError(
-                f"find-links must be directories of wheels: got {directory}",
-                hint="create the directory, or fix the path after --find-links or in find-links"
-                " of [tool.bigflow.image]",
+                f"{place_of('image.find-links', option='--find-links')} must be directories of"
+                f" wheels: got {directory}",
+                hint="create the directory, or correct the path",
             )
     return found

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from bigflow_backend.ground.epoch import source_date_epoch
 from bigflow_backend.ground.errors import UserError, did_you_mean
 from bigflow_backend.ground.files import has_file, read_text
+from bigflow_backend.ground.settings.places import naming, place_of
 from bigflow_backend.image.base.read import check_transport, is_file_name
 from bigflow_backend.image.reference import remote_name
 
@@ -189,7 +190,10 @@ def build_args(project: Project, settings: ImageSettings, dockerfile: Dockerfile
     for name in given:
         if name not in declared and name.upper() not in _PREDEFINED:
             near = did_you_mean(name, declared) if declared else f"write `ARG {name}` there"
-            raise UserError(f"the Dockerfile has no ARG {name}", hint=near)
+            raise UserError(
+                f"{place_of('image.build-args')} has {name}, which is not an ARG of the Dockerfile",
+                hint=near,
+            )
     if settings.secrets and "type=secret" not in dockerfile.text:
         raise UserError(
             "the Dockerfile uses no secret, so secrets (in [tool.bigflow.image], or --secret) have"
@@ -236,13 +240,8 @@ def _check_base(name: str | None) -> None:
     if name is None or is_file_name(name):
         return
     check_transport(name)
-    try:
+    with naming("image.base-image", option="--base-image"):
         remote_name(name)
-    except UserError as error:
-        raise UserError(
-            f"the base image {error.message}",
-            hint=f"correct --base-image, or base-image in [tool.bigflow.image]; {error.hint}",
-        ) from error
 
 
 # https://docs.docker.com/reference/dockerfile/#predefined-args

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.foreign.text import quoted
+from bigflow_backend.ground.settings.places import place_of
 from bigflow_backend.image.oci import is_digest
 
 DOCKER_HUB = "docker.io"
@@ -118,7 +119,8 @@ def all_references(reference: ImageReference, tags: Sequence[str]) -> tuple[Imag
     for tag in tags:
         if not _TAG.fullmatch(tag):
             raise UserError(
-                f"{quoted(tag)!r} is not a valid tag of an image",
+                f"{place_of('image.tags', option='--tag')} must be tags of an image:"
+                f" got {quoted(tag)!r}",
                 hint="a tag has at most 128 letters, digits, '_', '.' and '-', such as latest",
             )
     names = dict.fromkeys((reference.tag, *tags))

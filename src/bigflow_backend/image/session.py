@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from bigflow_backend.ground.settings.places import naming
+
 if TYPE_CHECKING:
     from docker import DockerClient
 
@@ -45,21 +47,32 @@ class Session:
     @cached_property
     def registries(self) -> Registries:
         from bigflow_backend.ground.progress import show_transfer
-        from bigflow_backend.image.reference import mirror_name, registry_name
         from bigflow_backend.image.registry import Access, Registries
 
         access = Access(
-            plain_http=frozenset(map(registry_name, self._settings.insecure_registries)),
+            plain_http=frozenset(self._insecure()),
             idle_timeout=min(self._settings.idle_timeout, Access.idle_timeout),
             deadline=time.monotonic() + self._settings.timeout,
-            mirrors={
-                registry_name(registry): tuple(map(mirror_name, mirrors))
-                for registry, mirrors in self._settings.registry_mirrors.items()
-            },
+            mirrors=dict(self._mirrors()),
             say=self._say,
             progress=show_transfer,
         )
         return self._stack.enter_context(Registries(access))
+
+    def _insecure(self) -> Iterator[str]:
+        from bigflow_backend.image.reference import registry_name
+
+        names = self._settings.insecure_registries
+        with naming("image.insecure-registries", names):
+            yield from map(registry_name, names)
+
+    def _mirrors(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        from bigflow_backend.image.reference import mirror_name, registry_name
+
+        mirrors = self._settings.registry_mirrors
+        with naming("image.registry-mirrors", mirrors):
+            for registry, names in mirrors.items():
+                yield registry_name(registry), tuple(map(mirror_name, names))
 
     @cached_property
     def engine(self) -> DockerClient:

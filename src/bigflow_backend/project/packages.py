@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import keyword
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import has_file
+from bigflow_backend.ground.settings.places import naming, place_of
 
 if TYPE_CHECKING:
     from bigflow_backend.project.legacy import Statement
@@ -45,7 +47,10 @@ def project_packages(
     main = named or _unnamed(settings.packages, stated, there, name)
     found = (main, *(p for p in stated if p != main))
     for package in found:
-        _check_package(root, source, package, there)
+        keys = {"package": (settings.package,), "packages": settings.packages}
+        key = next((key for key, names in keys.items() if package in names), None)
+        with naming(key) if key else contextlib.nullcontext():
+            _check_package(root, source, package, there)
     return found
 
 
@@ -87,7 +92,7 @@ def _named(
     """Return the main package that the project names, if it names one."""
     named = {}
     if settings.package:
-        named["[tool.bigflow] package in pyproject.toml"] = settings.package
+        named[place_of("package")] = settings.package
     root_package = statements.get("root_package")
     if root_package is not None:
         named[root_package.place] = Path(str(root_package.value)).name

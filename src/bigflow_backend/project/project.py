@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import has_file
+from bigflow_backend.ground.settings.places import place_of
 from bigflow_backend.ground.settings.values import read_table
 from bigflow_backend.project.legacy import (
     Statement,
@@ -304,11 +305,9 @@ def is_project(directory: Path) -> bool:
 def _source_directory(root: Path, settings: Settings) -> Path:
     source = (root / settings.source_directory).resolve()
     if not source.is_relative_to(root) or not source.is_dir():
-        variable = "BIGFLOW_SOURCE_DIRECTORY"
-        place = "pyproject.toml: tool.bigflow.source-directory"
         raise UserError(
-            f"{variable if os.environ.get(variable) else place} must be a directory of the"
-            f" project: got {settings.source_directory!r}",
+            f"{place_of('source-directory')} must be a directory of the project: got"
+            f" {settings.source_directory!r}",
             hint='write the directory with the packages, such as "src"',
         )
     return source

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.settings.places import place_of
 from bigflow_backend.version import git
 from bigflow_backend.version.repository import (
     LITERAL_PATHS,
@@ -67,7 +68,7 @@ def touched(checkout: Checkout, root: Path, paths: Sequence[str]) -> Touched:
         if checkout.shallow:
             return Touched(checkout, checkout.commit, inside)
         raise UserError(
-            f"no commit has a file of tool.bigflow.version.paths: {', '.join(paths)}",
+            f"{place_of('version.paths')} has no file of a commit: got {', '.join(paths)}",
             hint="correct the paths: they are relative to the project; or commit their files",
         )
     return Touched(checkout, result.lines[0], inside)
@@ -82,8 +83,7 @@ def _in_repository(top: Path, root: Path, path: str) -> str:
     name = os.path.relpath(os.path.normpath(root / path), top.resolve())
     if name == ".." or name.startswith("../"):
         raise UserError(
-            f"pyproject.toml: tool.bigflow.version.paths must be in the repository {top}:"
-            f" got {path!r}",
+            f"{place_of('version.paths')} must be in the repository {top}: got {path!r}",
             hint='write paths relative to the project, such as [".", "../common"]',
         )
     return name

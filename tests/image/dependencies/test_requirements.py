@@ -188,7 +188,7 @@ def test_groups_and_extras(root: Path, tmp_path: Path) -> None:
     assert _found(root, groups=("pods",))[0].names == {"alpha", "beta"}
     with pytest.raises(UserError, match="missing"):
         _found(root, groups=("missing",))
-    with pytest.raises(UserError, match=r"groups of \[tool.bigflow.image\] need a uv.lock"):
+    with pytest.raises(UserError, match=r"tool\.bigflow\.image\.groups needs a uv\.lock"):
         _found(root, groups=("pods",), locked=False)
 
 

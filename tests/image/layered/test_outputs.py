@@ -78,7 +78,7 @@ def test_several_tags_of_one_digest(layered_project: LayeredProject, registry: R
 
 
 def test_a_tag_that_is_not_valid(layered_project: LayeredProject) -> None:
-    with pytest.raises(UserError, match="'la test' is not a valid tag of an image"):
+    with pytest.raises(UserError, match="must be tags of an image: got 'la test'"):
         layered_project.build(tags=("la test",))
 
 

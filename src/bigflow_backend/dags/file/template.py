@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bigflow_backend.dags.file.literals import Value, literal
 from bigflow_backend.dags.file.verify import Placed, VerificationError, line_of_result, verify
-from bigflow_backend.dags.rules.location import Location
+from bigflow_backend.dags.rules.location import SettingsLocation
 from bigflow_backend.dags.rules.workflow import is_dotted_name
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import has_file
@@ -156,7 +156,7 @@ def renderer(root: Path, template: str | None) -> Renderer:
     if template is None:
         return Renderer(_environment(values, None).get_template(OURS), values)
     path = root / template
-    location = Location("pyproject.toml, [tool.bigflow.dags]")
+    location = SettingsLocation()
     hint = "write the path of a Jinja2 template, relative to the project"
     if not template:
         raise location.error("template", template, "which is empty", f"{hint}; or remove the key")

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.dags.rules.kubernetes import is_dns_label, is_dns_subdomain, quantity
-from bigflow_backend.dags.rules.location import Location
+from bigflow_backend.dags.rules.location import Location, SettingsLocation
 from bigflow_backend.dags.rules.pod import check_pod_values
 from bigflow_backend.dags.rules.values import check_tags, check_whole
 from bigflow_backend.dags.rules.zones import find_zone
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bigflow_backend.project.settings import DagSettings
     from bigflow_backend.project.workflows import JobDescription, WorkflowDescription
 
-_LOCATION = Location("pyproject.toml, [tool.bigflow.dags]", key_separator="-")
+_LOCATION = SettingsLocation()
 _CONNECTION = re.compile(r"[A-Za-z0-9_.-]{1,250}", re.ASCII)
 _A_DAY = 24 * 60 * 60
 _DAYS = 100_000
@@ -177,7 +177,7 @@ def _check_variables(
     both = secrets & (settings.environment.keys() - job.environment.keys())
     if both:
         raise UserError(
-            f"{_LOCATION.text}: environment has {min(both)!r},"
+            f"{_LOCATION.place('environment')} has {min(both)!r},"
             f" which is a secret of {location.text}",
             hint="rename one of them",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.settings.places import place_of
 
 _SHOWN = 60
 
@@ -26,18 +27,32 @@ class Location:
 
     def error(self, field: str, value: object, why: str, hint: str) -> UserError:
         """Return the error that ``field`` is ``value``; ``why`` says what is wrong with it."""
-        return UserError(f"{self.text}: {self.key(field)} is {shown(value)}, {why}", hint=hint)
+        return UserError(f"{self.place(field)} is {shown(value)}, {why}", hint=hint)
 
     def key_error(self, field: str, key: object, why: str, hint: str) -> UserError:
         """Return the error that the table ``field`` has ``key``; ``why`` says what is wrong."""
-        return UserError(
-            f"{self.text}: {self.key(field)} has the key {shown(key)}, {why}", hint=hint
-        )
+        return UserError(f"{self.place(field)} has the key {shown(key)}, {why}", hint=hint)
+
+    def place(self, field: str) -> str:
+        """Return the place of a field."""
+        return f"{self.text}: {self.key(field)}"
 
     def key(self, field: str) -> str:
         """Return the name of a field, as its file spells it."""
         head, bracket, rest = field.partition("[")
         return head.replace("_", self.key_separator) + bracket + rest
+
+
+@dataclass(frozen=True)
+class SettingsLocation(Location):
+    """``[tool.bigflow.dags]``, whose keys also have variables."""
+
+    text: str = "pyproject.toml, [tool.bigflow.dags]"
+    key_separator: str = "-"
+
+    def place(self, field: str) -> str:
+        """Return the place of a key."""
+        return place_of(f"dags.{self.key(field)}")
 
 
 def shown(value: object) -> str:

@@ -280,6 +280,6 @@ def _wrong_key(field: str, key: object, location: Location) -> UserError:
 
 def _taken(field: str, name: str, location: Location) -> UserError:
     return UserError(
-        f"{location.text}: {location.key(field)} has {name!r}, which the build or Airflow sets",
+        f"{location.place(field)} has {name!r}, which the build or Airflow sets",
         hint="choose another name",
     )

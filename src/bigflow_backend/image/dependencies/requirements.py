@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import BigflowWarning, UserError
+from bigflow_backend.ground.settings.places import place_of
 from bigflow_backend.image.dependencies.explicit import ExplicitIndex, write_pyproject
 from bigflow_backend.image.dependencies.local import name_and_version, with_built_projects
 from bigflow_backend.image.dependencies.lock import (
@@ -201,7 +202,7 @@ def _refuse_choices(settings: ImageSettings) -> None:
     for key, names in (("groups", settings.groups), ("extras", settings.extras)):
         if names:
             raise UserError(
-                f"{key} of [tool.bigflow.image] need a uv.lock or a pylock.toml that counts: got"
+                f"{place_of(f'image.{key}')} needs a uv.lock or a pylock.toml that counts: got"
                 f" {', '.join(names)}",
                 hint="make the lock: bigflow lock",
             )

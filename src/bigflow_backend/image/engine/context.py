@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import check_levels, has_file, open_regular, read_bounded
 from bigflow_backend.ground.limits import PROJECT_FILE
+from bigflow_backend.ground.settings.places import place_of
 
 if TYPE_CHECKING:
     from bigflow_backend.project.project import Project
@@ -84,7 +85,7 @@ def _project_files(root: Path, start: str) -> Iterator[tuple[str, Path]]:
     path = root / relative
     if relative.is_absolute() or ".." in relative.parts:
         raise UserError(
-            f"pyproject.toml: tool.bigflow.image.context names {start!r}, outside the project",
+            f"{place_of('image.context')} names {start!r}, outside the project",
             hint="name paths in the project's directory; for wheels, use find-links",
         )
     if path.is_dir():
@@ -93,7 +94,7 @@ def _project_files(root: Path, start: str) -> Iterator[tuple[str, Path]]:
         yield str(relative), path
     elif start != "resources":
         raise UserError(
-            f"pyproject.toml: tool.bigflow.image.context names {start!r}, which does not exist",
+            f"{place_of('image.context')} names {start!r}, which does not exist",
             hint="correct the path, or remove it",
         )
 
