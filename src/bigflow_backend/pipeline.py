@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
-from bigflow_backend.ground.progress import step
+from bigflow_backend.ground.progress import step, waiting
 from bigflow_backend.ground.transaction import Transaction, transaction
 from bigflow_backend.project.requirements_in import check_compiled
 from bigflow_backend.wheel.content import project_content
@@ -230,11 +230,13 @@ class Steps:
     def check_image(self, reference: ImageReference) -> None:
         """Check what a build of the image needs, as far as that takes no time.
 
-        :raises UserError: for an error in the settings or the Dockerfile, and if an engine must
-            build or load the image, and none is running.
+        :raises UserError: for an error in the settings or the Dockerfile; if an engine must build
+            or load the image, and none is running; and if the base image does not fit.
         """
         from bigflow_backend.image.build import check_engine
+        from bigflow_backend.image.early import check_base_image
         from bigflow_backend.image.plan import plan_image
+        from bigflow_backend.image.session import open_session
 
         plan = plan_image(self._project, reference, self._settings)
         if self._settings.builder == "engine":
@@ -250,6 +252,12 @@ class Steps:
                     f"{option} needs an engine: {error.message}",
                     hint=f"{error.hint}; or build without {option}",
                 ) from error
+        # Its own session: the time limit of the other starts when the image is built.
+        with (
+            waiting("checking the base image"),
+            open_session(self._settings, self._say, attempts=1) as session,
+        ):
+            check_base_image(self._project, self._settings, plan, session)
 
     def test(self) -> TestRun:
         from bigflow_backend.project.tests import run_tests

@@ -10,6 +10,7 @@
 - ``outdated``: what is newer than an image: its base, its pins
 - ``standard``: the standard Dockerfile, and the error for another one
 - ``requires_python``: the Python that the project requires
+- ``early``: the base image, before the tests
 - ``publish/``: archive, OCI layout, engine, registry
 - ``base/``: the base image, from a registry or a file
 - ``registry/``: the client of registries

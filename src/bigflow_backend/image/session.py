@@ -30,7 +30,9 @@ class Session:
         settings: ImageSettings,
         say: Callable[[str], None],
         stack: contextlib.ExitStack,
+        attempts: int | None = None,
     ) -> None:
+        self._attempts = attempts
         self._settings = settings
         self._say = say
         self._stack = stack
@@ -53,6 +55,7 @@ class Session:
             plain_http=frozenset(self._insecure()),
             idle_timeout=min(self._settings.idle_timeout, Access.idle_timeout),
             deadline=time.monotonic() + self._settings.timeout,
+            attempts=self._attempts or Access.attempts,
             mirrors=dict(self._mirrors()),
             say=self._say,
             progress=show_transfer,
@@ -96,7 +99,12 @@ class Session:
 
 
 @contextlib.contextmanager
-def open_session(settings: ImageSettings, say: Callable[[str], None]) -> Iterator[Session]:
-    """Yield the session of one build. Until the block ends, the store keeps the image's blobs."""
+def open_session(
+    settings: ImageSettings, say: Callable[[str], None], *, attempts: int | None = None
+) -> Iterator[Session]:
+    """Yield the session of one build. Until the block ends, the store keeps the image's blobs.
+
+    ``attempts`` is the number of tries after transient errors of a registry.
+    """
     with contextlib.ExitStack() as stack:
-        yield Session(settings, say, stack)
+        yield Session(settings, say, stack, attempts)

@@ -25,8 +25,13 @@ from bigflow_backend.image.oci import (
 
 _T = TypeVar("_T")
 
+
 _DEEPEST_INDEX = 4
 _ANOTHER = "build or save it again, or name another one"
+
+
+class NoPlatformError(UserError):
+    """The base image exists, and not for the wanted platform."""
 
 
 def base_of_manifest(
@@ -225,7 +230,7 @@ def _for_platform(entries: Sequence[EntryDocument], name: str, architecture: str
     ]
     if not matching:
         others = ", ".join(sorted({p for p in found if p and "unknown" not in p}))
-        raise UserError(
+        raise NoPlatformError(
             f"the base image {name} has no image for {wanted}; "
             f"it has {quoted(others) or 'no images'}",
             hint="name another base image, or build for one of its platforms",

@@ -30,7 +30,8 @@ def check_base(request: BuildRequest, base: str) -> None:
 
     :raises UserError: if the project requires another Python.
     """
-    if required_python(request.wheel_file) is None:
+    required = required_python(request.wheel_file)
+    if required is None:
         return
     client = request.session.engine
     try:
@@ -39,7 +40,7 @@ def check_base(request: BuildRequest, base: str) -> None:
     except UserError:
         return
     if found := _VERSION.fullmatch(output.stdout.decode("ascii", "replace")):
-        check_python(request.wheel_file, found[1], without_credentials(base))
+        check_python(required, found[1], without_credentials(base))
 
 
 def _pull(client: DockerClient, base: str, request: BuildRequest) -> None:

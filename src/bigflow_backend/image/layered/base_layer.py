@@ -106,9 +106,7 @@ def base_system(
 
     :raises UserError: if the base has no Python that the builder supports.
     """
-    # The diff_ids beside the blobs: they are compared when the layers are read, and not before.
-    layers = [[x.descriptor.media_type, x.descriptor.digest, x.diff_id] for x in base.layers]
-    inputs = (_EDITION, search_path(base.config), base.architecture, layers)
+    inputs = _inputs(base)
     key = record_key("base", *inputs)
     known = _from_record(store, store.get_record(key))
     if known is not None:
@@ -150,6 +148,18 @@ def base_system(
     return BaseSystem(
         found, compiler, note, layer, system.layer_sizes, deadline, compression, packages
     )
+
+
+def known_python(store: BlobStore, base: BaseImage) -> str | None:
+    """Return the version of the base's Python, if a build has read the base before."""
+    known = _from_record(store, store.get_record(record_key("base", *_inputs(base))))
+    return None if known is None else known[0].version
+
+
+def _inputs(base: BaseImage) -> tuple[object, ...]:
+    # The diff_ids beside the blobs: they are compared when the layers are read, and not before.
+    layers = [[x.descriptor.media_type, x.descriptor.digest, x.diff_id] for x in base.layers]
+    return (_EDITION, search_path(base.config), base.architecture, layers)
 
 
 def _find_compiler(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ from bigflow_backend.image.platforms import (
     main_platform,
 )
 from bigflow_backend.image.reference import remote_name, without_credentials
-from bigflow_backend.image.requires_python import check_python
+from bigflow_backend.image.requires_python import check_python, required_python
 from bigflow_backend.image.standard import (
     CannotServeError,
     NoBaseError,
@@ -41,9 +42,14 @@ from bigflow_backend.image.standard import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bigflow_backend.image import oci
     from bigflow_backend.image.layered.base_layer import BaseSystem
     from bigflow_backend.image.layered.dependency_layers import Dependencies
+    from bigflow_backend.image.registry import Registries
+    from bigflow_backend.image.store.blobs import BlobStore
+    from bigflow_backend.image.store.compressors import Compression
 
 _LABEL = "org.opencontainers.image."
 _LABELS = ("VERSION", "REVISION", "SOURCE", "CREATED")
@@ -51,6 +57,19 @@ _LABELS = ("VERSION", "REVISION", "SOURCE", "CREATED")
 _LAYERS = 60
 # The user, the resources and the code.
 _OTHER_LAYERS = 3
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a session that the builder uses for a base image."""
+
+    store: BlobStore
+    registries: Registries
+    compression: Callable[[], Compression]
+    """Of the layers over the base. It may ask the engine."""
+    deadline: float
+    """A time of :func:`time.monotonic`."""
+    say: Callable[[str], None]
 
 
 def build_image(request: BuildRequest) -> Image:
@@ -66,7 +85,14 @@ def build_image(request: BuildRequest) -> Image:
 
 
 def _make(request: BuildRequest) -> Image:
-    deadline = time.monotonic() + request.settings.timeout
+    session = request.session
+    parts = Parts(
+        store=session.store,
+        registries=session.registries,
+        compression=lambda: find_compression(request.settings, lambda: session.engine_name),
+        deadline=time.monotonic() + request.settings.timeout,
+        say=request.say,
+    )
     dockerfile = standard_dockerfile(request.project)
     arguments = build_args(request.project, request.settings, dockerfile)
     name = dockerfile.base_image(arguments)
@@ -77,7 +103,7 @@ def _make(request: BuildRequest) -> Image:
     bases: dict[str, oci.BaseImage] = {}
     for platform in platforms:
         with _named(platform, several=len(platforms) > 1):
-            bases[platform] = _base(request, name, platform, deadline)
+            bases[platform] = find_base(name, platform, parts, root=request.project.root)
     images: dict[str, Image] = {}
     native: BaseSystem | None = None
     # This machine's platform comes first: its Python compiles for the others.
@@ -85,7 +111,11 @@ def _make(request: BuildRequest) -> Image:
         if len(platforms) > 1:
             request.say(f"building for {platform}")
         with _named(platform, several=len(platforms) > 1):
-            system = _system(request, bases[platform], native, deadline)
+            required = required_python(request.wheel_file)
+            system = prepared_base(bases[platform], parts, required=required, native=native)
+            request.say(system.compiler_note)
+            for missing in system.packages.missing:
+                request.say(f"the bill of materials lacks {missing} of the base image")
             images[platform] = _image(request, bases[platform], system, arguments)
         native = native or system
     first = next(iter(images.values()))
@@ -112,30 +142,28 @@ def _named(platform: str, *, several: bool) -> Iterator[None]:
         raise UserError(f"for {platform}: {error.message}", hint=hint) from error
 
 
-def _system(
-    request: BuildRequest,
-    base: oci.BaseImage,
-    native: BaseSystem | None,
-    deadline: float,
+def prepared_base(
+    base: oci.BaseImage, parts: Parts, *, required: str | None, native: BaseSystem | None = None
 ) -> BaseSystem:
-    store, registries = request.session.store, request.session.registries
-    system = base_system(
-        store,
+    """Return the facts about a base image, and the layer over it, which the store has afterwards.
+
+    :param required: the ``Requires-Python`` of the project.
+    :param native: the base for this machine, if ``base`` is for another one.
+
+    :raises UserError: if the base's Python does not fit, or is not supported.
+    """
+    name = without_credentials(base.reference)
+    return base_system(
+        parts.store,
         base,
         fetch_layers=lambda: fetch_layers(
-            base, store=store, registries=registries, say=request.say
+            base, store=parts.store, registries=parts.registries, say=parts.say
         ),
-        check=lambda found: check_python(
-            request.wheel_file, found.version, without_credentials(base.reference)
-        ),
-        deadline=deadline,
-        compression=find_compression(request.settings, lambda: request.session.engine_name),
+        check=lambda found: check_python(required, found.version, name),
+        deadline=parts.deadline,
+        compression=parts.compression(),
         native=native,
     )
-    request.say(system.compiler_note)
-    for missing in system.packages.missing:
-        request.say(f"the bill of materials lacks {missing} of the base image")
-    return system
 
 
 def _image(
@@ -201,13 +229,8 @@ def _base_annotations(base: oci.BaseImage) -> dict[str, str]:
     return {f"{_LABEL}base.name": name, f"{_LABEL}base.digest": base.digest}
 
 
-def _base(
-    request: BuildRequest,
-    name: str | None,
-    platform: str,
-    deadline: float,
-) -> oci.BaseImage:
-    """Return the base image, whose layers need not be in the store yet.
+def find_base(name: str | None, platform: str, parts: Parts, *, root: Path) -> oci.BaseImage:
+    """Return the base image for the platform, whose layers need not be in the store yet.
 
     :raises NoBaseError: if its registry does not give it; an engine may have it.
     :raises CannotServeError: if only an engine can build on it.
@@ -221,10 +244,10 @@ def _base(
         base = read_base(
             name,
             architecture=platform.removeprefix("linux/"),
-            root=request.project.root,
-            store=request.session.store,
-            registries=request.session.registries,
-            deadline=deadline,
+            root=root,
+            store=parts.store,
+            registries=parts.registries,
+            deadline=parts.deadline,
         )
     except UserError as error:
         if is_file_name(name):
