@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.uv import find_uv
 from bigflow_backend.scaffold.model import NewProject, checked
 from support.commands import bigflow
 from support.projects import Project
@@ -193,3 +194,51 @@ def test_a_broken_pyproject_is_an_error(tmp_path: Path, text: str) -> None:
     _existing(tmp_path, {"pyproject.toml": text, "sales/__init__.py": ""})
     assert len(_init(tmp_path).error) == 2
     assert sorted(p.name for p in tmp_path.iterdir()) == ["pyproject.toml", "sales"]
+
+
+@pytest.mark.parametrize("command", ["start-project", "init"])
+def test_uv_finds_the_backend_in_a_directory(
+    tmp_path: Path, bigflow_wheels: Path, command: str
+) -> None:
+    """No index has bigflow-backend, and no variable names the directory of its wheel."""
+    root = tmp_path / "my-sales"
+    if command == "init":
+        root.mkdir()
+        (root / "pyproject.toml").write_text(_UV_INIT.replace('"requests>=2",', ""))
+        done = _init(root, "--find-links", str(bigflow_wheels))
+    else:
+        done = _start(tmp_path, "my-sales", "--find-links", str(bigflow_wheels))
+    assert done.returncode == 0, done.stderr
+    assert "export" not in done.stdout
+    hidden = {"PIP_FIND_LINKS", "UV_FIND_LINKS"}
+    built = subprocess.run(
+        [find_uv("a test"), "build", "--wheel", "--offline"],
+        cwd=root,
+        env={
+            **{name: value for name, value in os.environ.items() if name not in hidden},
+            "BIGFLOW_VERSION": "0.1.0",
+            "UV_NO_INDEX": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert built.returncode == 0, built.stderr
+
+
+def test_a_relative_directory_of_wheels(tmp_path: Path) -> None:
+    (tmp_path / "wheels").mkdir()
+    problem, _ = _start(tmp_path, "sales", "--find-links", "wheels").error
+    assert problem.endswith("a directory with a wheel of bigflow-backend: got wheels")
+    (tmp_path / "wheels/bigflow_backend-1.0-py3-none-any.whl").touch()
+    assert _start(tmp_path, "sales", "--find-links", "wheels").returncode == 0
+    assert 'find-links = ["../wheels"]' in (tmp_path / "sales/pyproject.toml").read_text()
+
+
+def test_the_output_names_the_variable_that_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "bigflow_backend-1.0-py3-none-any.whl").touch()
+    project = Project(tmp_path, {"PIP_FIND_LINKS": f"/other {tmp_path}", "UV_FIND_LINKS": ""})
+    done = bigflow(project, "start-project", "sales")
+    assert f"next:\n  export UV_FIND_LINKS={tmp_path}\n  cd sales\n" in done.stdout
+    both = bigflow(project, "start-project", "more", UV_FIND_LINKS=f"/other,{tmp_path}")
+    assert "export" not in both.stdout

@@ -144,6 +144,12 @@ _AIRFLOW = option(
 _PROJECT_CHOICES = (
     option("--package", metavar="NAME", help="the import package (default: from the name)"),
     option("--docker-repository", metavar="REPOSITORY", help="where the image will be pushed"),
+    option(
+        "--find-links",
+        metavar="DIRECTORY",
+        help="write it into [tool.uv]: the directory has the wheel of bigflow-backend, which no"
+        " index needs then",
+    ),
     option("--ci", choices=("github", "gitlab", "cloudbuild"), help="also write a pipeline file"),
 )
 COMMANDS = {

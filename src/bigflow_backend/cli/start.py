@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -13,6 +14,7 @@ from bigflow_backend.scaffold.existing import existing_project
 from bigflow_backend.scaffold.model import NewProject, checked, default_repository, package_name
 from bigflow_backend.scaffold.start import Started, complete_project
 from bigflow_backend.scaffold.start import start_project as write_project
+from bigflow_backend.scaffold.wheels import missing_variables, relative_links
 
 if TYPE_CHECKING:
     from bigflow_backend.cli.commands import Call
@@ -29,11 +31,12 @@ def start_project(call: Call) -> int:
         layout=values.layout,
         docker_repository=values.docker_repository or default_repository(name),
         ci=values.ci,
+        find_links=values.find_links and relative_links(values.find_links, target),
         # The first run after a deployment processes the day before.
         start_date=f"{datetime.now(timezone.utc) - timedelta(days=1):%Y-%m-%d}",
     )
     started = write_project(target, checked(project), git=not values.no_git)
-    print_result(values, started, _lines(started, target))
+    print_result(values, started, _lines(started, target, values.find_links))
     return 0
 
 
@@ -47,12 +50,15 @@ def init(call: Call) -> int:
         docker_repository=values.docker_repository,
         ci=values.ci,
     )
+    if values.find_links is not None:
+        links = relative_links(values.find_links, root)
+        project = dataclasses.replace(project, find_links=links)
     started = complete_project(root, checked(project))
-    print_result(values, started, _lines(started, None))
+    print_result(values, started, _lines(started, None, values.find_links))
     return 0
 
 
-def _lines(started: Started, target: Path | None) -> Iterator[str]:
+def _lines(started: Started, target: Path | None, find_links: str | None) -> Iterator[str]:
     for name in started.written:
         yield f"new      {name if target is None else (target / name).as_posix()}"
     for name in started.changed:
@@ -61,6 +67,8 @@ def _lines(started: Started, target: Path | None) -> Iterator[str]:
         yield "the project lacks nothing"
     yield ""
     yield "next:"
+    if not find_links and (line := missing_variables()):
+        yield f"  {line}"
     if target is not None:
         yield f"  cd {target}"
     if not started.in_git:

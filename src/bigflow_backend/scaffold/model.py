@@ -31,6 +31,8 @@ class NewProject:
     ci: CiSystem | None = None
     start_date: str | None = None
     """The first runtime of the workflows of a new project: they have one DAG for all versions."""
+    find_links: str | None = None
+    """The directory with the wheel of bigflow-backend for uv, as pyproject.toml has it."""
     requires_python: str = f">=3.{min(sys.version_info.minor, 12)}"
     """The default base image has Python 3.12."""
 

@@ -49,6 +49,10 @@ def _complete(document: Any, project: NewProject) -> None:
     settings.setdefault("package", project.package)
     if project.layout == "src":
         settings.setdefault("source-directory", "src")
+    if project.find_links is not None:
+        links = tool.setdefault("uv", tomlkit.table()).setdefault("find-links", tomlkit.array())
+        if project.find_links not in links:
+            links.append(project.find_links)
     # Hatch reads the version from a module; setuptools does so in its own words.
     module = tool.get("hatch", {}).get("version", {}).get("path")
     if module is not None and "version" in document.get("project", {}).get("dynamic", []):
