@@ -112,6 +112,20 @@ def test_the_moving_tag_is_written_last(deployer: OciDeployer, registry: Registr
 
 
 @pytest.mark.slow
+def test_a_registry_that_has_removed_old_tags(deployer: OciDeployer, registry: Registry) -> None:
+    deployer.deploy(DAILY, version="1.0.0")
+    deployer.deploy(DAILY, version="2.0.0")
+    manifest = deployer.build(DAILY, version="3.0.0")
+    with faulty(registry.address) as proxy:
+        through = deployer.at(proxy.address)
+        proxy.failures.append(Failure("HEAD", "manifests/dags[.]", status=404, times=1))
+        (only,) = through.place.history()
+        assert only.manifest.version == "2.0.0"
+        through.release(manifest)
+    assert [d.manifest.version for d in deployer.place.history()] == ["3.0.0", "2.0.0", "1.0.0"]
+
+
+@pytest.mark.slow
 def test_two_deployments_at_once(deployer: OciDeployer) -> None:
     deployer.deploy(DAILY, version="1.0.0")
     state = f"{deployer.place.state}/current.json"

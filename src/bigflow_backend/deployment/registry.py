@@ -59,6 +59,8 @@ class RegistryFolder:
         self._settings = settings
         self._seen: str | None = None
         """The digest that the moving tag had when it was read."""
+        self._current = ("", b"")
+        """The id and the document of the current deployment. Its own tag may have been removed."""
 
     @property
     def url(self) -> str:
@@ -69,6 +71,8 @@ class RegistryFolder:
         name = self._place(path)
         if name is None:
             return None
+        if name.tag == self._tag(self._current[0]):
+            return self._current[1]
         with open_session(self._settings, print_progress) as session:
             digest = find_digest(name, registries=session.registries)
             if name == self._name:
@@ -82,7 +86,8 @@ class RegistryFolder:
             return content
         with self._errors():
             pointer = typed(parse_json(content, limit=MANIFEST), _Pointer)
-            return json.dumps({"id": pointer["id"]}).encode()
+        self._current = (pointer["id"], content)
+        return json.dumps({"id": pointer["id"]}).encode()
 
     def write(self, path: str, content: bytes) -> None:
         """Push a deployment, or move the tag to one."""
