@@ -13,6 +13,7 @@ import pytest
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.base.read import fetch_layers, read_base
+from bigflow_backend.image.oci import LAYER_GZIP, LAYER_ZSTD
 from bigflow_backend.image.registry import Access, Registries, push_image
 from bigflow_backend.image.registry.retry import retry_after_seconds
 from support.faulty_registry import Failure, faulty
@@ -626,3 +627,29 @@ def _failure(method: str, path: str, kind: str | int, *, times: int) -> Failure:
 
 def _error(code: str) -> bytes:
     return json.dumps({"errors": [{"code": code, "message": "not so\nfast"}]}).encode()
+
+
+@pytest.mark.parametrize("status", [400, 415])
+@pytest.mark.parametrize("place", ["/manifests/", "/uploads/"])
+def test_a_registry_that_takes_no_zstandard(
+    faulty_registry: FaultyRegistry,
+    store: BlobStore,
+    registries: Registries,
+    place: str,
+    status: int,
+) -> None:
+    name = f"{faulty_registry.address}/team/old{status}:1"
+    advice = 'compression = "gzip"'
+    for media_type, is_named in ((LAYER_ZSTD, True), (LAYER_GZIP, False)):
+        image = make_image(store, os.urandom(9), layer_type=media_type)
+        if place == "/manifests/":
+            faulty_registry.failures.append(Failure("PUT", place, status=status))
+        else:  # that of the layer
+            digest = json.loads(store.read(image.digest))["layers"][0]["digest"]
+            failure = Failure("PUT", digest.partition(":")[2], status=status)
+            faulty_registry.failures.append(failure)
+        with pytest.raises(UserError) as caught:
+            push_image(image, name, store=store, registries=registries)
+        assert (advice in caught.value.hint) is is_named
+        assert f"answered {status}" in caught.value.message
+        faulty_registry.failures.clear()

@@ -46,6 +46,8 @@ _SHARE_OF_A_MIRROR = 4
 OK, CREATED, ACCEPTED, NO_CONTENT, PARTIAL = 200, 201, 202, 204, 206
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED = 400, 401, 403, 404, 405
 TOO_LARGE = 413
+# The answers to a manifest or a layer of a kind that a registry does not take.
+_NOT_SUPPORTED = frozenset({BAD_REQUEST, NOT_ALLOWED, 406, 415, 422})
 RANGE_NOT_SATISFIABLE, TOO_MANY_REQUESTS = 416, 429
 # The answers of a server that is overloaded or restarts, and of a proxy in front of it.
 _TRANSIENT = frozenset({TOO_MANY_REQUESTS, 500, 502, 503, 504})
@@ -293,16 +295,24 @@ class Connection:
             hint="try again; if it happens again, check the registry and the proxy in front of it",
         )
 
-    def refusal(self, answer: Answer, *, doing: str) -> UserError:
-        """Return the error for an answer that the specification does not allow."""
+    def refusal(self, answer: Answer, *, doing: str, has_zstd: bool = False) -> UserError:
+        """Return the error for an answer that the specification does not allow.
+
+        ``has_zstd`` says that layers with Zstandard were pushed, which old registries refuse.
+        """
         why = f"{status_text(answer.status)}{error_detail(answer.body, self._authorization.redact)}"
         elsewhere = self._elsewhere(answer.url)
         event = f"answered {why} while {doing}"
         if elsewhere is None and answer.status in {UNAUTHORIZED, FORBIDDEN}:
             return self._no_access(answer, event)
+        hint = _HINTS.get(answer.status, "see the log of the registry or of its proxy")
+        if has_zstd and answer.status in _NOT_SUPPORTED:
+            hint = (
+                "if it takes no layers with Zstandard, write into [tool.bigflow.image]:"
+                f' compression = "gzip"; otherwise {hint}'
+            )
         return UserError(
-            f"the registry {self.registry} {redirects_to(elsewhere)}{event}",
-            hint=_HINTS.get(answer.status, "see the log of the registry or of its proxy"),
+            f"the registry {self.registry} {redirects_to(elsewhere)}{event}", hint=hint
         )
 
     def _no_access(self, answer: Answer, event: str) -> UserError:

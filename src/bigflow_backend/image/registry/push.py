@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.image.oci import INDEXES, Descriptor
+from bigflow_backend.image.oci import INDEXES, LAYER_ZSTD, Descriptor
 from bigflow_backend.image.reference import RemoteName, remote_name
 from bigflow_backend.image.registry.connection import CREATED, NOT_FOUND, OK
 from bigflow_backend.image.registry.parallel import at_once, in_caller
@@ -195,7 +195,8 @@ class RepositoryPush:
             doing=doing,
         )
         if answer.status != CREATED:
-            raise self._connection.refusal(answer, doing=doing)
+            has_zstd = LAYER_ZSTD.encode() in content
+            raise self._connection.refusal(answer, doing=doing, has_zstd=has_zstd)
         stored = answer.headers.get("Docker-Content-Digest", manifest.digest)
         if stored != manifest.digest:
             raise self._connection.corrupt(f"it stored the manifest {manifest.digest} as {stored}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.image.oci import LAYER_ZSTD
 from bigflow_backend.image.registry.connection import ACCEPTED, CREATED, NO_CONTENT
 from bigflow_backend.image.registry.errors import TransientError
 from bigflow_backend.image.registry.parallel import check_running
@@ -168,7 +169,8 @@ class Upload:
                 "damaged",
                 hint="try again; if it happens again, a proxy in front of the registry damages it",
             )
-        return self._connection.refusal(answer, doing=self._doing)
+        has_zstd = self._blob.media_type == LAYER_ZSTD
+        return self._connection.refusal(answer, doing=self._doing, has_zstd=has_zstd)
 
 
 class _Body(io.FileIO):
