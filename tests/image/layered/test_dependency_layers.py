@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.image.layered import dependency_layers
 from support.distribution import make_wheel
 from support.images import small_base
@@ -125,6 +125,41 @@ def test_a_file_of_a_wheel_and_of_one_that_it_needs(layered_project: LayeredProj
         make_wheel(layered_project.wheels, "small", "1.0", {"small.py": "# text\n" * times})
         image = layered_project.build()
         assert _content(layered_project, image, "common.py") == b"NAME = 'over'\n"
+
+
+def test_two_wheels_that_require_each_other_have_the_same_file(
+    layered_project: LayeredProject,
+) -> None:
+    for name, other in (("one", "two"), ("two", "one")):
+        files = {"same.py": f"OWNER = {name!r}\n", "other.py": "", f"{name}.py": ""}
+        make_wheel(layered_project.wheels, name, "1.0", files, requires=[other])
+    layered_project.require("two", "one")
+    for _ in range(2):  # the second time, all layers are in the store
+        with pytest.warns(BigflowWarning) as caught:
+            image = layered_project.build()
+        assert [str(w.message) for w in caught if "each other" in str(w.message)] == [
+            (
+                f"two and one require each other, and both have {_SITE}/other.py and 1 more: the"
+                " image has that of one, and pip may choose the other"
+            )
+        ]
+        assert _content(layered_project, image, "same.py") == b"OWNER = 'one'\n"
+
+
+def test_bytecode_of_the_file_of_a_lower_layer_is_removed(layered_project: LayeredProject) -> None:
+    """Python would run it: it never compares the bytecode with the source."""
+    make_wheel(layered_project.wheels, "low", "1.0", {"same.py": "OWNER = 'low'\n", "low.py": ""})
+    files = {"same.py": "not a module\n", "high.py": ""}
+    make_wheel(layered_project.wheels, "high", "1.0", files, requires=["low"])
+    layered_project.require("high")
+    image = layered_project.files(layered_project.build())
+    cache = f"{_SITE}/__pycache__"
+    tag = f"cpython-{_MINOR.replace('.', '')}"
+    layers = [names for names in image.layers if f"{cache}/same.{tag}.pyc" in names]
+    removing = [names for names in image.layers if f"{cache}/.wh.same.{tag}.pyc" in names]
+    assert len(layers) == len(removing) == 1
+    assert image.layers.index(removing[0]) > image.layers.index(layers[0])
+    assert f"{cache}/high.{tag}.pyc" in image.files
 
 
 def test_a_record_that_names_the_files_of_another_wheel(layered_project: LayeredProject) -> None:

@@ -10,19 +10,20 @@ import dataclasses
 import hashlib
 import os
 import stat
+import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.directories import scratch_directory
-from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.image.dependencies.indexes import configured_indexes, uv_settings
 from bigflow_backend.image.layered.dependencies.distributions import install, is_executable
 from bigflow_backend.image.layered.dependencies.hashes import wheel_hashes
 from bigflow_backend.image.layered.dependencies.order import Needs, installation_order
-from bigflow_backend.image.layered.modules import parents, with_bytecode
+from bigflow_backend.image.layered.modules import parents, removed_bytecode, with_bytecode
 from bigflow_backend.image.layered.tar import StoredLayer, file, write_layer
 from bigflow_backend.image.layered.venv import APP, site_packages, skeleton
 from bigflow_backend.image.store.key import Key, record_key
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from bigflow_backend.image.store.blobs import BlobStore
 
 # Raise it with each change of what this module writes.
-_EDITION = 2
+_EDITION = 3
 _LARGE = 2 << 20
 """Unpacked bytes of a wheel that gets a layer of its own."""
 _SHARED = 16
@@ -104,10 +105,12 @@ def dependency_layers(
             "versions": list(known),
             "hashes": dict(hashes),
             "has_bigflow": bool(has_bigflow),
+            "warnings": list(texts),
         }:
             found = [StoredLayer.from_json(value) for value in stored]
             layers = tuple(layer for layer in found if layer is not None and layer.is_in(store))
             if len(layers) == len(found):
+                _warn(texts)
                 return Dependencies(layers, tuple(known), hashes, has_bigflow)
     with scratch_directory() as scratch:
         build = _Build(store, system, resolver, scratch)
@@ -120,9 +123,16 @@ def dependency_layers(
         "versions": versions,
         "hashes": hashes,
         "has_bigflow": build.has_bigflow,
+        "warnings": build.warnings,
     }
+    _warn(build.warnings)
     store.put_record(key, note)
     return Dependencies(layers, versions, hashes, build.has_bigflow)
+
+
+def _warn(texts: Iterable[str]) -> None:
+    for text in texts:
+        warnings.warn(text, BigflowWarning, stacklevel=2)
 
 
 def _environment(store: BlobStore, system: BaseSystem) -> StoredLayer:
@@ -166,6 +176,8 @@ class _Build:
         self._own = frozenset(e.name for e in empty if not stat.S_ISDIR(e.mode))
         self._installed: dict[str, Distribution] = {}
         self.has_bigflow = False
+        self.warnings: tuple[str, ...] = ()
+        """Files whose owner nothing decides."""
         self.tags: Mapping[str, tuple[str, ...]] = {}
         """The tags of each wheel, by its name."""
 
@@ -183,7 +195,8 @@ class _Build:
                 {pin.name: pin.extras for pin in pins},
                 self._system.interpreter,
             )
-            members = [name for name in order if not several.isdisjoint(wheels[name].names)]
+            members = [n for n in order.names if not several.isdisjoint(wheels[n].names)]
+            self.warnings = tuple(_ambiguous(members, order.cycles, wheels))
             groups.append(_Group(_OVERLAPS, tuple(members), several))
         keys = [self._key(group, wheels) for group in groups]
         found = {key: StoredLayer.from_json(self._store.get_record(key)) for key in keys}
@@ -252,9 +265,13 @@ class _Build:
         with with_bytecode(self._system, *(entries[key] for key in ordered)) as contents:
 
             def write(key: Key, content: Mapping[str, Entry]) -> StoredLayer:
+                # A file without bytecode must not get that of another owner, from a lower layer.
+                removed = (
+                    {} if groups[key].only is None else removed_bytecode(self._system, content)
+                )
                 layer = write_layer(
                     self._store,
-                    content.values(),
+                    {**content, **removed}.values(),
                     created_by=groups[key].title,
                     compression=self._system.compression,
                 )
@@ -308,6 +325,26 @@ def _groups(wheels: Mapping[str, _Wheel], at_most: int, local: Collection[str]) 
         *([n] for n in sorted(alone)),
     ]
     return [_Group(f"dependencies: {', '.join(names)}", tuple(names)) for names in members]
+
+
+def _ambiguous(
+    members: Sequence[str], cycles: Iterable[Collection[str]], wheels: Mapping[str, _Wheel]
+) -> Iterator[str]:
+    """Yield a warning for each two distributions of a cycle that have the same file.
+
+    ``members`` are those with files that others have, in the order of installation.
+    """
+    for cycle in cycles:
+        inside = [name for name in members if name in cycle]
+        for place, first in enumerate(inside):
+            for second in inside[place + 1 :]:
+                if same := sorted({*wheels[first].names} & {*wheels[second].names}):
+                    more = f" and {len(same) - 1} more" if len(same) > 1 else ""
+                    yield (
+                        f"{first} and {second} require each other, and both have"
+                        f" {_in_image(same[0])}{more}: the image has that of {second}, and pip may"
+                        " choose the other"
+                    )
 
 
 def _overlaps(wheels: Mapping[str, _Wheel]) -> frozenset[str]:

@@ -43,6 +43,20 @@ def with_bytecode(
         ]
 
 
+def removed_bytecode(system: BaseSystem, entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    """Return the entries that remove the bytecode of lower layers from modules that have none here.
+
+    https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts
+    """
+    if system.compiler is None:
+        return {}
+    missing = _sources(entries, system.interpreter.minor).keys() - entries.keys()
+    places = (posixpath.split(name) for name in sorted(missing))
+    removed = {(name := f"{above}/.wh.{pyc}"): file(name, b"") for above, pyc in places}
+    directories = {name: directory(name) for place in removed for name in parents(place)}
+    return {**directories, **removed}
+
+
 def parents(name: str) -> Iterator[str]:
     """Yield the directories above the path of a file in an image."""
     while name := posixpath.dirname(name):

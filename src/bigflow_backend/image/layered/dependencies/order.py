@@ -33,6 +33,15 @@ class Needs:
     """True if it has ``Requires-Python``."""
 
 
+@dataclass(frozen=True)
+class Order:
+    """The order in which distributions are installed."""
+
+    names: tuple[str, ...]
+    cycles: tuple[frozenset[str], ...]
+    """Distributions that need each other: pip may install them in another order."""
+
+
 def read_needs(metadata: Path) -> Needs:
     """Return the requirements in the first megabyte of a METADATA file."""
     with metadata.open("rb") as file:
@@ -43,7 +52,7 @@ def read_needs(metadata: Path) -> Needs:
 
 def installation_order(
     needs: Mapping[str, Needs], extras: Mapping[str, frozenset[str]], interpreter: Interpreter
-) -> list[str]:
+) -> Order:
     """Return the names in the order in which pip installs them.
 
     If distributions need each other in a cycle, they count as one step: pip's order of them
@@ -54,12 +63,15 @@ def installation_order(
     """
     left = _graph(needs, extras, interpreter)
     order: list[str] = []
+    cycles = []
     while left:
         step = {name for name, children in left.items() if not children & left.keys()}
-        step = step or _lowest_cycle(left)
+        if not step:
+            step = _lowest_cycle(left)
+            cycles.append(frozenset(step & needs.keys()))
         order += sorted(step & needs.keys(), reverse=True)
         left = {name: children for name, children in left.items() if name not in step}
-    return order
+    return Order(tuple(order), tuple(cycles))
 
 
 def _graph(
