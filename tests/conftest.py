@@ -42,6 +42,7 @@ pytest_plugins = [
     "support.package_index",
     "support.registry",
     "support.layered",  # after what it imports
+    "support.object_stores",  # after what it imports
     "support.podman",  # after what it imports
     "support.skips",
     "support.stalling_engine",

@@ -100,6 +100,12 @@ def test_deploy_brings_the_image_and_then_the_dags(project: Project, tmp_path: P
     )
     assert "is deployed already" in bigflow(project, "deploy").stdout
     assert project.files() == built
+    deployed = str(tmp_path / "dev")
+    assert "version 1.0.0" in bigflow(project, "dags", "--deployed", deployed).stdout
+    build = ["build-dags", "--deployed", deployed]
+    assert "retired, ends its runs" in bigflow(project, *build, BIGFLOW_VERSION="1.1.0").stdout
+    problem, _ = bigflow(project, "dags", "--deployed", f"file://{project.root}").error
+    assert problem.endswith("has no deployment of demo")
 
 
 @pytest.mark.slow

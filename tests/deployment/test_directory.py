@@ -250,7 +250,7 @@ def test_a_second_deployment_is_refused_while_one_is_under_way(deployer: Deploye
 def test_a_second_deployment_waits(deployer: Deployer) -> None:
     manifest = deployer.build("1.0.0", flow())
     has_begun = threading.Event()
-    place = Project(Watched(deployer.place.folder, has_begun.set), "pipelines")
+    place = Project(Watched(deployer.place.folder, lambda _path: has_begun.set()), "pipelines")
     second = Deployer(deployer.project, place)
     thread = threading.Thread(target=second.deploy, args=(manifest,), kwargs={"wait": 600})
     with deploying(deployer.place, wait=0, say=print):
@@ -269,7 +269,7 @@ def test_of_two_at_once_one_deploys(deployer: Deployer) -> None:
     def deploy() -> None:
         first = True
 
-        def meet() -> None:
+        def meet(_path: str) -> None:
             nonlocal first
             if first:
                 first = False

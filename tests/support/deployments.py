@@ -45,8 +45,11 @@ class Deployer:
         self.project.build(*workflows, version=version, image=image, **build)
         return read_manifest(self.project.dags)
 
-    def deploy(self, manifest: Manifest, *, wait: float = 0, action: str = "deploy") -> Plan:
-        options = DeployOptions(action=action, keep_days=30, wait=wait, say=self.said.append)
+    def deploy(self, manifest: Manifest, **given: Any) -> Plan:
+        """Deploy with these options of the command."""
+        options = DeployOptions(
+            **{"action": "deploy", "keep_days": 30, "say": self.said.append, **given}
+        )
         return deploy_dags(manifest, self.place, options)
 
     def live(self) -> dict[str, str]:
@@ -57,9 +60,12 @@ class Deployer:
 
 
 class Watched:
-    """A folder that calls a function before each change."""
+    """A folder that calls a function with the path before each change.
 
-    def __init__(self, folder: Folder, before: Callable[[], None]) -> None:
+    A deployment shows and clears its files by several changes in an object store.
+    """
+
+    def __init__(self, folder: Folder, before: Callable[[str], None]) -> None:
         self._folder = folder
         self._before = before
 
@@ -74,21 +80,21 @@ class Watched:
         return self._folder.names(directory)
 
     def write(self, path: str, content: bytes) -> None:
-        self._before()
+        self._before(path)
         self._folder.write(path, content)
 
     def remove(self, path: str) -> None:
-        self._before()
+        self._before(path)
         self._folder.remove(path)
 
     def place(
         self, package: str, deployment_id: str, texts: Mapping[str, str], *, old: Collection[str]
     ) -> None:
-        self._before()
+        self._before(package)
         self._folder.place(package, deployment_id, texts, old=old)
 
     def clear(self, package: str, deployment_id: str, *, old: Collection[str]) -> None:
-        self._before()
+        self._before(package)
         self._folder.clear(package, deployment_id, old=old)
 
 
@@ -96,7 +102,7 @@ def killed_deployment(deployer: Deployer, manifest: Manifest, changes: int) -> b
     """Deploy in another process, which gets SIGKILL before a change. Return whether it did."""
     left = [changes]
 
-    def count() -> None:
+    def count(_path: str) -> None:
         left[0] -= 1
         if left[0] < 0:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -172,10 +172,10 @@ def _deployed(project: Project, given: Mapping[str, Any]) -> Deployed | None:
                 hint="add --deployed with the path of their manifest.json",
             )
         return None
-    from bigflow_backend.dags.manifest import read_manifest
+    from bigflow_backend.cli.deployed import read_deployed
     from bigflow_backend.dags.takeover import Deployed
 
-    manifest, url = read_manifest(Path(path)), given.get("airflow_url")
+    manifest, url = read_deployed(path, lambda: project), given.get("airflow_url")
     drained = frozenset[str]()
     if url is not None:
         from bigflow_backend.cli.dags import drained_dags

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bigflow_backend.cli.deployed import read_deployed
 from bigflow_backend.cli.report import print_result
 from bigflow_backend.dags.manifest import read_manifest
 from bigflow_backend.ground.files import Outputs
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 def dags(call: Call) -> int:
     """List the DAGs of a manifest."""
     path, url = call.values.deployed, call.values.airflow_url
-    manifest = read_manifest(Path(path) if path else Outputs(call.project().root).dags)
+    if path:
+        manifest = read_deployed(path, call.project)
+    else:
+        manifest = read_manifest(Outputs(call.project().root).dags)
     chosen = [dag for dag in manifest.dags if dag.retired or not call.values.retired]
     found: Mapping[str, Activity | None] = {}
     if url is not None:

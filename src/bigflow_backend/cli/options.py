@@ -140,7 +140,7 @@ TAKEOVER_MINUTES = 10
 DEPLOYED = option(
     "--deployed",
     metavar="PATH",
-    help="the manifest.json of the deployed DAGs, or its directory",
+    help="the manifest.json of the deployed DAGs, its directory, or a DAGs folder",
 )
 AIRFLOW_URL = option(
     "--airflow-url",

@@ -55,7 +55,7 @@ def renewed(
     if variable is None or not _has_start(tree):
         raise UserError(
             f"{dag.file} has no `with DAG(..., start_date=...) as dag`: its start cannot move",
-            hint="build with the deployed DAGs: bigflow build-dags --deployed",
+            hint="build the DAGs for what is deployed: bigflow build-dags --deployed DAGS_FOLDER",
         )
     if succeeds and not is_successor(dag):
         source = source.rstrip("\n") + "\n" + _NOT_PAUSED.format(dag=variable)

@@ -7,8 +7,11 @@ it last. Credentials are those of the platform's own tools; its library finds th
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from bigflow_backend.ground.errors import UserError
@@ -18,12 +21,31 @@ from bigflow_backend.ground.limits import MANIFEST
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
-_EXTRAS = {"gs": "deploy-gcs", "s3": "deploy-s3", "az": "deploy-azure", "abfs": "deploy-azure"}
-_TOOLS = {
-    "gs": "gcloud auth application-default login",
-    "s3": "aws configure; AWS_PROFILE chooses a profile",
-    "az": "set AZURE_STORAGE_ACCOUNT_NAME, and log in: az login",
-    "abfs": "set AZURE_STORAGE_ACCOUNT_NAME, and log in: az login",
+_LOGGERS = ("adlfs", "aiobotocore", "azure", "botocore", "gcsfs", "google", "s3fs")
+
+
+@dataclass(frozen=True)
+class _Store:
+    module: str
+    name: str
+    extra: str
+    login: str
+
+
+_AZURE = _Store(
+    "adlfs",
+    "AzureBlobFileSystem",
+    "deploy-azure",
+    "set AZURE_STORAGE_ACCOUNT_NAME, and run az login",
+)
+_STORES = {
+    # gcsfs exports another class, which asks for the kind of the bucket and needs a right for it.
+    "gs": _Store(
+        "gcsfs.core", "GCSFileSystem", "deploy-gcs", "gcloud auth application-default login"
+    ),
+    "s3": _Store("s3fs", "S3FileSystem", "deploy-s3", "aws configure, or set AWS_PROFILE"),
+    "az": _AZURE,
+    "abfs": _AZURE,
 }
 
 
@@ -32,26 +54,25 @@ def open_objects(scheme: str, path: str) -> ObjectFolder:
 
     :raises UserError: if the library for the store is not installed.
     """
+    store = _STORES[scheme]
+    for name in _LOGGERS:  # an error is reported once, in one line
+        logging.getLogger(name).addHandler(logging.NullHandler())
     try:
-        import fsspec
-
-        files = fsspec.filesystem(scheme, use_listings_cache=False, **_options(scheme))
+        kind = getattr(import_module(store.module), store.name)
     except ImportError as error:
         raise UserError(
-            f"{scheme}://{path} needs a library that is not installed",
-            hint=f"pip install 'bigflow-backend[{_EXTRAS[scheme]}]'",
+            f"{scheme}://{path} needs the library {store.module.partition('.')[0]}, which is not"
+            " installed",
+            hint=f"pip install 'bigflow-backend[{store.extra}]'",
         ) from error
+    options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
+    if store is _AZURE and "AZURE_STORAGE_CONNECTION_STRING" not in os.environ:
+        options["anon"] = False  # the login of the machine
+    try:
+        files = kind(**options)
     except Exception as error:
         raise _failed(f"{scheme}://{path}", scheme, error) from error
     return ObjectFolder(scheme, path, files)
-
-
-def _options(scheme: str) -> dict[str, Any]:
-    """Return the options that name the account; the libraries know the credentials."""
-    if scheme in {"az", "abfs"}:
-        anonymous = "AZURE_STORAGE_CONNECTION_STRING" not in os.environ
-        return {"anon": False} if anonymous else {}
-    return {}
 
 
 class ObjectFolder:
@@ -70,7 +91,8 @@ class ObjectFolder:
         place = self._place(path)
         with self._reported():
             try:
-                content = self._files.cat_file(place, start=0, end=limit + 1)
+                size = self._files.info(place)["size"]
+                content = self._files.cat_file(place) if size <= limit else bytes(limit + 1)
             except FileNotFoundError:
                 return None
         if len(content) > limit:
@@ -121,8 +143,6 @@ class ObjectFolder:
         """Report an error of the store. Each library has its own exceptions."""
         try:
             yield
-        except (FileNotFoundError, UserError, KeyboardInterrupt):
-            raise
         except Exception as error:
             raise _failed(self.url, self._scheme, error) from error
 
@@ -130,5 +150,5 @@ class ObjectFolder:
 def _failed(url: str, scheme: str, error: Exception) -> UserError:
     return UserError(
         f"{url}: {one_line(system_reason(error)) or type(error).__name__}",
-        hint=f"check the name and your permissions; to log in: {_TOOLS[scheme]}",
+        hint=f"check the name and your permissions; to log in: {_STORES[scheme].login}",
     )

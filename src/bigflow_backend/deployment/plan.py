@@ -201,7 +201,7 @@ def _check_time(manifest: Manifest, deployed: Manifest, now: datetime) -> None:
         raise UserError(
             f"this build had to be deployed before {limit:%Y-%m-%d %H:%M} UTC: now"
             f" {min(retires)} may run an interval of its successor",
-            hint="build the DAGs again: bigflow build-dags --deployed",
+            hint="build the DAGs again, without --deployed: bigflow build-dags",
         )
 
 
