@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bigflow_backend.ground.files import unpack_tar
 from bigflow_backend.image.dockerfile import STANDARD
 from bigflow_backend.image.engine.context import context_files, write_context
 from bigflow_backend.project.project import read_project
@@ -69,7 +70,7 @@ def context(tmp_path: Path, bigflow_wheels: Path) -> Path:
     with (tmp_path / "context.tar").open("wb") as output:
         write_context(files, output, epoch=0)
     with tarfile.open(tmp_path / "context.tar") as archive:
-        archive.extractall(tmp_path / "context", filter="fully_trusted")
+        unpack_tar(archive, tmp_path / "context")
     return tmp_path / "context"
 
 

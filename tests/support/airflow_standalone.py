@@ -109,6 +109,10 @@ def _settings() -> dict[str, str]:
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
         "AIRFLOW__CORE__PARALLELISM": "4",
+        # Else the scheduler uses the DAG of a replaced file for up to 40 seconds, while the
+        # database has the tags of the new one.
+        "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
+        "AIRFLOW__CORE__MIN_SERIALIZED_DAG_FETCH_INTERVAL": "0",
         "AIRFLOW__API__HOST": "127.0.0.1",  # Airflow 3
         "AIRFLOW__API__PORT": server,
         "AIRFLOW__API__WORKERS": "1",
