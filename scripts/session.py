@@ -1,4 +1,4 @@
-"""Record the session in README.md: from nothing to a running job, in a terminal.
+"""Record the session in README.md: from nothing to a rehearsed run, in a terminal.
 
     python scripts/session.py [--check]
 
@@ -23,10 +23,10 @@ COMMANDS = (
     "cd weather-reports",
     'git add --all && git commit --quiet -m "Start the project"',
     "bigflow build",
-    "bigflow run --job daily.greet --runtime 2026-01-31",
+    "bigflow rehearse daily",
 )
 _SEQUENCE = re.compile(r"\x1b\[(?P<number>[0-9;?]*)(?P<letter>[a-zA-Z])")
-_CHANGING = re.compile(r"[0-9]\S*( min [0-9]+ s| [kMG]?B| s\b| passed in .*)?")
+_CHANGING = re.compile(r"[0-9]\S*( min [0-9]+ s| [kMG]?B| s\b| passed in .*)?|pods: .*")
 _GIT = {
     f"GIT_{who}_{key}": value
     for who in ("AUTHOR", "COMMITTER")
@@ -109,8 +109,9 @@ def shown(text: str) -> list[str]:
 
 
 def unchanging(text: str) -> str:
-    """Return a text without its times, sizes, dates and hashes."""
-    return _CHANGING.sub("N", text)
+    """Return a text without its times, sizes, dates, hashes, and what runs the pods."""
+    kept = [line for line in text.splitlines() if not line.startswith("loading image-")]
+    return _CHANGING.sub("N", "\n".join(kept))
 
 
 if __name__ == "__main__":

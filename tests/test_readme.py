@@ -36,6 +36,7 @@ def test_the_session_is_what_a_user_sees(base_archive: str, bigflow_wheels: Path
             **os.environ,
             "BIGFLOW_IMAGE_BASE_IMAGE": base_archive,
             "PIP_FIND_LINKS": str(bigflow_wheels),
+            "UV_FIND_LINKS": str(bigflow_wheels),
         },
         capture_output=True,
         text=True,

@@ -45,6 +45,40 @@ def test_an_image_that_cannot_be_built_fails_before_the_wheel(
     assert "building the wheel" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "fix"),
+    [
+        ("--index-ur https://example.com", "did you mean '--index-url'?"),
+        ("-e .", "write the name and the version of the distribution, or `NAME @ URL`"),
+        ("./library", "write `NAME @ URL`"),
+    ],
+)
+def test_a_wrong_line_of_requirements_fails_before_the_tests(
+    project: Project, line: str, fix: str
+) -> None:
+    project.write(
+        {
+            "resources/requirements.txt": f"{line}\n",
+            "test/test_rides.py": "def test_rides(): pass\n",
+        }
+    )
+    done = bigflow(project, "build")
+    assert "requirements.txt, line 1: " in done.error[0]
+    assert done.error[1].strip().startswith(fix)
+    assert "testing" not in done.stderr
+
+
+def test_the_build_system_of_bigflow(project: Project) -> None:
+    """The hint `pip install bigflow` would overwrite the package."""
+    path = project.root / "pyproject.toml"
+    path.write_text(path.read_text("utf-8").replace("bigflow-backend", "bigflow==1.11.3"))
+    project.write({"test/test_rides.py": "def test_rides(): pass\n"})
+    done = bigflow(project, "build-package")
+    assert done.returncode == 0, done.stderr
+    assert 'write requires = ["bigflow-backend"] into [build-system]' in done.stderr
+    assert "pip install" not in done.stderr
+
+
 def test_one_equals_sign(project: Project) -> None:
     (project.root / "resources/requirements.txt").write_text("pandas=2.0\n")
     done = bigflow(project, "build-package")

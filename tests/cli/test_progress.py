@@ -128,6 +128,18 @@ def test_colours(
     assert ("\x1b" in running.output) == is_coloured
 
 
+@pytest.mark.parametrize("keeps", [True, False])
+def test_lines_of_a_step_that_stay(project: Project, *, keeps: bool) -> None:
+    code = (
+        "from bigflow_backend.ground.progress import print_progress, step\n"
+        f"with step('title', keeps_lines={keeps}): print_progress('one')\n"
+    )
+    command, variables = [sys.executable, "-c", code], project.environment
+    with started(command, project.root, variables, in_terminal=True) as running:
+        assert running.finish() == 0
+    assert ("one" in lines(running.output)) == keeps  # not as a detail, behind the title
+
+
 def test_a_narrow_terminal_without_colours(project: Project) -> None:
     """Each line of a step fits: a longer one would stay on the terminal."""
     project.write({"test/test_rides.py": "def test_rides(): print('写' * 100)\n"})

@@ -13,7 +13,7 @@ from bigflow_backend.cli.report import print_result
 from bigflow_backend.dags.manifest import read_manifest
 from bigflow_backend.ground.errors import UserError, did_you_mean
 from bigflow_backend.ground.files import Outputs
-from bigflow_backend.ground.progress import print_progress
+from bigflow_backend.ground.progress import print_progress, step
 from bigflow_backend.project.workflows import describe_deployment
 from bigflow_backend.rehearsal.inputs import Inputs, read_inputs
 from bigflow_backend.rehearsal.rehearse import Request, rehearse
@@ -38,19 +38,19 @@ def run(call: Call) -> int:
     if values.until is not None:
         _check_job(values.until, entries)
     path = Path(values.secrets) if values.secrets else None
-    found = rehearse(
-        Request(
-            root=project.root,
-            dags=directory,
-            entries=entries,
-            inputs=_with_configuration(read_inputs(path, project.root), entries, project, values),
-            airflow=values.airflow,
-            runtime=values.runtime,
-            until=values.until,
-            no_retries=values.no_retries,
-            say=print_progress,
-        )
+    request = Request(
+        root=project.root,
+        dags=directory,
+        entries=entries,
+        inputs=_with_configuration(read_inputs(path, project.root), entries, project, values),
+        airflow=values.airflow,
+        runtime=values.runtime,
+        until=values.until,
+        no_retries=values.no_retries,
+        say=print_progress,
     )
+    with step(f"rehearsing {values.workflow}", keeps_lines=True):
+        found = rehearse(request)
     print_result(values, found, _lines(found))
     return 0 if found.passed else 1
 

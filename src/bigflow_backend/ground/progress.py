@@ -80,10 +80,13 @@ def print_progress(line: str) -> None:
 
 
 @contextlib.contextmanager
-def step(title: str, say: Callable[[str], None] = print_progress) -> Iterator[None]:
+def step(
+    title: str, say: Callable[[str], None] = print_progress, *, keeps_lines: bool = False
+) -> Iterator[None]:
     """Report that the block runs, and how long it took.
 
-    ``say`` receives the title if it is not :func:`print_progress`.
+    ``say`` receives the title if it is not :func:`print_progress`. With ``keeps_lines``, the lines
+    of the block stay on a terminal.
     """
     quiet = _state.verbosity is Verbosity.QUIET
     verbose = _state.verbosity is Verbosity.VERBOSE
@@ -91,7 +94,9 @@ def step(title: str, say: Callable[[str], None] = print_progress) -> Iterator[No
         say(title)
         yield
     elif quiet or is_terminal():
-        with _folded(title, is_shown=not quiet, prints_lines=verbose):
+        with _folded(
+            title, is_shown=not quiet, prints_lines=verbose or (keeps_lines and not quiet)
+        ):
             yield
     else:
         begin = time.monotonic()
