@@ -234,5 +234,9 @@ def test_dag_files_beside_the_image(project: Project, tmp_path: Path) -> None:
     folder = f"--dags-folder=oci://{repository}:dags-dev"
     (listed,) = json.loads(bigflow(project, "deployments", folder, "--json").stdout)
     assert listed["action"] == "deploy"
+    built = bigflow(project, "build-dags", f"--deployed=oci://{repository}:dags-dev")
+    assert built.returncode == 0, built.stderr
+    problem, _ = bigflow(project, "build-dags", f"--deployed=oci://{repository}:absent").error
+    assert problem.endswith("has no deployment of demo")
     problem, _ = bigflow(project, "deployments", folder, "--to=oci").error
     assert "name two places" in problem

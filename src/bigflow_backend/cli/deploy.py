@@ -24,10 +24,10 @@ from bigflow_backend.deployment.deploy import (
     plan_dags,
     with_digest,
 )
-from bigflow_backend.deployment.folder import open_folder
+from bigflow_backend.deployment.folder import REGISTRY, open_folder
 from bigflow_backend.deployment.image import copy_image, is_in_registry, push_built
 from bigflow_backend.deployment.lock import holder
-from bigflow_backend.deployment.registry import REGISTRY, moving_tag, open_registry
+from bigflow_backend.deployment.registry import moving_tag
 from bigflow_backend.ground.directories import temporary_files_together
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.progress import print_progress, step
@@ -255,11 +255,10 @@ def _place(project: Project, description: DeploymentDescription, given: str | No
             hint="add the property: 'dags_bucket': 'gs://BUCKET/dags', or a directory; or give"
             " --dags-folder",
         )
-    scheme, _, name = place.partition("://")
-    if scheme == REGISTRY:
-        name = name or f"{description.docker_repository}:{moving_tag(description.config)}"
-        return Place(open_registry(name, project.settings.image), project.package)
-    return Place(open_folder(place, root), project.package)
+    if place == REGISTRY:
+        tag = moving_tag(description.config)
+        place = f"{REGISTRY}://{description.docker_repository}:{tag}"
+    return Place(open_folder(place, root, project.settings.image), project.package)
 
 
 def _given(call: Call) -> str | None:

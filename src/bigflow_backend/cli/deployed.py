@@ -31,7 +31,7 @@ def read_deployed(text: str, project: Callable[[], Project]) -> Manifest:
     from bigflow_backend.deployment.folder import open_folder
 
     found = project()
-    current = Place(open_folder(text, Path.cwd()), found.package).current()
+    current = Place(open_folder(text, Path.cwd(), found.settings.image), found.package).current()
     if current is None:
         raise UserError(
             f"--deployed {text} has no deployment of {found.package}",

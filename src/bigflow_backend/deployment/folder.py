@@ -11,12 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.foreign.urls import redacted
 
+if TYPE_CHECKING:
+    from bigflow_backend.project.settings import ImageSettings
+
 STATE = ".bigflow/state"
+REGISTRY = "oci"
+"""The scheme of a registry. Alone, it means the repository of the image."""
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,221}")
 _SCHEMES = ("gs", "s3", "az", "abfs")
 _EXAMPLES = (
@@ -59,17 +64,21 @@ class Folder(Protocol):
         """Remove the files ``old``, and what else only earlier deployments need."""
 
 
-def open_folder(place: str, root: Path) -> Folder:
+def open_folder(place: str, root: Path, settings: ImageSettings | None = None) -> Folder:
     """Return the DAGs folder that ``dags_bucket`` or ``--dags-folder`` names.
 
     The name of a bucket alone means ``gs://BUCKET/dags``, as in BigFlow. A relative path is
-    relative to ``root``.
+    relative to ``root``. ``settings`` are those of registries.
 
     :raises UserError: if it is not a valid place, or a library for it is not installed.
     """
     scheme, colon, rest = place.partition("://")
     if not colon and _BUCKET.fullmatch(place) and not (root / place).is_dir():
         scheme, colon, rest = "gs", "://", f"{place}/dags"
+    if scheme == REGISTRY and colon and settings is not None:
+        from bigflow_backend.deployment.registry import open_registry
+
+        return open_registry(rest, settings)
     if colon and scheme in _SCHEMES and rest.strip("/"):
         from bigflow_backend.deployment.objects import open_objects
 

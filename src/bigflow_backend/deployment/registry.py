@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, TypedDict
 
 from bigflow_backend.deployment.artifact import record_of, store_artifact
-from bigflow_backend.deployment.folder import STATE
+from bigflow_backend.deployment.folder import REGISTRY, STATE
 from bigflow_backend.deployment.record import is_id, read_deployment
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.foreign.documents import DocumentError, parse_json, read_json, typed
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from bigflow_backend.image.session import Session
     from bigflow_backend.project.settings import ImageSettings
 
-REGISTRY = "oci"
-"""The scheme of such a folder. Alone, it means the repository of the image."""
 _CURRENT = "current.json"
 _NOT_OF_TAGS = re.compile("[^A-Za-z0-9_.-]+")
 _LONGEST_TAG = 128 - len(".20261231T235959Z-01234567")
@@ -64,7 +62,7 @@ class RegistryFolder:
 
     @property
     def url(self) -> str:
-        return f"oci://{self._name}"
+        return f"{REGISTRY}://{self._name}"
 
     def read(self, path: str, limit: int) -> bytes | None:
         """Return a deployment's document, or the pointer to the current one."""
