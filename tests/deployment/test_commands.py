@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -139,6 +140,44 @@ def test_an_archive_of_docker_save_is_pushed(project: Project, tmp_path: Path) -
     assert made["digest"] != info["digest"]  # the manifest has no annotations
     assert in_registry(made)
     assert made["digest"] in str(live(tmp_path))
+
+
+@pytest.mark.slow
+def test_an_image_that_an_engine_has_pushed_stays(project: Project, tmp_path: Path) -> None:
+    """Its archive has other layers than the registry, so the digest would be another one."""
+    pushed = done(bigflow(project, "deploy-image", "--json"))
+    (archive,) = (project.root / ".image").glob("image-*.tar")
+    with tarfile.open(archive) as old, tarfile.open(tmp_path / "new.tar", "w") as new:
+        for member in old:
+            if member.name not in {"index.json", "oci-layout"}:
+                new.addfile(member, old.extractfile(member))
+    (tmp_path / "new.tar").rename(archive)
+    made = done(bigflow(project, "deploy", "--json", BIGFLOW_CACHE=str(tmp_path / "other")))
+    assert made["digest"] == pushed["digest"]
+
+
+@pytest.mark.slow
+def test_all_tags_are_pushed(project: Project) -> None:
+    (path,) = (project.root / ".image").glob("imageinfo-*.json")
+    info = json.loads(path.read_text())
+    latest = f"{info['tag'].rpartition(':')[0]}:latest"
+    path.write_text(json.dumps({**info, "tags": [info["tag"], latest]}))
+    made = done(bigflow(project, "deploy-image", "--json"))
+    assert in_registry({**made, "image": latest})
+
+
+@pytest.mark.slow
+def test_the_documents_about_the_image_are_attached(project: Project) -> None:
+    """Debian's registry has no API of referrers, so an index under a tag lists them."""
+    made = done(bigflow(project, "deploy-image", "--json"))
+    address, _, path = made["image"].rpartition(":")[0].partition("/")
+    url = f"http://{address}/v2/{path}/manifests/{made['digest'].replace(':', '-')}"
+    headers = {"Accept": "application/vnd.oci.image.index.v1+json"}
+    listed = requests.get(url, headers=headers, timeout=60).json()
+    kinds = {entry["artifactType"] for entry in listed["manifests"]}
+    assert kinds == {"application/vnd.cyclonedx+json", "application/vnd.in-toto+json"}
+    done(bigflow(project, "deploy-image", "--json"))
+    assert requests.get(url, headers=headers, timeout=60).json() == listed
 
 
 @pytest.mark.slow

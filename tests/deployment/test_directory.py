@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,12 @@ import pytest
 
 from bigflow_backend.deployment.act import Project, deploying
 from bigflow_backend.deployment.deploy import earlier_deployment, live_part
+from bigflow_backend.deployment.directory import DirectoryFolder
 from bigflow_backend.deployment.lock import holder
 from bigflow_backend.ground.errors import UserError
 from support.deployments import Deployer, Watched, killed_deployment
 from support.descriptions import workflow
+from support.small_disk import filled, small_disk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -311,3 +314,36 @@ def test_a_document_that_somebody_changed_is_refused(
     error = refused(deployer, manifest)
     assert message in error.message
     assert path.name in error.message
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
+def test_a_full_disk_leaves_the_deployment_before(tmp_path: Path) -> None:
+    """The space ends at each step in turn. With space, the next deployment succeeds."""
+    deployer = Deployer.make(tmp_path / "elsewhere")
+    place = tmp_path / "disk"
+    with small_disk(place, "256k"):
+        deployer = Deployer(deployer.project, Project(DirectoryFolder(place), "pipelines"))
+        deployer.deploy(deployer.build("1.0.0", flow()))
+        new = deployer.build("1.1.0", flow())
+        for free in range(0, 40, 4):
+            before = deployer.live()
+            with filled(place, free=free << 10):
+                try:
+                    deployer.deploy(new)
+                except UserError as error:
+                    assert "No space left on device" in error.message  # noqa: PT017
+                    assert deployer.live() in (before, texts(deployer))
+                else:
+                    break
+        else:
+            pytest.fail("the deployment never had enough space")
+        deployer.deploy(new)
+        assert deployer.place.interrupted() is None
+        assert deployer.live() == texts(deployer)
+
+
+def texts(deployer: Deployer) -> dict[str, str]:
+    found = deployer.place.interrupted() or deployer.place.current()
+    assert found is not None
+    return dict(found.texts)

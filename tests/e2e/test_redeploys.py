@@ -14,8 +14,12 @@ import pytest
 
 from bigflow_backend.dags.airflow.api import PASSWORD, USER, activities
 from bigflow_backend.dags.airflow.releases import airflow_release
+from bigflow_backend.deployment.act import Project
+from bigflow_backend.deployment.deploy import earlier_deployment, live_part
+from bigflow_backend.deployment.directory import DirectoryFolder
 from support.airflow import installed_airflow
 from support.airflow_standalone import airflow_standalone
+from support.deployments import Deployer
 from support.descriptions import DagProject, job, param, schedule, workflow
 from support.end_to_end import connect
 from support.kubernetes.fixtures import cluster_of
@@ -203,6 +207,81 @@ def test_deployments_in_the_middle_of_runs(
         {"days": 7},
         {"days": 3, "note": "$$(HOME)"},
     ]
+
+
+@pytest.mark.parametrize("version", ["2.11.2", "3.3.2"])
+def test_a_deployment_lets_the_old_version_end_its_runs(
+    version: str, cluster: Kubernetes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run is under way at the next deployment, and three more are to catch up.
+
+    Airflow reads the files through a link, which the deployment and a rollback replace.
+    """
+    release = installed_airflow(airflow_release(version), tmp_path / "home")
+    airflow = connect(release.with_variables(**SETTINGS), cluster)
+    project = DagProject.make(tmp_path / "project", 'target = "kubernetes"')
+    deployer = Deployer(project, Project(DirectoryFolder(airflow.dags), "pipelines"))
+    waits: dict[str, Any] = {"operator_arguments": {"deferrable": True}, "retry_pause_sec": 1}
+    hour = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
+    flow = workflow(
+        "hourly",
+        job("first", **waits),
+        job("second", "first", **waits),
+        schedule=schedule("cron", "@hourly"),
+        start_date=(hour - 4 * HOUR).isoformat(),
+        start_from="start_date",
+        max_active_runs=1,
+        depends_on_past=False,
+    )
+    deployer.deploy(deployer.build("1.0.0", flow))
+    (old,) = live_ids(deployer)
+    airflow.run(["dags", "reserialize"])
+    with (
+        HeldNode(cluster.cluster) as node,
+        airflow_standalone(airflow, timeout=TIMEOUT) as standalone,
+    ):
+        airflow.run(["dags", "unpause", old])
+        standalone.wait_for(lambda: node.held == {old})
+        deployer.deploy(deployer.build("1.1.0", flow))
+        (new,) = live_ids(deployer)
+        standalone.wait_for(lambda: "retired" in airflow.tags(old))
+        standalone.wait_for(lambda: airflow.is_paused(new) is False)
+        monkeypatch.setenv(USER, "admin")
+        monkeypatch.setenv(PASSWORD, password(airflow))
+        earlier = earlier_deployment(deployer.place, None)
+        plan = deployer.deploy(live_part(earlier.manifest), airflow_url=standalone.url)
+        (again,) = live_ids(deployer)
+        assert not plan.removed
+        standalone.wait_for(lambda: airflow.is_paused(again) is False)
+        node.release()
+        standalone.wait_for(lambda: "success" in airflow.run_states(old).values())
+        ends = [dag.retired for dag in plan.next.manifest.dags if dag.dag_id == old]
+        assert ends[0] is not None
+        assert ends[0].end_date is not None
+        # The hour may have passed before the deployment.
+        count = (ends[0].end_date + timedelta(seconds=1) - (hour - 4 * HOUR)) // HOUR
+        standalone.wait_for(lambda: list(airflow.run_states(old).values()) == ["success"] * count)
+        known = activities(standalone.url, [old])[old]
+        assert known is not None
+        assert known.drained
+        plan = deployer.deploy(deployer.build("1.2.0", flow), airflow_url=standalone.url)
+        assert f"{old}_dag.py" in plan.removed
+    assert [r.start for r in airflow.runs(old)] == [
+        utc(hour + n * HOUR) for n in range(-4, count - 4)
+    ]
+    starts = [r.start for dag_id in (old, new, again) for r in airflow.runs(dag_id)]
+    assert len(set(starts)) == len(starts)  # no interval runs twice
+    for run in airflow.runs(old):
+        done = [t for t in airflow.task_instances(old) if t.run_id == run.run_id]
+        assert [t.task_id for t in done] == ["first", "second"], run
+    errors = airflow.run(["dags", "list-import-errors"]).stdout
+    assert "No data found" in errors
+
+
+def live_ids(deployer: Deployer) -> list[str]:
+    current = deployer.place.current()
+    assert current is not None
+    return [dag.dag_id for dag in current.manifest.dags if dag.retired is None]
 
 
 def ids(made: DagFiles) -> dict[str, str]:

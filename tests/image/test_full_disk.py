@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import subprocess
 import tempfile
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ import pytest
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.store.blobs import open_store
 from support.images import small_base
+from support.small_disk import filled, small_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,28 +21,6 @@ if TYPE_CHECKING:
     from support.layered import LayeredProject
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk takes root")
-
-
-@contextlib.contextmanager
-def small_disk(place: Path, size: str) -> Iterator[None]:
-    """A file system of that size, in memory."""
-    place.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", place], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", place], check=True)
-
-
-@contextlib.contextmanager
-def filled(directory: Path) -> Iterator[None]:
-    """Nothing more can be written into it."""
-    path = directory / "filler"
-    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"\0" * 4096)
-    yield
-    path.unlink()
 
 
 def _state(project: LayeredProject) -> Mapping[str, bytes]:

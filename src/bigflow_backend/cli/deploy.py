@@ -209,7 +209,7 @@ def _run(
         return plan, image.digest
     if pushes:
         with step(f"pushing {image.name}"):
-            digest = push_built(image, session, print_progress)
+            digest = push_built(image, call.project().root, session, print_progress)
     else:
         digest = _checked_digest(manifest, image, session)
     if place is None:

@@ -4,6 +4,7 @@
 
 - ``built``: ``.dags/`` and ``.image/`` -> the checked parts of a build
 - ``image``: the image of a build -> its digest in the registry
+- ``documents``: the documents about the image -> artifacts of its registry
 - ``folder``: the place of the DAG files; ``directory``, ``objects`` and ``registry``
   are its kinds
 - ``artifact``: a deployment -> an artifact of a registry, for Airflow's DAG bundle

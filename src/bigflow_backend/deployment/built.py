@@ -31,6 +31,8 @@ class BuiltImage:
 
     name: str
     """``repository:tag``"""
+    names: tuple[str, ...]
+    """All names that it gets. The first one is ``name``."""
     version: str
     digest: str | None
     """Of its manifest; None if a push decides it."""
@@ -98,6 +100,7 @@ def read_image(project: Project, version: str, archive: Path | None = None) -> B
     tar, layout = project.root / files.tar, project.root / files.layout
     return BuiltImage(
         name=name,
+        names=tuple(dict.fromkeys((name, *info.get("tags", ())))),
         version=version,
         digest=digest,
         base=(info["base"] or {}).get("name"),

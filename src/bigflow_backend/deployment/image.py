@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bigflow_backend.deployment.documents import attach_built
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.base.archive_files import image_files, read_small
 from bigflow_backend.image.base.docker_archive import import_image
@@ -47,29 +48,38 @@ def is_in_registry(name: str, digest: str, session: Session) -> bool:
     return find_digest(wanted, registries=session.registries) is not None
 
 
-def push_built(image: BuiltImage, session: Session, say: Callable[[str], None]) -> str:
+def push_built(image: BuiltImage, root: Path, session: Session, say: Callable[[str], None]) -> str:
     """Push the image, and return its digest, by which the registry has it.
+
+    Its documents are in ``.image/`` of the project ``root``.
 
     :raises UserError: if no file and no cache has the image, or the registry refuses it.
     """
     manifest = _found(image, session)
-    if manifest is not None:
+    if manifest is None:
+        if image.digest is None or not is_in_registry(image.name, image.digest, session):
+            raise UserError(
+                f"the registry does not have {image.name}, and no file of this machine has it",
+                hint="build and push it: bigflow build-image --push",
+            )
+        return image.digest
+    for name in image.names:
         pushed = push_image(
             manifest,
-            image.name,
+            name,
             store=session.store,
             registries=session.registries,
             bases=_bases(manifest, image, session.store),
             say=say,
         )
         say(f"pushed {pushed.name}, {pushed.sent} bytes sent")
-    digest = image.digest if manifest is None else manifest.digest
-    if digest is None or not is_in_registry(image.name, digest, session):
+    if not is_in_registry(image.name, manifest.digest, session):
         raise UserError(
-            f"the registry does not have {image.name}, and no file of this machine has it",
-            hint="build and push it: bigflow build-image --push",
+            f"the registry does not have {image.name} after its push",
+            hint="see the log of the registry or of its proxy",
         )
-    return digest
+    attach_built(root, image, _images(manifest, session.store) or [manifest], session)
+    return manifest.digest
 
 
 def copy_image(image: str, target: str, session: Session, say: Callable[[str], None]) -> None:
@@ -100,19 +110,21 @@ def copy_image(image: str, target: str, session: Session, say: Callable[[str], N
 
 
 def _found(image: BuiltImage, session: Session) -> Descriptor | None:
-    """Return the manifest of the image, which is in the store then.
+    """Return the manifest of the image, which is in the store then; None if nothing has it.
 
     The store may lack layers: those of the base come from its registry, if no file has them.
     """
     store = session.store
-    paths = [path for path in (image.layout, image.archive) if path is not None]
+    stored = None
     with contextlib.suppress(KeyError):
-        manifest = None if image.digest is None else _stored(image.digest, store)
-        if manifest is not None:
-            blobs = _blobs(manifest, store)
-            if not paths or all(store.has(blob.digest, blob.size) for blob in blobs):
-                return manifest
-    return _imported(paths[0], image, session.store) if paths else None
+        stored = None if image.digest is None else _stored(image.digest, store)
+        if stored is not None and all(store.has(b.digest, b.size) for b in _blobs(stored, store)):
+            return stored
+    for path in filter(None, (image.layout, image.archive)):
+        imported = _imported(path, image, store)
+        if imported is not None:
+            return imported
+    return stored
 
 
 def _stored(digest: str, store: BlobStore) -> Descriptor:
@@ -120,10 +132,16 @@ def _stored(digest: str, store: BlobStore) -> Descriptor:
     return Descriptor(json.loads(content).get("mediaType", MANIFEST), digest, len(content))
 
 
-def _imported(path: Path, image: BuiltImage, store: BlobStore) -> Descriptor:
+def _imported(path: Path, image: BuiltImage, store: BlobStore) -> Descriptor | None:
+    """Copy the image of a file into the store. An archive of an engine has no manifest.
+
+    Return None if the file does not have the image of that digest.
+    """
     name, deadline = path.name, time.monotonic() + _SECONDS
     with image_files(path, name=name, store=store, deadline=deadline) as files:
         manifest = _of_layout(files, image.digest, name)
+        if manifest is None and image.digest is not None:
+            return None
         if manifest is None:
             content, layers = import_image(
                 files, image.name, name=name, store=store, deadline=deadline

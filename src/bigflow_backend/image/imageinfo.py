@@ -133,7 +133,11 @@ class BaseDocument(TypedDict, total=False):
     digest: str | None
 
 
-class InfoDocument(TypedDict):
+class _Names(TypedDict, total=False):
+    tags: list[str]
+
+
+class InfoDocument(_Names):
     """The document, for a comparison with another one."""
 
     tag: str
