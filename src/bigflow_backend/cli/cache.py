@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bigflow_backend.cli.report import print_result
-from bigflow_backend.ground.progress import size
+from bigflow_backend.ground.progress import size, waiting
 from bigflow_backend.image.store.usage import Cache, clear_cache, look_at_cache
 
 if TYPE_CHECKING:
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 def cache(call: Call) -> int:
     """Print the size of the cache, after it was emptied if ``--clear`` was given."""
-    freed = clear_cache() if call.values.clear else None
-    found = look_at_cache()
+    with waiting("emptying the cache" if call.values.clear else "reading the cache"):
+        freed = clear_cache() if call.values.clear else None
+        found = look_at_cache()
     result = dataclasses.asdict(found)
     print_result(
         call.values,

@@ -9,6 +9,8 @@ from bigflow_backend.cli.deployed import read_deployed
 from bigflow_backend.cli.report import print_result
 from bigflow_backend.dags.manifest import read_manifest
 from bigflow_backend.ground.files import Outputs
+from bigflow_backend.ground.foreign.urls import redacted
+from bigflow_backend.ground.progress import waiting
 
 if TYPE_CHECKING:
     from bigflow_backend.cli.commands import Call
@@ -28,7 +30,8 @@ def dags(call: Call) -> int:
     if url is not None:
         from bigflow_backend.dags.airflow.api import activities
 
-        found = activities(url, [dag.dag_id for dag in chosen])
+        with waiting(f"asking {redacted(url)}"):
+            found = activities(url, [dag.dag_id for dag in chosen])
     print_result(
         call.values,
         {"version": manifest.version, "dags": [_as_data(dag, found) for dag in chosen]},

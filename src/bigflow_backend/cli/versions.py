@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.cli.report import print_result
+from bigflow_backend.ground.progress import waiting
 from bigflow_backend.ground.report import print_warning
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def release(call: Call) -> int:
     if not values.json:
         print("\n".join(_lines(project, plan)))
     if not values.dry_run:
-        carry_out(plan)
+        with waiting(f"pushing {plan.tag}" if plan.remote else f"creating {plan.tag}"):
+            carry_out(plan)
     where = f"and pushed to {plan.remote}" if plan.remote else "here, and not pushed"
     result = {
         "version": plan.version,
