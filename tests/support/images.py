@@ -34,6 +34,7 @@ __all__ = [
     "make_index",
     "read_image",
     "small_base",
+    "small_files",
     "small_index",
     "write_docker_archive",
 ]
@@ -75,7 +76,7 @@ def small_base(
 
     Its Python is in /usr/local, as in the official images, and does not run.
     """
-    contents, links = _small_files(version, glibc, files or {})
+    contents, links = small_files(version, glibc, files)
     write_docker_archive(path, [layer_tar(contents, links)], config)
     return f"docker-archive:{path}"
 
@@ -90,15 +91,15 @@ def small_index(
     images = []
     for name in architectures:
         own = {**(files or {}), "etc/architecture": name}
-        contents, links = _small_files(version, "2.36", own)
+        contents, links = small_files(version, files=own)
         layer = layer_tar(contents, links)
         image = make_image(store, layer, architecture=name, config_changes={"config": {}})
         images.append((image, name))
     return make_index(store, images)
 
 
-def _small_files(
-    version: str, glibc: str, files: Mapping[str, str]
+def small_files(
+    version: str, glibc: str = "2.36", files: Mapping[str, str] | None = None
 ) -> tuple[dict[str, bytes | str], dict[str, str]]:
     """Return the files and the links of a small base image."""
     minor = version.rpartition(".")[0]
@@ -109,7 +110,7 @@ def _small_files(
         f"usr/local/lib/python{minor}/test/__init__.py": "",
         "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
         "etc/group": "root:x:0:\n",
-        **files,
+        **(files or {}),
     }
     return contents, {"usr/local/bin/python3": f"python{minor}"}
 

@@ -9,12 +9,9 @@ import tarfile
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.limits import PACKAGE_LIST
 from bigflow_backend.image.registry import Registries, push_image
 from bigflow_backend.image.store.blobs import open_store
 from support.distribution import make_wheel
@@ -100,26 +97,6 @@ def test_rpm_packages_are_reported_as_missing(
     properties = bill["metadata"]["component"]["properties"]
     assert {"name": "bigflow:missing", "value": "the rpm packages"} in properties
     assert [line for line in layered_project.said if "the rpm packages" in line]
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        (["status"], r"'var/lib/dpkg/status' has .* bytes; the limit is"),
-        (["status", "status.d/a"], "the base image lists its packages in more than .* bytes"),
-    ],
-)
-def test_lists_of_packages_beyond_the_limit(
-    layered_project: LayeredProject, tmp_path: Path, names: list[str], message: str
-) -> None:
-    size = 2 + PACKAGE_LIST // len(names)
-    base = small_base(
-        tmp_path / "large.tar",
-        version=platform.python_version(),
-        files={f"var/lib/dpkg/{name}": "\n" * size for name in names},
-    )
-    with pytest.raises(UserError, match=message):
-        layered_project.build(base_image=base)
 
 
 def test_the_annotations_of_the_manifest(
