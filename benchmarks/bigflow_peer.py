@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clock import READ, now
 from environments import environment
 
 if TYPE_CHECKING:
@@ -36,12 +36,13 @@ from bigflow.configuration import DeploymentConfig
 
 deployment_config = DeploymentConfig("dev", {{"docker_repository": {0!r}}})
 """
-_CALLS = """\
-import json, logging, sys, time
+_CALLS = f"""\
+{READ}
+import json, logging, sys
 from bigflow.build import dist, operate, spec
 logging.disable(logging.CRITICAL)
 project = spec.get_project_spec()
-start = time.perf_counter()
+start = now()
 for step in sys.argv[1:]:
     if step == "wheel":
         operate.clear_package_leftovers(project)
@@ -50,7 +51,7 @@ for step in sys.argv[1:]:
         sys.stdout = stdout
     else:
         operate.build_image(project, export_image_tar=step == "tar")
-print(time.perf_counter() - start)
+print(now() - start)
 """
 # RUN steps of a private engine need the network of the host, and BigFlow has no option for it.
 _DOCKER = """\
@@ -84,9 +85,9 @@ class BigFlow:
         """Return the time of `docker build`, without BigFlow."""
         # BigFlow also removes the archive of the last build from the context.
         shutil.rmtree(self.root / ".image", ignore_errors=True)
-        start = time.perf_counter()
+        start = now()
         self._run(["docker", "build", str(self.root), "--tag", self.image])
-        return time.perf_counter() - start
+        return now() - start
 
     def pushed_bytes(self, registry: str, storage: Path) -> int:
         """Push the image to a registry. Return the number of new bytes in its blobs."""

@@ -1,15 +1,15 @@
 """Images: the times of both builders and of BigFlow 1.11.3, on the same base image.
 
-    PYTHONPATH=tests python benchmarks/image.py [--rounds N] [--changes]
+    PYTHONPATH=tests python benchmarks/image.py [--rounds N] [--changes] [--small] [--cpu]
 
 It uses a running engine, or starts a private one (as root, on Debian). The base image has packages
 of this machine. There are two projects: one has only its runtime as a dependency, the other has
 numpy, pandas, pyarrow and six from the configured package index.
 
 Each round runs every measure once. A figure is the median in seconds of wall time, because the
-engine works in other processes. Each measure of a changed project first changes one line. "The
-image alone" ends with the image in the engine, or with its layers in the cache of the layered
-builder.
+engine works in other processes. With ``--cpu`` it is CPU time, also that of a private engine. Each
+measure of a changed project first changes one line. "The image alone" ends with the image in the
+engine, or with its layers in the cache of the layered builder.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -34,6 +33,7 @@ from typing import TYPE_CHECKING
 import docker
 from bigflow_peer import BigFlow, bigflow_project
 from changed_pins import PINS, print_changed_pins
+from clock import all_cpu, now
 from cold_start import print_cold_start
 from environments import own_wheel
 from processes import in_turn
@@ -106,7 +106,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--changes", action="store_true", help="only the table of changed pins")
+    parser.add_argument("--cpu", action="store_true", help="CPU seconds, of a private engine too")
+    parser.add_argument(
+        "--small", action="store_true", help="only the project without dependencies"
+    )
     options = parser.parse_args()
+    if options.cpu:
+        all_cpu()
     rounds = options.rounds
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         work = Path(name)
@@ -117,7 +123,7 @@ def main() -> None:
         client = stack.enter_context(contextlib.closing(docker.from_env(timeout=600)))
         machine = stack.enter_context(prepared(work, client))
         for number, (title, requirements) in enumerate(_PROJECTS.items()):
-            if options.changes and not requirements:
+            if (options.changes and not requirements) or (options.small and requirements):
                 continue
             bench = make_bench(machine, f"project-{number}", requirements)
             print(f"\n{title}\n")
@@ -188,9 +194,9 @@ class Bench:
 
     def image(self, builder: str, *, tar: bool) -> float:
         """Return the seconds for the image, and for its archive with ``tar``."""
-        start = time.perf_counter()
+        start = now()
         self.build(builder, export_tar=tar)
-        return time.perf_counter() - start
+        return now() - start
 
     def unchanged(self, builder: str, *, tar: bool) -> float:
         self.image(builder, tar=False)  # the other measures changed the project
@@ -203,10 +209,10 @@ class Bench:
 
     def wheel_to_tar(self, builder: str) -> float:
         self.change()
-        start = time.perf_counter()
+        start = now()
         self.wheel()
         self.image(builder, tar=True)
-        return time.perf_counter() - start
+        return now() - start
 
     def first_builds(self) -> None:
         """Print the time of the first builds. Indexes and caches differ, so there is no ratio."""
