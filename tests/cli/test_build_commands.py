@@ -420,6 +420,21 @@ def test_a_dry_run_builds_nothing(project: Project) -> None:
     assert project.files() == before
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--platform", "linux/arm64", "--platform", "linux/amd64"],
+        ["--platform=linux/amd64,linux/arm64"],
+    ],
+)
+def test_a_dry_run_for_several_platforms(project: Project, options: list[str]) -> None:
+    project.write({"Dockerfile": STANDARD.read_text("utf-8")})
+    lines = bigflow(project, "build-image", "--dry-run", *options, **NO_ENGINE).stdout.splitlines()
+    assert "platform  linux/amd64, linux/arm64" in lines
+    bills = [line for line in lines if line.endswith(".cdx.json")]
+    assert [bill.rpartition("1.2.0-")[2] for bill in bills] == ["amd64.cdx.json", "arm64.cdx.json"]
+
+
 def test_a_dry_run_as_json(project: Project) -> None:
     options = ["--dry-run", "--json", "--no-export-image-tar", "--tag", "latest"]
     done = bigflow(project, "build-image", *options, **NO_ENGINE)

@@ -241,6 +241,8 @@ def image_settings(
     for item in IMAGE_OPTIONS:
         field = item.keywords["dest"]
         value = getattr(values, field, None)
+        if field == "platforms" and value is not None:  # also as buildx takes them: a,b
+            value = [name for text in value for name in text.split(",")]
         if value is not None:
             given[field] = read_value(ImageSettings, field, value, place=item.names[0])
     # The command line is relative to the current directory, the settings to the project.
