@@ -83,6 +83,15 @@ def in_registry(made: dict[str, Any]) -> bool:
     return digests == {made["digest"]}
 
 
+def documents(made: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what the fallback tag lists."""
+    address, _, path = made["image"].rpartition(":")[0].partition("/")
+    url = f"http://{address}/v2/{path}/manifests/{made['digest'].replace(':', '-')}"
+    headers = {"Accept": "application/vnd.oci.image.index.v1+json"}
+    found: list[dict[str, Any]] = requests.get(url, headers=headers, timeout=60).json()["manifests"]
+    return found
+
+
 def test_deploy_brings_the_image_and_then_the_dags(project: Project, tmp_path: Path) -> None:
     built = project.files()
     plan = done(bigflow(project, "deploy", "--dry-run", "--json"))
@@ -170,14 +179,11 @@ def test_all_tags_are_pushed(project: Project) -> None:
 def test_the_documents_about_the_image_are_attached(project: Project) -> None:
     """Debian's registry has no API of referrers, so an index under a tag lists them."""
     made = done(bigflow(project, "deploy-image", "--json"))
-    address, _, path = made["image"].rpartition(":")[0].partition("/")
-    url = f"http://{address}/v2/{path}/manifests/{made['digest'].replace(':', '-')}"
-    headers = {"Accept": "application/vnd.oci.image.index.v1+json"}
-    listed = requests.get(url, headers=headers, timeout=60).json()
-    kinds = {entry["artifactType"] for entry in listed["manifests"]}
+    listed = documents(made)
+    kinds = {entry["artifactType"] for entry in listed}
     assert kinds == {"application/vnd.cyclonedx+json", "application/vnd.in-toto+json"}
     done(bigflow(project, "deploy-image", "--json"))
-    assert requests.get(url, headers=headers, timeout=60).json() == listed
+    assert documents(made) == listed
 
 
 @pytest.mark.slow
@@ -190,6 +196,7 @@ def test_promotion_takes_the_same_image(project: Project, tmp_path: Path) -> Non
     assert (made["digest"], made["changes"]) == (dev["digest"], plan["changes"])
     assert made["image"] == dev["image"].replace("/demo:", "/demo-prod:")
     assert in_registry(made)
+    assert documents(made) == documents(dev)
     (ours,), (theirs,) = live(tmp_path).values(), live(tmp_path, "prod").values()
     assert theirs == ours.replace(dev["image"], made["image"])
 

@@ -229,6 +229,11 @@ def _checked_digest(manifest: Manifest, image: BuiltImage, session: Session) -> 
 
 def _options(call: Call, action: str) -> DeployOptions:
     values = call.values
+    if values.keep_days is not None and values.keep_days < 0:
+        raise UserError(
+            f"--keep-days must be a number of days: got {values.keep_days}",
+            hint="write it like --keep-days 30",
+        )
     keep_days = call.project().settings.dags.keep_retired_days
     return DeployOptions(
         action=action,

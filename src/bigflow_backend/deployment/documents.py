@@ -14,13 +14,14 @@ from bigflow_backend.image.imageinfo import ImageFiles
 from bigflow_backend.image.materials.documents import CYCLONEDX, IN_TOTO
 from bigflow_backend.image.materials.provenance import PREDICATE
 from bigflow_backend.image.reference import remote_name
-from bigflow_backend.image.registry import Artifact, attach
+from bigflow_backend.image.registry import Artifact, attach, copy_documents
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bigflow_backend.deployment.built import BuiltImage
     from bigflow_backend.image.oci import Descriptor
+    from bigflow_backend.image.reference import RemoteName
     from bigflow_backend.image.session import Session
 
 _BILL, _PROVENANCE = "cdx.json", "provenance.json"
@@ -65,12 +66,29 @@ def attach_built(
                 registries=session.registries,
             )
     except UserError as error:
-        warnings.warn(
-            "the image is pushed, but the registry has no bill of materials and no provenance of"
-            f" it: {error.message}",
-            BigflowWarning,
-            stacklevel=2,
-        )
+        _warn(error)
+
+
+def copy_attached(
+    manifests: Sequence[Descriptor], source: RemoteName, target: RemoteName, session: Session
+) -> None:
+    """Copy the documents that are attached to the images of a copied image."""
+    try:
+        for manifest in manifests:
+            copy_documents(
+                manifest, source, target, store=session.store, registries=session.registries
+            )
+    except (UserError, DocumentError) as error:
+        _warn(error)
+
+
+def _warn(error: Exception) -> None:
+    warnings.warn(
+        "the image is pushed, but the registry has no bill of materials and no provenance of it:"
+        f" {str(error).partition(chr(10))[0]}",
+        BigflowWarning,
+        stacklevel=3,
+    )
 
 
 def _digest(path: Path) -> str:

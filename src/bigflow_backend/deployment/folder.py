@@ -8,6 +8,7 @@ these, because their names do not end with ``.py``.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -90,4 +91,6 @@ def open_folder(place: str, root: Path, settings: ImageSettings | None = None) -
         )
     from bigflow_backend.deployment.directory import DirectoryFolder
 
-    return DirectoryFolder(root / Path(rest if colon else place).expanduser())
+    return DirectoryFolder(
+        Path(os.path.normpath(root / Path(rest if colon else place).expanduser()))
+    )

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bigflow_backend.deployment.documents import attach_built
+from bigflow_backend.deployment.documents import attach_built, copy_attached
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.base.archive_files import image_files, read_small
 from bigflow_backend.image.base.docker_archive import import_image
@@ -107,6 +107,9 @@ def copy_image(image: str, target: str, session: Session, say: Callable[[str], N
         say=say,
     )
     say(f"pushed {pushed.name}, {pushed.sent} bytes sent")
+    copy_attached(
+        _images(manifest, session.store) or [manifest], source, remote_name(target), session
+    )
 
 
 def _found(image: BuiltImage, session: Session) -> Descriptor | None:

@@ -25,7 +25,7 @@ from bigflow_backend.image.registry.pull import (
     find_digest,
 )
 from bigflow_backend.image.registry.push import Pushed, push_image
-from bigflow_backend.image.registry.referrers import Artifact, attach
+from bigflow_backend.image.registry.referrers import Artifact, attach, copy_documents
 from bigflow_backend.image.registry.retry import Access
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "Pushed",
     "Registries",
     "attach",
+    "copy_documents",
     "fetch_blob",
     "fetch_blobs",
     "fetch_manifest",

@@ -22,10 +22,12 @@ from bigflow_backend.image.oci import (
     MANIFEST,
     Descriptor,
     IndexDocument,
+    ManifestDocument,
     canonical_json,
     sha256_digest,
 )
 from bigflow_backend.image.registry.connection import NOT_FOUND, OK
+from bigflow_backend.image.registry.pull import fetch_blobs, fetch_manifest
 from bigflow_backend.image.registry.push import RepositoryPush
 
 if TYPE_CHECKING:
@@ -80,6 +82,68 @@ def attach(
     if unlisted:
         _list(unlisted, subject, name, store=store, registries=registries)
     return tuple(digests)
+
+
+def copy_documents(
+    subject: Descriptor,
+    source: RemoteName,
+    target: RemoteName,
+    *,
+    store: BlobStore,
+    registries: Registries,
+) -> int:
+    """Copy the documents about the image ``subject`` to a copy of it; return their number.
+
+    :raises UserError: if a registry does not answer, or refuses.
+    """
+    entries = _listed(subject, source, registries, "pull")
+    for entry in entries:
+        name = dataclasses.replace(source, digest=Descriptor.from_json(entry).digest)
+        manifest = fetch_manifest(name, store=store, registries=registries)
+        content = store.read(manifest.digest)
+        document = typed(parse_json(content), ManifestDocument)
+        parts = (*(document.get("layers") or ()), document.get("config"))
+        blobs = [Descriptor.from_json(part) for part in parts]
+        fetch_blobs(blobs, source.repository, store=store, registries=registries)
+        place = dataclasses.replace(target, digest=manifest.digest)
+        push = RepositoryPush(
+            place, store=store, registries=registries, bases=(), say=lambda _line: None
+        )
+        push.blobs(blobs)
+        push.manifest(manifest, content)
+    known = {entry["digest"] for entry in _listed(subject, target, registries, "pull,push")}
+    missing = [entry for entry in entries if entry["digest"] not in known]
+    if missing:
+        _list(missing, subject, target, store=store, registries=registries)
+    return len(entries)
+
+
+def _listed(
+    subject: Descriptor, name: RemoteName, registries: Registries, actions: str
+) -> list[Mapping[str, Any]]:
+    """Return the documents of an image: by the API, or by the fallback tag without one."""
+    connection = registries.connection(name.registry)
+    doing = f"asking for the documents of {name}"
+    answer = connection.retried(
+        lambda: connection.ask(
+            "GET",
+            f"/v2/{name.path}/referrers/{subject.digest}",
+            scopes=(f"repository:{name.path}:{actions}",),
+            headers={"Accept": INDEX},
+        ),
+        doing=doing,
+    )
+    if answer.status != OK:
+        place = dataclasses.replace(name, tag=subject.digest.replace(":", "-", 1), digest=None)
+        found: list[Mapping[str, Any]] = _read(place, registries, actions)["manifests"]
+        return found
+    try:
+        entries = typed(parse_json(answer.body), IndexDocument).get("manifests") or []
+    except DocumentError as error:
+        raise UserError(
+            f"the list of documents of {name} {error}", hint="see the log of the registry"
+        ) from error
+    return list(entries)
 
 
 def _manifest(
@@ -137,7 +201,7 @@ def _list(
     )
 
 
-def _read(place: RemoteName, registries: Registries) -> dict[str, Any]:
+def _read(place: RemoteName, registries: Registries, actions: str = "pull,push") -> dict[str, Any]:
     """Return the index under the fallback tag; an empty one if the registry has none.
 
     :raises UserError: if it is something else. It is not ours to replace.
@@ -148,7 +212,7 @@ def _read(place: RemoteName, registries: Registries) -> dict[str, Any]:
         lambda: connection.ask(
             "GET",
             f"/v2/{place.path}/manifests/{place.tag}",
-            scopes=(f"repository:{place.path}:pull,push",),
+            scopes=(f"repository:{place.path}:{actions}",),
             headers={"Accept": INDEX},
         ),
         doing=doing,
