@@ -190,6 +190,23 @@ def test_versions_have_their_dags_and_commits_compared(project: Project) -> None
     assert "      - task mail" in back
 
 
+def test_the_name_of_an_image_that_was_not_pushed(project: Project) -> None:
+    """The registry does not have it, but this directory has built it."""
+    released(project, "1.0.0")
+    info = {
+        "tag": "localhost:1/team/x:1.0.0", "digest": None, "pushed": False, "version": "1.0.0",
+        "commit": None, "base": None, "layers": [], "dependencies": ["six==1.0"],
+    }  # fmt: skip
+    project.write({".image/imageinfo-1.0.0.json": json.dumps(info)})
+    project.write(
+        {".image/imageinfo-1.1.0.json": json.dumps({**info, "dependencies": ["Six==2.0"]})}
+    )
+    found = compared(project, "localhost:1/team/x:1.0.0", "1.1.0")
+    assert found["dependencies"] == [{"name": "six", "old": "1.0", "new": "2.0"}]
+    problem, _ = bigflow(project, "diff", "localhost:1/team/x:2.0.0", "1.1.0").error
+    assert "localhost:1" in problem
+
+
 def test_a_version_that_nobody_has(project: Project) -> None:
     released(project, "1.0.0")
     problem, fix = bigflow(project, "diff", "1.0.0", "2.0.0").error

@@ -24,6 +24,7 @@ from bigflow_backend.ground.files import Outputs
 from bigflow_backend.image.base.read import is_file_name, read_base
 from bigflow_backend.image.imageinfo import ImageFiles, read_imageinfo
 from bigflow_backend.image.reference import image_reference
+from bigflow_backend.project.project import project_root
 from bigflow_backend.version import git
 from bigflow_backend.version.model import ProjectVersion
 from bigflow_backend.version.repository import OutsideGitError, find_checkout, tag_names
@@ -96,7 +97,12 @@ class Reader:
             )
         if (version := parse(text)) is not None:
             return self._of_version(text, str(version))
-        return self._of_image(text, self.image(text))
+        try:
+            return self._of_image(text, self.image(text))
+        except UserError:
+            if (built := self._built_here(text)) is not None:
+                return built
+            raise
 
     def image(self, name: str) -> BaseImage:
         """Return the image of a name that :func:`read_base` knows.
@@ -134,6 +140,25 @@ class Reader:
         facts = facts_of_image(image, text)
         version = labels.get("org.opencontainers.image.version")
         return Side(given=text, version=version or None, commit=facts.commit, image=facts)
+
+    def _built_here(self, name: str) -> Side | None:
+        """Return the version that this project has built under the name of an image."""
+        if project_root(Path.cwd()) is None:
+            return None
+        tag = name.rpartition(":")[2]
+        for version in (tag, tag.replace("-", "+", 1).replace("_", "!", 1)):
+            image = self._known_image(version) if parse(version) is not None else None
+            if image is not None and image.name == name:
+                return self._of_version(name, version)
+        return None
+
+    def _known_image(self, version: str) -> ImageFacts | None:
+        """Return the image of a version in .image/ or in the history."""
+        root = self._project.root
+        image = _local(root / ImageFiles(version).info)
+        if image is None and (info := known_image(self._session.store, root, version)) is not None:
+            image = facts_of_info(info, _pushed(info))
+        return image
 
     def _of_file(self, text: str, path: Path) -> Side:
         if path.suffix == ".json" and path.name.startswith("imageinfo-"):
@@ -184,10 +209,7 @@ class Reader:
 
     def _of_version(self, text: str, version: str) -> Side:
         """Return what the outputs of the project, its history or the registry have of a version."""
-        root, store = self._project.root, self._session.store
-        image = _local(root / ImageFiles(version).info)
-        if image is None and (info := known_image(store, root, version)) is not None:
-            image = facts_of_info(info, _pushed(info))
+        image = self._known_image(version)
         dags = self._dags_of(version)
         side = Side(
             given=text,
