@@ -242,3 +242,19 @@ def test_the_output_names_the_variable_that_is_missing(tmp_path: Path) -> None:
     assert f"next:\n  export UV_FIND_LINKS={tmp_path}\n  cd sales\n" in done.stdout
     both = bigflow(project, "start-project", "more", UV_FIND_LINKS=f"/other,{tmp_path}")
     assert "export" not in both.stdout
+
+
+def test_the_output_names_the_variables_of_a_wheel_that_was_installed_by_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheels, info = tmp_path / "my wheels", tmp_path / "site/bigflow_backend-1.0.dist-info"
+    for directory in (wheels, info):
+        directory.mkdir(parents=True)
+    wheel = wheels / "bigflow_backend-1.0-py3-none-any.whl"
+    wheel.touch()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bigflow-backend\nVersion: 1.0\n")
+    (info / "direct_url.json").write_text(json.dumps({"url": wheel.as_uri(), "archive_info": {}}))
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    project = Project(tmp_path, {"PIP_FIND_LINKS": "", "UV_FIND_LINKS": ""})
+    done = bigflow(project, "start-project", "sales")
+    assert f"  export PIP_FIND_LINKS='{wheels}' UV_FIND_LINKS='{wheels}'\n" in done.stdout
