@@ -48,7 +48,9 @@ def missing_variables() -> str:
     lacking = [name for name, place in found.items() if place is None]
     if directory is None or not lacking:
         return ""
-    return " ".join(["export", *(f"{name}={shlex.quote(str(directory.absolute()))}" for name in lacking)])
+    return " ".join(
+        ["export", *(f"{name}={shlex.quote(str(directory.absolute()))}" for name in lacking)]
+    )
 
 
 def _installed_from() -> Path | None:
