@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import threading
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import pytest
 from bigflow_backend.deployment.act import Project, deploying
 from bigflow_backend.deployment.deploy import earlier_deployment, live_part
 from bigflow_backend.deployment.directory import DirectoryFolder
+from bigflow_backend.deployment.folder import open_folder
 from bigflow_backend.deployment.lock import holder
 from bigflow_backend.ground.errors import UserError
 from support.deployments import Deployer, Watched, killed_deployment
@@ -239,6 +241,34 @@ def test_the_state_says_what_is_under_way(deployer: Deployer) -> None:
     assert begun is not None
     assert begun.manifest.version == "1.0.0"
     assert holder(deployer.place.folder, "pipelines") is None  # it is dead
+
+
+def test_an_error_says_that_the_next_deployment_finishes_this_one(deployer: Deployer) -> None:
+    manifest = deployer.build("1.0.0", flow())
+
+    def fail(path: str) -> None:
+        if path.endswith("current.json"):
+            raise UserError("the network is down", hint="check it")
+
+    place = Project(Watched(deployer.place.folder, fail), "pipelines")
+    with pytest.raises(UserError) as caught:
+        Deployer(deployer.project, place).deploy(manifest)
+    assert caught.value.hint.startswith("check it; then deploy again")
+    deployer.deploy(manifest)
+    assert deployer.said[0].startswith("finished the deployment of 1.0.0")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "module"), [("gs", "gcsfs.core"), ("s3", "s3fs"), ("az", "adlfs")]
+)
+def test_a_missing_library_is_one_error(
+    scheme: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(UserError) as caught:
+        open_folder(f"{scheme}://bucket/dags", tmp_path)
+    assert module.partition(".")[0] in caught.value.message
+    assert caught.value.hint.startswith("pip install 'bigflow-backend[deploy-")
 
 
 def test_a_second_deployment_is_refused_while_one_is_under_way(deployer: Deployer) -> None:

@@ -19,6 +19,7 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.foreign.documents import DocumentError, read_json
 from bigflow_backend.ground.limits import KIB, MANIFEST
 from bigflow_backend.ground.progress import step
+from bigflow_backend.ground.signals import set_outcome
 
 if TYPE_CHECKING:
     from bigflow_backend.deployment.folder import Folder
@@ -152,8 +153,16 @@ def act(project: Project, plan: Plan, lock: Lock) -> Deployment:
         project.check_files(plan)
         _write(project, f"{following.id}.json", following.as_json())
         lock.check()
+        set_outcome(
+            "the deployment is not complete: the next `bigflow deploy` finishes or drops it"
+        )
         _write(project, "journal.json", _pointer(following))
-        _complete(project, plan.current, following, lock)
+        try:
+            _complete(project, plan.current, following, lock)
+        except UserError as error:
+            hint = f"{error.hint}; then deploy again: it finishes what this deployment has begun"
+            raise UserError(error.message, hint=hint) from error
+        set_outcome("")
     return following
 
 
