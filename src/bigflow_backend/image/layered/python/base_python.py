@@ -7,7 +7,7 @@ bytecode that works as well, but has other bytes.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import functools
 import os
 import platform
 import posixpath
@@ -115,9 +115,11 @@ class PythonFiles:
     links: Mapping[str, str]
     """The targets of the symbolic links that lead to these files."""
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
-        return sha256_digest(record_content(dataclasses.asdict(self)))
+        # asdict() would copy each of hundreds of values, in each build.
+        content = {"program": self.program, "files": self.files, "links": self.links}
+        return sha256_digest(record_content(content))
 
     @classmethod
     def from_json(cls, value: object, store: BlobStore) -> PythonFiles | None:
