@@ -86,6 +86,7 @@ def test_the_manifest(project: DagProject) -> None:
         "image": IMAGE,
         "start_time": "2026-01-02 03:00:00",
         "deploy_before": None,
+        "only": [],
         "dags": [
             {
                 "dag_id": "daily__v1_2_0__2026_01_02_03_00_00",
