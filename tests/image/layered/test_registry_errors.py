@@ -202,14 +202,14 @@ def test_a_push_that_fails(
         ("registry.invalid/base:1", "no registry answers at registry.invalid: ", "name and port"),
         ("{registry}/no/such:1", "the registry {registry} has no image", "name and tag"),
         ("oci:nowhere", "the base image oci:nowhere does not exist", "path after oci:"),
-        ("a b", "the base image 'a b' is not a valid image name", "--base-image"),
-        ("Team/Base:1", "the base image 'Team/Base:1' is not a valid image name", "base-image in"),
+        ("a b", "'a b' is not a valid image name", "write it like"),
+        ("Team/Base:1", "'Team/Base:1' is not a valid image name", "write it like"),
         (
             "python:3.12:1",
-            "the base image 'python:3.12:1' is not a valid image name",
-            "--base-image",
+            "'python:3.12:1' is not a valid image name",
+            "write it like",
         ),
-        ("", "the base image '' is not a valid image name", "--base-image"),
+        ("", "'' is not a valid image name", "write it like"),
     ],
 )
 def test_a_base_that_is_not_available(
