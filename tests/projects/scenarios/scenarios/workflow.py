@@ -76,6 +76,30 @@ class FailOnce(Job):
             raise RuntimeError(message)
 
 
+class Chatter(Job):
+    """Print 50,000 lines, and fail."""
+
+    retry_count = 0
+
+    def execute(self, context: JobContext) -> None:
+        for number in range(50_000):
+            print("line", number)
+        message = "50000 lines are printed"
+        raise ValueError(message)
+
+
+class Terminate(Job):
+    """Send SIGTERM to the first process of the pod, as the deletion of a pod does."""
+
+    retry_count = 0
+
+    def execute(self, context: JobContext) -> None:
+        print("it terminates", flush=True)
+        os.kill(1, signal.SIGTERM)
+        while True:
+            time.sleep(60)
+
+
 class Hang(Job):
     """Start, and never end."""
 
@@ -108,6 +132,9 @@ loud = Workflow(
     schedule_interval=None,
     secrets=["db_password"],
 )
+chatters = Workflow("chatters", [Chatter("job")], schedule_interval=None)
+terminates = Workflow("terminates", [Terminate("job")], schedule_interval=None)
+fifty = Workflow("fifty", [Print(f"job{n}") for n in range(50)], schedule_interval=None)
 grows = Workflow("grows", [Grow("job")], schedule_interval=None)
 kills_itself = Workflow("kills_itself", [KillItself("job")], schedule_interval=None)
 hangs = Workflow(
