@@ -45,7 +45,7 @@ SCENARIOS = {
     "50,000 lines": ("chatters", "", ""),
     "SIGTERM": ("terminates", "", ""),
     "missing secret": ("lacks_secret", "", ""),
-    "bad label": ("by_hand", "'workflow_id': 'by_hand'", "'workflow_id': 'by hand'"),
+    "bad label": ("by_hand", "workflow': 'by_hand'", "workflow': 'by hand'"),
     "unknown image": ("by_hand", "scenarios:0.1.0", "scenarios:none"),
 }
 """Scenario -> workflow, and a change of its DAG file by hand."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.images import layer_tar
+from support.terminal import started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from docker import DockerClient
 
@@ -41,11 +44,16 @@ def test_a_failure_is_retried_and_stops_later_jobs(rehearse: Callable[..., Rehea
     assert done.last_line == "bigflow: job fails.breaks failed: RuntimeError: this job always fails"
 
 
+@pytest.fixture
+def copied(rehearsed_project: BuiltProject, tmp_path: Path) -> Path:
+    """The root of a copy of the built project."""
+    return Path(shutil.copytree(rehearsed_project.root, tmp_path / "project"))
+
+
 def test_dags_of_cloud_composer(
-    rehearse: Callable[..., Rehearsed], rehearsed_project: BuiltProject, tmp_path: Path
+    rehearse: Callable[..., Rehearsed], rehearsed_project: BuiltProject, copied: Path
 ) -> None:
-    root = tmp_path / "project"
-    shutil.copytree(rehearsed_project.root, root)
+    root = copied
     subprocess.run(
         [rehearsed_project.python, "-m", "bigflow", "build-dags"],
         cwd=root,
@@ -109,6 +117,67 @@ def test_a_missing_input_is_an_error_before_anything_runs(
     assert fix.startswith("  write into rehearsal.toml, below [")
     assert fix.endswith(line)
     assert "running" not in done.progress
+
+
+def test_a_job_above_its_time(rehearse: Callable[..., Rehearsed]) -> None:
+    done = rehearse("hangs")
+    assert done.tries("hangs") == ["failed"]
+    assert "AirflowTaskTimeout" in done.last_line, done.last_line
+
+
+def test_a_job_that_gets_sigterm(rehearse: Callable[..., Rehearsed]) -> None:
+    done = rehearse("terminates")
+    assert done.tries("job") == ["failed"]
+    assert done.last_line == "bigflow: job terminates.job failed: stopped by SIGTERM"
+
+
+def test_a_log_of_50000_lines(
+    rehearse: Callable[..., Rehearsed], rehearsed_project: BuiltProject
+) -> None:
+    done = rehearse("chatters")
+    reason = "bigflow: job chatters.job failed: ValueError: 50000 lines are printed"
+    assert done.last_line == reason
+    log = rehearsed_project.root / ".rehearsal" / "chatters" / "job.1.log"
+    lines = re.findall(r"\[base\] line ([0-9]+)\b", log.read_text("utf-8"))
+    assert lines == [str(number) for number in range(50_000)]
+
+
+def test_50_jobs(rehearse: Callable[..., Rehearsed]) -> None:
+    done = rehearse("fifty")
+    (workflow,) = done.result["workflows"]
+    assert [task["state"] for task in workflow["tasks"]] == ["success"] * 50
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("workflow': 'by_hand'", "workflow': 'by hand'", "a valid label must be"),
+        ("/scenarios:0.1.0", "/scenarios:none", "Failed to pull image"),
+    ],
+    ids=["a label that is not valid", "an unknown image"],
+)
+def test_a_dag_file_that_was_changed_by_hand(
+    copied: Path, rehearse: Callable[..., Rehearsed], old: str, new: str, reason: str
+) -> None:
+    root = copied
+    (file,) = (root / ".dags").glob("by_hand__*.py")
+    text = file.read_text("utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), "utf-8")
+    done = rehearse("by_hand", "--no-retries", root=root)
+    assert done.tries("job") == ["failed"], done.progress
+    assert reason in done.last_line, done.last_line
+
+
+def test_a_terminal_has_a_line_for_each_task(rehearsed_project: BuiltProject) -> None:
+    command = [sys.executable, "-m", "bigflow_backend", "rehearse", "fails", "--no-retries"]
+    options = ["--runtime", "sandbox", "--python", str(rehearsed_project.python)]
+    with started([*command, *options], rehearsed_project.root, {}, in_terminal=True) as running:
+        assert running.finish() == 1
+    lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", running.output).replace("\r", "\n").splitlines()
+    assert any(line.endswith(" s") and "running  fails.breaks  " in line for line in lines)
+    assert any(re.match(r"failed   fails\.breaks  [0-9.]+ s  bigflow: job", line) for line in lines)
+    assert "upstream_failed  fails.after  a job before it failed" in lines
 
 
 def test_until_a_job_of_another_airflow(rehearse: Callable[..., Rehearsed]) -> None:

@@ -22,6 +22,7 @@ from bigflow_backend.dags.timetable import timetable
 from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.foreign.text import one_line, printable
+from bigflow_backend.ground.progress import is_terminal, waiting
 from bigflow_backend.rehearsal.airflow import AirflowProcess, DagRun, started_airflow
 from bigflow_backend.rehearsal.api.status import NOT_IMPLEMENTED, ApiError
 from bigflow_backend.rehearsal.api.validation import checked_pod
@@ -43,6 +44,7 @@ _TAIL = 1 << 16
 _NOISE = (
     "[DAG TEST]", "::group::", "::endgroup::", "[airflow.api_fastapi.", "Pod Event: Scheduled",
     "Pod Event: Created", "Pod Event: Started", "Deleting pod: ", "Marking task as ",
+    "During handling of the above exception, another exception occurred:",
 )  # fmt: skip
 """Parts of lines that do not help to find the reason of a failure."""
 _LINE = re.compile(
@@ -51,7 +53,9 @@ _LINE = re.compile(
     r"| *\[[\w.]+\] loc=.*"
 )
 """A line in the log of Airflow 3, or of Airflow 2."""
-_FAILED = {"failed", "upstream_failed"}
+_WITHOUT_REASON = re.compile(r"[\w.]+Exception: Pod \S+ returned a failure\.|")
+_BLOCKED = "upstream_failed"
+_FAILED = {"failed", _BLOCKED}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +103,11 @@ def rehearse(request: Request) -> Rehearsal:
             )
             request.say(f"{entry.dag_id} in Airflow {release.text}; the first time, uv installs it")
             with started_airflow(release, run, home) as airflow:
-                node.runtime  # noqa: B018 - it is made while Airflow starts
-                loaded = airflow.loaded()
+                with waiting(f"Airflow {release.text} starts"):
+                    node.runtime  # noqa: B018 - it is made while Airflow starts
+                    loaded = airflow.loaded()
+                if number == 0:
+                    request.say(node.note)
                 _check(entry, loaded, request)
                 results.append(_run(entry, airflow, node, logs, _namespaces(loaded)))
         assert loaded is not None  # noqa: S101
@@ -124,6 +131,8 @@ class _Node:
         self._scratch = scratch
         self._stack = stack
         self.name = ""
+        self.note = ""
+        """A line about what runs the pods, and what differs from a cluster."""
 
     @cached_property
     def runtime(self) -> Runtime:
@@ -141,7 +150,7 @@ class _Node:
             DIFFERENCES[self.name],
             "" if network else f'no network; {self.request.inputs.file} can say network = "host"',
         ]
-        self.request.say(f"pods: {self.name}; {'; '.join(filter(None, notes))}".rstrip("; "))
+        self.note = f"pods: {self.name}; {'; '.join(filter(None, notes))}".rstrip("; ")
         return runtime
 
 
@@ -158,16 +167,26 @@ class _Tasks:
     state: str | None = None
     """The state of the run, at its end."""
     started: float = 0
+    line: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """The line of the running task on a terminal."""
 
     def receive(self, event: Event) -> None:
         if event["event"] == "started":
             self.started = time.monotonic()
             again = f", try {event['number']}" if event["number"] > 1 else ""
-            self.say(f"running  {self.entry.workflow}.{event['task']}{again}")
+            title = f"running  {self.entry.workflow}.{event['task']}{again}"
+            if is_terminal():
+                self.line.enter_context(waiting(title))
+            else:
+                self.say(title)
         elif event["event"] == "tried":
+            self.line.close()
             self._end_try(event)
         elif event["event"] == "ended":
             self.state, self.states = event["state"], event["tasks"]
+            for job in self.entry.tasks:
+                if self.states.get(job) == _BLOCKED:
+                    self.say(f"{_BLOCKED}  {self.entry.workflow}.{job}  a job before it failed")
 
     def _end_try(self, event: Event) -> None:
         task, number = event["task"], event["number"]
@@ -179,7 +198,9 @@ class _Tasks:
         )
         self.tries.setdefault(task, []).append(one)
         word = "retry" if one.state == "up_for_retry" else one.state
-        self.say(f"{word:8} {self.entry.workflow}.{task}  {one.seconds:.1f} s")
+        lines = _last_lines(self.root / one.log) if word in {"retry", "failed"} else ()
+        reason = f"  {lines[-1]}" if lines else ""
+        self.say(f"{word:8} {self.entry.workflow}.{task}  {one.seconds:.1f} s{reason}")
 
     def results(self) -> Iterator[TaskResult]:
         for job in self.entry.tasks:
@@ -220,8 +241,9 @@ def _run(
             **{f"AIRFLOW_VAR_{k.upper()}": v for k, v in request.inputs.variables.items()},
             **{f"AIRFLOW_CONN_{name}": json.dumps(connection) for name in _connections(entry)},
         }
-        for event in airflow.run(environment):
-            tasks.receive(event)
+        with tasks.line:
+            for event in airflow.run(environment):
+                tasks.receive(event)
     if refused:
         raise UserError(
             f"{entry.workflow} needs what a rehearsal does not have: {one_line(refused[0])}",
@@ -314,8 +336,11 @@ def _last_lines(log: Path) -> tuple[str, ...]:
         file.seek(max(0, size - _TAIL))
         lines = file.read().decode("utf-8", "replace").splitlines()
     kept = [line for line in lines if line.strip() and not any(mark in line for mark in _NOISE)]
-    messages = filter(None, map(_message, kept))
-    return tuple(map(printable, messages))[-_LAST_LINES:]
+    messages = [printable(message) for message in map(_message, kept) if message]
+    # The operator raises this after the exception that has the reason.
+    while len(messages) > 1 and _WITHOUT_REASON.fullmatch(messages[-1]):
+        messages.pop()
+    return tuple(messages[-_LAST_LINES:])
 
 
 def _message(line: str) -> str:
