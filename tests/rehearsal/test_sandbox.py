@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bigflow_backend.ground.errors import UserError
 from bigflow_backend.rehearsal.image import BuiltImage, UnpackedImage, unpack
 from bigflow_backend.rehearsal.kubernetes import Kubernetes
 from bigflow_backend.rehearsal.node.sandbox import SandboxRuntime
@@ -146,3 +147,13 @@ def test_a_hostile_image_stays_in_its_directory(tmp_path: Path) -> None:
     assert files.mount_point("/link", file=True) is None
     assert files.mount_point("/../../outside/x") == "/outside/x"
     assert list(outside.iterdir()) == []
+
+
+def test_unpacking_has_a_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bigflow_backend.rehearsal.image._UNPACK_SECONDS", 0)
+    archive = tmp_path / "image.tar"
+    write_docker_archive(archive, [layer_tar({"a": "1"})], {})
+    image = BuiltImage(IMAGE, frozenset(), frozenset({IMAGE}), f"docker-archive:{archive}", None)
+    (directory := tmp_path / "unpacked").mkdir()
+    with pytest.raises(UserError, match="is not unpacked after 0 seconds"):
+        unpack(image, directory)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import platform
 import posixpath
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from bigflow_backend.ground.deadline import DeadlineError
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import read_bounded
 from bigflow_backend.ground.foreign.documents import DocumentError, read_json
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _LINKS_AT_MOST = 40
+_UNPACK_SECONDS = 1800
+"""The longest time to unpack an image: a slow disk takes some minutes for 20 GiB."""
 _REBUILD = "build it again: bigflow build"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -172,14 +175,20 @@ def unpack(image: BuiltImage, directory: Path) -> UnpackedImage:
             store=store,
             registries=registries,
         )
-        system = read_file_system(
-            store,
-            base,
-            wanted=lambda _path: UNPACKED,
-            directory=contents,
-            deadline=math.inf,
-            limit=UNPACKED,
-        )
+        try:
+            system = read_file_system(
+                store,
+                base,
+                wanted=lambda _path: UNPACKED,
+                directory=contents,
+                deadline=time.monotonic() + _UNPACK_SECONDS,
+                limit=UNPACKED,
+            )
+        except DeadlineError as error:
+            raise UserError(
+                f"{image.tag} is not unpacked after {_UNPACK_SECONDS} seconds",
+                hint="set TMPDIR to a directory on a faster disk, or use --runtime docker",
+            ) from error
     try:
         _lay_out(system, root)
     except OSError as error:
