@@ -229,7 +229,7 @@ CASES = [
             "pyproject.toml": _PYPROJECT + "[tool.bigflow]\npackage = 'other'\n",
             "other/__init__.py": "",
         },
-        "'pipelines' by PROJECT_NAME in project_setup.py, 'other' by pyproject.toml: tool.bigflow.package",
+        "by PROJECT_NAME in project_setup.py, 'other' by pyproject.toml: tool.bigflow.package",
         "keep one of the two",
     ),
     Case(
