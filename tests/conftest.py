@@ -67,6 +67,7 @@ _LONGEST = (
     "image/test_at_once.py",
     # Slow tests.
     "e2e/test_redeploys.py",
+    "e2e/test_dag_bundle.py",
     "e2e/test_failed_runs.py",
     "e2e/test_standalone.py",
     "image/test_standard_builders.py",

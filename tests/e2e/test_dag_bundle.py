@@ -64,7 +64,7 @@ def test_a_run_keeps_its_version(
             airflow.run_in_turn(
                 *(["dags", action, name] for name in ("flow", "gone") for action in ACTIONS)
             )
-            standalone.wait_for(lambda: pods("1.0.0") == 2)
+            standalone.wait_for(lambda: pods("1.0.0") >= 2)
             new = deployer.deploy(
                 workflow("flow", first, job("other", "first"), schedule=by_hand), version="2.0.0"
             )
@@ -72,7 +72,7 @@ def test_a_run_keeps_its_version(
             standalone.wait_for(lambda: "version:2.0.0" in airflow.tags("flow"))
             standalone.wait_for(lambda: "retired" in airflow.tags("gone"))
             airflow.run(["dags", "trigger", "flow"])
-            standalone.wait_for(lambda: pods("2.0.0") == 1)
+            standalone.wait_for(lambda: pods("2.0.0") >= 1)
             node.release()
             standalone.wait_for(lambda: states(airflow, "flow") == ["success", "success"])
             standalone.wait_for(lambda: states(airflow, "gone") == ["success"])
@@ -85,11 +85,13 @@ def test_a_run_keeps_its_version(
         assert [t.task_id for t in airflow.task_instances("gone")] == ["first", "second"]
         versions = airflow._query("select bundle_version from dag_run order by id")
         assert versions == [(old,), (old,), (new,)]
-        images = {
-            (pod.labels["bigflow-version"], pod.image.partition("@")[0]) for pod in cluster.pods
+        images = {(pod.labels["task_id"], pod.image.partition("@")[0]) for pod in cluster.pods}
+        assert images == {
+            ("first", f"{repository}:1.0.0"),
+            ("second", f"{repository}:1.0.0"),
+            ("first", f"{repository}:2.0.0"),
+            ("other", f"{repository}:2.0.0"),
         }
-        assert images == {(v, f"{repository}:{v}") for v in ("1.0.0", "2.0.0")}
-        assert len(cluster.pods) == 6
 
 
 def states(airflow: Airflow, dag_id: str) -> list[str]:
