@@ -155,6 +155,42 @@ def build_project(project: Project, options: BuildOptions) -> Build:
         return steps.result(tests=tests, wheel=wheel, image=published, dags=dags)
 
 
+@dataclass(frozen=True)
+class Rebuilt:
+    """A wheel and an image that were built a second time, to compare them."""
+
+    wheel: Wheel
+    image: Image
+    session: Session
+    """Its store has the layers of the image over the base."""
+    files: Path
+    """The directory of the outputs, such as ``dist/``."""
+
+
+@contextlib.contextmanager
+def rebuilt(
+    project: Project, options: BuildOptions, name: ImageReference, base_digests: Mapping[str, str]
+) -> Iterator[Rebuilt]:
+    """Build the wheel and the image once more, from an empty cache; the block's end drops both.
+
+    ``name`` is that of the image, and ``base_digests`` has the digests of the base images by their
+    platforms.
+    """
+    from bigflow_backend.image.session import open_session
+
+    _check_files(project)
+    _check_requirements(project, options)
+    settings = options.image or project.settings.image
+    with transaction(project.root, keeps=False) as running:
+        root = running.outputs.root
+        with open_session(settings, options.say, cache=root / "cache") as session:
+            steps = Steps(project, options, settings, session, running)
+            wheel = steps.wheel()
+            request = steps.image_request(wheel, name)
+            image = steps.image(dataclasses.replace(request, base_digests=base_digests))
+            yield Rebuilt(wheel, image, session, root)
+
+
 @contextlib.contextmanager
 def started(project: Project, options: BuildOptions) -> Iterator[Steps]:
     """Yield the steps of one build. Their results are moved into the project at the end."""

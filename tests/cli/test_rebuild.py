@@ -1,4 +1,4 @@
-"""The image of a wheel that was built before, on another base."""
+"""An image that is built again: a release on another base, and the same image to compare it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bigflow_backend.image.registry import Registries, push_image
+from bigflow_backend.image.store.blobs import open_store
 from support.commands import Result, bigflow
 from support.distribution import make_wheel
-from support.images import read_image, small_base
+from support.images import read_image, small_base, small_index
 from support.projects import Project, write_project
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from support.registry import Registry
 
 _PYPROJECT = """\
 [build-system]
@@ -185,3 +189,86 @@ def test_a_wheel_that_cannot_be_used(rebuilt: Rebuilt, released: Path, tmp_path:
     assert "builder =" not in fix
     rebuilt.project.write({"Dockerfile": None})
     assert rebuilt.project.files() == before
+
+
+def verified(rebuilt: Rebuilt, status: int) -> Any:
+    done = rebuilt.build("--verify", "--json", BIGFLOW_VERSION="1.2.0")
+    assert done.returncode == status, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_same_image_again(rebuilt: Rebuilt) -> None:
+    assert rebuilt.build(BIGFLOW_VERSION="1.2.0").returncode == 0
+    files = rebuilt.project.files()
+    found = verified(rebuilt, 0)
+    assert (found["same"], found["layers"]) == (True, [])
+    assert found["digest"] == dict.fromkeys(("old", "new"), rebuilt.info()["digest"])
+    assert rebuilt.project.files() == files
+
+
+def test_the_files_that_differ_are_named(rebuilt: Rebuilt) -> None:
+    """The version does not change, because the variable states it."""
+    assert rebuilt.build(BIGFLOW_VERSION="1.2.0").returncode == 0
+    rebuilt.project.write({"pipelines/code.py": "TEXT = 'changed'\n", "pipelines/more.py": ""})
+    make_wheel(rebuilt.wheels, "library", "2.0", {"library.py": "", "added.py": ""})
+    files = rebuilt.project.files()
+    found = verified(rebuilt, 3)
+    assert rebuilt.project.files() == files
+    assert not found["same"]
+    changed = {(f["change"], f["name"]) for f in found["wheel"]["files"]}
+    assert {("~", "pipelines/code.py"), ("+", "pipelines/more.py")} <= changed
+    of_layers = {
+        (f["change"], f["name"].rpartition("site-packages/")[2])
+        for layer in found["layers"]
+        for f in layer["files"]
+    }
+    assert {
+        ("~", "pipelines/code.py"),
+        ("+", "pipelines/more.py"),
+        ("+", "added.py"),
+    } <= of_layers
+    lines = rebuilt.build("--verify", BIGFLOW_VERSION="1.2.0").stdout.splitlines()
+    assert lines[0] == "different  example.org/rides:1.2.0"
+    assert "  ~ pipelines/code.py" in lines
+
+
+def test_what_cannot_be_verified(rebuilt: Rebuilt) -> None:
+    assert rebuilt.build(BIGFLOW_VERSION="1.2.0").returncode == 0
+    problem, fix = rebuilt.build("--verify", BIGFLOW_VERSION="1.3.0").error
+    assert "no image of 1.3.0, the version of this work tree, was built: .image/ has 1.2.0" in (
+        problem
+    )
+    assert fix.strip().startswith("check out the commit of the image")
+    problem, _ = rebuilt.build("--verify", "--push", BIGFLOW_VERSION="1.2.0").error
+    assert problem.endswith("publishes nothing: got --push")
+    (path,) = (rebuilt.project.root / ".image").glob("imageinfo-*.json")
+    path.write_text(json.dumps(rebuilt.info() | {"builder": "Docker Engine 20.10.24"}), "utf-8")
+    problem, _ = rebuilt.build("--verify", BIGFLOW_VERSION="1.2.0").error
+    assert "an engine has built example.org/rides:1.2.0" in problem
+    path.write_text("[]", "utf-8")
+    problem, fix = rebuilt.build("--verify", BIGFLOW_VERSION="1.2.0").error
+    assert str(path) in problem
+    assert fix.strip() == "build that version again"
+
+
+@pytest.mark.slow
+def test_the_tag_of_the_base_has_moved(rebuilt: Rebuilt, registry: Registry) -> None:
+    """The image has two platforms. Each is built on the base that it had."""
+    base = f"{registry.address}/verified/base:1"
+    version = platform.python_version()
+
+    def push(text: str) -> None:
+        with open_store(rebuilt.project.root.parent / "made") as store, Registries() as registries:
+            index = small_index(store, "amd64", "arm64", version=version, files={"etc/x": text})
+            push_image(index, base, store=store, registries=registries)
+
+    push("first")
+    pyproject = rebuilt.project.root / "pyproject.toml"
+    text = pyproject.read_text("utf-8").replace("platform = ", "# ")
+    text += f'base-image = "{base}"\nplatforms = ["linux/amd64", "linux/arm64"]\n'
+    first = text.index("base-image")
+    pyproject.write_text(text[:first] + text[text.index("\n", first) + 1 :], "utf-8")
+    done = rebuilt.build(BIGFLOW_VERSION="1.2.0")
+    assert done.returncode == 0, done.stderr
+    push("second")
+    assert verified(rebuilt, 0)["same"]

@@ -8,6 +8,7 @@
 - ``main``: the ``bigflow`` command
 - ``setup_commands``: the commands of ``project_setup.py``
 - ``build``: the build commands
+- ``verify``: an image that is built again, and compared
 - ``requirements``: the compilation of requirements.in
 - ``report``: results as lines and as JSON
 - ``rerun``: a job in a container of its image

@@ -40,6 +40,10 @@ def build_package(call: Call) -> int:
 
 
 def build_image(call: Call) -> int:
+    if call.values.verify:
+        from bigflow_backend.cli.verify import verify
+
+        return verify(call)
     if call.values.wheel is not None:
         return _rebuild(call, Path(call.values.wheel).absolute())
     return _build(pipeline.build_image, call)
@@ -119,7 +123,7 @@ def _build(
         print_warning(note)
     begin = time.monotonic()
     with temporary_files_together():
-        build = step(project, _build_options(project, call.values, wheel))
+        build = step(project, build_options(project, call.values, wheel))
     image, dags = build.image is not None, build.dags is not None
     if image or dags:
         from bigflow_backend.compare.history import remember
@@ -142,9 +146,13 @@ def _next(build: Build) -> str:
     return "; next: bigflow check loads the DAG files in an Airflow"
 
 
-def _build_options(
+def build_options(
     project: Project, values: argparse.Namespace, wheel: Path | None = None
 ) -> BuildOptions:
+    """Return the options of a build on the command line.
+
+    :raises UserError: for a value that is not valid.
+    """
     given = vars(values)
     workflows = tuple(given.get("workflow") or ())
     return BuildOptions(

@@ -24,6 +24,7 @@ from bigflow_backend.cli.options import (
     QUIET,
     START_TIME,
     VERBOSE,
+    VERIFY,
     WHEEL,
     Option,
     Parser,
@@ -227,7 +228,7 @@ COMMANDS = {
     "build-image": Command(
         SUMMARIES["build-image"],
         "build:build_image",
-        (WHEEL, *ENVIRONMENT_OPTIONS, *IMAGE_OPTIONS, DRY_RUN, JSON),
+        (WHEEL, VERIFY, *ENVIRONMENT_OPTIONS, *IMAGE_OPTIONS, DRY_RUN, JSON),
         OF_IMAGES,
     ),
     "build-dags": Command(

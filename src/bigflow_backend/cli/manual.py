@@ -57,6 +57,7 @@ MANUALS = {
             "bigflow build-image --dry-run",
             "bigflow build-image --base-image docker-archive:base.tar --load",
             "bigflow build-image --wheel dist/reports-1.2.0-py3-none-any.whl --push",
+            "bigflow build-image --verify",
         ),
         (*_OF_PROJECT, "image"),
         cache=True,

@@ -123,6 +123,10 @@ WHEEL = option(
     metavar="FILE",
     help="build the image of this wheel of an earlier build, such as for a patched --base-image",
 )
+VERIFY = flag(
+    "--verify",
+    "build the wheel and the image of .image/ again, from an empty cache, and compare them",
+)
 CHANGED_SINCE = option(
     "--changed-since",
     metavar="REV",

@@ -4,5 +4,6 @@
 - ``history``: the last builds of a project, by their versions
 - ``content``: the layers of an image, and the distributions in them
 - ``difference``: two sides -> layers, dependencies and DAGs that differ
+- ``rebuilt``: an image that was built again, and the layers and files that differ
 - ``commits``: the commits between the two
 """

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -148,31 +149,41 @@ def _metadata(
     from packaging.utils import canonicalize_name
 
     found: dict[str, tuple[str, tuple[str, str], bool]] = {}
-    kind = layer.descriptor.media_type
+    with opened_layer(layer, image.reference, session, deadline=deadline) as entries:
+        for entry in entries:
+            match = _METADATA.search(entry.name)
+            path = entry.name[: match.end()].rstrip("/") if match else ""
+            if match and path not in found:
+                names.add(path)
+                distribution = (canonicalize_name(match["name"]), match["version"])
+                found[path] = (path.replace("/.wh.", "/"), distribution, bool(match["removed"]))
+    return sorted(found.values(), key=lambda one: not one[2])
+
+
+@contextlib.contextmanager
+def opened_layer(
+    layer: Layer, name: str, session: Session, *, deadline: float
+) -> Iterator[TarReader]:
+    """Yield the entries of a layer, which the store has. ``name`` is that of its image.
+
+    :raises UserError: if it is damaged, or is not the one of the image's configuration.
+    """
+    hint = "build or save the image again, or give another one"
     try:
         with (
             session.store.reader(layer.descriptor) as blob,
-            unpacked(blob, kind, deadline=deadline) as content,
+            unpacked(blob, layer.descriptor.media_type, deadline=deadline) as content,
             io.BufferedReader(content, _BUFFER) as buffered,
         ):
-            for entry in TarReader(buffered, deadline=deadline):
-                match = _METADATA.search(entry.name)
-                path = entry.name[: match.end()].rstrip("/") if match else ""
-                if match and path not in found:
-                    names.add(path)
-                    distribution = (canonicalize_name(match["name"]), match["version"])
-                    found[path] = (path.replace("/.wh.", "/"), distribution, bool(match["removed"]))
+            yield TarReader(buffered, deadline=deadline)
             while buffered.read(_BUFFER):
                 pass
             is_right = content.digest == layer.diff_id
     except DamagedError as error:
         raise UserError(
-            f"the layer {layer.diff_id} of {image.reference} is damaged: {error}",
-            hint="build or save the image again, or give another one",
+            f"the layer {layer.diff_id} of {name} is damaged: {error}", hint=hint
         ) from error
     if not is_right:
         raise UserError(
-            f"a layer of {image.reference} has another content than its configuration says",
-            hint="build or save the image again, or give another one",
+            f"a layer of {name} has another content than its configuration says", hint=hint
         )
-    return sorted(found.values(), key=lambda one: not one[2])

@@ -155,7 +155,7 @@ class Reader:
     def _known_image(self, version: str) -> ImageFacts | None:
         """Return the image of a version in .image/ or in the history."""
         root = self._project.root
-        image = _local(root / ImageFiles(version).info)
+        image = local_image(root / ImageFiles(version).info)
         if image is None and (info := known_image(self._session.store, root, version)) is not None:
             image = facts_of_info(info, _pushed(info))
         return image
@@ -194,7 +194,7 @@ class Reader:
             given=text,
             version=info["version"],
             commit=info["commit"],
-            image=_local(path),
+            image=local_image(path),
         )
 
     def _of_manifest(self, text: str, manifest: Manifest, directory: Path) -> Side:
@@ -205,7 +205,7 @@ class Reader:
             dags={dag.workflow: dag for dag in manifest.dags if dag.retired is None},
         )
         info = directory.parent / ImageFiles(manifest.version).info
-        return self._with_image(side, _local(info), manifest.image)
+        return self._with_image(side, local_image(info), manifest.image)
 
     def _of_version(self, text: str, version: str) -> Side:
         """Return what the outputs of the project, its history or the registry have of a version."""
@@ -277,8 +277,11 @@ def _commit_of(project: Project, version: str) -> str | None:
     return None
 
 
-def _local(path: Path) -> ImageFacts | None:
-    """Return the image of an imageinfo document; None if the file does not exist."""
+def local_image(path: Path) -> ImageFacts | None:
+    """Return the image of an imageinfo document; None if the file does not exist.
+
+    :raises UserError: if it is not valid.
+    """
     if not path.is_file():
         return None
     info, files, root = read_imageinfo(path), ImageFiles(path.stem.partition("-")[2]), path.parent

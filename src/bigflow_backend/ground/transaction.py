@@ -90,10 +90,10 @@ class Transaction:
 
 
 @contextlib.contextmanager
-def transaction(root: Path) -> Iterator[Transaction]:
+def transaction(root: Path, *, keeps: bool = True) -> Iterator[Transaction]:
     """Yield a transaction that writes the outputs of the project in ``root``.
 
-    If the block raises, the outputs of the last build stay as they are.
+    If the block raises, or with ``keeps`` False, the outputs of the last build stay as they are.
 
     :raises UserError: if an output cannot be replaced, or the project is not writable.
     """
@@ -108,7 +108,10 @@ def transaction(root: Path) -> Iterator[Transaction]:
         try:
             with _reported_full_disk(root):
                 yield running
-                running.commit()
+                if keeps:
+                    running.commit()
+                else:
+                    running.roll_back()
         except BaseException:
             running.roll_back()
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +34,9 @@ class BuildRequest:
     session: Session
     say: Callable[[str], None]
     """Receives the output of the build, line by line, while it runs."""
+    base_digests: Mapping[str, str] = field(default_factory=dict)
+    """A platform -> the digest of its base image, also if the tag of the base has moved. Without an
+    entry, the tag decides."""
     started: float = field(default_factory=time.perf_counter)
 
     @cached_property

@@ -171,6 +171,44 @@ def parse_imageinfo(content: bytes | str) -> InfoDocument:
     return read_json(content, InfoDocument)
 
 
+class PlatformDocument(TypedDict):
+    """The image of one platform in the document."""
+
+    platform: str | None
+    digest: str | None
+    base: BaseDocument | None
+    layers: list[LayerDocument]
+
+
+class WheelDocument(TypedDict):
+    """The wheel in the document."""
+
+    name: str
+    sha256: str
+
+
+class BuildDocument(PlatformDocument):
+    """The document, for a build that makes the same image again."""
+
+    tag: str
+    wheel: WheelDocument
+    platforms: list[PlatformDocument] | None
+    """None for an image of one platform."""
+    compression: str | None
+    builder: str
+
+
+def read_build(path: Path) -> BuildDocument:
+    """Read a document, for a build that makes the same image again.
+
+    :raises UserError: if it cannot be read, or is not valid.
+    """
+    try:
+        return read_json(read_bounded(path, DOCUMENT), BuildDocument)
+    except (DocumentError, OSError) as error:
+        raise UserError(f"{path} {error}", hint="build that version again") from error
+
+
 class _WheelDocument(TypedDict):
     sha256: str
 

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.settings.places import naming
@@ -31,8 +32,10 @@ class Session:
         say: Callable[[str], None],
         stack: contextlib.ExitStack,
         attempts: int | None = None,
+        cache: Path | None = None,
     ) -> None:
         self._attempts = attempts
+        self._cache = cache
         self._settings = settings
         self._say = say
         self._stack = stack
@@ -44,7 +47,7 @@ class Session:
         """
         from bigflow_backend.image.store.blobs import open_store
 
-        return self._stack.enter_context(open_store())
+        return self._stack.enter_context(open_store(self._cache))
 
     @cached_property
     def registries(self) -> Registries:
@@ -100,11 +103,16 @@ class Session:
 
 @contextlib.contextmanager
 def open_session(
-    settings: ImageSettings, say: Callable[[str], None], *, attempts: int | None = None
+    settings: ImageSettings,
+    say: Callable[[str], None],
+    *,
+    attempts: int | None = None,
+    cache: Path | None = None,
 ) -> Iterator[Session]:
     """Yield the session of one build. Until the block ends, the store keeps the image's blobs.
 
-    ``attempts`` is the number of tries after transient errors of a registry.
+    ``attempts`` is the number of tries after transient errors of a registry, and ``cache`` the
+    directory of the store, instead of the user's.
     """
     with contextlib.ExitStack() as stack:
-        yield Session(settings, say, stack, attempts)
+        yield Session(settings, say, stack, attempts, cache)

@@ -23,6 +23,7 @@ from bigflow_backend.image.base.manifest import base_from_record, base_of_manife
 from bigflow_backend.image.oci import MANIFESTS
 from bigflow_backend.image.reference import remote_name
 from bigflow_backend.image.registry import fetch_blob, fetch_blobs, fetch_manifest
+from bigflow_backend.image.store.compressors import fast_gzip
 from bigflow_backend.image.store.key import record_key
 
 if TYPE_CHECKING:
@@ -175,7 +176,9 @@ def _from_file(
         stat = path.stat()
         times = [stat.st_mtime_ns, stat.st_ctime_ns]
         identity = [str(path.resolve()), stat.st_dev, stat.st_ino, stat.st_size, times]
-        key = record_key("base image", transport, selector, architecture, identity)
+        # Layers that a docker-archive has unpacked are packed here.
+        packing = fast_gzip().description
+        key = record_key("base image", transport, selector, architecture, identity, packing)
         known = base_from_record(store.get_record(key), name=name)
         if known and all(store.has(x.descriptor.digest, x.descriptor.size) for x in known.layers):
             return known

@@ -103,7 +103,13 @@ def _make(request: BuildRequest) -> Image:
     bases: dict[str, oci.BaseImage] = {}
     for platform in platforms:
         with _named(platform, several=len(platforms) > 1):
-            bases[platform] = find_base(name, platform, parts, root=request.project.root)
+            bases[platform] = find_base(
+                name,
+                platform,
+                parts,
+                root=request.project.root,
+                digest=request.base_digests.get(platform),
+            )
     images: dict[str, Image] = {}
     native: BaseSystem | None = None
     # This machine's platform comes first: its Python compiles for the others.
@@ -229,8 +235,12 @@ def _base_annotations(base: oci.BaseImage) -> dict[str, str]:
     return {f"{_LABEL}base.name": name, f"{_LABEL}base.digest": base.digest}
 
 
-def find_base(name: str | None, platform: str, parts: Parts, *, root: Path) -> oci.BaseImage:
+def find_base(
+    name: str | None, platform: str, parts: Parts, *, root: Path, digest: str | None = None
+) -> oci.BaseImage:
     """Return the base image for the platform, whose layers need not be in the store yet.
+
+    :param digest: that of its manifest, also if the tag has moved.
 
     :raises NoBaseError: if its registry does not give it; an engine may have it.
     :raises CannotServeError: if only an engine can build on it.
@@ -240,9 +250,10 @@ def find_base(name: str | None, platform: str, parts: Parts, *, root: Path) -> o
             "no base image is set: ARG BASE_IMAGE in the Dockerfile has no value",
             hint="write a value there, or use the option: --base-image python:3.12-slim-bookworm",
         )
+    is_moving = digest is not None and not is_file_name(name) and "@" not in name
     try:
         base = read_base(
-            name,
+            f"{name}@{digest}" if is_moving else name,
             architecture=platform.removeprefix("linux/"),
             root=root,
             store=parts.store,
@@ -257,6 +268,8 @@ def find_base(name: str | None, platform: str, parts: Parts, *, root: Path) -> o
         if name not in message:
             message = f"cannot get the base image {without_credentials(name)}: {message}"
         raise NoBaseError(message, hint=error.hint) from error
+    if is_moving:
+        base = dataclasses.replace(base, reference=name)
     if (base.config.get("config") or {}).get("OnBuild"):
         raise CannotServeError(f"the base image {base.reference} has ONBUILD instructions")
     return base
