@@ -105,6 +105,12 @@ PACKAGE_LIST = 16 * MIB
 PACKAGES = 20_000
 """Packages of a base image: the largest ones have 3,000."""
 
+RPM_DATABASE = 256 * MIB
+"""rpm's database of a base: that of a desktop with 2,000 packages has 130 MiB."""
+
+RPM_HEADER = 16 * MIB
+"""One of its packages: the header of a kernel, with all its files, has 2 MiB."""
+
 PROGRAM = 512 * MIB
 """The base's Python or a library of it; builds with debug symbols have 300 MiB."""
 

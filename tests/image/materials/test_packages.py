@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
+import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bigflow_backend.ground.limits import PACKAGES
 from bigflow_backend.image.materials.packages import BasePackages, Package, base_packages
+from support.registry import installed
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _DPKG = b"""Package: libc6
 Status: install ok installed
@@ -50,6 +58,77 @@ def test_apk_lists_the_installed_packages() -> None:
         ("zlib", "1.3-r2"),
     ]
     assert found.system == "alpine"
+
+
+_SPEC = """\
+Name: {name}
+Version: 1.2
+Release: 3
+{epoch}
+Summary: A package
+License: MIT
+BuildArch: noarch
+%description
+A package.
+%files
+"""
+
+
+@pytest.fixture(scope="session")
+def rpm_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of two packages that rpm has installed, one of them with an epoch."""
+    rpm, home = installed("rpm", package="rpm"), tmp_path_factory.mktemp("rpm")
+    for name, epoch in (("plain", ""), ("with-epoch", "Epoch: 2")):
+        spec = home / f"{name}.spec"
+        spec.write_text(_SPEC.format(name=name, epoch=epoch), "utf-8")
+        command = ["rpmbuild", "-bb", "--quiet", "--define", f"_topdir {home}", str(spec)]
+        subprocess.run(command, check=True, capture_output=True)
+    packages = list(map(str, home.glob("RPMS/noarch/*.rpm")))
+    assert len(packages) == 2
+    command = [rpm, "--dbpath", "/db", "--root", str(home), "-i", "--nodeps", "--ignorearch"]
+    subprocess.run([*command, *packages], check=True, capture_output=True)
+    return home / "db/rpmdb.sqlite"
+
+
+@pytest.mark.slow
+def test_rpm_lists_the_installed_packages(rpm_database: Path) -> None:
+    found = base_packages(
+        [], os_release=b"ID=fedora\nVERSION_ID=41\n", has_rpm=True, rpm_database=rpm_database
+    )
+    assert found == BasePackages(
+        (
+            Package("rpm", "plain", "1.2-3", "noarch"),
+            Package("rpm", "with-epoch", "2:1.2-3", "noarch"),
+        ),
+        "fedora",
+        "41",
+    )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE Other (blob)",
+        (
+            "CREATE VIEW Packages AS WITH RECURSIVE n(blob) AS (SELECT 1 UNION ALL SELECT blob + 1"
+            " FROM n) SELECT blob FROM n"
+        ),
+        "CREATE VIRTUAL TABLE Packages USING fts5(blob)",
+        "CREATE TABLE Packages (hnum, blob); INSERT INTO Packages VALUES (1, 'text')",
+        "CREATE TABLE Packages (hnum, blob); INSERT INTO Packages VALUES (1, x'00')",
+        "CREATE TABLE Packages (hnum, blob); INSERT INTO Packages VALUES (1, x'ffffffffffffffff')",
+        (
+            "CREATE TABLE Packages (hnum, blob); INSERT INTO Packages VALUES"
+            " (1, x'0000000100000001000003e8000000060000ffff00000001')"
+        ),
+    ],
+)
+def test_a_database_that_is_not_one_of_rpm(tmp_path: Path, statement: str) -> None:
+    path = tmp_path / "rpmdb.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(statement)
+    found = base_packages([], os_release=b"", has_rpm=True, rpm_database=path)
+    assert (found.packages, found.missing) == ((), ("the rpm packages",))
 
 
 def test_rpm_is_reported_as_missing() -> None:

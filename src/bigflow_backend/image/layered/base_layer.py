@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.directories import scratch_directory
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.limits import ACCOUNTS, MODULE, PACKAGE_LIST, PROGRAM
+from bigflow_backend.ground.limits import ACCOUNTS, MODULE, PACKAGE_LIST, PROGRAM, RPM_DATABASE
 from bigflow_backend.image.layered.python import base_python, interpreter
 from bigflow_backend.image.layered.python.base_python import (
     PythonFiles,
@@ -37,6 +37,7 @@ from bigflow_backend.image.layered.python.sandbox import SandboxError
 from bigflow_backend.image.layered.rootfs import read_file_system
 from bigflow_backend.image.layered.tar import StoredLayer, directory, file, write_layer
 from bigflow_backend.image.materials.packages import BasePackages, base_packages
+from bigflow_backend.image.materials.rpm import DATABASE
 from bigflow_backend.image.store.key import record_key
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ _PACKAGE_LISTS = re.compile(
 )
 _RPM = ("var/lib/rpm", "usr/lib/sysimage/rpm")
 # Raise it with each change of what this module writes.
-_EDITION = 3
+_EDITION = 4
 
 
 @dataclass(frozen=True)
@@ -226,6 +227,8 @@ def _wanted(path: str) -> int | None:
         return PROGRAM
     if _PACKAGE_LISTS.fullmatch(path):
         return PACKAGE_LIST
+    if path in {f"{place}/{DATABASE}" for place in _RPM}:
+        return RPM_DATABASE
     return 0 if interpreter.is_named(path) or path.startswith(_RPM) else None
 
 
@@ -259,10 +262,12 @@ def _packages(system: FileSystem) -> BasePackages:
         ("apk", "lib/apk/db/installed"),
         ("apk", "usr/lib/apk/db/installed"),
     ]
+    databases = (system.content(f"{path}/{DATABASE}") for path in _RPM)
     return base_packages(
         ((kind, content(path)) for kind, path in lists),
         os_release=content("etc/os-release"),
         has_rpm=any(system.directory(path) for path in _RPM),
+        rpm_database=next(filter(None, databases), None),
     )
 
 

@@ -128,5 +128,9 @@ def _component(name: str, number: str, purl: str) -> dict[str, Any]:
 def _purl(package: Package, base: BasePackages) -> str:
     release = f"&distro={base.system}-{base.release}" if base.release else ""
     name = f"{base.system.lower()}/{quote(package.name.lower(), safe='')}"
-    number = at_version(package.version)
-    return f"pkg:{package.kind}/{name}{number}?arch={package.architecture}{release}"
+    number, epoch = package.version, ""
+    if package.kind == "rpm" and ":" in number:
+        first, _, number = number.partition(":")
+        epoch = f"&epoch={first}"
+    qualifiers = f"?arch={package.architecture}{release}{epoch}"
+    return f"pkg:{package.kind}/{name}{at_version(number)}{qualifiers}"

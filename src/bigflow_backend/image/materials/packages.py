@@ -9,17 +9,22 @@ They come from the base image: what is not valid is left out, and reported.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from bigflow_backend.ground.limits import PACKAGES
+from bigflow_backend.image.materials.rpm import RpmError, rpm_rows
 
-Kind = Literal["deb", "apk"]
+Kind = Literal["deb", "apk", "rpm"]
 
 _FIELDS = {"deb": ("Package", "Version", "Architecture"), "apk": ("P", "V", "A")}
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:~^-]{0,199}")
-_SYSTEM = {"deb": "debian", "apk": "alpine"}
+_SYSTEM = {"deb": "debian", "apk": "alpine", "rpm": "linux"}
+_SECONDS = 60.0
+"""For the database of rpm, which takes 0.1 seconds."""
 
 
 @dataclass(frozen=True)
@@ -81,25 +86,32 @@ class Materials:
 
 
 def base_packages(
-    lists: Iterable[tuple[Kind, bytes]], *, os_release: bytes, has_rpm: bool
+    lists: Iterable[tuple[Kind, bytes]],
+    *,
+    os_release: bytes,
+    has_rpm: bool = False,
+    rpm_database: Path | None = None,
 ) -> BasePackages:
-    """Return the packages of the lists: dpkg's ``status``, apk's ``installed``."""
+    """Return the packages of the lists: dpkg's ``status``, apk's ``installed``, rpm's database.
+
+    ``has_rpm`` says that the base has a database of rpm; only that of SQLite can be read.
+    """
+    missing = []
+    rows = list(_rows(lists))
+    of_rpm = None if rpm_database is None else _rpm(rpm_database)
+    if of_rpm is not None:
+        rows += of_rpm
+    elif has_rpm:
+        missing.append("the rpm packages")
     found: dict[Package, None] = {}
     skipped = 0
-    for kind, content in lists:
-        for fields in _paragraphs(content):
-            values = [fields.get(field, "") for field in _FIELDS[kind]]
-            if "installed" not in fields.get("Status", "installed").split():
-                continue  # its configuration is still there
-            if all(_WORD.fullmatch(value) for value in values) and len(found) < PACKAGES:
-                found[Package(kind, *values)] = None
-            else:
-                skipped += 1
-    missing = []
+    for kind, values in rows:
+        if all(_WORD.fullmatch(value) for value in values) and len(found) < PACKAGES:
+            found[Package(kind, *values)] = None
+        else:
+            skipped += 1
     if skipped:
         missing.append(f"{skipped} entries of the list of packages, which are not valid")
-    if has_rpm:
-        missing.append("the rpm packages")
     packages = sorted(found, key=lambda package: (package.kind, package.name, package.version))
     variables = _variables(os_release)
     return BasePackages(
@@ -108,6 +120,25 @@ def base_packages(
         variables.get("VERSION_ID", ""),
         tuple(missing),
     )
+
+
+def _rpm(database: Path) -> list[tuple[Kind, tuple[str, str, str]]] | None:
+    """Return the packages of a database of rpm; None if it cannot be read."""
+    try:
+        rows = rpm_rows(database, deadline=time.monotonic() + _SECONDS)
+    except RpmError:
+        return None
+    return [("rpm", row) for row in rows]
+
+
+def _rows(lists: Iterable[tuple[Kind, bytes]]) -> Iterator[tuple[Kind, tuple[str, str, str]]]:
+    """Yield name, version and architecture of each installed package of the lists."""
+    for kind, content in lists:
+        for fields in _paragraphs(content):
+            # Of others, the configuration is still there.
+            if "installed" in fields.get("Status", "installed").split():
+                name, version, architecture = (fields.get(field, "") for field in _FIELDS[kind])
+                yield kind, (name, version, architecture)
 
 
 def _paragraphs(content: bytes) -> Iterator[dict[str, str]]:
