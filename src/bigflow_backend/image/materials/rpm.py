@@ -26,7 +26,7 @@ _ENTRIES = 10_000
 _LONGEST = 200
 _STEPS = 100_000  # of SQLite's machine, between two looks at the clock
 _KEYS = "gpg-pubkey"
-"""The name of the entries for keys. They are no packages."""
+"""The name of the entries for keys. They are not packages."""
 
 Row = tuple[str, str, str]
 """Name, version with epoch and release, architecture."""
