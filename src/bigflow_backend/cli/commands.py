@@ -387,7 +387,10 @@ COMMANDS = {
         SUMMARIES["rehearse"],
         "rehearse:run",
         (
-            option("workflow", metavar="WORKFLOW", help="the id of the workflow, or ALL"),
+            option(
+                "workflow", nargs="?", metavar="WORKFLOW", help="the id of the workflow, or ALL"
+            ),
+            option("--workflow", "-w", dest="named", metavar="WORKFLOW", help="the same"),
             _AIRFLOW,
             option(
                 "--runtime",

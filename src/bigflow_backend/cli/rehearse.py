@@ -34,7 +34,7 @@ def run(call: Call) -> int:
     directory = Outputs(project.root).dags
     if not directory.is_dir():
         raise UserError(f"{directory} does not exist", hint="build the project: bigflow build")
-    entries = _entries(directory, values.workflow)
+    entries = _entries(directory, _wanted(values))
     if values.until is not None:
         _check_job(values.until, entries)
     path = Path(values.secrets) if values.secrets else None
@@ -49,10 +49,21 @@ def run(call: Call) -> int:
         no_retries=values.no_retries,
         say=print_progress,
     )
-    with step(f"rehearsing {values.workflow}", keeps_lines=True):
+    with step(f"rehearsing {_wanted(values)}", keeps_lines=True):
         found = rehearse(request)
     print_result(values, found, _lines(found))
     return 0 if found.passed else 1
+
+
+def _wanted(values: argparse.Namespace) -> str:
+    given = [str(name) for name in (values.workflow, values.named) if name is not None]
+    if len(given) != 1:
+        raise UserError(
+            "one workflow must be named: got "
+            + (" and ".join(map(repr, given)) if given else "none"),
+            hint="write its id, or ALL: bigflow rehearse ALL",
+        )
+    return given[0]
 
 
 def _entries(directory: Path, wanted: str) -> list[DagEntry]:
