@@ -115,11 +115,14 @@ def interrupt(
     before = project.files()
     with started(_ENTRIES[entry], project.root, variables, in_terminal=in_terminal) as running:
         running.wait_until(is_reached or Path(variables["REACHED"]).exists)
-        if in_terminal and number is signal.SIGINT:
-            running.type("\x03")
-        else:
-            running.process.send_signal(number)
-        assert running.finish() == 128 + number, running.output
+
+        def send() -> None:
+            if in_terminal and number is signal.SIGINT:
+                running.type("\x03")
+            else:
+                running.process.send_signal(number)
+
+        assert running.interrupt(send) == 128 + number, running.output
     how = "interrupted" if number is signal.SIGINT else "ended by SIGTERM"
     assert f"bigflow: {how}; this build changed no outputs" in running.output
     assert "Traceback" not in running.output

@@ -25,6 +25,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
 """
 _SECONDS = 120
 """The longest time without output. A test that waits so long fails."""
+_SIGNALS = 3
 
 
 class Running:
@@ -54,6 +55,21 @@ class Running:
         while self._read():
             pass
         return self.process.wait(_SECONDS)
+
+    def interrupt(self, send: Callable[[], None]) -> int:
+        """Send a signal, and return the exit status.
+
+        Python sees a signal that comes just before a system call only after the call. So it is sent
+        again to a command that does not end.
+        """
+        for _ in range(_SIGNALS):
+            send()
+            again = time.monotonic() + _SECONDS
+            while time.monotonic() < again:
+                ready, _, _ = select.select([self._fd], [], [], 1)
+                if ready and not self._read():
+                    return self.process.wait(_SECONDS)
+        raise AssertionError(f"it does not end: {self.output}")
 
     def type(self, text: str) -> None:
         """Type a text in the terminal."""
