@@ -149,7 +149,7 @@ def act(project: Project, plan: Plan, lock: Lock) -> Deployment:
     :raises UserError: if the folder refuses. The next deployment finishes this one, or drops it.
     """
     following = plan.next
-    with step(f"writing {len(following.texts)} files into {project.folder.url}"):
+    with step(f"writing the DAG files into {project.folder.url}"):
         project.check_files(plan)
         _write(project, f"{following.id}.json", following.as_json())
         lock.check()

@@ -79,7 +79,10 @@ def bill_of_materials(request: BuildRequest, image: Image) -> str:
 
 def _missing(materials: Materials, wheels: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     without = sum("hashes" not in wheel for wheel in wheels)
-    return (*materials.base.missing, *([f"the hashes of {without} wheels"] if without else []))
+    return (
+        *materials.base.missing,
+        *([f"the hashes of {without} of {len(wheels)} wheels"] if without else []),
+    )
 
 
 def _properties(image: Image, missing: Iterable[str]) -> list[dict[str, str]]:
