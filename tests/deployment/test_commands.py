@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from support.commands import Result
     from support.layered import LayeredProject
+    from support.object_stores import ObjectStore
     from support.registry import Registry
 
 _WORKFLOW = """\
@@ -286,3 +287,15 @@ def test_dag_files_beside_the_image(project: Project, tmp_path: Path) -> None:
     assert problem.endswith("has no deployment of demo")
     problem, _ = bigflow(project, "deployments", folder, "--to=oci").error
     assert "name two places" in problem
+
+
+@pytest.mark.slow
+def test_a_missing_bucket_is_an_error_before_the_push(
+    project: Project, s3_store: ObjectStore
+) -> None:
+    failed = bigflow(
+        project, "deploy", "--dags-folder", "s3://missing/dags", **s3_store.environment
+    )
+    problem, _ = failed.error
+    assert problem.startswith("bigflow: error: s3://missing/dags: ")
+    assert "pushing" not in failed.stderr

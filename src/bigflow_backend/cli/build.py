@@ -128,7 +128,7 @@ def _build(
     if image or dags:
         from bigflow_backend.compare.history import remember
 
-        with contextlib.suppress(UserError):  # a build succeeds without the history
+        with contextlib.suppress(UserError, OSError):  # a build succeeds without the history
             remember(project.root, project.version.text, image=image, dags=dags)
     print_result(call.values, build, build_lines(build))
     print_progress(f"done in {seconds_since(begin)}{_next(build)}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bigflow_backend.cli.build import interpreter
 from bigflow_backend.cli.report import print_result
 from bigflow_backend.deployment.act import Project as Place
+from bigflow_backend.deployment.act import deploying
 from bigflow_backend.deployment.built import (
     BuiltImage,
     built_name,
@@ -203,6 +204,9 @@ def _run(
     plan: Plan | None = None
     if place is not None:  # what the folder refuses fails before the push
         with step(f"reading {place.folder.url}"):
+            if pushes and not call.values.dry_run:  # a lock is a first write
+                with deploying(place, wait=options.wait, say=options.say):
+                    pass
             known = with_digest(manifest, image.digest) if image.digest else manifest
             plan = plan_dags(known, place, options)
     if call.values.dry_run:

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 def remember(root: Path, version: str, *, image: bool, dags: bool) -> None:
     """Keep what the outputs in ``root`` say about a version: those of its image, its DAGs or both.
 
+    Another build may replace the outputs at the same time.
+
     :raises UserError: if the cache is not writable.
+    :raises OSError: if the outputs are not there any more.
     """
     info, manifest = root / ImageFiles(version).info, Outputs(root).dags / NAME
     with open_store() as store:
