@@ -27,6 +27,7 @@ COMMANDS = (
 )
 _SEQUENCE = re.compile(r"\x1b\[(?P<number>[0-9;?]*)(?P<letter>[a-zA-Z])")
 _CHANGING = re.compile(r"[0-9]\S*( min [0-9]+ s| [kMG]?B| s\b| passed in .*)?|pods: .*")
+_PODS = re.compile(r"^pods: .*(?:\n(?!success|✓).*)*", re.MULTILINE)  # may take several lines
 _GIT = {
     f"GIT_{who}_{key}": value
     for who in ("AUTHOR", "COMMITTER")
@@ -111,7 +112,7 @@ def shown(text: str) -> list[str]:
 def unchanging(text: str) -> str:
     """Return a text without its times, sizes, dates, hashes, and what runs the pods."""
     kept = [line for line in text.splitlines() if not line.startswith("loading image-")]
-    return _CHANGING.sub("N", "\n".join(kept))
+    return _CHANGING.sub("N", _PODS.sub("pods: N", "\n".join(kept)))
 
 
 if __name__ == "__main__":
