@@ -605,6 +605,7 @@ def test_waits():
     [(signal.SIGINT, "bigflow: interrupted"), (signal.SIGTERM, "bigflow: ended by SIGTERM")],
     ids=["SIGINT", "SIGTERM"],
 )
+@pytest.mark.slow
 def test_a_signal_leaves_the_last_build_no_child_and_no_traceback(
     project: Project, command: str, number: signal.Signals, message: str
 ) -> None:

@@ -27,6 +27,7 @@ with DAG("harness", schedule=None, start_date=pendulum.datetime(2026, 1, 1, tz="
 """
 
 
+@pytest.mark.slow
 def test_it_is_the_right_release_and_parses_a_dag(airflow_3: Airflow, tmp_path: Path) -> None:
     fresh = airflow_3.with_home(tmp_path / "home")
     (fresh.dags / "harness_dag.py").write_text(DAG)

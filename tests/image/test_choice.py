@@ -197,6 +197,7 @@ def test_auto_takes_the_engine_for_what_must_be_compiled(
 
 
 @pytest.mark.engine
+@pytest.mark.slow
 def test_an_engine_pushes_and_knows_the_digest(
     layered_project: LayeredProject, engine: DockerClient, base_image: str, registry: Registry
 ) -> None:

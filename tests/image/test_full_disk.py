@@ -69,6 +69,7 @@ def test_the_project_has_no_space_for_the_image(on_small_disk: LayeredProject, k
 
 
 @pytest.mark.parametrize("builder", ["layered", pytest.param("engine", marks=pytest.mark.engine)])
+@pytest.mark.slow
 def test_the_project_has_no_space_at_all(
     layered_project: LayeredProject, builder: str, request: pytest.FixtureRequest
 ) -> None:

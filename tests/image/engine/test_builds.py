@@ -494,6 +494,7 @@ def test_an_old_wheel_in_the_image(demo: Demo, tmp_path: Path) -> None:
     assert error.message == "the image has demo 0.9 installed, not 1.0.0"
 
 
+@pytest.mark.slow
 def test_a_build_that_prints_nothing(demo: Demo) -> None:
     demo.dockerfile("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN sleep 600\n")
     with pytest.raises(UserError, match="the build printed nothing for 2 seconds") as raised:
@@ -501,6 +502,7 @@ def test_a_build_that_prints_nothing(demo: Demo) -> None:
     assert "idle-timeout" in raised.value.hint
 
 
+@pytest.mark.slow
 def test_a_build_that_takes_too_long(demo: Demo) -> None:
     loop = "while true; do echo working; sleep 0.1; done"
     demo.dockerfile(f"ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nRUN {loop}\n")

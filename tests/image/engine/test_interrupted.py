@@ -26,6 +26,7 @@ def _state(project: LayeredProject) -> dict[str, bytes]:
 
 
 @SIGNALS
+@pytest.mark.slow
 def test_while_a_step_runs(
     engine_project: LayeredProject, engine: DockerClient, tmp_path: Path, number: signal.Signals
 ) -> None:

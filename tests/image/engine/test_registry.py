@@ -127,6 +127,7 @@ def test_a_registry_that_is_not_there(engine_project: LayeredProject, engine: Do
     assert "connection refused" in error.message
 
 
+@pytest.mark.slow
 def test_a_registry_with_a_password(
     engine_project: LayeredProject,
     engine: DockerClient,
