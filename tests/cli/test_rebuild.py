@@ -241,8 +241,14 @@ def test_what_cannot_be_verified(rebuilt: Rebuilt) -> None:
     assert fix.strip().startswith("check out the commit of the image")
     problem, _ = rebuilt.build("--verify", "--push", BIGFLOW_VERSION="1.2.0").error
     assert problem.endswith("publishes nothing: got --push")
+    problem, _ = rebuilt.build("--verify", "--tag", "latest", BIGFLOW_VERSION="1.2.0").error
+    assert problem.endswith("publishes nothing: got --tag")
     (path,) = (rebuilt.project.root / ".image").glob("imageinfo-*.json")
-    path.write_text(json.dumps(rebuilt.info() | {"builder": "Docker Engine 20.10.24"}), "utf-8")
+    info = rebuilt.info()
+    path.write_text(json.dumps(info | {"platform": None}), "utf-8")
+    problem, _ = rebuilt.build("--verify", BIGFLOW_VERSION="1.2.0").error
+    assert problem.endswith("does not name its platform")
+    path.write_text(json.dumps(info | {"builder": "Docker Engine 20.10.24"}), "utf-8")
     problem, _ = rebuilt.build("--verify", BIGFLOW_VERSION="1.2.0").error
     assert "an engine has built example.org/rides:1.2.0" in problem
     path.write_text("[]", "utf-8")

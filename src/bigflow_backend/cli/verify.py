@@ -35,13 +35,15 @@ _OF_THE_IMAGE = (
     "push", "wheel", "dry_run", "config",
 )  # fmt: skip
 """The options that have no sense here: imageinfo decides, and nothing is published."""
+_SINGULAR = {"platforms": "platform", "tags": "tag", "export_tar": "export_image_tar"}
+"""A setting -> its option, if that has another name."""
 
 
 def verify(call: Call) -> int:
     """Build the image again as imageinfo describes it, and print what differs."""
     for name in _OF_THE_IMAGE:
         if vars(call.values).get(name):
-            option = f"--{name.replace('_', '-')}"
+            option = f"--{_SINGULAR.get(name, name).replace('_', '-')}"
             raise UserError(
                 f"--verify builds what imageinfo describes, and publishes nothing: got {option}",
                 hint="give --verify without it",
@@ -54,12 +56,12 @@ def verify(call: Call) -> int:
         if one["base"] is not None and one["base"].get("digest")
     }
     repository, _, tag = info["tag"].rpartition(":")
-    deadline = time.monotonic() + project.settings.image.timeout
     options = _options(build_options(project, call.values), info)
     with (
         temporary_files_together(),
         pipeline.rebuilt(project, options, image_reference(repository, tag), base_digests) as again,
     ):
+        deadline = time.monotonic() + project.settings.image.timeout
         known = local_image(project.root / ImageFiles(project.version.text).info)
         with (
             step("comparing the images"),
@@ -99,6 +101,8 @@ def _info(project: Project) -> BuildDocument:
             hint="check out the commit of the image, with its imageinfo in .image/",
         )
     info = read_build(path)
+    if any(one["platform"] is None for one in info["platforms"] or [info]):
+        raise UserError(f"{path} does not name its platform", hint="build that version again")
     if not info["builder"].startswith("layered") or info["digest"] is None:
         raise UserError(
             f"an engine has built {info['tag']}, and an engine gives each build another digest",
