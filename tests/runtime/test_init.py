@@ -125,8 +125,8 @@ def test_orphans_are_reaped(tmp_path: Path) -> None:
 def test_signals_reach_the_job(tmp_path: Path) -> None:
     body = (
         "signal.signal(signal.SIGUSR1, lambda *_: os.write(1, b'usr1\\n'))",
-        "os.write(1, b'ready\\n')  # a signal can interrupt this, and not print()",
         "try:",
+        "    os.write(1, b'ready\\n')  # a signal can interrupt this, and not print()",
         "    while True: time.sleep(0.1)",
         "finally: print('cleaned up')",
     )
