@@ -151,7 +151,7 @@ class KilledProject:
 
     def no_process(self) -> None:
         """Wait a moment for the processes of a killed build; then none must be left."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while self.processes() and time.monotonic() < deadline:
             time.sleep(0.02)
         assert self.processes() == []

@@ -690,7 +690,7 @@ def test_a_python_of_a_base_that_hangs(
     scratch: Scratch, bubblewrap: str, real_python: dict[str, bytes], reachable: str
 ) -> None:
     base = _python(scratch, real_python, "while True: pass")
-    assert "has not ended in time" in _build(scratch, base, timeout=6, TMPDIR=reachable)
+    assert "has not ended in time" in _build(scratch, base, timeout=15, TMPDIR=reachable)
 
 
 @pytest.mark.slow

@@ -102,7 +102,7 @@ def interrupted_build(
                 assert child.stdout is not None
                 pytest.fail(f"the build ended too early: {child.stdout.read()}")
         os.killpg(child.pid, number)
-        output, _ = child.communicate(timeout=60)
+        output, _ = child.communicate(timeout=120)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
