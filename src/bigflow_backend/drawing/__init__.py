@@ -1,0 +1,4 @@
+"""Facts -> pictures.
+
+- ``svg``: boxes, texts and arrows -> an SVG document
+"""
