@@ -54,7 +54,7 @@ class Theme(Enum):
     LIGHT = "light"
     DARK = "dark"
     SYSTEM = "system"
-    """What the reader's system prefers; the picture has a background then."""
+    """The one that the reader prefers in the system; the picture has a background then."""
 
     def style(self, template: Template, colours: dict[str, tuple[str, str]]) -> str:
         """Return the CSS of a template, whose variables are names of colours."""
