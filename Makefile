@@ -3,6 +3,7 @@
 # make test      runs `make lint` and the quick tests: at most five minutes on two cores
 # make test-all  runs `make test`, then the slow tests, and prints the line coverage of both
 # make format    rewrites the sources as `make lint` wants them
+# make docs      builds the site of docs/ into site/: open site/index.html
 # make benchmark measures package, image and DAGs, beside BigFlow 1.11.3 (half an hour);
 #                OLD=DIRECTORY compares with another checkout, too
 #
@@ -10,6 +11,7 @@
 
 PYTHON ?= python3
 DEMO := .venv/demo
+DOCS := .venv/docs
 TEST := .venv/test
 # The tests of a file run in one process, which creates their fixtures once. tests/conftest.py
 # orders the files. Three processes on two cores, because many tests wait for servers.
@@ -21,10 +23,12 @@ SOURCES := $(shell git ls-files --cached --others --exclude-standard src pyproje
   2>/dev/null || find src pyproject.toml setup.cfg -type f -not -path '*/__pycache__/*')
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# mkdocs-material advertises its successor.
+export NO_MKDOCS_2_WARNING = 1
 # Without bytecode, each of the thousands of processes of the tests would compile our modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all lint format benchmark clean
+.PHONY: demo test test-all lint format docs benchmark clean
 
 demo: $(DEMO)/ready
 	$(DEMO)/bin/python scripts/demo.py
@@ -49,6 +53,9 @@ format: $(TEST)/ready
 	$(TEST)/bin/ruff check --fix .
 	$(TEST)/bin/ruff format .
 
+docs: $(DOCS)/ready
+	$(DOCS)/bin/mkdocs --quiet build
+
 benchmark: $(TEST)/ready
 	$(TEST)/bin/python benchmarks/commands.py
 	$(TEST)/bin/python benchmarks/package.py $(addprefix --old=,$(OLD))
@@ -65,6 +72,12 @@ $(DEMO)/ready: $(SOURCES) scripts/distribution.py
 	  --requirement sample_project/resources/requirements.txt
 	touch $@
 
+$(DOCS)/ready: pyproject.toml setup.cfg
+	$(PYTHON) -m venv --clear $(DOCS)
+	$(DOCS)/bin/pip install --quiet --upgrade pip
+	$(DOCS)/bin/pip install --quiet --editable ".[build]" --group docs
+	touch $@
+
 $(TEST)/ready: pyproject.toml setup.cfg
 	$(PYTHON) -m venv --clear $(TEST)
 	$(TEST)/bin/pip install --quiet --upgrade pip
@@ -72,4 +85,4 @@ $(TEST)/ready: pyproject.toml setup.cfg
 	touch $@
 
 clean:
-	rm -rf .venv .cache .coverage* build dist
+	rm -rf .venv .cache .coverage* build dist site

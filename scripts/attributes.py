@@ -1,7 +1,7 @@
 """Write what comes from the table of attributes (``bigflow/describe/fields.py``).
 
 ``python scripts/attributes.py`` writes ``bigflow/describe/schema.json`` and the tables in
-docs/runtime.md. With ``--check`` it writes nothing and fails for an outdated file.
+docs/reference/runtime.md. With ``--check`` it writes nothing and fails for an outdated file.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def _default(line: Attribute) -> str:
 
 def main() -> int:
     target = ROOT / "src/bigflow/describe/schema.json"
-    page = ROOT / "docs/runtime.md"
+    page = ROOT / "docs/reference/runtime.md"
     text = page.read_text("utf-8")
     for name, first_rows, table in (
         ("workflow", _WORKFLOW_ROWS, WorkflowAttributes),

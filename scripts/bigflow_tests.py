@@ -5,7 +5,7 @@
 
 Run it with a Python that has bigflow-backend[build], and what the tests import: dill, freezegun,
 pexpect. It copies the tests, without the package `bigflow` beside them. It runs each module in a
-process of its own, and prints a table in Markdown. docs/migration.md has the results.
+process of its own, and prints a table in Markdown. docs/how-to/migration.md has the results.
 """
 
 from __future__ import annotations

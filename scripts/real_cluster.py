@@ -4,7 +4,7 @@
 
 PROJECT is a built copy of ``tests/projects/scenarios`` with its rehearsal.toml; the node has its
 image. KUBECONFIG is JSON. The same Airflow runs the same DAG files on both. The output is the table
-of ``docs/rehearsal.md``.
+of ``docs/how-to/rehearsal.md``.
 """
 
 from __future__ import annotations

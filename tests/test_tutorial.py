@@ -1,4 +1,4 @@
-"""Each command of docs/tutorial.md does what the page says, in its order."""
+"""Each command of docs/tutorial/index.md does what the page says, in its order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-_PAGE = Path(__file__).parents[1] / "docs/tutorial.md"
+_PAGE = Path(__file__).parents[1] / "docs/tutorial/index.md"
 _BLOCK = re.compile(
     r"(?P<fails><!-- fails -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )

@@ -25,7 +25,7 @@ _MODULES = {
     "bigflow.deploy": "run `bigflow build-image --push`, and copy the files of .dags/ to Airflow",
     "bigflow.log": "use `logging`: Kubernetes keeps the output of a pod",
     "bigflow.logger": "use `logging`: Kubernetes keeps the output of a pod",
-    "bigflow.migrate": "follow the steps of docs/migration.md",
+    "bigflow.migrate": "follow the steps of docs/how-to/migration.md",
     "bigflow.monitoring": "set on_failure_callback of the workflow",
     "bigflow.scaffold": "run `bigflow start-project NAME`",
     "bigflow.testing": "isolate the test with `multiprocessing`",

@@ -198,7 +198,7 @@ class Repository:
     def _may_receive(self, server: str) -> bool:
         """Return whether a token server may get the password of the registry.
 
-        The rule is that of the build: docs/registries.md, "Token servers".
+        The rule is that of the build: docs/how-to/registries.md, "Token servers".
         """
         registry = self._registry
         if server in {registry, _TOKEN_SERVICES.get(registry)} or server in self._known_hosts():

@@ -13,7 +13,7 @@ A frontend starts a process for each hook, so imports are as late as possible.
 - ``version/``: git -> PEP 440
 - ``ground/``: errors, reports, files and the transaction, for all of them
 
-docs/architecture.md shows the walk of one build.
+docs/explanation/architecture.md shows the walk of one build.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def test_d05_a_build_does_not_run_main_and_a_pod_imports_only_its_module(flows: 
     flows.write(__main__=leave("main"), script=leave("script"))
     flows.build()
     left = flows.project.root / "script"
-    left.unlink()  # docs/runtime.md: the build imports all modules except __main__
+    left.unlink()  # docs/reference/runtime.md: the build imports all modules except __main__
     flows.run_pod("good", "load")
     assert not left.exists()
     assert not (flows.project.root / "main").exists()

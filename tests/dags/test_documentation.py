@@ -1,4 +1,4 @@
-"""The examples and tables of docs/dag.md and docs/dag-template.md are true."""
+"""The examples and tables of docs/how-to/dag.md and docs/how-to/dag-template.md are true."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from bigflow_backend.dags.rules.operator_arguments import KINDS
 from support.descriptions import DagProject, job, workflow
 
 REPOSITORY = Path(__file__).parents[2]
-PAGE = (REPOSITORY / "docs" / "dag.md").read_text("utf-8")
-OF_TEMPLATES = (REPOSITORY / "docs" / "dag-template.md").read_text("utf-8")
+PAGE = (REPOSITORY / "docs/how-to/dag.md").read_text("utf-8")
+OF_TEMPLATES = (REPOSITORY / "docs/how-to/dag-template.md").read_text("utf-8")
 TEMPLATE = REPOSITORY / "src" / "bigflow_backend" / "dags" / "file" / "templates" / "dag.py.j2"
 
 

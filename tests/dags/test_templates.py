@@ -224,7 +224,7 @@ def test_refused_results_of_a_template(project: DagProject, body: str, reason: s
     error = refusal(project, body)
     assert error.message.startswith("deploy/dag.py.j2: ")
     assert reason in error.message
-    assert error.hint == "docs/dag-template.md lists what the build checks"
+    assert error.hint == "docs/how-to/dag-template.md lists what the build checks"
 
 
 def test_a_template_is_code_of_the_project(project: DagProject) -> None:
@@ -275,7 +275,7 @@ def test_errors_of_jinja(project: DagProject, body: str, reason: str) -> None:
     error = refusal(project, body)
     assert error.message.startswith("deploy/dag.py.j2, line ")
     assert reason in error.message
-    assert error.hint == "docs/dag-template.md describes the values"
+    assert error.hint == "docs/how-to/dag-template.md describes the values"
 
 
 @pytest.mark.parametrize(

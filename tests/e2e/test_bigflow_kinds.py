@@ -1,7 +1,7 @@
 """Projects of every public kind of BigFlow 1.x, with every command, as they are.
 
-The table of docs/migration.md has the results: ``BIGFLOW_WRITE_DOCS=1`` writes it. The DAGs are
-compared with those that BigFlow 1.11.3 made (``support.bigflow_kinds`` records them).
+The table of docs/how-to/migration.md has the results: ``BIGFLOW_WRITE_DOCS=1`` writes it. The DAGs
+are compared with those that BigFlow 1.11.3 made (``support.bigflow_kinds`` records them).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-_PAGE = Path(__file__).parents[2] / "docs" / "migration.md"
+_PAGE = Path(__file__).parents[2] / "docs/how-to/migration.md"
 _BEGIN, _END = (
     "<!-- kinds: made by tests/e2e/test_bigflow_kinds.py -->\n",
     "<!-- end of kinds -->\n",

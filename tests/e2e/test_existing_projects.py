@@ -1,4 +1,4 @@
-"""Projects that uv, hatch and poetry make, from creation to a running job: docs/uv.md.
+"""Projects that uv, hatch and poetry make, from creation to a running job: docs/how-to/uv.md.
 
 The tools come from the public index.
 """

@@ -95,7 +95,7 @@ def test_invalid_settings(table: object, message: str, hint: str) -> None:
 def test_schema_and_page_are_up_to_date() -> None:
     again = "run python -m bigflow_backend.project.settings_schema ."
     assert tool_schema() == make_schema(), again
-    assert (ROOT / "docs" / "settings.md").read_text("utf-8") == documentation(), again
+    assert (ROOT / "docs/reference/settings.md").read_text("utf-8") == documentation(), again
 
 
 def test_every_key_is_documented() -> None:

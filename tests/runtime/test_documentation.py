@@ -1,4 +1,4 @@
-"""The examples of docs/runtime.md run."""
+"""The examples of docs/reference/runtime.md run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support.runtime import write_files
 if TYPE_CHECKING:
     import pytest
 
-TEXT = (Path(__file__).parents[2] / "docs/runtime.md").read_text("utf-8")
+TEXT = (Path(__file__).parents[2] / "docs/reference/runtime.md").read_text("utf-8")
 
 
 def section(title: str) -> str:

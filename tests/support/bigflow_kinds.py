@@ -205,7 +205,7 @@ if __name__ == "__main__":
         "pyproject.toml": _BUILD_SYSTEM,
     },
 }
-"""The files of the projects, by the name of their kind in docs/migration.md."""
+"""The files of the projects, by the name of their kind in docs/how-to/migration.md."""
 
 
 def write_kind(root: Path, kind: str) -> None:

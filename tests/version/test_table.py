@@ -1,4 +1,4 @@
-"""The version of a project in real repositories, as the table in docs/versioning.md lists it."""
+"""The version of a project in real repositories: the table of docs/how-to/versioning.md."""
 
 from __future__ import annotations
 

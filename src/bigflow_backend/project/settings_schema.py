@@ -80,7 +80,7 @@ def make_schema() -> dict[str, Any]:
 
 
 def documentation() -> str:
-    """Return the text of ``docs/settings.md``."""
+    """Return the text of ``docs/reference/settings.md``."""
     return _INTRODUCTION + "".join([*_documented(Settings, "tool.bigflow"), *_documented_machine()])
 
 
@@ -197,7 +197,7 @@ def _write(repository: Path) -> None:
     package = Path(settings.__file__).parent
     schema = json.dumps(make_schema(), indent=2, ensure_ascii=False) + "\n"
     (package / _FILE).write_text(schema, "utf-8")
-    (repository / "docs" / "settings.md").write_text(documentation(), "utf-8")
+    (repository / "docs/reference/settings.md").write_text(documentation(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -93,4 +93,5 @@ def test_a_new_attribute_is_one_line(tmp_path: Path) -> None:
     run(str(tmp_path / "scripts/attributes.py"))
     schema = json.loads(table.with_name("schema.json").read_text("utf-8"))
     assert schema["$defs"]["job"]["properties"]["queue"]["type"] == ["string", "null"]
-    assert "| `queue` | `None` | the queue |" in (tmp_path / "docs/runtime.md").read_text("utf-8")
+    page = (tmp_path / "docs/reference/runtime.md").read_text("utf-8")
+    assert "| `queue` | `None` | the queue |" in page

@@ -84,7 +84,7 @@ class Renderer:
         except VerificationError as error:
             raise UserError(
                 f"{self.source.name}: {error} (workflow {dag.workflow_id})",
-                hint="docs/dag-template.md lists what the build checks",
+                hint="docs/how-to/dag-template.md lists what the build checks",
             ) from error
         return text.rstrip("\n") + "\n"
 

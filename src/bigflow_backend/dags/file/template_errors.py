@@ -39,7 +39,7 @@ def refuse_lost_text(source: TemplateSource) -> None:
     for line in _lines_of_text(tree.body):
         raise UserError(
             f"{source.name}, line {line}: text outside of a block would be lost",
-            hint="move it into a block; docs/dag-template.md lists them",
+            hint="move it into a block; docs/how-to/dag-template.md lists them",
         )
     if not (isinstance(parents[0], nodes.Const) and parents[0].value == OURS):
         return  # the blocks of other templates are not known here
@@ -74,7 +74,7 @@ def template_error(source: TemplateSource, error: Exception) -> UserError:
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     if isinstance(error, RecursionError):
         text = "a template, a block or a macro calls itself without end"
-    return UserError(f"{where}: {text}", hint="docs/dag-template.md describes the values")
+    return UserError(f"{where}: {text}", hint="docs/how-to/dag-template.md describes the values")
 
 
 def _location(source: TemplateSource, error: Exception) -> str:

@@ -222,7 +222,7 @@ class Resolver:
             listed = ", ".join(names[:_LISTED]) + (", ..." if names[_LISTED:] else "")
             warnings.warn(
                 f"several indexes have {listed}: the highest version of all was taken, and no hash"
-                " pins it; see `Several indexes` in docs/image.md",
+                " pins it; see `Several indexes` in docs/how-to/image.md",
                 BigflowWarning,
                 stacklevel=2,
             )
