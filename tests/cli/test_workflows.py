@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -180,6 +181,23 @@ def test_the_graph_as_mermaid(project: Project) -> None:
     assert bigflow(project, "graph", "by_hand", "--mermaid") == [
         "flowchart TD",
         '    job1["copy"]',
+    ]
+
+
+def test_the_graph_as_a_picture(project: Project) -> None:
+    root = ET.fromstring("\n".join(bigflow(project, "graph", "nightly", "--svg")))
+    tips = [title.text for title in root.findall("{*}g/{*}title")]
+    assert tips[:4] == [
+        "rain waits for load",
+        "wind waits for load",
+        "report waits for rain",
+        "report waits for wind",
+    ]
+    facts = "retry_count 3\nretry_pause_sec 60\nexecution_timeout_sec 10800"
+    assert tips[-1] == f"report\nwaits for rain\nwaits for wind\n{facts}"
+    assert bigflow(project, "graph", "nightly", "--svg", "--mermaid", status=1) == [
+        "bigflow: error: bigflow graph prints one form: got --mermaid --svg",
+        "  keep --mermaid",
     ]
 
 

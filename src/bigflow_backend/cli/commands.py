@@ -255,10 +255,12 @@ COMMANDS = {
         (
             option("workflow", metavar="WORKFLOW", help="the id of the workflow"),
             flag("--mermaid", "print a Mermaid flowchart, for Markdown"),
+            flag("--svg", "print a picture, for a browser"),
             *ENVIRONMENT_OPTIONS,
             JSON,
         ),
-        description="List the jobs of a workflow and what each one waits for.",
+        description="List the jobs of a workflow and what each one waits for. A picture is light or"
+        " dark, as the reader's system. A browser shows attributes of the job below the pointer.",
     ),
     "dags": Command(
         SUMMARIES["dags"],

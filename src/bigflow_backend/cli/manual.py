@@ -70,7 +70,14 @@ MANUALS = {
         (*_OF_PROJECT, "dags"),
     ),
     "workflows": Manual(("bigflow workflows --next 5",), (*_OF_PROJECT, "dags")),
-    "graph": Manual(("bigflow graph daily", "bigflow graph daily --mermaid"), ("", "dags")),
+    "graph": Manual(
+        (
+            "bigflow graph daily",
+            "bigflow graph daily --mermaid",
+            "bigflow graph daily --svg > daily.svg",
+        ),
+        ("", "dags"),
+    ),
     "dags": Manual(
         ("bigflow dags --deployed deployed/ --airflow-url https://airflow.example.com --retired",)
     ),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bigflow_backend.cli.build import interpreter, start_time
 from bigflow_backend.cli.report import print_result
 from bigflow_backend.dags.build import checked_workflows, schedule_in_words
-from bigflow_backend.dags.graph import as_list, as_mermaid
+from bigflow_backend.dags.graph import as_list, as_mermaid, as_svg
 from bigflow_backend.dags.rules.location import Location
 from bigflow_backend.dags.rules.zones import find_zone
 from bigflow_backend.dags.timetable import Run, scheduled_runs
@@ -46,13 +46,20 @@ def workflows(call: Call) -> int:
 
 
 def graph(call: Call) -> int:
-    """List the jobs of a workflow, or print them as a Mermaid flowchart."""
+    """List the jobs of a workflow, or print them as a Mermaid flowchart or a picture."""
+    forms = [name for name in ("json", "mermaid", "svg") if getattr(call.values, name)]
+    if len(forms) > 1:
+        raise UserError(
+            f"bigflow graph prints one form: got --{' --'.join(forms)}", hint=f"keep --{forms[0]}"
+        )
     (workflow,) = _described(call, start_time(None), [call.values.workflow])
     if call.values.json:
         jobs = [{"id": job.id, "after": job.depends_on} for job in workflow.jobs]
         print_result(call.values, {"workflow": workflow.id, "jobs": jobs}, [])
     elif call.values.mermaid:
         print(as_mermaid(workflow.jobs))
+    elif call.values.svg:
+        print(as_svg(workflow), end="")
     else:
         print(f"{workflow.id}\n{as_list(workflow.jobs)}")
     return 0

@@ -34,7 +34,7 @@ _COLOURS = {
 BOXES = ("plain", "blue", "green", "amber", "violet")
 """The kinds of boxes."""
 _STYLE = Template(
-    ".page{fill:$page}text{fill:$ink}.note{fill:$muted}.head{fill:$edge}.line{stroke:$edge}"
+    "text{fill:$ink}.note{fill:$muted}.head{fill:$edge}.line{stroke:$edge}"
     + "".join(f".{kind}{{fill:${kind};stroke:${kind}_edge}}" for kind in BOXES)
     + "".join(f".fill-{kind}{{fill:${kind}_edge}}" for kind in BOXES)
 )
@@ -62,7 +62,8 @@ class Theme(Enum):
             template.substitute({name: pair[i] for name, pair in colours.items()}) for i in (0, 1)
         )
         if self is Theme.SYSTEM:
-            return f"{light}@media (prefers-color-scheme:dark){{{dark}}}"
+            pages = [f"svg{{background:{page}}}" for page in _COLOURS["page"]]
+            return f"{pages[0]}{light}@media (prefers-color-scheme:dark){{{pages[1]}{dark}}}"
         return light if self is Theme.LIGHT else dark
 
 
@@ -80,7 +81,6 @@ class Picture:
                 "viewBox": f"0 0 {_number(width)} {_number(height)}",
                 "width": _number(width),
                 "height": _number(height),
-                "style": "max-width:100%;height:auto",
                 "role": "img",
                 "aria-labelledby": "title description",
             },
@@ -94,8 +94,6 @@ class Picture:
         marker.set("markerWidth", "9")
         marker.set("markerHeight", "9")
         ET.SubElement(marker, "path", {"class": "head", "d": "M0 0L8 4L0 8z"})
-        if theme is Theme.SYSTEM:
-            ET.SubElement(self._root, "rect", {"class": "page", "width": "100%", "height": "100%"})
 
     @contextlib.contextmanager
     def group(self, tip: str, **attributes: str) -> Iterator[None]:
@@ -139,7 +137,8 @@ class Picture:
 
     def __str__(self) -> str:
         ET.indent(self._root, " ")
-        return f"{ET.tostring(self._root, 'unicode')}\n"
+        # Other characters than those of ASCII become references: any encoding of stdout has them.
+        return f"{ET.tostring(self._root).decode('ascii')}\n"
 
     def _add(self, tag: str, content: str = "", **attributes: str) -> None:
         element = ET.SubElement(self._at, tag, attributes)
