@@ -71,11 +71,7 @@ MANUALS = {
     ),
     "workflows": Manual(("bigflow workflows --next 5",), (*_OF_PROJECT, "dags")),
     "graph": Manual(
-        (
-            "bigflow graph daily",
-            "bigflow graph daily --mermaid",
-            "bigflow graph daily --svg > daily.svg",
-        ),
+        ("bigflow graph daily", "bigflow graph daily --mermaid", "bigflow graph daily --svg"),
         ("", "dags"),
     ),
     "dags": Manual(
