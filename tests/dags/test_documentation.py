@@ -1,4 +1,4 @@
-"""The examples and tables of docs/how-to/dag.md and docs/how-to/dag-template.md are true."""
+"""The examples and tables of the pages about DAG files are true."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from bigflow_backend.dags.rules.operator_arguments import KINDS
 from support.descriptions import DagProject, job, workflow
 
 REPOSITORY = Path(__file__).parents[2]
-PAGE = (REPOSITORY / "docs/how-to/dag.md").read_text("utf-8")
+PAGES = ("how-to/dag.md", "reference/dag.md")
+PAGE = "".join((REPOSITORY / "docs" / page).read_text("utf-8") for page in PAGES)
 OF_TEMPLATES = (REPOSITORY / "docs/how-to/dag-template.md").read_text("utf-8")
 TEMPLATE = REPOSITORY / "src" / "bigflow_backend" / "dags" / "file" / "templates" / "dag.py.j2"
 

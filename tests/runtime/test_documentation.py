@@ -1,4 +1,4 @@
-"""The examples of docs/reference/runtime.md run."""
+"""The examples of the pages about workflows run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from support.runtime import write_files
 if TYPE_CHECKING:
     import pytest
 
-TEXT = (Path(__file__).parents[2] / "docs/reference/runtime.md").read_text("utf-8")
+_DOCS = Path(__file__).parents[2] / "docs"
+TEXT = "".join(
+    (_DOCS / page).read_text("utf-8") for page in ("how-to/workflows.md", "reference/runtime.md")
+)
 
 
 def section(title: str) -> str:

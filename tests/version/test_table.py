@@ -1,4 +1,4 @@
-"""The version of a project in real repositories: the table of docs/how-to/versioning.md."""
+"""The version of a project in real repositories: the table of docs/reference/versions.md."""
 
 from __future__ import annotations
 

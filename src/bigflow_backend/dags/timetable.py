@@ -1,7 +1,7 @@
 """Workflow -> its scheduled runs: the data intervals of Airflow's timetables.
 
 This repeats ``CronDataIntervalTimetable`` and ``DeltaDataIntervalTimetable`` of Airflow 2.8 and
-later, also when the clocks change (docs/how-to/dag.md names the differences of 2.7). A cron
+later, also when the clocks change (docs/reference/dag.md names the differences of 2.7). A cron
 expression is matched on the clock of its zone. Then:
 
 - A time that the clocks skip moves by the skipped time. An hour that comes twice counts once, the

@@ -1,4 +1,4 @@
-"""git -> PEP 440: the version of a project. See docs/how-to/versioning.md.
+"""git -> PEP 440: the version of a project. See docs/reference/versions.md.
 
 - ``model``: ``ProjectVersion``, and its forms for image tags and DAG ids
 - ``scheme``: arithmetic of PEP 440

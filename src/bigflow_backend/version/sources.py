@@ -257,7 +257,7 @@ def _skipped_filters(tree: WorkTree) -> tuple[str, ...]:
     note = (
         f"the filter {', '.join(tree.skipped_filters)} of the repository's own configuration does"
         " not run, so a file that it converts can count as changed; a filter of your own"
-        " configuration runs: see docs/how-to/versioning.md"
+        " configuration runs: see docs/reference/versions.md"
     )
     return (note,)
 
