@@ -2,16 +2,20 @@
 
     python scripts/pictures.py [DIRECTORY]
 
-Without a directory it writes into docs/images/.
+Without a directory it writes into docs/images/. ``layers.json`` has the image of sample_project: the
+names and the sizes that `bigflow image --json` prints.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bigflow_backend.drawing.bar import Segment, draw_bar
 from bigflow_backend.drawing.svg import Picture, Theme
+from bigflow_backend.ground.progress import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,8 +141,17 @@ def execution_flow(theme: Theme) -> Picture:
     return picture
 
 
+def layers(theme: Theme) -> Picture:
+    """Draw the layers of the image of sample_project."""
+    found = json.loads((Path(__file__).parent / "layers.json").read_text("utf-8"))
+    segments = [Segment(one["part"], one["created_by"], one["size"]) for one in found["layers"]]
+    note = f"{size(found['size'])} compressed, {size(found['unpacked_size'])} unpacked"
+    return draw_bar(found["name"], segments, note, theme)
+
+
 PICTURES: dict[str, Callable[[Theme], object]] = {
     "artifact": artifact,
+    "layers": layers,
     "execution-flow": execution_flow,
 }
 

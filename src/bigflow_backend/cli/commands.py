@@ -303,6 +303,25 @@ COMMANDS = {
         " `docker save`, an OCI layout, an imageinfo, a manifest.json, or a directory with one of"
         " them. The exit status is 0, also if they differ, and 1 for an error",
     ),
+    "image": Command(
+        SUMMARIES["image"],
+        "image:image",
+        (
+            option(
+                "image",
+                nargs="?",
+                metavar="IMAGE",
+                help="a version, a path, or an image of a registry (default: that of .image/)",
+            ),
+            option("--platform", metavar="PLATFORM", help="of the image, such as linux/arm64"),
+            flag("--svg", "print a picture, for a browser"),
+            *ENVIRONMENT_OPTIONS,
+            JSON,
+        ),
+        description="Print what an image is made of: its name, digest, platform and base, and its"
+        " layers as a bar and as a table. IMAGE is looked up as by `bigflow diff`. Nothing is"
+        " built.",
+    ),
     "deploy": Command(
         SUMMARIES["deploy"],
         "deploy:deploy",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,31 +31,40 @@ _SHOWN = 20
 """Commits and lines that are printed; ``--json`` has all."""
 
 
-def diff(call: Call) -> int:
-    """Compare OLD and NEW."""
+@contextlib.contextmanager
+def opened_reader(call: Call) -> Iterator[Reader]:
+    """Yield a reader of versions, paths and images, for a command with ``--platform``."""
     values = call.values
-    project = None if project_root(Path.cwd()) is None else call.project()
-    settings = ImageSettings() if project is None else project.settings.image
-    deadline = time.monotonic() + settings.timeout
+    settings = ImageSettings()
+    if project_root(Path.cwd()) is not None:
+        settings = call.project().settings.image
 
     def repository(project: Project) -> str:
         python = interpreter(values.python)
         return describe_deployment(project, python=python, config=values.config).docker_repository
 
+    deadline = time.monotonic() + settings.timeout
     with open_session(settings, print_progress) as session:
-        reader = Reader(
+        yield Reader(
             session,
             architecture=(values.platform or main_platform(settings)).removeprefix("linux/"),
             deadline=deadline,
             project=call.project,
             repository=repository,
         )
+
+
+def diff(call: Call) -> int:
+    """Compare OLD and NEW."""
+    values = call.values
+    root = Path.cwd() if project_root(Path.cwd()) is None else call.project().root
+    with opened_reader(call) as reader:
         with waiting(f"reading {values.old}"):
             old = reader.side(values.old)
         with waiting(f"reading {values.new}"):
             new = reader.side(values.new)
         with waiting("comparing the layers"):
-            found = compare(old, new, reader, root=project.root if project else Path.cwd())
+            found = compare(old, new, reader, root=root)
     print_result(values, _as_data(found), _lines(found))
     return DIFFERENT if values.exit_code and not found.is_empty else 0
 

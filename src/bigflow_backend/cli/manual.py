@@ -80,6 +80,11 @@ MANUALS = {
     "check": Manual(("bigflow check", "bigflow check --airflow 2.11"), ("",)),
     "pod": Manual(("bigflow pod daily.load --config prod",), ("",)),
     "rehearse": Manual(("bigflow rehearse daily",), (*_OF_PROJECT, "image"), cache=True),
+    "image": Manual(
+        ("bigflow image", "bigflow image 1.2.0 --json", "bigflow image .image/image-1.2.0.tar"),
+        ("", "image"),
+        cache=True,
+    ),
     "diff": Manual(
         (
             "bigflow diff 1.2.0 1.3.0",

@@ -21,6 +21,7 @@ _GROUPS = {
     "look and try": {
         "workflows": "list the workflows: when each runs, and its next runs",
         "graph": "list the jobs of a workflow, or draw them",
+        "image": "print the layers of an image, with their sizes and digests",
         "check": "load the DAG files of .dags/ in a real Airflow, and report",
         "pod": "print the manifest of a job's pod, as a real Airflow would create it",
         "rehearse": "run a workflow in a real Airflow, with its pods, on this machine",

@@ -51,10 +51,16 @@ class ImageFacts:
     digest: str | None
     commit: str | None
     base: str | None
+    """Its digest, or else its id or its name."""
     layers: tuple[LayerFacts, ...]
     """From the lowest upwards."""
     is_packed: bool
     """True if the sizes are those of the compressed layers."""
+    base_name: str | None = None
+    platform: str | None = None
+    """Such as ``linux/amd64``, if it is known."""
+    platforms: tuple[str, ...] = ()
+    """All platforms of the build, if they are known."""
     dependencies: tuple[str, ...] | None = None
     """``name==version`` of each installed requirement, if a document lists them."""
     places: tuple[str, ...] = ()
@@ -83,6 +89,9 @@ def facts_of_info(info: InfoDocument, places: tuple[str, ...]) -> ImageFacts:
         base=base.get("digest") or base.get("id") or base.get("name"),
         layers=tuple(_layer(layer, i) for i, layer in enumerate(info["layers"])),
         is_packed=False,
+        base_name=base.get("name"),
+        platform=info.get("platform"),
+        platforms=tuple(one["platform"] or "" for one in info.get("platforms") or ()),
         dependencies=None if dependencies is None else tuple(dependencies),
         places=places,
     )
@@ -106,6 +115,8 @@ def facts_of_image(image: BaseImage, name: str) -> ImageFacts:
             for layer in image.layers
         ),
         is_packed=True,
+        base_name=labels.get("org.opencontainers.image.base.name"),
+        platform=f"{image.os}/{image.architecture}",
         content=image,
     )
 

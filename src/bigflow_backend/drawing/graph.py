@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 
-from bigflow_backend.drawing.svg import CELL, Picture, Theme, cells
+from bigflow_backend.drawing.svg import CELL, Picture, Theme, cells, shortened
 from bigflow_backend.ground.foreign.text import printable
 
 _LINE = 24
@@ -39,7 +39,7 @@ class Node:
 def draw_graph(title: str, nodes: Sequence[Node], theme: Theme = Theme.SYSTEM) -> Picture:
     """Return the picture of a graph. Equal graphs give equal pictures."""
     layout = _Layout(nodes)
-    heading = _shortened(printable(title), _HEADING)
+    heading = shortened(printable(title), _HEADING)
     width, height = layout.size
     picture = Picture(
         max(width, cells(heading) * CELL) + 2 * _MARGIN,
@@ -190,20 +190,4 @@ def _lines(name: str) -> list[str]:
         first += word
     if cells(first) < _LINE // 3:
         first = next(name[:n] for n in range(_LINE, 0, -1) if cells(name[:n]) <= _LINE)
-    return [first, _shortened(name[len(first) :], _LINE)]
-
-
-def _shortened(text: str, limit: int) -> str:
-    """Return the start and the end of a text that has more columns."""
-    if cells(text) <= limit:
-        return text
-    start = end = ""
-    while True:
-        longer = (
-            (text[: len(start) + 1], end)
-            if len(start) <= len(end)
-            else (start, text[-len(end) - 1 :])
-        )
-        if cells(f"{longer[0]}…{longer[1]}") > limit:
-            return f"{start}…{end}"
-        start, end = longer
+    return [first, shortened(name[len(first) :], _LINE)]

@@ -36,7 +36,7 @@ BOXES = ("plain", "blue", "green", "amber", "violet")
 _STYLE = Template(
     "text{fill:$ink}.note{fill:$muted}.head{fill:$edge}.line{stroke:$edge}"
     + "".join(f".{kind}{{fill:${kind};stroke:${kind}_edge}}" for kind in BOXES)
-    + "".join(f".fill-{kind}{{fill:${kind}_edge}}" for kind in BOXES)
+    + "".join(f".solid-{kind}{{fill:${kind}_edge}}" for kind in BOXES)
 )
 MONOSPACE = 'ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace'
 _FONTS = (
@@ -115,7 +115,7 @@ class Picture:
         *,
         radius: int = 6,
     ) -> None:
-        """Add a box of one of the kinds of :data:`BOXES`."""
+        """Add a box of one of the kinds of :data:`BOXES`, or of ``solid-`` and such a kind."""
         place = {"x": x, "y": y, "width": width, "height": height, "rx": radius}
         self._add("rect", **{"class": kind}, **{k: _number(v) for k, v in place.items()})
 
@@ -149,6 +149,22 @@ def cells(text: str) -> int:
     """Return the number of columns of a text in a font whose characters have one width."""
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
     return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return the start and the end of a text that has more columns."""
+    if cells(text) <= limit:
+        return text
+    start = end = ""
+    while True:
+        longer = (
+            (text[: len(start) + 1], end)
+            if len(start) <= len(end)
+            else (start, text[-len(end) - 1 :])
+        )
+        if cells(f"{longer[0]}…{longer[1]}") > limit:
+            return f"{start}…{end}"
+        start, end = longer
 
 
 def _number(value: float) -> str:

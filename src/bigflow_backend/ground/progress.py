@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from bigflow_backend.ground.foreign.text import printable
 
@@ -133,14 +133,14 @@ def _folded(
         with fold.display() if is_shown else contextlib.nullcontext():
             yield
     except Exception:
-        mark = coloured("✗" if _is_utf8() else "!", _RED)
+        mark = coloured("✗" if has_utf8(sys.stderr) else "!", _RED)
         lines = [f"{mark} {title}  {seconds_since(begin)}", *fold.lines]
         print(*lines, sep="\n", file=sys.stderr, flush=True)
         raise
     finally:
         _state.fold = None
     if is_shown and is_kept:
-        mark = coloured("✓" if _is_utf8() else "+", _GREEN)
+        mark = coloured("✓" if has_utf8(sys.stderr) else "+", _GREEN)
         seconds = coloured(seconds_since(begin), _DIM)
         print(f"{mark} {title}  {seconds}", file=sys.stderr, flush=True)
 
@@ -158,7 +158,7 @@ class _Fold:
         self._title = title
         self._begin = begin
         self._prints_lines = prints_lines
-        self._frames = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏" if _is_utf8() else "|/-\\"
+        self._frames = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏" if has_utf8(sys.stderr) else "|/-\\"
 
     def add(self, text: str) -> None:
         lines = [printable(line) for line in text.splitlines() if line.strip()]
@@ -291,9 +291,9 @@ def _forward(fold: _Fold, reader: int, wake: int) -> None:
         fold.output(rest.decode("utf-8", "replace"))
 
 
-def is_terminal() -> bool:
-    """Return whether stderr is a terminal that can rewrite a line."""
-    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+def is_terminal(stream: TextIO | None = None) -> bool:
+    """Return whether the stream, or else stderr, is a terminal that can rewrite a line."""
+    return (stream or sys.stderr).isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 _RED, _YELLOW, _GREEN, _DIM = "1;31", "1;33", "32", "2"
@@ -309,18 +309,18 @@ def yellow(text: str) -> str:
     return coloured(text, _YELLOW)
 
 
-def coloured(text: str, code: str) -> str:
-    """Return the text with a colour of ECMA-48, where stderr shows colours.
+def coloured(text: str, code: str, stream: TextIO | None = None) -> str:
+    """Return the text with a colour of ECMA-48, where the stream, or else stderr, shows colours.
 
     https://no-color.org and https://force-color.org
     """
-    return f"\x1b[{code}m{text}\x1b[0m" if _has_colours() else text
+    return f"\x1b[{code}m{text}\x1b[0m" if _has_colours(stream) else text
 
 
-def _has_colours() -> bool:
+def _has_colours(stream: TextIO | None = None) -> bool:
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or is_terminal()
+    return bool(os.environ.get("FORCE_COLOR")) or is_terminal(stream)
 
 
 def size(count: float) -> str:
@@ -339,6 +339,7 @@ def seconds_since(begin: float) -> str:
     return f"{minutes:.0f} min {rest:.0f} s" if minutes else f"{seconds:.1f} s"
 
 
-def _is_utf8() -> bool:
-    encoding: Any = sys.stderr.encoding
+def has_utf8(stream: TextIO) -> bool:
+    """Return whether a stream can have all characters."""
+    encoding: Any = stream.encoding
     return str(encoding or "").lower().replace("-", "") == "utf8"

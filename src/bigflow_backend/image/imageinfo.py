@@ -133,8 +133,14 @@ class BaseDocument(TypedDict, total=False):
     digest: str | None
 
 
+class _PlatformName(TypedDict):
+    platform: str | None
+
+
 class _Names(TypedDict, total=False):
     tags: list[str]
+    platform: str | None
+    platforms: list[_PlatformName] | None
 
 
 class InfoDocument(_Names):
