@@ -2,8 +2,8 @@
 
     python scripts/pictures.py [DIRECTORY]
 
-Without a directory it writes into docs/images/. ``layers.json`` has the image of sample_project: the
-names and the sizes that `bigflow image --json` prints.
+Without a directory it writes into docs/images/. ``layers.json`` has the image of sample_project:
+the names and the sizes that `bigflow image --json` prints.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.drawing.bar import Segment, draw_bar
+from bigflow_backend.drawing.graph import Node, draw_graph
 from bigflow_backend.drawing.svg import Picture, Theme
 from bigflow_backend.ground.progress import size
 
@@ -149,8 +150,20 @@ def layers(theme: Theme) -> Picture:
     return draw_bar(found["name"], segments, note, theme)
 
 
+def graph(theme: Theme) -> Picture:
+    """Draw the workflow that docs/how-to/dag.md lists."""
+    after: dict[str, list[str]] = {
+        "load": [],
+        "rain": ["load"],
+        "wind": ["load"],
+        "report": ["rain", "wind"],
+    }
+    return draw_graph("nightly", [Node(name, jobs, name) for name, jobs in after.items()], theme)
+
+
 PICTURES: dict[str, Callable[[Theme], object]] = {
     "artifact": artifact,
+    "graph": graph,
     "layers": layers,
     "execution-flow": execution_flow,
 }
