@@ -20,7 +20,7 @@ def block(language: str, containing: str) -> str:
     (found,) = (
         text
         for text in re.findall(
-            rf"^```{language}\n(.*?)^```", PAGE + OF_TEMPLATES, re.MULTILINE | re.DOTALL
+            rf"^```{language}[^\n]*\n(.*?)^```", PAGE + OF_TEMPLATES, re.MULTILINE | re.DOTALL
         )
         if containing in text
     )

@@ -1,0 +1,2 @@
+# from: started
+git tag v1.2.0

@@ -1,0 +1,3 @@
+mkdir pipelines
+cd pipelines
+git init --quiet

@@ -1,0 +1,2 @@
+# from: released
+# needs: registry
