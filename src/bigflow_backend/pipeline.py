@@ -62,7 +62,7 @@ class BuildOptions:
     workflows: tuple[str, ...] = ()
     """The ids of the workflows to build a DAG for; without one, all of them."""
     dry_run: bool = False
-    """True if ``build_image`` only returns its plan."""
+    """True if ``build_image`` only returns its plan, and ``build_dags`` writes no files."""
     in_image: bool = False
     """True if the built image finds the workflows, instead of ``python``."""
     released_wheel: Path | None = None
@@ -116,9 +116,9 @@ def build_image(project: Project, options: BuildOptions) -> Build:
 
 
 def build_dags(project: Project, options: BuildOptions) -> Build:
-    """Write a DAG file for each workflow into ``.dags/``."""
+    """Write a DAG file for each workflow into ``.dags/``. A dry run writes none, and checks all."""
     check_compiled(project)
-    with started(project, options) as steps:
+    with started(project, options, keeps=not options.dry_run) as steps:
         deployment, workflows = steps.description()
         name = str(steps.reference(deployment))
         if workflows is None:
@@ -192,14 +192,17 @@ def rebuilt(
 
 
 @contextlib.contextmanager
-def started(project: Project, options: BuildOptions) -> Iterator[Steps]:
-    """Yield the steps of one build. Their results are moved into the project at the end."""
+def started(project: Project, options: BuildOptions, *, keeps: bool = True) -> Iterator[Steps]:
+    """Yield the steps of one build. A build that ``keeps`` moves the results into the project."""
     from bigflow_backend.image.session import open_session
 
     settings = options.image or project.settings.image
     if options.in_image:  # the engine is asked for the workflows of the image
         settings = dataclasses.replace(settings, load=True)
-    with open_session(settings, options.say) as session, transaction(project.root) as running:
+    with (
+        open_session(settings, options.say) as session,
+        transaction(project.root, keeps=keeps) as running,
+    ):
         yield Steps(project, options, settings, session, running)
 
 

@@ -435,6 +435,21 @@ def test_a_dry_run_for_several_platforms(project: Project, options: list[str]) -
     assert [bill.rpartition("1.2.0-")[2] for bill in bills] == ["amd64.cdx.json", "arm64.cdx.json"]
 
 
+def test_a_dry_run_of_the_dags_checks_them(project: Project) -> None:
+    last_build = {".dags/rides_dag.py": "the last good one"}
+    project.write(last_build)
+    before = project.files()
+    lines = bigflow(project, "build-dags", "--dry-run", "--start-time", "2026-01-31").stdout
+    file = "rides__v1_2_0__2026_01_31_00_00_00_dag.py"
+    assert lines.splitlines() == [f"DAG    .dags/{file}", "nothing was built: this is a dry run"]
+    project.write({"pipelines/workflow.py": _WORKFLOW.replace('"count"', '"a b"')})
+    failed = bigflow(project, "build-dags", "--dry-run")
+    assert failed.returncode == 1
+    assert "a b" in failed.stderr
+    project.write({"pipelines/workflow.py": _WORKFLOW})
+    assert project.files() == before
+
+
 def test_a_dry_run_as_json(project: Project) -> None:
     options = ["--dry-run", "--json", "--no-export-image-tar", "--tag", "latest"]
     done = bigflow(project, "build-image", *options, **NO_ENGINE)

@@ -122,23 +122,22 @@ def _build(
     for note in (*project.notes, *project.version.notes):
         print_warning(note)
     begin = time.monotonic()
+    options = build_options(project, call.values, wheel)
     with temporary_files_together():
-        build = step(project, build_options(project, call.values, wheel))
+        build = step(project, options)
     image, dags = build.image is not None, build.dags is not None
-    if image or dags:
+    if (image or dags) and not options.dry_run:
         from bigflow_backend.compare.history import remember
 
         with contextlib.suppress(UserError, OSError):  # a build succeeds without the history
             remember(project.root, project.version.text, image=image, dags=dags)
-    print_result(call.values, build, build_lines(build))
-    print_progress(f"done in {seconds_since(begin)}{_next(build)}")
+    print_result(call.values, build, build_lines(build, dry_run=options.dry_run))
+    print_progress(f"done in {seconds_since(begin)}{'' if options.dry_run else _next(build)}")
     return 0
 
 
 def _next(build: Build) -> str:
     """Return the next command of a user who has just built this."""
-    if build.plan is not None:
-        return ""
     if build.dags is None:
         return "; next: bigflow build" if build.image is None else "; next: bigflow build-dags"
     if build.image is not None and build.image.pushed:

@@ -234,7 +234,12 @@ COMMANDS = {
     "build-dags": Command(
         SUMMARIES["build-dags"],
         "build:build_dags",
-        (*ENVIRONMENT_OPTIONS, *DAG_OPTIONS, JSON),
+        (
+            *ENVIRONMENT_OPTIONS,
+            *DAG_OPTIONS,
+            flag("--dry-run", "check the workflows and their DAG files, and write nothing"),
+            JSON,
+        ),
     ),
     "workflows": Command(
         SUMMARIES["workflows"],

@@ -65,6 +65,7 @@ MANUALS = {
     "build-dags": Manual(
         (
             "bigflow build-dags --config prod",
+            "bigflow build-dags --dry-run",
             "bigflow build-dags --start-time 2026-01-31T06:00Z --deployed deployed/manifest.json",
         ),
         (*_OF_PROJECT, "dags"),

@@ -28,7 +28,7 @@ def print_result(values: argparse.Namespace, result: object, lines: Iterable[str
         print("\n".join(printable(part) for line in lines for part in line.split("\n")))
 
 
-def build_lines(build: Build) -> Iterator[str]:
+def build_lines(build: Build, *, dry_run: bool = False) -> Iterator[str]:
     """Yield a line for each artifact: its kind, its path and its size."""
     if build.tests is not None:
         skipped = f", {build.tests.skipped} skipped" if build.tests.skipped else ""
@@ -44,6 +44,8 @@ def build_lines(build: Build) -> Iterator[str]:
         for file in build.dags.files:
             yield f"DAG    {file.path}"
         yield from _retired_lines(build.dags)
+    if dry_run:
+        yield "nothing was built: this is a dry run"
 
 
 def _retired_lines(dags: DagFiles) -> Iterator[str]:
@@ -86,7 +88,6 @@ def _plan_lines(plan: ImagePlan) -> Iterator[str]:
         yield "engine    gets the image"
     if plan.push:
         yield "registry  gets the image"
-    yield "nothing was built: this is a dry run"
 
 
 def _plain(value: Any) -> Any:
