@@ -1,9 +1,13 @@
 # make demo      the sample project becomes a wheel, an image and DAGs
-# make lint      checks sources, types, layers of imports, spelling and words
+# make lint      checks sources, types, layers of imports, spelling, words and workflows
 # make test      runs `make lint` and the quick tests: at most five minutes on two cores
 # make test-all  runs `make test`, then the slow tests, and prints the line coverage of both
 # make format    rewrites the sources as `make lint` wants them
 # make docs      builds the site of docs/ into site/: open site/index.html
+# make schema    writes the schema of [tool.bigflow] for editors into schema/
+# make dist      builds the wheel and the sdist of a release into dist/, and checks them
+# make notes TAG=v0.2.0
+#                prints the notes of a release, and checks its tag
 # make benchmark measures package, image and DAGs, beside BigFlow 1.11.3 (half an hour);
 #                OLD=DIRECTORY compares with another checkout, too
 #
@@ -28,7 +32,7 @@ export NO_MKDOCS_2_WARNING = 1
 # Without bytecode, each of the thousands of processes of the tests would compile our modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all lint format docs benchmark clean
+.PHONY: demo test test-all lint format docs schema dist notes benchmark clean
 
 demo: $(DEMO)/ready
 	$(DEMO)/bin/python scripts/demo.py
@@ -46,8 +50,10 @@ lint: $(TEST)/ready
 	$(TEST)/bin/ruff format --check .
 	$(TEST)/bin/mypy
 	$(TEST)/bin/lint-imports --no-logo
-	$(TEST)/bin/codespell src tests docs scripts benchmarks sample_project README.md CHANGELOG.md CONTRIBUTING.md
+	$(TEST)/bin/codespell src tests docs scripts benchmarks sample_project README.md CHANGELOG.md CONTRIBUTING.md \
+	  CODE_OF_CONDUCT.md SECURITY.md .github action.yml
 	$(TEST)/bin/python scripts/plain_words.py
+	$(TEST)/bin/zizmor --offline --no-progress --quiet .
 
 format: $(TEST)/ready
 	$(TEST)/bin/ruff check --fix .
@@ -55,6 +61,17 @@ format: $(TEST)/ready
 
 docs: $(DOCS)/ready
 	$(DOCS)/bin/mkdocs --quiet build
+
+schema: $(TEST)/ready
+	$(TEST)/bin/python scripts/schema.py
+
+dist: $(TEST)/ready
+	rm -rf dist
+	$(TEST)/bin/python scripts/distribution.py --sdist dist
+	$(TEST)/bin/twine check --strict dist/*
+
+notes:
+	@$(PYTHON) scripts/release_notes.py "$(TAG)"
 
 benchmark: $(TEST)/ready
 	$(TEST)/bin/python benchmarks/commands.py

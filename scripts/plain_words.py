@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 PLACES = (
-    *("src", "tests", "docs", "scripts", "benchmarks", "sample_project"),
+    *("src", "tests", "docs", "scripts", "benchmarks", "sample_project", ".github"),
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile"),
+    *("CODE_OF_CONDUCT.md", "action.yml", ".pre-commit-config.yaml", ".pre-commit-hooks.yaml"),
 )
-SUFFIXES = {".py", ".md", ".j2", ".toml", ".cfg", ""}
+SUFFIXES = {".py", ".md", ".j2", ".toml", ".cfg", ".yml", ".yaml", ""}
 # This file and its test name the words that they refuse.
 SKIPPED = {"plain_words.py", "test_plain_words.py"}
 
