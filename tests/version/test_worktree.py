@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.version import project_version, untracked
+from bigflow_backend.version import project_version
+from bigflow_backend.version.worktree import untracked
 from support.git_repository import (
     Repository,
     log_git_processes,

@@ -120,9 +120,10 @@ def _run_setuptools(arguments: Sequence[str], script: str, project: Project) -> 
             f"{sys.executable} has no setuptools", hint="pip install 'bigflow-backend[build]'"
         ) from error
     from bigflow_backend.wheel.content import project_content
-    from bigflow_backend.wheel.distribution import load_distribution
+    from bigflow_backend.wheel.distribution import load_distribution, read_stated
 
-    distribution: Any = load_distribution(project, project_content(project)).distribution
+    content = project_content(project)
+    distribution: Any = load_distribution(project, content, read_stated(project)).distribution
     distribution.cmdclass.update(_commands(project, script))
     distribution.script_name = script
     distribution.script_args = list(arguments)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import json
 import os
 import re
 import sys
@@ -23,7 +22,6 @@ from typing import Any
 from bigflow_backend.ground.errors import AlreadyReportedError, BigflowWarning, UserError
 from bigflow_backend.ground.files import has_file, read_bounded
 from bigflow_backend.ground.limits import CHILD_MESSAGES, PROJECT_FILE
-from bigflow_backend.ground.processes import TooMuchOutputError, run_bounded
 from bigflow_backend.ground.report import reported
 from bigflow_backend.project.legacy import project_keywords
 
@@ -161,6 +159,10 @@ def keywords_from_child(script: Path) -> dict[str, Any]:
 
     :raises AlreadyReportedError: if the script fails.
     """
+    import json
+
+    from bigflow_backend.ground.processes import TooMuchOutputError, run_bounded
+
     command = [sys.executable, "-c", _CHILD, os.fspath(script)]
     try:
         done = run_bounded(command, cwd=None, limit=CHILD_MESSAGES)
@@ -176,6 +178,8 @@ def keywords_from_child(script: Path) -> dict[str, Any]:
 
 def print_project_keywords() -> None:
     """Print the result of :func:`keywords_from_child` as JSON. The child process calls this."""
+    import json
+
     with reported():
         warnings.simplefilter("ignore", BigflowWarning)  # the build prints them
         keywords = run_setup_script(Path(sys.argv[1]))

@@ -10,16 +10,15 @@
 - ``changed``: the files that differ from another commit
 - ``static``: the local part of a version that a file states
 - ``archival``: the versions in ``PKG-INFO`` and ``.git_archival.txt``
+- ``history``: the version of a work tree or a revision
 - ``sources``: the order of all sources
 - ``release``: the next tag
 """
 
 from bigflow_backend.version.model import ProjectVersion
 from bigflow_backend.version.sources import project_version
-from bigflow_backend.version.worktree import untracked
 
 __all__ = [
     "ProjectVersion",
     "project_version",
-    "untracked",
 ]

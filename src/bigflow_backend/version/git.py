@@ -7,14 +7,12 @@ repository or another language. A repository can also come from a stranger: see 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.limits import GIT_OUTPUT
-from bigflow_backend.ground.processes import TooMuchOutputError, TooSlowError, run_bounded
 from bigflow_backend.version.model import SET_VERSION
 
 _KEPT = frozenset({
@@ -79,6 +77,11 @@ class Result:
         return "; ".join(line for line in lines if line and not line.startswith("hint:"))
 
 
+def has_repository(root: Path) -> bool:
+    """Return False if git would find no repository around ``root``. It takes no process."""
+    return any((directory / ".git").exists() for directory in (root, *root.parents))
+
+
 def query(
     directory: Path,
     *arguments: str,
@@ -114,6 +117,11 @@ def run(
 
     :raises UserError: if git is missing or too slow, or its output is too long.
     """
+    # Outside a repository a hook runs no git, and these imports take 5 ms.
+    import shutil
+
+    from bigflow_backend.ground.processes import TooMuchOutputError, TooSlowError, run_bounded
+
     git = shutil.which("git")
     if git is None:
         raise UserError(

@@ -11,9 +11,10 @@ from typing import cast
 
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.version import git
+from bigflow_backend.version.history import check_full_history
 from bigflow_backend.version.repository import Tags, find_checkout, find_tags, git_error
 from bigflow_backend.version.scheme import Level, Version, bump, following, is_level, tagged
-from bigflow_backend.version.sources import check_full_history, from_outside_git
+from bigflow_backend.version.sources import from_outside_git
 from bigflow_backend.version.worktree import read_work_tree
 
 _LISTED = 5

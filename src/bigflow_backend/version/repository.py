@@ -65,7 +65,7 @@ def find_checkout(root: Path, revision: str | None = None) -> Checkout:
         directory does not have the versions of the projects in it.
     :raises UserError: if git fails, or ``revision`` is not a commit.
     """
-    if not any((directory / ".git").exists() for directory in (root, *root.parents)):
+    if not git.has_repository(root):
         raise OutsideGitError(f"{root} is not in a git repository", hint=_COMMIT_IT)
     if revision is not None and (not revision or revision.startswith("-")):
         raise _unknown_revision(revision, root)

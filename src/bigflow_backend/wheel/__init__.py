@@ -10,7 +10,8 @@
 - ``distribution``: setuptools' distribution with the project's metadata
 - ``conflicts``: check of facts that two files state
 - ``setuptools_commands``: setuptools' ``build`` with ``resources/``
-- ``metadata``: ``.dist-info``
+- ``metadata``: ``.dist-info``, written by setuptools
+- ``plain``: ``.dist-info`` of a plain project, without the import of setuptools
 - ``bill``: the bill of materials in ``.dist-info``
 - ``writer``: the reproducible zip archive
 - ``manifest_in``: files that MANIFEST.in adds to the sdist

@@ -6,16 +6,12 @@ An sdist has it as a file, because the lock may be that of a workspace above the
 
 from __future__ import annotations
 
-import json
-import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from bigflow_backend.ground.files import read_bounded
 from bigflow_backend.ground.limits import LOCK_FILE
 from bigflow_backend.project.locked import locked_pins
-from bigflow_backend.wheel.content import Member
 
 if TYPE_CHECKING:
     from bigflow_backend.project.locked import LockedPin
@@ -38,6 +34,9 @@ def bill_of_wheel(project: Project) -> bytes | None:
     locked = locked_pins(project)
     if locked is None:
         return None
+    import json
+    import uuid
+
     own = f"{project.name}=={project.version.text}"
     components = [_component(pin) for pin in locked.pins]
     serial = uuid.uuid5(uuid.NAMESPACE_OID, json.dumps([own, components]))
@@ -61,17 +60,13 @@ def bill_of_wheel(project: Project) -> bytes | None:
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def bill_members(project: Project, directory: Path, dist_info: str) -> list[Member]:
-    """Write the document into ``directory``; return it as a member of ``dist_info``, or nothing.
+def bill_files(project: Project) -> dict[str, bytes]:
+    """Return the document by its name in ``.dist-info``, or nothing.
 
     :raises UserError: as :func:`bill_of_wheel`.
     """
     content = bill_of_wheel(project)
-    if content is None:
-        return []
-    file = directory / BILL
-    file.write_bytes(content)
-    return [Member(name=f"{dist_info}/sboms/{BILL}", path=str(file), executable=False)]
+    return {} if content is None else {f"sboms/{BILL}": content}
 
 
 def _component(pin: LockedPin) -> dict[str, Any]:

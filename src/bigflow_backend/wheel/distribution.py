@@ -46,27 +46,30 @@ _UNKNOWN = re.compile(r"Unknown distribution option: '(?P<name>.*)'")
 
 
 @dataclass(frozen=True)
+class Stated:
+    """The metadata that a project states in its own files, for whoever writes the wheel's."""
+
+    keywords: Mapping[str, Any]
+    """The keywords of ``setup()`` that setuptools knows."""
+    requirements: Requirements
+
+
+@dataclass(frozen=True)
 class Loaded:
-    """A distribution, its files and its requirements."""
+    """A distribution and its files."""
 
     distribution: Distribution
     content: Content
-    requirements: Requirements
     needs_setuptools: bool
     """True if only setuptools' ``bdist_wheel`` can build it: it has extension modules, scripts,
     headers, or build commands of its own."""
 
 
-def load_distribution(project: Project, content: Content) -> Loaded:
-    """Return the distribution with the keywords of ``setup()`` and the project's configuration.
+def read_stated(project: Project) -> Stated:
+    """Return the keywords of ``setup()`` and the requirements.
 
-    The current directory must be the project's, as setuptools reads its configuration there.
-
-    :raises UserError: if the setup script fails, setuptools refuses the metadata, or two files
-        state a fact differently.
+    :raises UserError: if the setup script fails, or two files state a fact differently.
     """
-    from bigflow_backend.wheel.setuptools_commands import resource_commands
-
     passed = project.setup_keywords
     if passed is None:
         passed = run_setup_script(project.setup_script) if project.setup_script else {}
@@ -74,7 +77,21 @@ def load_distribution(project: Project, content: Content) -> Loaded:
     dependencies = project_dependencies(project)
     requirements = dependencies.required if dependencies is not None else Requirements()
     check_keywords(project, keywords, requirements)
-    distribution = _distribution(project, _setup_keywords(project, content, keywords, requirements))
+    return Stated(keywords, requirements)
+
+
+def load_distribution(project: Project, content: Content, stated: Stated) -> Loaded:
+    """Return the distribution with the stated metadata and the project's configuration.
+
+    The current directory must be the project's, as setuptools reads its configuration there.
+
+    :raises UserError: if setuptools refuses the metadata, or two files state a fact differently.
+    """
+    from bigflow_backend.wheel.setuptools_commands import resource_commands
+
+    requirements = stated.requirements
+    keywords = _setup_keywords(project, content, stated.keywords, requirements)
+    distribution = _distribution(project, keywords)
     # The version from git or the environment, whatever [tool.setuptools.dynamic] says.
     distribution.metadata.version = project.version.text
     if not _setuptools_takes_dependencies(project):
@@ -91,7 +108,6 @@ def load_distribution(project: Project, content: Content) -> Loaded:
     return Loaded(
         content=content,
         distribution=distribution,
-        requirements=requirements,
         needs_setuptools=any(getattr(distribution, k, None) for k in _COMPILED_KEYWORDS)
         or any(c in own_commands for c in _BUILD_COMMANDS),
     )

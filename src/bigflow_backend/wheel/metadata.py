@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.files import has_file
 from bigflow_backend.ground.limits import PROJECT_FILE
-from bigflow_backend.wheel.content import Member
 
 if TYPE_CHECKING:
     from setuptools import Distribution
@@ -42,11 +41,10 @@ def write_metadata(distribution: Distribution, directory: Path) -> Path:
     return Path(command.dist_info_dir)
 
 
-def metadata_members(dist_info_directory: Path) -> list[Member]:
-    """Return the files of a ``.dist-info`` directory as members of a wheel, sorted by name."""
-    parent = dist_info_directory.parent
-    return [
-        Member(name=path.relative_to(parent).as_posix(), path=str(path), executable=False)
-        for path in sorted(dist_info_directory.rglob("*"))
+def metadata_files(dist_info: Path) -> dict[str, bytes]:
+    """Return the files of a ``.dist-info`` directory by their names in it, sorted."""
+    return {
+        path.relative_to(dist_info).as_posix(): path.read_bytes()
+        for path in sorted(dist_info.rglob("*"))
         if path.is_file() and path.name != "RECORD"
-    ]
+    }

@@ -7,7 +7,6 @@ from an editable install.
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
@@ -62,10 +61,10 @@ def write_own_wheel(directory: Path) -> Path:
             with file.open("rb") as source:
                 wheel.add_stream(name, source, size=file.stat().st_size)
         texts = {name: distribution(NAME).read_text(name) for name in _INFO_FILES}
-        for name, text in {**texts, "WHEEL": _WHEEL}.items():
-            if text is not None:
-                content = text.encode()
-                wheel.add_stream(f"{info}/{name}", io.BytesIO(content), size=len(content))
+        texts["WHEEL"] = _WHEEL
+        wheel.add_metadata(
+            {name: text.encode() for name, text in texts.items() if text is not None}
+        )
     return path
 
 

@@ -22,6 +22,7 @@ from bigflow_backend.project.pyproject import metadata_files
 from bigflow_backend.wheel.bill import BILL, bill_of_wheel
 from bigflow_backend.wheel.config_settings import ConfigSettings
 from bigflow_backend.wheel.content import archive_name, check_syntax, project_content
+from bigflow_backend.wheel.distribution import read_stated
 from bigflow_backend.wheel.imports import check_imports
 from bigflow_backend.wheel.manifest_in import apply_manifest, is_left_behind
 from bigflow_backend.wheel.metadata import write_metadata
@@ -48,7 +49,7 @@ def build_sdist(project: Project, directory: Path, settings: ConfigSettings = _N
     content = project_content(project)
     check_syntax(content.modules)
     check_imports(project, content.modules)
-    distribution = load(project, content, settings).distribution
+    distribution = load(project, content, read_stated(project), settings).distribution
     with scratch_directory() as temporary:
         dist_info = write_metadata(distribution, temporary)
         pkg_info = (dist_info / "METADATA").read_bytes()

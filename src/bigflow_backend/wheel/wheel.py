@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,14 @@ from bigflow_backend.ground.epoch import source_date_epoch
 from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.ground.files import replaced_file
 from bigflow_backend.project.members import local_projects
-from bigflow_backend.version import untracked
-from bigflow_backend.wheel.bill import bill_members
+from bigflow_backend.version.git import has_repository
+from bigflow_backend.wheel.bill import bill_files
 from bigflow_backend.wheel.config_settings import ConfigSettings
 from bigflow_backend.wheel.content import check_syntax, project_content
-from bigflow_backend.wheel.distribution import load_distribution, reported_failures
+from bigflow_backend.wheel.distribution import load_distribution, read_stated, reported_failures
 from bigflow_backend.wheel.imports import check_imports
-from bigflow_backend.wheel.metadata import metadata_members, write_metadata
+from bigflow_backend.wheel.metadata import metadata_files, write_metadata
+from bigflow_backend.wheel.plain import plain_metadata
 from bigflow_backend.wheel.writer import WheelWriter, normalise
 
 if TYPE_CHECKING:
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
     from setuptools.command.bdist_wheel import bdist_wheel
 
     from bigflow_backend.project.project import Project
+    from bigflow_backend.project.requirements import Requirements
     from bigflow_backend.wheel.content import Content
-    from bigflow_backend.wheel.distribution import Loaded
+    from bigflow_backend.wheel.distribution import Loaded, Stated
+    from bigflow_backend.wheel.plain import PlainMetadata
 
 _NO_SETTINGS = ConfigSettings()
 
@@ -44,7 +48,15 @@ def build_wheel(project: Project, directory: Path, settings: ConfigSettings = _N
     content = project_content(project)
     check_syntax(content.modules)
     check_imports(project, content.modules)
-    loaded = load(project, content, settings)
+    stated = read_stated(project)
+    plain = _plain(project, content, stated, settings)
+    if plain is not None:
+        target = directory / plain.wheel_name
+        _write_wheel(
+            content, plain.dist_info, {**plain.files, **bill_files(project)}, target, epoch
+        )
+        return target
+    loaded = load(project, content, stated, settings)
     with scratch_directory() as temporary:
         if loaded.needs_setuptools:
             return _build_with_setuptools(project, loaded, temporary, directory, epoch)
@@ -59,8 +71,9 @@ def build_editable(
     In strict mode Python imports from links in ``build/``, which stay there. Nothing else is
     written into the project.
     """
-    loaded = load(project, project_content(project), settings)
-    distribution = loaded.distribution
+    distribution = load(
+        project, project_content(project), read_stated(project), settings
+    ).distribution
     with scratch_directory() as temporary:
         distribution.get_command_obj("egg_info").egg_base = str(temporary)
         command: Any = distribution.get_command_obj("editable_wheel")
@@ -86,27 +99,46 @@ def prepare_metadata(
 
     That of an editable wheel has no bill of materials.
     """
-    loaded = load(project, project_content(project), settings)
-    with scratch_directory() as temporary:
-        written = write_metadata(loaded.distribution, temporary)
-        target = directory / written.name
-        target.mkdir(exist_ok=True)
-        bill = [] if editable else bill_members(project, temporary, written.name)
-        for member in (*metadata_members(written), *bill):
-            file = directory / member.name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(member.read())
-    return target.name
+    content = project_content(project)
+    stated = read_stated(project)
+    plain = _plain(project, content, stated, settings)
+    if plain is not None:
+        name, files = plain.dist_info, dict(plain.files)
+        del files["WHEEL"]
+    else:
+        distribution = load(project, content, stated, settings).distribution
+        with scratch_directory() as temporary:
+            written = write_metadata(distribution, temporary)
+            name, files = written.name, metadata_files(written)
+    if not editable:
+        files.update(bill_files(project))
+    for file, data in files.items():
+        path = directory / name / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return name
 
 
-def load(project: Project, content: Content, settings: ConfigSettings) -> Loaded:
+def _plain(
+    project: Project, content: Content, stated: Stated, settings: ConfigSettings
+) -> PlainMetadata | None:
+    """Return the metadata of a plain project, and print warnings."""
+    # A setup script that imports setuptools may have changed it, and has taken the time.
+    if settings != _NO_SETTINGS or "setuptools" in sys.modules:
+        return None
+    plain = plain_metadata(project, content, stated)
+    if plain is not None:
+        _warn(project, content, stated.requirements)
+    return plain
+
+
+def load(project: Project, content: Content, stated: Stated, settings: ConfigSettings) -> Loaded:
     """Return the distribution with the options of the frontend, and print warnings."""
     from setuptools.errors import BaseError
 
-    loaded = load_distribution(project, content)
-    for text in _warnings(project, loaded, content):
-        warnings.warn(text, BigflowWarning, stacklevel=2)
+    loaded = load_distribution(project, content, stated)
     distribution = loaded.distribution
+    _warn(project, content, stated.requirements, distribution)
     distribution.script_name = "project_setup.py"
     distribution.script_args = [
         *settings.global_options,
@@ -123,20 +155,32 @@ def load(project: Project, content: Content, settings: ConfigSettings) -> Loaded
     return loaded
 
 
-def _warnings(project: Project, loaded: Loaded, content: Content) -> list[str]:
-    found = [*project.notes, *project.version.notes, *loaded.requirements.warnings]
+def _warn(
+    project: Project,
+    content: Content,
+    requirements: Requirements,
+    distribution: Distribution | None = None,
+) -> None:
+    for text in _warnings(project, content, requirements, distribution):
+        warnings.warn(text, BigflowWarning, stacklevel=3)
+
+
+def _warnings(
+    project: Project, content: Content, requirements: Requirements, distribution: Any
+) -> list[str]:
+    found = [*project.notes, *project.version.notes, *requirements.warnings]
     local = local_projects(project.root, project.pyproject)
     found += [
         f"{line.where}: {line.name} is a file of this machine; the wheel cannot be installed on"
         " another machine"
-        for line in loaded.requirements.lines
+        for line in requirements.lines
         if line.is_local and line.name not in local
     ]
-    distribution: Any = loaded.distribution
-    stated = distribution.install_requires or "dependencies" in project.pyproject.get("project", {})
-    if not stated and not project.requirements.is_file():
+    listed = getattr(distribution, "install_requires", requirements.specifiers)
+    is_stated = listed or "dependencies" in project.pyproject.get("project", {})
+    if not is_stated and not project.requirements.is_file():
         found.append("resources/requirements.txt does not exist: the wheel has no dependencies")
-    extensions = distribution.ext_modules or ()
+    extensions = getattr(distribution, "ext_modules", None) or ()
     sources = {os.path.normpath(s) for e in extensions for s in (*e.sources, *e.depends)}
     # An editable install has built extension modules beside their sources, for any Python.
     source = os.path.relpath(project.source, project.root)
@@ -147,9 +191,7 @@ def _warnings(project: Project, loaded: Loaded, content: Content) -> list[str]:
             "not in the wheel, which has only Python files and resources/: "
             f"{_enumerated(left_out)}; move them to resources/"
         )
-    untracked_files = untracked(
-        project.root, [Path(m.path) for m in content.members], known=project.version.work_tree
-    )
+    untracked_files = _untracked(project, content)
     if untracked_files:
         names = [os.path.relpath(path, project.root) for path in untracked_files]
         found.append(
@@ -157,6 +199,15 @@ def _warnings(project: Project, loaded: Loaded, content: Content) -> list[str]:
             f"describe them: {_enumerated(names)}"
         )
     return found
+
+
+def _untracked(project: Project, content: Content) -> tuple[Path, ...]:
+    if not has_repository(project.root.resolve()):
+        return ()
+    from bigflow_backend.version.worktree import untracked
+
+    paths = [Path(member.path) for member in content.members]
+    return untracked(project.root, paths, known=project.version.work_tree)
 
 
 def _enumerated(names: Sequence[str], most: int = 10) -> str:
@@ -172,14 +223,27 @@ def _build_in_one_pass(
     command = _bdist_wheel(loaded.distribution, temporary)
     command.write_wheelfile(str(dist_info))
     target = directory / f"{_file_stem(command)}.whl"
+    stored = command.compression == "stored"
+    files = {**metadata_files(dist_info), **bill_files(project)}
+    _write_wheel(loaded.content, dist_info.name, files, target, epoch, stored=stored)
+    return target
+
+
+def _write_wheel(
+    content: Content,
+    dist_info: str,
+    files: Mapping[str, bytes],
+    target: Path,
+    epoch: int,
+    *,
+    stored: bool = False,
+) -> None:
     with (
         replaced_file(target) as new,
-        WheelWriter(new, dist_info.name, epoch, stored=command.compression == "stored") as writer,
+        WheelWriter(new, dist_info, epoch, stored=stored) as writer,
     ):
-        writer.add(loaded.content.members)
-        writer.add(metadata_members(dist_info))
-        writer.add(bill_members(project, temporary, dist_info.name))
-    return target
+        writer.add(content.members)
+        writer.add_metadata(files)
 
 
 def _build_with_setuptools(
@@ -194,9 +258,7 @@ def _build_with_setuptools(
         distribution.run_command("bdist_wheel")
     target = directory / f"{_file_stem(command)}.whl"
     with replaced_file(target) as new:
-        dist_info = f"{command.wheel_dist_name}.dist-info"
-        more = bill_members(project, temporary, dist_info)
-        normalise(temporary / "dist" / target.name, new, epoch, more)
+        normalise(temporary / "dist" / target.name, new, epoch, bill_files(project))
     return target
 
 

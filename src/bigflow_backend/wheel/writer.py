@@ -12,7 +12,7 @@ import io
 import os
 import stat
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -68,6 +68,11 @@ class WheelWriter:
                     f"{member.path} changed while the wheel was written", hint="build again"
                 )
 
+    def add_metadata(self, files: Mapping[str, bytes]) -> None:
+        """Add files of ``.dist-info`` by their names in it."""
+        for name, content in files.items():
+            self.add_stream(f"{self._dist_info}/{name}", io.BytesIO(content), size=len(content))
+
     def add_stream(
         self, name: str, source: IO[bytes], *, size: int, executable: bool = False
     ) -> int:
@@ -92,10 +97,10 @@ class WheelWriter:
         return info
 
 
-def normalise(source: Path, target: Path, epoch: int, more: Iterable[Member] = ()) -> None:
+def normalise(source: Path, target: Path, epoch: int, more: Mapping[str, bytes]) -> None:
     """Write the wheel ``source`` of another tool as ``WheelWriter`` would write it.
 
-    ``more`` are members that it does not have.
+    ``more`` are files of ``.dist-info`` that it does not have.
     """
     with zipfile.ZipFile(source) as wheel:
         names = sorted(n for n in wheel.namelist() if not n.endswith("/"))
@@ -110,4 +115,4 @@ def normalise(source: Path, target: Path, epoch: int, more: Iterable[Member] = (
                 executable = bool(info.external_attr >> 16 & stat.S_IXUSR)
                 with wheel.open(info) as content:
                     writer.add_stream(name, content, size=info.file_size, executable=executable)
-            writer.add(more)
+            writer.add_metadata(more)
