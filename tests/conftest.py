@@ -66,6 +66,7 @@ _LONGEST = (
     "image/test_full_disk.py",
     "image/test_at_once.py",
     # Slow tests.
+    "docs/test_pages.py",
     "e2e/test_redeploys.py",
     "e2e/test_dag_bundle.py",
     "e2e/test_failed_runs.py",

@@ -1,4 +1,6 @@
-"""Projects that uv, hatch and poetry make, from creation to a running job: docs/how-to/uv.md.
+"""Projects that uv, hatch and poetry make, from creation to a running job.
+
+The commands of docs/how-to/uv.md are run by docs/test_pages.py.
 
 The tools come from the public index.
 """
@@ -62,12 +64,11 @@ def job_in_image(root: Path, base: str, engine: DockerClient, *options: str) -> 
 @pytest.mark.parametrize(
     "command",
     [
-        (_UV, "init", "--package", "sales"),
         (_UV, "init", "sales"),
         (_UV, "tool", "run", "hatch", "new", "sales"),
         (_UV, "tool", "run", "poetry", "new", "sales"),
     ],
-    ids=["uv-package", "uv", "hatch", "poetry"],
+    ids=["uv", "hatch", "poetry"],
 )
 def test_a_new_project_runs(
     command: tuple[str, ...], tmp_path: Path, base_archive: str, engine: DockerClient
