@@ -3,8 +3,9 @@
 ``sh`` and ``console`` blocks run. A line that a ``console`` block shows must be printed; words with
 digits, such as versions, hashes and sizes, may differ, and ``...`` stands for any text. ``python``
 blocks run, one after the other. ``toml``, ``json`` and ``yaml`` blocks are read by the code that
-reads such a file. A block with a title, as in ```` ```toml title="pyproject.toml" ````, is written
-into that file of the project; lines for an existing ``pyproject.toml`` are added to it.
+reads such a file; a ``before_script`` runs. A block with a title, as in
+```` ```toml title="pyproject.toml" ````, is written into that file of the project; lines for an
+existing ``pyproject.toml`` are added to it.
 
 A page may have these comments, each on a line of its own, which its reader does not see:
 
@@ -151,6 +152,8 @@ class Reader:
             assert "\n".join(_lines(text)) in "\n".join(_lines(content)), content
         else:
             _check(part.kind, text)
+            if part.kind == "yaml" and text.startswith("before_script:"):
+                self._run("\n".join(["set -e", *yaml.safe_load(text)["before_script"]]), "")
             if part.title:
                 self._write(part.title, text)
             if part.kind == "python":
@@ -166,7 +169,7 @@ class Reader:
             text = tomlkit.dumps(document)
         path.write_text(text, "utf-8")
 
-    def _run(self, command: str, shown: str, *, fails: bool) -> None:
+    def _run(self, command: str, shown: str, *, fails: bool = False) -> None:
         state = self._state
         keep = f'{{ export -p; echo "cd $(printf %q "$PWD")"; echo "# $PWD"; }} >{state}'
         script = f"trap '{keep}' EXIT\n[ ! -f {state} ] || . {state}\n{command}\n"
