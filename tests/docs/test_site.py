@@ -75,6 +75,9 @@ def test_the_site_is_complete_and_needs_no_network(tmp_path: Path) -> None:
         ]
         for address in page.links + page.loaded:
             parts = urlsplit(address)
+            _, of_repository, source = address.partition("/bigflow-backend/blob/main/")
+            if of_repository and not (_ROOT / source.partition("#")[0]).exists():
+                wrong.append(f"{name} links to {source}, which is not in the repository")
             if parts.scheme or parts.netloc:
                 continue
             path = unquote(parts.path)
