@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recording import draw_recording
+
 from bigflow_backend.drawing.bar import Segment, draw_bar
 from bigflow_backend.drawing.graph import Node, draw_graph
 from bigflow_backend.drawing.svg import Picture, Theme
@@ -161,10 +163,17 @@ def graph(theme: Theme) -> Picture:
     return draw_graph("nightly", [Node(name, jobs, name) for name, jobs in after.items()], theme)
 
 
+def session(theme: Theme) -> Picture:
+    """Draw the recording of ``session.py``."""
+    title = "A terminal: from nothing to a DAG that has run, in four commands"
+    return draw_recording(Path(__file__).with_name("session.cast"), title, theme)
+
+
 PICTURES: dict[str, Callable[[Theme], object]] = {
     "artifact": artifact,
     "graph": graph,
     "layers": layers,
+    "session": session,
     "execution-flow": execution_flow,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,3 +30,27 @@ def test_a_picture_has_a_title_a_description_and_no_script_or_address() -> None:
         assert root.find(f".//{_SVG}script") is None, path
         assert "href" not in text, path
         assert text.count("://") == 1, path  # the name of the XML namespace
+
+
+def test_the_recording_is_short_and_its_still_picture_has_the_end() -> None:
+    """Without animations, only the lines of the end are visible."""
+    for theme in ("light", "dark"):
+        path = _ROOT / f"docs/images/session-{theme}.svg"
+        assert path.stat().st_size < 300_000
+        text = path.read_text("utf-8")
+        (seconds,) = set(re.findall(r"animation:\w+ ([0-9.]+)s step-end infinite", text))
+        assert 10 < float(seconds) <= 40
+        assert all(float(step) <= 100 for step in re.findall(r"([0-9.]+)%\{", text))
+        assert "prefers-reduced-motion:reduce){*{animation:none!important}" in text
+        root = ET.fromstring(text)
+        still = set(re.findall(r"\.(t[0-9]+)\{visibility:visible", text))
+        lines = [
+            "".join(piece.text or "" for piece in group.iter(f"{_SVG}text"))
+            for group in root.iter(f"{_SVG}g")
+            if group.get("class") in still
+        ]
+        shown = "\n".join(lines).replace("\xa0", " ")
+        assert "$ bigflow start-project weather-reports" in shown
+        assert "$ bigflow rehearse daily" in shown
+        assert "success          daily" in shown
+        assert "\u280b" not in shown  # the spinner

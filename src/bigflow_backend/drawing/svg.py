@@ -6,6 +6,7 @@ A document has no scripts, and it fetches nothing: the fonts are those of the re
 from __future__ import annotations
 
 import contextlib
+import re
 import unicodedata
 from collections.abc import Iterator
 from enum import Enum
@@ -28,12 +29,14 @@ _COLOURS = {
     "amber": ("#fdf0d9", "#40300f"),
     "amber_edge": ("#b27a14", "#d9a441"),
     "violet": ("#eee8fb", "#2c2350"),
+    "red": ("#fbe6e6", "#461c1e"),
+    "red_edge": ("#b93a3a", "#f0837f"),
     "violet_edge": ("#7b5cc9", "#a58cf0"),
 }
 """The name of a colour -> its values on a light and on a dark page."""
-BOXES = ("plain", "blue", "green", "amber", "violet")
+BOXES = ("plain", "blue", "green", "amber", "red", "violet")
 """The kinds of boxes."""
-_STYLE = Template(
+_STYLE = (
     "text{fill:$ink}.note{fill:$muted}.head{fill:$edge}.line{stroke:$edge}"
     + "".join(f".{kind}{{fill:${kind};stroke:${kind}_edge}}" for kind in BOXES)
     + "".join(f".solid-{kind}{{fill:${kind}_edge}}" for kind in BOXES)
@@ -44,6 +47,8 @@ _FONTS = (
     f"text.code{{font:14px {MONOSPACE}}}text.note{{font-size:13.5px}}text.strong{{font-weight:600}}"
     ".line{fill:none;stroke-width:1.5}.dashed{stroke-dasharray:5 4}"
 )
+_SPACES = re.compile(r"  +|^ | $")
+"""Spaces that a browser leaves out."""
 CELL = 8.43
 """The width of a character of the kind ``code``: 0.602 of its size, as in most fonts."""
 
@@ -87,7 +92,10 @@ class Picture:
         )
         self._add("title", printable(title), id="title")
         self._add("desc", printable(description), id="description")
-        self._add("style", _FONTS + theme.style(_STYLE, _COLOURS))
+        self._theme = theme
+        self._style = ET.SubElement(self._root, "style")
+        self._style.text = _FONTS
+        self.css(_STYLE)
         head = {"viewBox": "0 0 8 8", "refX": "7", "refY": "4", "orient": "auto"}
         marker = ET.SubElement(self._root, "marker", {"id": "head", **head})
         marker.set("markerUnits", "userSpaceOnUse")
@@ -96,14 +104,33 @@ class Picture:
         ET.SubElement(marker, "path", {"class": "head", "d": "M0 0L8 4L0 8z"})
 
     @contextlib.contextmanager
-    def group(self, tip: str, **attributes: str) -> Iterator[None]:
+    def group(self, tip: str = "", **attributes: str) -> Iterator[None]:
         """Put what the block adds into a group. A browser shows ``tip`` beside the pointer."""
         before, self._at = self._at, ET.SubElement(self._at, "g", attributes)
-        self._add("title", "\n".join(map(printable, tip.splitlines())))
+        if tip:
+            self._add("title", "\n".join(map(printable, tip.splitlines())))
         try:
             yield
         finally:
             self._at = before
+
+    @contextlib.contextmanager
+    def viewport(self, x: float, y: float, width: float, height: float) -> Iterator[None]:
+        """Put what the block adds into a part of the picture, with an origin of its own.
+
+        Nothing of it is visible outside of that part.
+        """
+        place = {"x": x, "y": y, "width": width, "height": height}
+        before = self._at
+        self._at = ET.SubElement(self._at, "svg", {k: _number(v) for k, v in place.items()})
+        try:
+            yield
+        finally:
+            self._at = before
+
+    def css(self, text: str) -> None:
+        """Add CSS. ``$muted`` and such are colours."""
+        self._style.text = f"{self._style.text}{self._theme.style(Template(text), _COLOURS)}"
 
     def box(
         self,
@@ -119,14 +146,28 @@ class Picture:
         place = {"x": x, "y": y, "width": width, "height": height, "rx": radius}
         self._add("rect", **{"class": kind}, **{k: _number(v) for k, v in place.items()})
 
-    def text(self, x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> None:
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        kind: str = "",
+        anchor: str = "start",
+        *,
+        columns: int = 0,
+    ) -> None:
         """Add a line of text on the baseline ``y``.
 
-        ``kind`` has any of the words ``code``, ``note`` and ``strong``.
+        ``kind`` has any of the words ``code``, ``note`` and ``strong``. With ``columns``, the text
+        has the width of that number of characters of the kind ``code``, in any font.
         """
         more = {"class": kind} if kind else {}
+        shown = printable(text)
+        if columns:
+            more["textLength"] = _number(columns * CELL)
+            shown = _SPACES.sub(lambda match: "\xa0" * len(match[0]), shown)
         more |= {"text-anchor": anchor} if anchor != "start" else {}
-        self._add("text", printable(text), x=_number(x), y=_number(y), **more)
+        self._add("text", shown, x=_number(x), y=_number(y), **more)
 
     def line(self, path: str, kind: str = "", **attributes: str) -> None:
         """Add a line with a head at its end. ``path`` is that of SVG; ``kind`` may be dashed."""
