@@ -39,7 +39,7 @@ _COLUMNS = 80
 _TYPING, _BEFORE = 0.06, 0.8
 """Seconds for each key, and before a command."""
 _Events = list[tuple[float, str]]
-"""What a terminal received, with the seconds since the start of the command."""
+"""The texts that a terminal received, with the seconds since the start of the command."""
 _GIT = {
     f"GIT_{who}_{key}": value
     for who in ("AUTHOR", "COMMITTER")
