@@ -74,6 +74,18 @@ def test_the_line_of_a_pod(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        _LINE.replace(", ", ",\n"),
+        _LINE.replace("image ", "image\n"),
+        f"{_LINE}\nGood morning, it is 2026-01-02.\n",
+    ],
+)
+def test_a_wrapped_line_and_the_lines_after_it(text: str) -> None:
+    assert parse_line(text) == parse_line(_LINE)
+
+
+@pytest.mark.parametrize(
     ("line", "problem", "fix"),
     [
         ("INFO nothing", "not the first line of a pod", "begins with `bigflow: job`"),

@@ -83,6 +83,7 @@ class Stage:
         for place in places.values():
             place.mkdir(exist_ok=True)
         reader.environment["HOME"] = str(places["HOME"])
+        reader.names["@sha256:..."] = ""  # a digest that a page shortens: the tag is enough
         reader.names["/mnt/dags"] = str(places["/mnt/dags"])
         if base := reader.environment.get("BIGFLOW_IMAGE_BASE_IMAGE"):
             reader.names["python:3.12.9-slim-bookworm"] = base

@@ -144,8 +144,9 @@ class Reader:
         elif part.kind == "console":
             sessions = text.removeprefix("$ ").split("\n$ ")
             for number, session in enumerate(sessions, start=1):
-                command, _, shown = session.partition("\n")
+                command = re.match(r"(?:.*\\\n)*.*", session)[0]  # type: ignore[index]
                 last = number == len(sessions)
+                shown = session[len(command) :]
                 self._run(command, shown, fails="fails" in part.marks and last)
         elif "shows" in part.marks:
             content = (self.directory / part.marks["shows"]).read_text("utf-8")
@@ -156,8 +157,8 @@ class Reader:
                 self._run("\n".join(["set -e", *yaml.safe_load(text)["before_script"]]), "")
             if part.title:
                 self._write(part.title, text)
-            if part.kind == "python":
-                self.python["__file__"] = str(self.directory / (part.title or "a.py"))
+            elif part.kind == "python":
+                self.python["__file__"] = str(self.directory / "a.py")
                 exec(compile(text, f"<line {part.line}>", "exec"), self.python)
 
     def _write(self, name: str, text: str) -> None:
@@ -186,7 +187,7 @@ class Reader:
         )
         assert (done.returncode != 0) == fails, f"{command}\n{done.stdout}"
         printed = [_unchanging(line) for line in done.stdout.splitlines()]
-        for line in shown.splitlines():
+        for line in _lines(shown):
             pattern = re.compile(".*".join(map(re.escape, _unchanging(line).split("..."))))
             assert any(map(pattern.search, printed)), f"{command}: {line!r} in\n{done.stdout}"
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from bigflow_backend.cli.commands import Call
 
 _PROGRAMS = ("docker", "podman")
-_LINE = re.compile(r"bigflow: (?P<what>job|workflow) (?P<id>[^\s,]+), (?P<facts>.*)")
+_LINE = re.compile(r"bigflow: (?P<what>job|workflow) (?P<id>[^\s,]+),\s+(?P<facts>.*)", re.DOTALL)
+_FACT = re.compile(r"(\S*)\s*(.*)", re.DOTALL)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(=.*)?", re.DOTALL)
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 
@@ -87,10 +88,13 @@ def parse_line(text: str) -> Run:
             hint="give the line of its log that begins with `bigflow: job`, in quotes",
         )
     facts = {"package": ""}
-    for fact in match["facts"].split(", "):
-        key, _, value = fact.strip().partition(" ")
+    # A terminal may have wrapped the line; and more lines of the log may follow it.
+    for fact in re.split(r",\s+", match["facts"]):
+        key, value = _FACT.fullmatch(fact.strip()).groups()  # type: ignore[union-attr]
         if key in {"runtime", "config", "commit", "image"}:
-            facts[key] = value
+            facts[key] = value.replace("\n", " ") if key == "runtime" else value.partition("\n")[0]
+            if key == "image":
+                break
         else:
             facts["package"] = key
     _check(facts)

@@ -6,3 +6,4 @@ git add --all
 git commit --quiet --message "Start the project"
 git tag v1.2.0
 bigflow build --load
+export DB_PASSWORD=secret
