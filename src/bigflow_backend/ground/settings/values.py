@@ -6,7 +6,6 @@ The key of a field has ``-`` for ``_``.
 from __future__ import annotations
 
 import dataclasses
-import json
 import types
 import typing
 import warnings
@@ -93,6 +92,8 @@ def read_text_value(wanted: Any, text: str, *, place: str) -> Any:
         value = int(text) if text.isascii() and text.isdigit() else text
     elif kind in (tuple, dict):
         if text.lstrip()[:1] in ("[", "{"):
+            import json
+
             try:
                 value = json.loads(text)
             except (ValueError, RecursionError) as error:
