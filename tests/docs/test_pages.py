@@ -149,7 +149,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
         "GIT_CONFIG_NOSYSTEM": "1",
         "BIGFLOW_CACHE": str(home / "cache"),
-        "SAMPLE_PROJECT": str(REPOSITORY / "sample_project"),
+        "CHECKOUT": str(REPOSITORY),
         # The home directory is empty; what uv has fetched for other tests is used again.
         "UV_CACHE_DIR": subprocess.check_output(
             [uv.find_uv_bin(), "cache", "dir"], text=True

@@ -1,0 +1,2 @@
+git clone --quiet "$CHECKOUT" bigflow-backend
+cd bigflow-backend
