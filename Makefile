@@ -2,7 +2,7 @@
 # make lint      checks sources, types, layers of imports, spelling, words and workflows
 # make test      runs `make lint` and the quick tests: at most five minutes on two cores
 # make test-all  runs `make test`, then the slow tests, and prints the line coverage of both
-# make format    rewrites the sources as `make lint` wants them
+# make format    rewrites the sources, and the docs that come from them, as `make lint` wants them
 # make docs      builds the site of docs/ into site/: open site/index.html
 # make schema    writes the schema of [tool.bigflow] for editors into schema/
 # make dist      builds the wheel and the sdist of a release into dist/, and checks them
@@ -54,10 +54,12 @@ lint: $(TEST)/ready
 	  CODE_OF_CONDUCT.md SECURITY.md .github action.yml
 	$(TEST)/bin/python scripts/plain_words.py
 	$(TEST)/bin/zizmor --offline --no-progress --quiet .
+	$(TEST)/bin/python scripts/reference_pages.py --check
 
 format: $(TEST)/ready
 	$(TEST)/bin/ruff check --fix .
 	$(TEST)/bin/ruff format .
+	$(TEST)/bin/python scripts/reference_pages.py
 
 docs: $(DOCS)/ready
 	$(DOCS)/bin/mkdocs --quiet build

@@ -12,7 +12,7 @@ import pytest
 from bigflow_backend.ground.errors import BigflowWarning, UserError
 from bigflow_backend.ground.settings.values import read_table
 from bigflow_backend.project.settings import Settings
-from bigflow_backend.project.settings_schema import documentation, make_schema, tool_schema
+from bigflow_backend.project.settings_schema import make_schema, tool_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,10 +92,8 @@ def test_invalid_settings(table: object, message: str, hint: str) -> None:
     assert caught.value.hint == hint
 
 
-def test_schema_and_page_are_up_to_date() -> None:
-    again = "run python -m bigflow_backend.project.settings_schema ."
-    assert tool_schema() == make_schema(), again
-    assert (ROOT / "docs/reference/settings.md").read_text("utf-8") == documentation(), again
+def test_schema_is_up_to_date() -> None:
+    assert tool_schema() == make_schema(), "run `make format`"
 
 
 def test_every_key_is_documented() -> None:

@@ -7,5 +7,5 @@
 - ``fields``: the table of job and workflow attributes
 - ``own_attributes``: the error for a user's attribute that has the name of a job attribute
 - ``values``: how each kind of value is checked
-- ``schema.json``: the form of the JSON, made by scripts/attributes.py
+- ``schema.json``: the form of the JSON, made by ``make format``
 """

@@ -2,8 +2,8 @@
 
 A new attribute is one line in ``JobAttributes`` or ``WorkflowAttributes``. From these lines come:
 the keywords and defaults of ``Job`` and ``Workflow``, the checks of `bigflow describe`
-(``values.py``), ``schema.json`` and the tables of docs/reference/runtime.md
-(``scripts/attributes.py``), the dataclasses of the build
+(``values.py``), ``schema.json`` and docs/reference/attributes.md
+(``make format``), the dataclasses of the build
 (``bigflow_backend/project/workflows.py``), and the arguments of the KubernetesPodOperator that have
 the same value. Write the annotation as a key of ``values.KINDS``.
 """

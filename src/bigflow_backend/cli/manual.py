@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from bigflow_backend.ground.settings.machine import MachineSettings
 from bigflow_backend.ground.settings.values import Leaf, leaves
@@ -22,6 +22,8 @@ class Manual:
     """Tables of ``[tool.bigflow]``; the empty string is that table itself."""
     cache: bool = False
     """True if it uses the cache."""
+    statuses: Mapping[int, str] = field(default_factory=dict)
+    """Its own exit statuses, and their meanings; for the documentation."""
 
 
 _OF_PROJECT = ("", "version")
@@ -47,7 +49,10 @@ MANUALS = {
         ("bigflow lock", "bigflow lock --upgrade pandas"), (*_OF_PROJECT, "image"), cache=True
     ),
     "outdated": Manual(
-        ("bigflow outdated", "bigflow outdated --json"), (*_OF_PROJECT, "image"), cache=True
+        ("bigflow outdated", "bigflow outdated --json"),
+        (*_OF_PROJECT, "image"),
+        cache=True,
+        statuses={1: "an index or a registry could not be asked", 3: "something is newer"},
     ),
     "build-requirements": Manual(
         ("bigflow build-requirements", "bigflow build-requirements --upgrade"), _OF_PROJECT
@@ -61,6 +66,7 @@ MANUALS = {
         ),
         (*_OF_PROJECT, "image"),
         cache=True,
+        statuses={3: "with `--verify`, the image differs"},
     ),
     "build-dags": Manual(
         (
@@ -78,9 +84,18 @@ MANUALS = {
     "dags": Manual(
         ("bigflow dags --deployed deployed/ --airflow-url https://airflow.example.com --retired",)
     ),
-    "check": Manual(("bigflow check", "bigflow check --airflow 2.11"), ("",)),
+    "check": Manual(
+        ("bigflow check", "bigflow check --airflow 2.11"),
+        ("",),
+        statuses={1: "Airflow reports an error in a DAG file"},
+    ),
     "pod": Manual(("bigflow pod daily.load --config prod",), ("",)),
-    "rehearse": Manual(("bigflow rehearse daily",), (*_OF_PROJECT, "image"), cache=True),
+    "rehearse": Manual(
+        ("bigflow rehearse daily",),
+        (*_OF_PROJECT, "image"),
+        cache=True,
+        statuses={1: "a job has failed"},
+    ),
     "image": Manual(
         ("bigflow image", "bigflow image 1.2.0 --json", "bigflow image .image/image-1.2.0.tar"),
         ("", "image"),
@@ -94,6 +109,7 @@ MANUALS = {
         ),
         (*_OF_PROJECT, "image"),
         cache=True,
+        statuses={3: "with `--exit-code`, something differs"},
     ),
     "deploy": Manual(
         ("bigflow deploy --config prod --dry-run", "bigflow deploy --dags-folder gs://BUCKET/dags"),
@@ -128,15 +144,21 @@ def manual(name: str) -> str:
     return "\n".join([f"{title}:", *examples, *_settings(found)])
 
 
-def _settings(found: Manual) -> Iterator[str]:
-    rows = [(f"[{_table(leaf)}]", leaf) for leaf in leaves(Settings)]
+def setting_tables(found: Manual) -> dict[str, list[str]]:
+    """Return the settings of a command: tables of pyproject.toml, and the user's file."""
     titles = {f"[{'.'.join(filter(None, ('tool.bigflow', table)))}]" for table in found.tables}
     chosen: dict[str, list[str]] = {}
-    for title, leaf in rows:
+    for leaf in leaves(Settings):
+        title = f"[{_table(leaf)}]"
         if title in titles:
             chosen.setdefault(title, []).append(leaf.path[-1].replace("_", "-"))
     if found.cache:
         chosen["the user's file"] = [leaf.key for leaf in leaves(MachineSettings)]
+    return chosen
+
+
+def _settings(found: Manual) -> Iterator[str]:
+    chosen = setting_tables(found)
     if not chosen:
         return
     yield ""

@@ -1,7 +1,7 @@
 """One line for each command. ``bigflow --help`` needs no other module."""
 
 _RUN = {"run": "run a job or a workflow in this process, as each pod does"}
-_GROUPS = {
+GROUPS = {
     "begin": {
         "start-project": "write a new project, which builds as it stands",
         "init": "write what the code in this directory lacks for a build",
@@ -42,8 +42,9 @@ _GROUPS = {
         **_RUN,
     },
 }
+"""The commands by the titles of the help."""
 SUMMARIES = {
-    name: text for group in _GROUPS.values() for name, text in group.items() if name not in _RUN
+    name: text for group in GROUPS.values() for name, text in group.items() if name not in _RUN
 }
 """All commands of ``bigflow`` that need this package, by their names, and what each does."""
 
@@ -55,7 +56,7 @@ def help_text() -> str:
         "",
         "Data pipelines as a Python package, an image and Airflow DAGs.",
     ]
-    for title, group in _GROUPS.items():
+    for title, group in GROUPS.items():
         lines += ["", f"{title}:"]
         lines += [f"  {name:18}  {text}" for name, text in group.items()]
     lines += [

@@ -15,10 +15,11 @@ from bigflow.describe.values import KINDS
 from support.runtime import clean_environment
 
 ROOT = Path(__file__).parents[3]
+_GENERATED = ("docs/reference/attributes.md", "src/bigflow/describe/schema.json")
 
 
 def test_schema_and_documentation_come_from_the_table() -> None:
-    command = [sys.executable, str(ROOT / "scripts/attributes.py"), "--check"]
+    command = [sys.executable, str(ROOT / "scripts/reference_pages.py"), "--check", *_GENERATED]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -90,8 +91,8 @@ def test_a_new_attribute_is_one_line(tmp_path: Path) -> None:
         "job: queue and operator_arguments both set 'queue'",
         "None",
     ]
-    run(str(tmp_path / "scripts/attributes.py"))
+    run(str(tmp_path / "scripts/reference_pages.py"), *_GENERATED)
     schema = json.loads(table.with_name("schema.json").read_text("utf-8"))
     assert schema["$defs"]["job"]["properties"]["queue"]["type"] == ["string", "null"]
-    page = (tmp_path / "docs/reference/runtime.md").read_text("utf-8")
-    assert "| `queue` | `None` | the queue |" in page
+    page = (tmp_path / "docs/reference/attributes.md").read_text("utf-8")
+    assert "### `queue`\n\nThe queue.\n\n- Type: text, or `None`\n- Default: `None`\n" in page

@@ -1,15 +1,9 @@
-"""Write what comes from the table of attributes (``bigflow/describe/fields.py``).
-
-``python scripts/attributes.py`` writes ``bigflow/describe/schema.json`` and the tables in
-docs/reference/runtime.md. With ``--check`` it writes nothing and fails for an outdated file.
-"""
+"""The table of attributes -> the JSON schema of `bigflow describe`, and the page of attributes."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from bigflow.describe.fields import (
@@ -23,8 +17,6 @@ from bigflow.describe.fields import (
 )
 from bigflow.describe.values import KINDS
 from bigflow.describe.workflows import SCHEMA
-
-ROOT = Path(__file__).parents[1]
 
 
 def schema() -> dict[str, Any]:
@@ -123,57 +115,95 @@ def _property(line: Attribute) -> dict[str, Any]:
     return form
 
 
-_WORKFLOW_ROWS = """\
-| `workflow_id` | | letters, digits, `_` and `-`; unique in the project |
-| `definition` | | a list, a dict or a `Definition` |
-| `schedule_interval` | `"@daily"` | a cron expression or preset, a `timedelta`, `"@once"`, \
-`"@continuous"`, an `Asset` or a list of assets, or `None` for manual runs only |
-| `start_time_factory` | `daily_start_time` | a function from the start time of the build to the \
-first runtime: [see below](#first-runtime) |
-| `start_date` | `None` | the first runtime itself, given by name: `"2026-01-31"`, a `date` or a \
-`datetime` |
+_INTRODUCTION = """\
+# Attributes of workflows and jobs
+
+Give them to `Workflow(...)` and `Job(...)` by name. In a subclass of `Job` they can be attributes
+of the class, or of the object, too. [Write workflows and jobs](../how-to/workflows.md) shows how.
+The build checks every value.
 """
-_JOB_ROWS = "| `id` | | letters, digits, `_` and `-`; unique in the workflow |\n"
+_WORKFLOW = """
+## Workflow
+
+`Workflow(workflow_id, definition, schedule_interval, start_time_factory, ...)`: the first four can
+be given by position, too.
+
+### `workflow_id`
+
+Letters, digits, `_` and `-`; unique in the project.
+
+### `definition`
+
+The jobs and their order: a list, a dict from a job to its next jobs, or a `Definition`.
+
+### `schedule_interval`
+
+A cron expression or preset, a `timedelta`, `"@once"`, `"@continuous"`, an `Asset` or a list of
+assets, or `None` for manual runs only.
+
+- Default: `"@daily"`
+
+### `start_time_factory`
+
+A function from the start time of the build to the [first runtime](runtime.md#first-runtime).
+
+- Default: `daily_start_time`
+
+### `start_date`
+
+The first runtime itself: `"2026-01-31"`, a `date` or a `datetime`.
+
+- Default: `None`
+"""
+_JOB = """
+## Job
+
+`Job(id, ...)`: only `id` can be given by position.
+
+### `id`
+
+Letters, digits, `_` and `-`; unique in the workflow.
+"""
+_TYPES = {
+    "Assets": "list of `Asset`",
+    "Mapping[str, Any]": "dict",
+    "Mapping[str, str]": "dict of text",
+    "Params": "dict",
+    "Quantity": "text or number",
+    "Seconds": "number of seconds",
+    "Sequence[Mapping[str, Any]]": "list of dicts",
+    "Sequence[str]": "list of text",
+    "bool": "`True` or `False`",
+    "int": "whole number",
+    "str": "text",
+}
+"""A kind of value in the table -> plain words."""
 
 
-def _markdown(first_rows: str, table: type) -> str:
-    rows = (
-        f"| `{line.name}` | `{_default(line)}` | {line.text} |\n" for line in attributes_of(table)
+def page() -> str:
+    """Return the text of ``docs/reference/attributes.md``."""
+    tables = ((_WORKFLOW, WorkflowAttributes, "DAG"), (_JOB, JobAttributes, "operator"))
+    return _INTRODUCTION + "".join(
+        head + "".join(_documented(line, owner) for line in attributes_of(table))
+        for head, table, owner in tables
     )
-    return f"| attribute | default | meaning |\n|---|---|---|\n{first_rows}{''.join(rows)}"
+
+
+def _documented(line: Attribute, owner: str) -> str:
+    text = f"{line.text[:1].upper()}{line.text[1:]}"
+    facts = [f"Type: {_TYPES[line.kind]}{', or `None`' if line.optional else ''}"]
+    if line.default is not REQUIRED:
+        facts.append(f"Default: `{_default(line)}`")
+    if line.most is not None:
+        facts.append(f"Range: {line.least or 0:,} to {line.most:,}")
+    if line.argument is not None:
+        facts.append(f"In Airflow: `{line.argument}` of the {owner}")
+    return f"\n### `{line.name}`\n\n{text}.\n\n" + "".join(f"- {fact}\n" for fact in facts)
 
 
 def _default(line: Attribute) -> str:
-    if line.default is REQUIRED:
-        return ""
     if isinstance(line.default, Mapping):
         return "{}"
+    if line.default == ():
+        return "[]"
     return json.dumps(line.default) if isinstance(line.default, str) else repr(line.default)
-
-
-def main() -> int:
-    target = ROOT / "src/bigflow/describe/schema.json"
-    page = ROOT / "docs/reference/runtime.md"
-    text = page.read_text("utf-8")
-    for name, first_rows, table in (
-        ("workflow", _WORKFLOW_ROWS, WorkflowAttributes),
-        ("job", _JOB_ROWS, JobAttributes),
-    ):
-        start, end = f"<!-- attributes of a {name}: scripts/attributes.py -->\n", "<!-- end -->"
-        before, after = text.split(start)
-        text = before + start + _markdown(first_rows, table) + end + after.partition(end)[2]
-    outdated = []
-    for file, content in ((target, json.dumps(schema(), indent=2) + "\n"), (page, text)):
-        if file.read_text("utf-8") != content:
-            outdated.append(file.relative_to(ROOT))
-            if "--check" not in sys.argv:
-                file.write_text(content, "utf-8")
-    if "--check" not in sys.argv:
-        return 0
-    for file in outdated:
-        print(f"{file} is outdated: run python scripts/attributes.py", file=sys.stderr)
-    return 1 if outdated else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
