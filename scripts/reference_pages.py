@@ -47,7 +47,11 @@ def main(arguments: Sequence[str]) -> int:
     names = [name for name in arguments if name != "--check"] or list(FILES)
     outdated = False
     for name in names:
-        path, text = ROOT / name, FILES[name]()
+        try:
+            path, text = ROOT / name, FILES[name]()
+        except LookupError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            return 1
         if not path.is_file() or path.read_text("utf-8") != text:
             outdated = True
             if "--check" in arguments:

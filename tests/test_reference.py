@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from argparse import SUPPRESS
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ _ROOT = Path(__file__).parents[1]
 _MOST_WORDS = 20
 _MOST_PASSED_ON = 40
 """Places that pass a message on. A larger number shows that messages are not understood."""
-_MODULE = '''
+_MODULE = """
 from bigflow_backend.ground.errors import UserError
 
 _LIMIT = 2 * 1024
@@ -45,7 +46,7 @@ def other(name):
 
 def again(error):
     raise UserError(error.message, hint=error.hint)
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,7 @@ def test_every_error_has_a_cause_and_a_fix(source: Source) -> None:
     causes = Causes()
     found = {entry.key: causes.of(entry) for entry in entries(source)}
     assert [key for key, cause in found.items() if cause is None] == []
-    assert causes.lines - causes.used == set(), "these are no messages any more"
+    assert causes.lines - causes.used == set(), "the source does not have these messages"
     assert [
         entry.key
         for entry in entries(source)
@@ -160,7 +161,7 @@ def _absent(text: str) -> Iterator[str]:
     for name, command in COMMANDS.items():
         section = text.partition(f"### `bigflow {name}`\n")[2].partition("\n### ")[0]
         for option in command.options:
-            shown = option.names[0].startswith("-") and option.keywords.get("help") != "==SUPPRESS=="
+            shown = option.names[0].startswith("-") and option.keywords.get("help") != SUPPRESS
             if shown and option.names[0] != "--json" and f"`{option.names[0]}" not in section:
                 yield f"{name} {option.names[0]}"
         has_json = any("--json" in option.names for option in command.options)

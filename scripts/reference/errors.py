@@ -201,7 +201,9 @@ def _areas(every: list[Entry], causes: Causes) -> Iterator[str]:
         groups: dict[str, list[tuple[Entry, Cause]]] = {}
         for entry in every:
             if entry.area == title:
-                cause = causes.of(entry) or Cause(entry.key, "")
+                cause = causes.of(entry)
+                if cause is None:
+                    raise LookupError(f"{CAUSES.name} has no cause of the message: {entry.key}")
                 groups.setdefault(cause.key, []).append((entry, cause))
         for group in groups.values():
             yield from _group(group)
