@@ -25,7 +25,9 @@ def set_current_env(name: str) -> None:
 
 
 class Config:
-    """One named set of properties for each environment::
+    """One named set of properties for each environment.
+
+    For example:
 
         config = Config("dev", {"bucket": "{env}-data"}).add_configuration("prod", {"days": 7})
         config.resolve("prod")  # {"env": "prod", "bucket": "prod-data", "days": 7}
@@ -61,13 +63,20 @@ class Config:
         return tuple(self.configs)
 
     def property_names(self, name: str) -> tuple[str, ...]:
-        """Return the names of the properties in the code of one configuration."""
+        """Return the names of the properties in the code of one configuration.
+
+        :raises KeyError: for an unknown name.
+        """
         return tuple(self.configs[name])
 
     def add_configuration(
         self, name: str, properties: Mapping[str, Any], is_default: bool = False
     ) -> Config:
         """Add a configuration that inherits from the master; return this object.
+
+        :param name: the name of the configuration, such as ``prod``.
+        :param properties: its properties; they replace those of the master.
+        :param is_default: it is used when no name is given and ``bf_env`` is not set.
 
         :raises BigflowError: for a name that exists, or a second default.
         """
@@ -91,6 +100,9 @@ class Config:
 
     def resolve_property(self, property_name: str, env_name: str | None = None) -> Any:
         """Return one property of one configuration.
+
+        :param property_name: the name of the property.
+        :param env_name: the configuration; by default as in ``resolve``.
 
         :raises BigflowError: when neither the configuration nor the environment has it.
         """
@@ -118,7 +130,10 @@ class Config:
         return name
 
     def pretty_print(self, env_name: str | None = None) -> str:
-        """Return the properties of one configuration as text for people."""
+        """Return the properties of one configuration as text for people.
+
+        :raises BigflowError: as ``resolve`` does.
+        """
         from pprint import pformat
 
         name = self.resolve_name(env_name)

@@ -6,8 +6,10 @@ from __future__ import annotations
 class BigflowError(ValueError):
     """An error in the project or in its use, not in this package.
 
-    ``message`` is one line with the problem, ``hint`` one line with the fix. It is a ``ValueError``
-    because BigFlow raises that and code of its users catches it.
+    It is a ``ValueError`` because BigFlow raises that and code of its users catches it.
+
+    :param message: one line with the problem.
+    :param hint: one line with the fix.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:

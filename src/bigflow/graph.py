@@ -23,10 +23,13 @@ class InvalidJobGraph(BigflowError):  # noqa: N818 - BigFlow's name
 class Definition:
     """The jobs of a workflow and their order.
 
-    ``jobs`` maps a job to the next jobs, or is a list of jobs that run one after another::
+    For example:
 
         Definition({extract: [clean, count], clean: [report], count: [report]})
         Definition([extract, clean, report])
+
+    :param jobs: a dict from each job to the list of its next jobs, or a list of jobs that run one
+        after another.
 
     :raises InvalidJobGraph: for an object that is not a job, two jobs with the same id, or a cycle.
     """

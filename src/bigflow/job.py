@@ -65,6 +65,7 @@ class JobContext(_Fields):
     workflow: Any
     """The ``Workflow``, or None when the job runs outside of one."""
     workflow_id: str | None
+    """The id of the workflow, or None when the job runs outside of one."""
     env: str | None
     """The name of the configuration, such as ``dev`` or ``prod``."""
     run_id: str | None
@@ -159,8 +160,8 @@ def parse_runtime(text: str) -> datetime:
 class Job(JobAttributes, abc.ABC):
     """Base class of jobs. You can also write a job without it: see ``execute_job``.
 
-    Give the attributes (``JobAttributes``) to ``__init__``, set them in a subclass, or set them on
-    the object. A subclass does not need to call ``super().__init__()``. A job that does not
+    Give the attributes of jobs to ``__init__``, set them in a subclass, or set them on the object: the
+    page "Attributes of workflows and jobs" has them. A subclass does not need to call ``super().__init__()``. A job that does not
     inherit and lacks an attribute has the default.
     """
 
@@ -178,15 +179,27 @@ class Job(JobAttributes, abc.ABC):
 
     @abc.abstractmethod
     def execute(self, context: JobContext) -> object:
-        """Do the work."""
+        """Do the work of one period. The result is not used; an exception fails the task.
+
+        :param context: the period, the workflow and the configuration of this run.
+        """
 
     def run(self, runtime: str | date | None = None) -> object:
-        """Do the work outside of a workflow."""
+        """Do the work outside of a workflow.
+
+        :param runtime: the start of the period, in UTC; by default the current time.
+
+        :raises BigflowError: for text that is not a date or a time.
+        """
         return self.execute(JobContext.make(runtime=runtime))
 
 
 def execute_job(job: AnyJob, context: JobContext) -> None:
-    """Run any object that has ``execute(context)``, or BigFlow's older ``run(runtime)``."""
+    """Run any object that has ``execute(context)``, or BigFlow's older ``run(runtime)``.
+
+    :param job: the object; it does not need to inherit from ``Job``.
+    :param context: the period that the job runs for: see ``JobContext.make``.
+    """
     execute = getattr(job, "execute", None)
     if execute is not None:
         execute(context)

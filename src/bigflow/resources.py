@@ -23,7 +23,9 @@ _PROJECT_FILES = ("project_setup.py", "pyproject.toml", "setup.py")
 def get_resource_absolute_path(
     resource_file_name: str, search_start_file: str | os.PathLike[str] | None = None
 ) -> Path:
-    """Return the path of a file of ``resources/``::
+    """Return the path of a file of ``resources/``.
+
+    For example:
 
         get_resource_absolute_path("stations.csv", Path(__file__))
 
@@ -60,6 +62,10 @@ def find_file(
 ) -> Path:
     """Return the nearest file or directory with this name, going up from ``search_start_file``.
 
+    :param file_name: the name, or a path that is relative to one of the directories.
+    :param search_start_file: the file below which nothing is searched.
+    :param max_depth: the number of directories to search.
+
     :raises BigflowError: when the ``max_depth`` directories above the file do not have it.
     """
     start = Path(search_start_file).absolute()
@@ -73,7 +79,7 @@ def find_file(
 
 
 def find_all_resources(resources_dir: str | os.PathLike[str]) -> Iterator[str]:
-    """Return the files of a ``resources/`` directory, sorted, relative to its parent."""
+    """Yield the files of a ``resources/`` directory, sorted, relative to its parent."""
     directory = Path(resources_dir).absolute()
     for path in sorted(directory.rglob("*")):
         if path.is_file():

@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 
 
 def daily_start_time(start_time: datetime) -> datetime:
-    """Return the start of the day before ``start_time``."""
+    """Return the start of the day before ``start_time``.
+
+    :param start_time: the start time of the build, in the time zone of the workflow.
+    """
     return start_time.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
 
 
 def hourly_start_time(start_time: datetime) -> datetime:
     """Return ``start_time`` in whole seconds.
+
+    :param start_time: the start time of the build, in the time zone of the workflow.
 
     ``fold`` stays: it separates the two equal hours when the clocks go back (PEP 495).
     """

@@ -68,7 +68,7 @@ class Workflow(WorkflowAttributes):
         ``datetime``, or one as text, such as ``"2026-01-31"``.
     :param log_config: of BigFlow 1.x, without effect: a build warns of it.
 
-    The other keywords are ``bigflow.describe.fields.WorkflowAttributes``.
+    The other keywords are on the page "Attributes of workflows and jobs".
 
     :raises BigflowError: for an invalid id, schedule or definition.
     """
@@ -126,7 +126,10 @@ class Workflow(WorkflowAttributes):
     ) -> None:
         """Run every job in this process, one after another, without retries and timeouts.
 
-        The default of ``runtime`` is the current time; ``params`` replace the workflow's.
+        :param runtime: the start of the period, in UTC; by default the current time.
+        :param params: values that replace those of the workflow's ``params``.
+
+        :raises BigflowError: for a runtime that is not a date or a time.
         """
         context = JobContext.make(workflow=self, runtime=runtime, params=params)
         for job in self.definition.jobs:
@@ -140,7 +143,12 @@ class Workflow(WorkflowAttributes):
     ) -> None:
         """Run one job in this process.
 
-        :raises BigflowError: when the workflow does not have this job.
+        :param job_id: the id of the job.
+        :param runtime: the start of the period, in UTC; by default the current time.
+        :param params: values that replace those of the workflow's ``params``.
+
+        :raises BigflowError: when the workflow does not have this job, or for a runtime that is not
+            a date or a time.
         """
         context = JobContext.make(workflow=self, runtime=runtime, params=params)
         execute_job(self.find_job(job_id), context)

@@ -51,6 +51,11 @@ def get_requires_for_build_wheel(config_settings: Mapping[str, Any] | None = Non
     """Return the requirements of a build.
 
     https://peps.python.org/pep-0517/#get-requires-for-build-wheel
+
+    :param config_settings: ``--build-option``, ``--global-option`` and ``editable_mode``, as pip and
+        build pass them with ``-C``.
+
+    :raises SystemExit: with status 1, after two lines on stderr, for an error of the project.
     """
     from bigflow_backend.wheel.config_settings import read_config_settings
 
@@ -70,6 +75,12 @@ def prepare_metadata_for_build_wheel(
     """Write ``.dist-info`` into ``metadata_directory`` and return its name.
 
     https://peps.python.org/pep-0517/#prepare-metadata-for-build-wheel
+
+    :param metadata_directory: an existing directory.
+    :param config_settings: ``--build-option``, ``--global-option`` and ``editable_mode``, as pip and
+        build pass them with ``-C``.
+
+    :raises SystemExit: with status 1, after two lines on stderr, for an error of the project.
     """
     from bigflow_backend.wheel.wheel import prepare_metadata
 
@@ -83,6 +94,12 @@ def prepare_metadata_for_build_editable(
     """Write ``.dist-info`` of the editable wheel into ``metadata_directory`` and return its name.
 
     https://peps.python.org/pep-0660/#prepare-metadata-for-build-editable
+
+    :param metadata_directory: an existing directory.
+    :param config_settings: ``--build-option``, ``--global-option`` and ``editable_mode``, as pip and
+        build pass them with ``-C``.
+
+    :raises SystemExit: with status 1, after two lines on stderr, for an error of the project.
     """
     from bigflow_backend.wheel.wheel import prepare_metadata
 
@@ -98,6 +115,13 @@ def build_wheel(
     """Build the wheel in ``wheel_directory`` and return its file name.
 
     https://peps.python.org/pep-0517/#build-wheel
+
+    :param wheel_directory: an existing directory.
+    :param config_settings: ``--build-option``, ``--global-option`` and ``editable_mode``, as pip and
+        build pass them with ``-C``.
+    :param metadata_directory: not used: the wheel has the same metadata.
+
+    :raises SystemExit: with status 1, after two lines on stderr, for an error of the project.
     """
     from bigflow_backend.wheel import wheel
 
@@ -110,6 +134,12 @@ def build_sdist(sdist_directory: str, config_settings: Mapping[str, Any] | None 
     """Build the sdist in ``sdist_directory`` and return its file name.
 
     https://peps.python.org/pep-0517/#build-sdist
+
+    :param sdist_directory: an existing directory.
+    :param config_settings: ``--build-option``, ``--global-option`` and ``editable_mode``, as pip and
+        build pass them with ``-C``.
+
+    :raises SystemExit: with status 1, after two lines on stderr, for an error of the project.
     """
     from bigflow_backend.wheel import sdist
 
@@ -125,6 +155,13 @@ def build_editable(
     """Build the editable wheel in ``wheel_directory`` and return its file name.
 
     https://peps.python.org/pep-0660/#build-editable
+
+    :param wheel_directory: an existing directory.
+    :param config_settings: ``--build-option``, ``--global-option`` and ``editable_mode``, as pip and
+        build pass them with ``-C``.
+    :param metadata_directory: not used: the wheel has the same metadata.
+
+    :raises SystemExit: with status 1, after two lines on stderr, for an error of the project.
     """
     from bigflow_backend.wheel import wheel
 
@@ -136,9 +173,12 @@ def build_editable(
 def setup(**keywords: Any) -> None:
     """Run the command line of a ``project_setup.py``, which calls ``setup(name=PROJECT_NAME)``.
 
-    The keywords are those of setuptools' ``setup()``. The commands are ``build_package``,
-    ``build_image``, ``build_dags``, ``build_project``, and those of setuptools. In a hook, this
-    function only keeps the keywords.
+    The commands are ``build_package``, ``build_image``, ``build_dags``, ``build_project``, and those
+    of setuptools. In a hook, this function only keeps the keywords.
+
+    :param keywords: those of setuptools' ``setup()``; ``name`` is the main package.
+
+    :raises SystemExit: with status 1 for an error of the project, and 2 for wrong usage.
     """
     from bigflow_backend.project.setup_script import keep_keywords
 
