@@ -160,9 +160,9 @@ def parse_runtime(text: str) -> datetime:
 class Job(JobAttributes, abc.ABC):
     """Base class of jobs. You can also write a job without it: see ``execute_job``.
 
-    Give the attributes of jobs to ``__init__``, set them in a subclass, or set them on the object: the
-    page "Attributes of workflows and jobs" has them. A subclass does not need to call ``super().__init__()``. A job that does not
-    inherit and lacks an attribute has the default.
+    Give the attributes of jobs to ``__init__``, set them in a subclass, or set them on the object.
+    The page "Attributes of workflows and jobs" has them. A subclass does not need to call
+    ``super().__init__()``. A job that does not inherit and lacks an attribute has the default.
     """
 
     id: str = attribute(

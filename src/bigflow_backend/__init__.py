@@ -52,8 +52,8 @@ def get_requires_for_build_wheel(config_settings: Mapping[str, Any] | None = Non
 
     https://peps.python.org/pep-0517/#get-requires-for-build-wheel
 
-    :param config_settings: ``--build-option``, ``--global-option`` and ``editable_mode``, as pip and
-        build pass them with ``-C``.
+    :param config_settings: ``--build-option``, ``--global-option`` and ``editable_mode``, as
+        ``-C`` of pip and build passes them.
 
     :raises SystemExit: with status 1, after two lines on stderr, for an error of the project.
     """
@@ -77,8 +77,8 @@ def prepare_metadata_for_build_wheel(
     https://peps.python.org/pep-0517/#prepare-metadata-for-build-wheel
 
     :param metadata_directory: an existing directory.
-    :param config_settings: ``--build-option``, ``--global-option`` and ``editable_mode``, as pip and
-        build pass them with ``-C``.
+    :param config_settings: ``--build-option``, ``--global-option`` and ``editable_mode``, as
+        ``-C`` of pip and build passes them.
 
     :raises SystemExit: with status 1, after two lines on stderr, for an error of the project.
     """
@@ -96,8 +96,8 @@ def prepare_metadata_for_build_editable(
     https://peps.python.org/pep-0660/#prepare-metadata-for-build-editable
 
     :param metadata_directory: an existing directory.
-    :param config_settings: ``--build-option``, ``--global-option`` and ``editable_mode``, as pip and
-        build pass them with ``-C``.
+    :param config_settings: ``--build-option``, ``--global-option`` and ``editable_mode``, as
+        ``-C`` of pip and build passes them.
 
     :raises SystemExit: with status 1, after two lines on stderr, for an error of the project.
     """
@@ -117,8 +117,8 @@ def build_wheel(
     https://peps.python.org/pep-0517/#build-wheel
 
     :param wheel_directory: an existing directory.
-    :param config_settings: ``--build-option``, ``--global-option`` and ``editable_mode``, as pip and
-        build pass them with ``-C``.
+    :param config_settings: ``--build-option``, ``--global-option`` and ``editable_mode``, as
+        ``-C`` of pip and build passes them.
     :param metadata_directory: not used: the wheel has the same metadata.
 
     :raises SystemExit: with status 1, after two lines on stderr, for an error of the project.
@@ -136,8 +136,8 @@ def build_sdist(sdist_directory: str, config_settings: Mapping[str, Any] | None 
     https://peps.python.org/pep-0517/#build-sdist
 
     :param sdist_directory: an existing directory.
-    :param config_settings: ``--build-option``, ``--global-option`` and ``editable_mode``, as pip and
-        build pass them with ``-C``.
+    :param config_settings: ``--build-option``, ``--global-option`` and ``editable_mode``, as
+        ``-C`` of pip and build passes them.
 
     :raises SystemExit: with status 1, after two lines on stderr, for an error of the project.
     """
@@ -157,8 +157,8 @@ def build_editable(
     https://peps.python.org/pep-0660/#build-editable
 
     :param wheel_directory: an existing directory.
-    :param config_settings: ``--build-option``, ``--global-option`` and ``editable_mode``, as pip and
-        build pass them with ``-C``.
+    :param config_settings: ``--build-option``, ``--global-option`` and ``editable_mode``, as
+        ``-C`` of pip and build passes them.
     :param metadata_directory: not used: the wheel has the same metadata.
 
     :raises SystemExit: with status 1, after two lines on stderr, for an error of the project.
@@ -173,8 +173,8 @@ def build_editable(
 def setup(**keywords: Any) -> None:
     """Run the command line of a ``project_setup.py``, which calls ``setup(name=PROJECT_NAME)``.
 
-    The commands are ``build_package``, ``build_image``, ``build_dags``, ``build_project``, and those
-    of setuptools. In a hook, this function only keeps the keywords.
+    The commands are ``build_package``, ``build_image``, ``build_dags``, ``build_project``, and
+    those of setuptools. In a hook, this function only keeps the keywords.
 
     :param keywords: those of setuptools' ``setup()``; ``name`` is the main package.
 
