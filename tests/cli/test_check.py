@@ -70,6 +70,7 @@ class TestInAirflow:
         assert done.returncode == 1
         assert project.files() == before  # no bytecode beside the DAG files
 
+    @pytest.mark.slow
     def test_pythonpath_may_lead_to_a_callback(self, project: Project) -> None:
         path = str(project.root / "plugins")
         done = bigflow(project, "check", "--json", PYTHONPATH=path, AIRFLOW_HOME="/nonexistent")

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SIGNALS", "interrupted_build"]
 
-SIGNALS = pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
-)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
 _TESTS = Path(__file__).parents[1]
 # The signal handling of the command, around a build: see bigflow_backend.cli.main.

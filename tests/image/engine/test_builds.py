@@ -30,6 +30,7 @@ from support.builds import build_image
 from support.containers import all_containers, no_more_than
 from support.distribution import make_wheel
 from support.engine import private_engine, sockets_may_leak
+from support.matrix import rest_slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -227,6 +228,7 @@ def test_the_standard_image(standard: Demo) -> None:
     assert found.startswith("1.0.0 0.1.0 3.1\n/app/lib/python3")
 
 
+@pytest.mark.slow
 def test_the_labels_of_the_standard_image(standard: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1600000000")
     image = standard.build()
@@ -253,6 +255,7 @@ def test_every_module_has_valid_bytecode(standard: Demo) -> None:
     assert standard.run(image, "python", "-c", program) == f"[] {unchecked_hash}"
 
 
+@pytest.mark.slow
 def test_wheels_leave_nothing_in_the_standard_image(standard: Demo) -> None:
     image = standard.build(export_tar=True, tags=("latest",))
     assert image.tar is not None
@@ -286,6 +289,7 @@ def layers(image: PublishedImage) -> Any:
     return json.loads(image.info.read_bytes())["layers"]
 
 
+@pytest.mark.slow
 def test_an_unchanged_project_gives_the_same_image(standard: Demo) -> None:
     assert standard.build().id == standard.build().id
 
@@ -347,12 +351,14 @@ def test_no_tar(demo: Demo) -> None:
     assert demo.engine.images.get(image.tag).id == image.id
 
 
+@pytest.mark.slow
 def test_a_version_with_a_local_part(demo: Demo) -> None:
     image = demo.build(wheel=demo.wheel("1.0+gabc"), version="1.0+gabc")
     assert image.tag == f"{_REPOSITORY}:1.0-gabc"
     assert ((demo.project.root / ".image") / "imageinfo-1.0+gabc.json").is_file()
 
 
+@pytest.mark.slow
 def test_other_names_of_an_image_stay(demo: Demo) -> None:
     """BigFlow removed by the image's id, and with it every other name that the image had."""
     first = demo.build()
@@ -458,7 +464,11 @@ _ERRORS = {
 }
 
 
-@pytest.mark.parametrize("name", _ERRORS)
+# Each of the others is a build of its own, and takes seconds.
+_QUICK_ERRORS = ("syntax", "run", "requirement", "undeclared argument", "no project")
+
+
+@pytest.mark.parametrize("name", rest_slow(_ERRORS, quick=_QUICK_ERRORS))
 def test_an_error(demo: Demo, name: str) -> None:
     dockerfile, message, hint = _ERRORS[name]
     demo.dockerfile(dockerfile)
@@ -467,7 +477,7 @@ def test_an_error(demo: Demo, name: str) -> None:
     assert re.search(hint, error.hint), error.hint
 
 
-@pytest.mark.parametrize("name", ["run", "no bigflow"])
+@pytest.mark.parametrize("name", rest_slow(["run", "no bigflow"], quick=["run"]))
 def test_an_error_leaves_the_last_image(demo: Demo, name: str) -> None:
     demo.build()
     demo.dockerfile(_ERRORS[name][0])

@@ -25,7 +25,7 @@ def _state(project: LayeredProject) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in (project.root / ".image").rglob("*")}
 
 
-@SIGNALS
+@pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.slow
 def test_while_a_step_runs(
     engine_project: LayeredProject, engine: DockerClient, tmp_path: Path, number: signal.Signals

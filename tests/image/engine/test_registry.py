@@ -12,6 +12,7 @@ import pytest
 
 from bigflow_backend.ground.errors import UserError
 from support.faulty_registry import Failure, faulty
+from support.matrix import rest_slow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,9 @@ _RESPONSES: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("case", [*_RESPONSES, "corrupt"])
+@pytest.mark.parametrize(
+    "case", rest_slow([*_RESPONSES, "corrupt"], quick=["401", "dropped", "corrupt"])
+)
 def test_a_base_that_cannot_be_pulled(
     engine_project: LayeredProject,
     engine: DockerClient,
@@ -96,11 +99,7 @@ def test_a_base_from_a_registry(
 # An engine retries the upload of a layer for a minute, and does not retry the manifest.
 @pytest.mark.parametrize(
     "case",
-    [
-        "500",
-        pytest.param("401", marks=pytest.mark.slow),
-        pytest.param("dropped", marks=pytest.mark.slow),
-    ],
+    rest_slow(["500", "401", "dropped"], quick=["500"]),
 )
 def test_a_push_that_fails(
     engine_project: LayeredProject,

@@ -16,6 +16,7 @@ from bigflow_backend.image.store.blobs import open_store
 from support.faulty_registry import Failure
 from support.images import make_image
 from support.interrupted import SIGNALS, interrupted_build
+from support.matrix import matrix
 
 if TYPE_CHECKING:
     import signal
@@ -48,8 +49,7 @@ def _built(project: LayeredProject) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in (project.root / ".image").iterdir()}
 
 
-@SIGNALS
-@pytest.mark.parametrize("at", ["layers", "tar", "info"])
+@matrix("number, at", SIGNALS, ["layers", "tar", "info"])
 def test_while_it_is_made(
     layered_project: LayeredProject, tmp_path: Path, number: signal.Signals, at: str
 ) -> None:
@@ -61,8 +61,7 @@ def test_while_it_is_made(
     assert layered_project.info(image)["digest"] == image.digest
 
 
-@SIGNALS
-@pytest.mark.parametrize("place", ["manifests", "blobs"])
+@matrix("number, place", SIGNALS, ["manifests", "blobs"])
 def test_while_its_base_is_pulled(
     *,
     layered_project: LayeredProject,
@@ -88,8 +87,7 @@ def test_while_its_base_is_pulled(
     assert layered_project.build().digest
 
 
-@SIGNALS
-@pytest.mark.parametrize("place", ["uploads", "manifests"])
+@matrix("number, place", SIGNALS, ["uploads", "manifests"])
 def test_while_it_is_pushed(
     layered_project: LayeredProject,
     faulty_registry: FaultyRegistry,
@@ -117,7 +115,7 @@ def test_while_it_is_pushed(
 
 
 @pytest.mark.engine
-@SIGNALS
+@matrix("number", SIGNALS)
 def test_while_it_is_loaded(
     *,
     layered_project: LayeredProject,

@@ -19,6 +19,7 @@ from bigflow_backend.image.store.blobs import open_store
 from support.engine import sockets_may_leak
 from support.faulty_registry import Failure
 from support.images import make_image
+from support.matrix import rest_slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from support.registry import Registry
     from support.stalling_engine import StallingEngine
 
+_LOAD = r"POST /[^ ]*/images/load"
 _LAYER = "/blobs/sha256:"
 _UPLOAD = "/blobs/uploads/"
 _MANIFEST = "/manifests/"
@@ -122,10 +124,13 @@ _PULLS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(
     ("kind", "what"),
-    [
-        *((kind, _MANIFEST) for kind in ("401", "404", "429", "dropped", "corrupt")),
-        *((kind, _LAYER) for kind in ("403", "500", "cut", "silent", "corrupt")),
-    ],
+    rest_slow(
+        [
+            *((kind, _MANIFEST) for kind in ("401", "404", "429", "dropped", "corrupt")),
+            *((kind, _LAYER) for kind in ("403", "500", "cut", "silent", "corrupt")),
+        ],
+        quick=[("401", _MANIFEST), ("dropped", _MANIFEST), ("cut", _LAYER), ("corrupt", _LAYER)],
+    ),
 )
 def test_a_pull_that_fails(
     *,
@@ -157,11 +162,14 @@ _PUSHES: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(
     ("kind", "method", "what"),
-    [
-        *((kind, "POST", _UPLOAD) for kind in ("401", "404", "429", "500")),
-        *((kind, "PUT", _UPLOAD) for kind in ("dropped", "silent")),
-        *((kind, "PUT", _MANIFEST) for kind in ("403", "500")),
-    ],
+    rest_slow(
+        [
+            *((kind, "POST", _UPLOAD) for kind in ("401", "404", "429", "500")),
+            *((kind, "PUT", _UPLOAD) for kind in ("dropped", "silent")),
+            *((kind, "PUT", _MANIFEST) for kind in ("403", "500")),
+        ],
+        quick=[("401", "POST", _UPLOAD), ("dropped", "PUT", _UPLOAD), ("500", "PUT", _MANIFEST)],
+    ),
 )
 def test_a_push_that_fails(
     *,
@@ -287,7 +295,7 @@ def test_a_cache_that_is_removed_during_a_build(
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("at", [r"POST /[^ ]*/images/load", r"POST /[^ ]*/tag"])
+@pytest.mark.parametrize("at", rest_slow([_LOAD, r"POST /[^ ]*/tag"], quick=[_LOAD]))
 def test_an_engine_that_stops_while_it_takes_the_image(
     *,
     layered_project: LayeredProject,
