@@ -53,6 +53,7 @@ The build commands have a second name, for `python project_setup.py`:
 """
 _TITLES = {"project": "Project", "image": "Image", "DAGs": "DAGs"}
 """A group of options in the help -> its title on the page."""
+_NOT_RUN = "<!-- not run: tests/cli/test_help.py parses each command -->"
 _OF_ALL = {"help", "json", "quiet", "verbose"}
 
 
@@ -101,7 +102,7 @@ def _command(name: str, source: Source) -> Iterator[str]:
 
 
 def _examples(examples: Iterable[str]) -> Iterator[str]:
-    yield "\n```bash\n" + "".join(f"{example}\n" for example in examples) + "```\n"
+    yield f"\n{_NOT_RUN}\n```sh\n" + "".join(f"{example}\n" for example in examples) + "```\n"
 
 
 def _options(parser: argparse.ArgumentParser) -> Iterator[str]:

@@ -73,7 +73,8 @@ _INTRODUCTION = """\
 An error prints two lines on stderr, and the exit status is 1. Wrong usage of a command has the
 status 2.
 
-```
+<!-- not run: the form of a message -->
+```text
 bigflow: error: the problem
   the fix
 ```
