@@ -12,6 +12,7 @@ import pytest
 from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.store.blobs import open_store
 from support.images import small_base
+from support.matrix import rest_slow
 from support.small_disk import filled, small_disk
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _refused_in_place(project: LayeredProject, **options: Any) -> UserError:
         return _refused(project, **options)
 
 
-@pytest.mark.parametrize("size", ["64k", "256k"])
+@pytest.mark.parametrize("size", rest_slow(["64k", "256k"], quick=["256k"]))
 def test_the_cache_has_no_space(layered_project: LayeredProject, tmp_path: Path, size: str) -> None:
     random = os.urandom(1 << 20).hex()
     image = layered_project.build(export_tar=False)

@@ -23,6 +23,7 @@ from bigflow_backend.image.relock import lock_dependencies
 from bigflow_backend.project.project import read_project
 from bigflow_backend.project.settings import ImageSettings
 from support.distribution import make_project, make_wheel
+from support.matrix import rest_slow
 from support.projects import write_project
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def test_pylock_pins_with_hashes(root: Path, tmp_path: Path) -> None:
     assert ours.startswith(f"{_OURS} --hash=sha256:")
 
 
-@pytest.mark.parametrize("lock", ["uv.lock", "pylock.toml"])
+@pytest.mark.parametrize("lock", rest_slow(["uv.lock", "pylock.toml"], quick=["pylock.toml"]))
 def test_a_stale_lock(root: Path, monkeypatch: pytest.MonkeyPatch, lock: str) -> None:
     _uv(root, "lock")
     if lock == "pylock.toml":
@@ -292,7 +293,7 @@ def test_a_wheel_of_the_repository(root: Path) -> None:
         _found(root)
 
 
-@pytest.mark.parametrize("ci", ["", "true"])
+@pytest.mark.parametrize("ci", rest_slow(["", "true"], quick=["true"]))
 def test_the_lock_is_checked_before_anything_is_built(
     root: Path, monkeypatch: pytest.MonkeyPatch, ci: str
 ) -> None:
@@ -318,10 +319,10 @@ _SOURCE = "[tool.uv.sources]\ncommon = { path = 'common' }\n"
     ("stated", "more", "file"),
     [
         (["alpha", "common"], _SOURCE, None),
-        (["alpha", "common @ file:common"], "", None),
+        pytest.param(["alpha", "common @ file:common"], "", None, marks=pytest.mark.slow),
         pytest.param(["alpha", "common@file:./common"], "", None, marks=pytest.mark.slow),
         pytest.param(["alpha", "common @ file://{root}/common"], "", None, marks=pytest.mark.slow),
-        (None, "", "alpha\ncommon @ file:common\n"),
+        pytest.param(None, "", "alpha\ncommon @ file:common\n", marks=pytest.mark.slow),
         pytest.param(None, _SOURCE, "alpha\nCommon>=1\n", marks=pytest.mark.slow),
     ],
 )

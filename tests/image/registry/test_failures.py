@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import itertools
 import json
 import os
 import socket
@@ -18,6 +19,7 @@ from bigflow_backend.image.registry import Access, Registries, push_image
 from bigflow_backend.image.registry.retry import retry_after_seconds
 from support.faulty_registry import Failure, faulty
 from support.images import make_image
+from support.matrix import rest_slow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,17 +76,23 @@ def test_a_passing_error_of_a_pull_passes(
     assert pauses[0] < pauses[1]
 
 
-@pytest.mark.parametrize("failure", ["drop", 500, 503, 429])
+_PUSH_FAILURES = ("drop", 500, 503, 429)
+_PUSH_REQUESTS = (
+    ("HEAD", "/manifests/"),
+    ("HEAD", _BLOB),
+    ("POST", "/blobs/uploads/"),
+    ("PATCH", "/blobs/uploads/"),
+    ("PUT", "/blobs/uploads/"),
+    ("PUT", "/manifests/"),
+)
+
+
 @pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("HEAD", "/manifests/"),
-        ("HEAD", _BLOB),
-        ("POST", "/blobs/uploads/"),
-        ("PATCH", "/blobs/uploads/"),
-        ("PUT", "/blobs/uploads/"),
-        ("PUT", "/manifests/"),
-    ],
+    ("failure", "method", "path"),
+    rest_slow(
+        [(failure, *request) for failure in _PUSH_FAILURES for request in _PUSH_REQUESTS],
+        quick=[(f, *r) for f, r in zip(itertools.cycle(_PUSH_FAILURES), _PUSH_REQUESTS)],
+    ),
 )
 def test_a_passing_error_of_a_push_passes(
     *,

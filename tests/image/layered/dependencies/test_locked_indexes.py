@@ -13,6 +13,7 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.image.dockerfile import STANDARD
 from support.distribution import make_project, make_wheel
 from support.git_repository import isolate_git, make_repository
+from support.matrix import rest_slow
 from support.package_index import served_index
 from support.secrets import places_of
 
@@ -131,6 +132,7 @@ def test_a_source_for_some_platforms(
     assert not [path for path in public.served if "acme" in path]
 
 
+@pytest.mark.slow
 def test_a_newer_release_changes_no_digest(
     locked: LayeredProject,
     public: PackageIndex,
@@ -145,6 +147,7 @@ def test_a_newer_release_changes_no_digest(
     assert locked.build().digest == before.digest
 
 
+@pytest.mark.slow
 def test_a_commit_is_as_good_as_a_hash(
     locked: LayeredProject,
     public: PackageIndex,
@@ -183,7 +186,7 @@ def test_a_project_of_the_repository_has_a_layer_of_its_own(
     assert not [path for path in public.served if "common-" in path]
 
 
-@pytest.mark.parametrize("name", ["acme_lib-1.0", "beta-1.0"])
+@pytest.mark.parametrize("name", rest_slow(["acme_lib-1.0", "beta-1.0"], quick=["acme_lib-1.0"]))
 def test_a_tampered_wheel_is_refused(
     locked: LayeredProject, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:

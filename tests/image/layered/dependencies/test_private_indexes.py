@@ -14,6 +14,7 @@ import pytest
 
 from bigflow_backend.ground.errors import BigflowWarning, UserError
 from support.distribution import make_wheel
+from support.matrix import rest_slow
 from support.secrets import places_of
 
 if TYPE_CHECKING:
@@ -56,9 +57,13 @@ _WAYS = (
     "UV_CONFIG_FILE", "uv.toml of the user", "requirements.txt", "requirements.txt, extra",
     "requirements.txt, a variable", "netrc", "credentials of a named index", "a URL",
 )  # fmt: skip
+_QUICK_WAYS = (
+    "PIP_EXTRA_INDEX_URL", "UV_INDEX", "pip.conf of the user", "pyproject.toml",
+    "requirements.txt, extra", "netrc",
+)  # fmt: skip
 
 
-@pytest.mark.parametrize("way", _WAYS)
+@pytest.mark.parametrize("way", rest_slow(_WAYS, quick=_QUICK_WAYS))
 def test_a_private_index(
     own: LayeredProject,
     package_index: PackageIndex,
@@ -131,7 +136,11 @@ def test_a_private_index(
 
 
 @pytest.mark.parametrize(
-    "variable", ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_DEFAULT_INDEX"]
+    "variable",
+    rest_slow(
+        ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_DEFAULT_INDEX"],
+        quick=["PIP_EXTRA_INDEX_URL", "UV_DEFAULT_INDEX"],
+    ),
 )
 def test_a_wrong_password(
     variable: str,
