@@ -1,10 +1,10 @@
-"""Record the session in README.md: from nothing to a rehearsed run, in a terminal.
+"""Record the session of docs/tutorial/session.md: from nothing to a rehearsed run, in a terminal.
 
     python scripts/session.py [--check]
 
-It writes the text into README.md, and ``session.cast``, a recording of asciinema
+It writes the text into that page, and ``session.cast``, a recording of asciinema
 (https://docs.asciinema.org/manual/asciicast/v2/), which ``pictures.py`` draws. With ``--check`` it
-compares the session with the one of README.md: all but times, sizes, dates and hashes. The base
+compares the session with the one of the page: all but times, sizes, dates and hashes. The base
 image is that of ``BIGFLOW_IMAGE_BASE_IMAGE``, by default the one of the project.
 """
 
@@ -23,7 +23,7 @@ from pathlib import Path
 
 from terminal import Screen, without_colours
 
-_README = Path(__file__).parents[1] / "README.md"
+_PAGE = Path(__file__).parents[1] / "docs/tutorial/session.md"
 CAST = Path(__file__).with_name("session.cast")
 _BLOCK = re.compile(r"(?<=<!-- session -->\n```console\n).*?(?=```\n<!-- /session -->)", re.DOTALL)
 COMMANDS = (
@@ -49,14 +49,14 @@ _GIT = {
 
 def main() -> int:
     session = record()
-    text, recorded = _README.read_text("utf-8"), as_text(session)
+    text, recorded = _PAGE.read_text("utf-8"), as_text(session)
     if "--check" in sys.argv[1:]:
         match = _BLOCK.search(text)
         if match is None or unchanging(match[0]) != unchanging(recorded):
-            print(f"the session of README.md is not this one:\n{recorded}")
+            print(f"the session of {_PAGE.name} is not this one:\n{recorded}")
             return 1
         return 0
-    _README.write_text(_BLOCK.sub(lambda _old: recorded, text), "utf-8")
+    _PAGE.write_text(_BLOCK.sub(lambda _old: recorded, text), "utf-8")
     CAST.write_text(as_cast(session), "utf-8")
     return 0
 

@@ -1,4 +1,4 @@
-"""The session of README.md is one that ``scripts/session.py`` has recorded."""
+"""The session of the documentation is one that ``scripts/session.py`` has recorded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SCRIPT = _ROOT / "scripts/session.py"
 
 
 def test_the_commands_are_those_of_the_script() -> None:
-    text = (_ROOT / "README.md").read_text("utf-8")
+    text = (_ROOT / "docs/tutorial/session.md").read_text("utf-8")
     session = text.partition("<!-- session -->")[2].partition("<!-- /session -->")[0]
     commands = [line[2:] for line in session.splitlines() if line.startswith("$ ")]
     code = "import session; print(*session.COMMANDS, sep='\\n')"
