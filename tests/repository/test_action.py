@@ -49,7 +49,7 @@ def test_a_result_without_outputs(result: Any) -> None:
 
 
 class Runner:
-    """What a runner of GitHub gives to the steps."""
+    """A runner of GitHub: what it gives to the steps."""
 
     def __init__(self, directory: Path, project: Path, environment: dict[str, str]) -> None:
         self.project = project
