@@ -8,12 +8,14 @@
 # make dist      builds the wheel and the sdist of a release into dist/, and checks them
 # make notes TAG=v0.2.0
 #                prints the notes of a release, and checks its tag
-# make benchmark measures package, image and DAGs, beside BigFlow 1.11.3 (half an hour);
-#                OLD=DIRECTORY compares with another checkout, too
+# make bench     measures packages, images, DAGs, pods and commands beside their peers (an hour), and
+#                writes docs/benchmarks.md; PARTS="package dags" for some, PARTS=page for the page
+#                alone, OLD=DIRECTORY compares with another checkout, too
 #
 # Each creates its own virtual environment with PYTHON, below .venv/. See tests/README.md.
 
 PYTHON ?= python3
+BENCH := .venv/bench
 DEMO := .venv/demo
 DOCS := .venv/docs
 TEST := .venv/test
@@ -32,7 +34,7 @@ export NO_MKDOCS_2_WARNING = 1
 # Without bytecode, each of the thousands of processes of the tests would compile our modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all lint format docs schema dist notes benchmark clean
+.PHONY: demo test test-all lint format docs schema dist notes bench clean
 
 demo: $(DEMO)/ready
 	$(DEMO)/bin/python scripts/demo.py
@@ -75,12 +77,15 @@ dist: $(TEST)/ready
 notes:
 	@$(PYTHON) scripts/release_notes.py "$(TAG)"
 
-benchmark: $(TEST)/ready
-	$(TEST)/bin/python benchmarks/commands.py
-	$(TEST)/bin/python benchmarks/package.py $(addprefix --old=,$(OLD))
-	PYTHONPATH=tests $(TEST)/bin/python benchmarks/image.py
-	PYTHONPATH=tests $(TEST)/bin/python benchmarks/image_commands.py $(addprefix --old=,$(OLD))
-	$(TEST)/bin/python benchmarks/dags.py $(addprefix --old=,$(OLD))
+bench: $(BENCH)/ready
+	PYTHONPATH=tests $(BENCH)/bin/python benchmarks/bench.py $(PARTS) $(addprefix --old=,$(OLD)) \
+	  $(addprefix --rounds=,$(ROUNDS))
+
+$(BENCH)/ready: pyproject.toml setup.cfg
+	$(PYTHON) -m venv --clear $(BENCH)
+	$(BENCH)/bin/pip install --quiet --upgrade pip
+	$(BENCH)/bin/pip install --quiet --editable ".[build]" --group bench
+	touch $@
 
 # The distribution is on no index yet: a wheel of it stands in $(DEMO)/wheels, for find-links.
 $(DEMO)/ready: $(SOURCES) scripts/distribution.py

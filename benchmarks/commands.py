@@ -1,49 +1,46 @@
-"""Commands that a user waits for: CPU seconds, and the ratio to a Python that does nothing.
-
-    python benchmarks/commands.py [--rounds N]
-
-The project is a new one of `bigflow start-project`, with a tag.
-"""
+"""Commands that a user waits for, in a new project with a tag."""
 
 from __future__ import annotations
 
-import argparse
-import subprocess
-import sys
-import tempfile
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from processes import cpu_seconds, in_turn
+from environments import peer_versions, peers
+from measure import Measure, in_rounds, run, run_cost
+from results import OURS
 
-_AIMS = {"--help": 0.05, "project-version": 0.12, "workflows": 0.4}
-_GIT = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from measure import Options
+    from results import Row
+
+COMMANDS = ("--help", "project-version", "workflows")
+_BIGFLOW_HAS = ("--help", "project-version")
+_SETUP = 'import bigflow.build\n\nbigflow.build.setup(name="project", version="1.0.0")\n'
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
-    with tempfile.TemporaryDirectory() as directory:
-        project = Path(directory, "project")
-        bigflow = Path(sys.executable).with_name("bigflow")
-        subprocess.run([bigflow, "start-project", project, "--no-git"], check=True)
-        for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"], ["tag", "v1.0.0"]):
-            subprocess.run([*_GIT, *command], cwd=project, check=True)
-        commands = {"python -c pass": [sys.executable, "-c", "pass"]}
-        commands |= {f"bigflow {name}": [bigflow, name] for name in _AIMS}
-        measures = {
-            name: partial(cpu_seconds, command, project) for name, command in commands.items()
-        }
-        found = in_turn(measures, rounds)
-    least = found["python -c pass"]
-    for name, seconds in found.items():
-        aim = _AIMS.get(name.removeprefix("bigflow "))
-        print(
-            f"{name:26} {seconds:.3f} s  {seconds / least:5.1f} x",
-            f"(aim: {aim} s)" if aim else "",
+def measured(work: Path, options: Options) -> tuple[list[Row], dict[str, str]]:
+    """Return the rows, and the versions of the peers."""
+    pythons = peers(work, options.old)
+    project = work / "project"
+    run([pythons[OURS].with_name("bigflow"), "start-project", project, "--no-git"], work)
+    (project / "setup.py").write_text(_SETUP)  # for BigFlow
+    git = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+    for line in ("init -q", "add .", "commit -qm all", "tag v1.0.0"):
+        run([*git, *line.split()], project)
+    measures = [
+        Measure(
+            "command",
+            "python -c pass",
+            "Python",
+            partial(run_cost, [pythons[OURS], "-c", "pass"], work),
         )
-
-
-if __name__ == "__main__":
-    main()
+    ]
+    for peer, python in pythons.items():
+        for name in _BIGFLOW_HAS if peer == "BigFlow" else COMMANDS:
+            command: list[str | Path] = [python.with_name("bigflow"), name]
+            measures.append(
+                Measure("command", f"bigflow {name}", peer, partial(run_cost, command, project))
+            )
+    return in_rounds(measures, options.rounds), peer_versions(pythons)

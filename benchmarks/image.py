@@ -1,371 +1,340 @@
-"""Images: the times of both builders and of BigFlow 1.11.3, on the same base image.
+"""Images: from the source to the registry, by what a user types.
 
-    PYTHONPATH=tests python benchmarks/image.py [--rounds N] [--changes] [--small] [--cpu]
-
-It uses a running engine, or starts a private one (as root, on Debian). The base image has packages
-of this machine. There are two projects: one has only its runtime as a dependency, the other has
-numpy, pandas, pyarrow and six from the configured package index.
-
-Each round runs every measure once. A figure is the median in seconds of wall time, because the
-engine works in other processes. With ``--cpu`` it is CPU time, also that of a private engine. Each
-measure of a changed project first changes one line. "The image alone" ends with the image in the
-engine, or with its layers in the cache of the layered builder.
+Each round starts with a base of its own, empty caches, and an empty registry for each peer. Then it
+builds and pushes four times: first build, one line changed, one pin changed, nothing changed. The
+engine works in other processes, so control groups count the CPU time.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import dataclasses
-import itertools
-import json
+import io
 import os
 import re
 import shutil
-import subprocess
-import sys
-import tempfile
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import docker
-from bigflow_peer import BigFlow, bigflow_project
-from changed_pins import PINS, print_changed_pins
-from clock import all_cpu, now
-from cold_start import print_cold_start
-from environments import own_wheel
-from processes import in_turn
+import pytest
+from environments import BIGFLOW, peer_versions, peers
+from measure import Cost, Measure, SkippedError, in_rounds, run
+from results import OURS
 
 from bigflow_backend.image.dockerfile import STANDARD
-from bigflow_backend.project.project import read_project
-from bigflow_backend.project.settings import ImageSettings
-from bigflow_backend.version import ProjectVersion
 from support.base_image import make_base_image
-from support.builds import build_image
+from support.debian import DebianError
 from support.engine import docker_engine
-from support.registry import started_registry
+from support.registry import installed, started_registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from docker import DockerClient
+    from measure import Options
+    from results import Row
 
-    from bigflow_backend.image.image import PublishedImage
+    from support.registry import Registry
 
-_BASE = "bigflow-benchmark/base:1"
-_VERSION = ProjectVersion(text="1.0.0", source="the benchmark", commit="c0ffee")
-# Frontends and `bigflow build` also call it in a process of its own.
-_HOOK = "import bigflow_backend; bigflow_backend.build_wheel('dist')"
+PEERS = ("layered builder", "engine builder", "docker build", "BigFlow")
+CASES = ("first build", "one line changed", "one pin changed", "nothing changed")
+_BASE = "bigflow-benchmark/base"
+# BigFlow 1.11.3 requires this numpy, and pandas 3 does not support it.
+_PROJECTS = {
+    "small": ("six==1.16.0",),
+    "large": ("numpy==1.26.4", "pandas==2.2.3", "pyarrow==20.0.0", "six==1.16.0"),
+}
+_WORKFLOW = """\
+from bigflow import Workflow
+
+
+class Report:
+    id = "report"
+
+    def execute(self, context):
+        pass
+
+
+workflow = Workflow(workflow_id="reports", definition=[Report()])
+"""
 _MODULES = {
     **{f"demo/module_{n}.py": f"def answer():\n    return {n}\n" for n in range(30)},
     "demo/__init__.py": "",
+    "demo/workflow.py": _WORKFLOW,
 }
-_FILES = {
-    **_MODULES,
-    "Dockerfile": STANDARD.read_text("utf-8"),
-    "pyproject.toml": (
-        '[build-system]\nrequires = ["bigflow-backend"]\nbuild-backend = "bigflow_backend"\n'
-        '[project]\nname = "demo"\nversion = "1.0.0"\n'
-    ),
-}
-_PROJECTS = {
-    "a project without dependencies": (),
-    "a project with numpy, pandas and pyarrow": tuple(f"{n}=={v}" for n, v in PINS.items()),
-}
-_ONE_LINE = "one line changed: the image alone"
-_TO_TAR = "one line changed: wheel, image and tar"
-_UNCHANGED = "nothing changed: the image alone"
-_UNCHANGED_TAR = "nothing changed: image and tar"
-# Build in a process of its own, and print its peak resident size in kB. (`ru_maxrss` can be the
-# size of the parent process.)
-_PEAK = """\
-import sys
-from pathlib import Path
-from bigflow_backend.project.settings import ImageSettings
-from support.builds import build_image
-from bigflow_backend.project.project import read_project
-from bigflow_backend.version import ProjectVersion
+_CONFIG = """\
+from bigflow.configuration import DeploymentConfig
 
-root, wheel, repository, base, links = sys.argv[1:]
-build_image(
-    read_project(Path(root)), Path(wheel), repository=repository,
-    version=ProjectVersion(text="1.0.0", source="the benchmark", commit="c0ffee"),
-    settings=ImageSettings(
-        builder="layered", base_image=base, find_links=(links,), push=True, load=True
-    ),
-    say=lambda _line: None,
-)
-status = Path("/proc/self/status").read_text()
-print(status.partition("VmHWM:")[2].split()[0])
+deployment_config = DeploymentConfig("dev", {{"docker_repository": {0!r}}})
 """
+_OURS = {
+    "project_setup.py": 'from bigflow_backend import setup\n\nPROJECT_NAME = "demo"\n\n'
+    'if __name__ == "__main__":\n    setup(name=PROJECT_NAME, version="1.0.0")\n',
+    "Dockerfile": STANDARD.read_text("utf-8"),
+}
+_BIGFLOW = """\
+import bigflow.build
 
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--changes", action="store_true", help="only the table of changed pins")
-    parser.add_argument("--cpu", action="store_true", help="CPU seconds, of a private engine too")
-    parser.add_argument(
-        "--small", action="store_true", help="only the project without dependencies"
-    )
-    options = parser.parse_args()
-    if options.cpu:
-        all_cpu()
-    rounds = options.rounds
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
-        work = Path(name)
-        os.environ["BIGFLOW_CACHE"] = str(work / "cache")
-        found = stack.enter_context(docker_engine())
-        if found.url is None:
-            raise SystemExit(found.note)
-        client = stack.enter_context(contextlib.closing(docker.from_env(timeout=600)))
-        machine = stack.enter_context(prepared(work, client))
-        for number, (title, requirements) in enumerate(_PROJECTS.items()):
-            if (options.changes and not requirements) or (options.small and requirements):
-                continue
-            bench = make_bench(machine, f"project-{number}", requirements)
-            print(f"\n{title}\n")
-            bench.first_builds()
-            if not options.changes:
-                print_table(in_turn(bench.measures(), rounds))
-                bench.print_layers()
-                bench.print_pushed(work / f"registry-{number}")
-            print(f"\npeak memory of a first build: {bench.peak_memory():.0f} MB")
-            if requirements:
-                print_changed_pins(bench, work, rounds)
-        if options.changes:
-            return
-        image = make_bench(machine, "project-0", ()).loaded()
-        print_cold_start(client, image, rounds)
+bigflow.build.setup(name="demo", version="1.0.0", docker_repository={0!r})
+"""
+# Plain Docker as in its own guide for Python: first the dependencies, then the sources.
+_PLAIN = """\
+FROM {base}
+WORKDIR /app
+COPY wheels wheels
+COPY resources/requirements.txt .
+RUN pip install --no-cache-dir --find-links wheels -r requirements.txt
+COPY demo demo
+"""
+# RUN steps of a private engine need the network of the host, and BigFlow has no option for it.
+_DOCKER = """\
+#!/bin/sh
+if [ "$1" = build ]; then
+    shift
+    exec {docker} build --network host "$@"
+fi
+exec {docker} "$@"
+"""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """The common inputs of the projects."""
+    """The engine, the base image and the environments that all projects share."""
 
     work: Path
+    client: DockerClient
     archive: Path
     """The base image as an archive. The engine has it, too."""
+    pythons: Mapping[str, Path]
+    """The environments of this project and of BigFlow."""
     wheels: Path
     """A directory with the wheel of bigflow-backend."""
+    clock: CpuClock | None
+
+    def new_base(self, number: int) -> str:
+        """Make a base that no engine has in its cache. Return its name."""
+        dockerfile = f"FROM {_BASE}:0\nLABEL round={number}\n".encode()
+        name = f"{_BASE}:{number}"
+        self.client.images.build(fileobj=io.BytesIO(dockerfile), tag=name, rm=True)
+        return name
+
+
+class CpuClock:
+    """CPU seconds of this process, of a private engine and of its containers.
+
+    It moves this process into a control group, before the engine starts.
+    """
+
+    def __init__(self) -> None:
+        root = Path("/sys/fs/cgroup")
+        self._version_2 = (root / "cgroup.controllers").exists()
+        name = f"bigflow-benchmark-{os.getpid()}"
+        self._group = root / name if self._version_2 else root / "cpuacct" / name
+        own = self._group / "benchmark"
+        own.mkdir(parents=True)
+        (own / "cgroup.procs").write_text(str(os.getpid()), "ascii")
+        self.engine_options = ("--cgroup-parent", f"/{name}/containers")
+
+    def close(self) -> None:
+        """Leave the group and remove it."""
+        (self._group.parent / "cgroup.procs").write_text(str(os.getpid()), "ascii")
+        for path in (*self._group.iterdir(), self._group):
+            with contextlib.suppress(OSError):  # a process is still there
+                path.rmdir()
+
+    def __call__(self) -> float:
+        """Return the seconds until now."""
+        if self._version_2:
+            return int((self._group / "cpu.stat").read_text("ascii").split()[1]) / 1e6
+        return int((self._group / "cpuacct.usage").read_text("ascii")) / 1e9
 
 
 @dataclass
-class Bench:
-    """A project, the settings of its images, and the same project for BigFlow."""
+class Project:
+    """One project of one peer, and the registry that it pushes to."""
 
-    root: Path
-    options: dict[str, ImageSettings]
-    """The settings of each builder."""
-    bigflow: BigFlow
-    counter: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    machine: Machine
+    peer: str
+    requirements: Sequence[str]
+    number: int
+    registry: Registry
+    base: str
 
-    def change(self) -> None:
-        line = f"NUMBER = {next(self.counter)}\n"
-        for root in (self.root, self.bigflow.root):
-            (root / "demo" / "__init__.py").write_text(line, "utf-8")
-
-    def wheel(self) -> Path:
-        shutil.rmtree(self.root / "dist", ignore_errors=True)
-        (self.root / "dist").mkdir()
-        command = [sys.executable, "-c", _HOOK]
-        subprocess.run(command, cwd=self.root, check=True, stdout=subprocess.DEVNULL)
-        return self.last_wheel()
-
-    def last_wheel(self) -> Path:
-        (wheel,) = (self.root / "dist").iterdir()
-        return wheel
-
-    def build(
-        self, builder: str, *, repository: str | None = None, **options: bool
-    ) -> tuple[PublishedImage, list[str]]:
-        lines: list[str] = []
-        image = build_image(
-            read_project(self.root),
-            self.last_wheel(),
-            repository=repository or f"bigflow-benchmark/{builder}",
-            version=_VERSION,
-            settings=dataclasses.replace(self.options[builder], **options),
-            say=lines.append,
-        )
-        return image, lines
-
-    def image(self, builder: str, *, tar: bool) -> float:
-        """Return the seconds for the image, and for its archive with ``tar``."""
-        start = now()
-        self.build(builder, export_tar=tar)
-        return now() - start
-
-    def unchanged(self, builder: str, *, tar: bool) -> float:
-        self.image(builder, tar=False)  # the other measures changed the project
-        return self.image(builder, tar=tar)
-
-    def changed(self, builder: str) -> float:
-        self.change()
-        self.wheel()
-        return self.image(builder, tar=False)
-
-    def wheel_to_tar(self, builder: str) -> float:
-        self.change()
-        start = now()
-        self.wheel()
-        self.image(builder, tar=True)
-        return now() - start
-
-    def first_builds(self) -> None:
-        """Print the time of the first builds. Indexes and caches differ, so there is no ratio."""
-        self.wheel()
-        self.bigflow.seconds("wheel")
-        seconds = {builder: self.image(builder, tar=False) for builder in self.options}
-        seconds["BigFlow"] = self.bigflow.seconds("image")
-        figures = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())
-        print(f"the first build with all dependencies, in seconds: {figures}\n")
-
-    def measures(self) -> dict[str, Callable[[], float]]:
-        ours = {
-            (title, builder): measure
-            for builder in self.options
-            for title, measure in {
-                _ONE_LINE: partial(self.changed, builder),
-                _TO_TAR: partial(self.wheel_to_tar, builder),
-                _UNCHANGED: partial(self.unchanged, builder, tar=False),
-                _UNCHANGED_TAR: partial(self.unchanged, builder, tar=True),
-            }.items()
-        }
-        theirs = {
-            (_ONE_LINE, "BigFlow"): partial(self.theirs, "image", change=True),
-            (_TO_TAR, "BigFlow"): partial(self.theirs, "wheel", "tar", change=True),
-            (_UNCHANGED, "BigFlow"): partial(self.theirs, "image", change=False),
-            (_UNCHANGED_TAR, "BigFlow"): partial(self.theirs, "tar", change=False),
-            (_ONE_LINE, "docker build"): partial(self.docker_build, change=True),
-            (_UNCHANGED, "docker build"): partial(self.docker_build, change=False),
-        }
-        return {", ".join(name): measure for name, measure in {**theirs, **ours}.items()}
-
-    def theirs(self, *steps: str, change: bool) -> float:
-        if change:
-            self.change()
-        if steps[0] != "wheel":
-            # The measure is the image alone.
-            self.bigflow.seconds(*(["wheel"] if change else ["image"]))
-        return self.bigflow.seconds(*steps)
-
-    def docker_build(self, *, change: bool) -> float:
-        if change:
-            self.change()
-            self.bigflow.seconds("wheel")
+    def __post_init__(self) -> None:
+        self.root = self.machine.work / f"project-{self.number}"
+        shutil.rmtree(self.root, ignore_errors=True)
+        self.repository = f"{self.registry.address}/bigflow-benchmark"
+        files = dict(_MODULES)
+        if self.peer == "docker build":
+            files["Dockerfile"] = _PLAIN.format(base=self.base)
         else:
-            self.bigflow.docker_build()
-        return self.bigflow.docker_build()
+            files["deployment_config.py"] = _CONFIG.format(self.repository)
+            files |= self._bigflow_files() if self.peer == "BigFlow" else _OURS
+        for name, text in files.items():
+            self._write(name, text)
+        if self.peer == "docker build":
+            shutil.copytree(self.machine.wheels, self.root / "wheels")
+        self.require(self.requirements)
 
-    def print_layers(self) -> None:
-        """Print the layers that a changed line changes, and those that change without a change."""
-        infos = []
-        for change in (True, True, False):
-            if change:
-                self.change()
-                self.wheel()
-            image, _ = self.build("layered", export_tar=False)
-            infos.append(json.loads(image.info.read_text("utf-8"))["layers"])
-        before, after, again = infos
-        changed = [new["created_by"] for old, new in zip(before, after, strict=True) if old != new]
-        print(f"\nlayers that a changed line changes: {', '.join(changed)};", end=" ")
-        print(f"without a change: {sum(a != b for a, b in zip(after, again, strict=True))}")
+    @property
+    def image(self) -> str:
+        """The name of the image."""
+        return f"{self.repository}:1.0.0"
 
-    def print_pushed(self, home: Path) -> None:
-        """Print the bytes that a push sends to a registry, which is empty at first."""
+    def require(self, requirements: Sequence[str]) -> None:
+        own = BIGFLOW[0] if self.peer == "BigFlow" else "bigflow-backend"
+        self._write("resources/requirements.txt", "\n".join([own, *requirements, ""]))
+
+    def change(self, case: str) -> None:
+        """Make the change of a case."""
+        if case == "one line changed":
+            self._write("demo/__init__.py", "NUMBER = 1\n")
+        elif case == "one pin changed":
+            self.require([*self.requirements[:-1], "six==1.17.0"])
+
+    def cost(self) -> Cost:
+        """Build and push, and return the cost."""
+        size, clock = _size(self.registry.storage), self.machine.clock
+        cpu, start = clock() if clock else 0.0, time.perf_counter()
+        for command in self.commands():
+            run(command, self.root, self.variables())
+        wall = time.perf_counter() - start
+        used = clock() - cpu if clock else None
+        return Cost(used, wall, _size(self.registry.storage) - size)
+
+    def commands(self, *options: str) -> list[list[str]]:
+        """Return what a user types. The options are those of the layered builder."""
+        image = self.image
+        if self.peer == "docker build":
+            build = ["docker", "build", "--network", "host", "--tag", image, "."]
+            return [build, ["docker", "push", image]]
+        if self.peer == "BigFlow":
+            build = ["bigflow", "build-image", "--no-export-image-tar"]
+            return [["bigflow", "build-package"], build, ["docker", "push", image]]
+        builder = self.peer.split()[0]
+        base = self.base if builder == "engine" else f"docker-archive:{self.machine.archive}"
+        command = ["bigflow", "build-image", "--push", "--no-export-image-tar"]
+        command += ["--builder", builder, "--base-image", base, "--network", "host"]
+        command += ["--find-links", str(self.machine.wheels)]
+        return [[*command, *(options if builder == "layered" else ())]]
+
+    def variables(self) -> dict[str, str]:
+        """Return the variables of the commands: the environment, and caches of this round."""
+        python = self.machine.pythons["BigFlow" if self.peer == "BigFlow" else OURS]
+        caches = self.root.with_name(f"{self.root.name}-caches")
+        return {
+            "PATH": f"{python.parent}:{os.environ['PATH']}",
+            "PYTHONPATH": "",
+            "BIGFLOW_CACHE": str(caches / "bigflow"),
+            "UV_CACHE_DIR": str(caches / "uv"),
+        }
+
+    def _bigflow_files(self) -> dict[str, str]:
+        # The template of `bigflow start-project`, without its apt-get step: the base has no apt,
+        # and the step installs nothing.
+        python = self.machine.pythons["BigFlow"]
+        place = run(
+            [python, "-I", "-c", "import bigflow.scaffold as s; print(s.__path__[0])"],
+            self.machine.work,
+        )
+        template = Path(place.strip(), "templates", "new-project", "Dockerfile").read_text("utf-8")
+        text = re.sub(r"^RUN apt-get.*?lists/\*\n", "", template, flags=re.DOTALL | re.MULTILINE)
+        text = re.sub(r"^FROM .*", f"FROM {self.base}", text, flags=re.MULTILINE)
+        return {"setup.py": _BIGFLOW.format(self.repository), "Dockerfile": text}
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
+
+class Rounds:
+    """The projects of the current round. A first build begins a round of its peer."""
+
+    def __init__(self, machine: Machine, stack: contextlib.ExitStack) -> None:
+        self._machine, self._stack, self._count = machine, stack, 0
+        self._projects: dict[tuple[str, str], Project] = {}
+
+    def cost(self, kind: str, peer: str, case: str) -> Cost:
+        """Return the cost of a case. The cases of a peer are run in their order."""
+        if case == CASES[0]:
+            self._projects[kind, peer] = self.new_project(kind, peer)
+        project = self._projects[kind, peer]
+        project.change(case)
+        return project.cost()
+
+    def new_project(self, kind: str, peer: str) -> Project:
+        """Create a project, with an empty registry."""
+        self._count += 1
+        home = self._machine.work / f"registry-{self._count}"
         home.mkdir()
-        print("\n| bytes pushed | BigFlow | layered |\n|---|---|---|")
-        with started_registry(home) as registry:
-            for step in ("everything", "one line changed", "nothing changed"):
-                if step == "one line changed":
-                    self.change()
-                    self.wheel()
-                    self.bigflow.seconds("wheel")
-                if step != "nothing changed":
-                    self.bigflow.seconds("image")
-                theirs = self.bigflow.pushed_bytes(registry.address, registry.storage)
-                _, lines = self.build(
-                    "layered", repository=f"{registry.address}/demo", push=True, export_tar=False
-                )
-                ours = int(re.findall(r", (\d+) bytes sent", "\n".join(lines))[0])
-                print(f"| {step} | {theirs:,} | {ours:,} |")
+        registry = self._stack.enter_context(started_registry(home))
+        base = self._machine.new_base(self._count)
+        return Project(self._machine, peer, _PROJECTS[kind], self._count, registry, base)
 
-    def peak_memory(self) -> float:
-        """Return the peak memory of our process in MB, with an empty cache and all targets."""
-        options = self.options["layered"]
-        with tempfile.TemporaryDirectory() as name, started_registry(Path(name)) as registry:
-            repository = f"{registry.address}/peak"
-            arguments = [self.root, self.last_wheel(), repository, options.base_image]
-            done = subprocess.run(
-                [sys.executable, "-c", _PEAK, *map(str, arguments), options.find_links[0]],
-                env={**os.environ, "BIGFLOW_CACHE": f"{name}/cache"},
-                check=True,
-                stdout=subprocess.PIPE,
-            )
-        return int(done.stdout) / 1000
 
-    def loaded(self) -> str:
-        """Load the image of the layered builder into the engine. Return its name."""
-        self.wheel()
-        image, _ = self.build("layered", export_tar=False, load=True)
-        return image.tag
+def measured(work: Path, options: Options) -> tuple[list[Row], dict[str, str]]:
+    """Return the rows, and the versions of the peers."""
+    with machine(work) as shared, contextlib.ExitStack() as stack:
+        rows: list[Row] = []
+        rounds = Rounds(shared, stack)
+        for kind in ("small",) if options.tiny else _PROJECTS:
+            measures = [
+                Measure(kind, case, peer, partial(rounds.cost, kind, peer, case))
+                for peer in PEERS
+                for case in CASES
+            ]
+            count = options.rounds if kind == "small" else (options.rounds + 2) // 3
+            rows += in_rounds(measures, count, warm_up=False)
+        return rows, image_versions(shared)
+
+
+def image_versions(shared: Machine) -> dict[str, str]:
+    """Return the versions of the peers that use the engine."""
+    engine = str(shared.client.version()["Version"])
+    return {**peer_versions(shared.pythons), "Docker Engine": engine}
 
 
 @contextlib.contextmanager
-def prepared(work: Path, client: DockerClient) -> Iterator[Machine]:
-    """Create the base image, in the engine and as an archive. Remove all images at the end."""
-    own_wheel(work / "wheels")
-    make_base_image(client, _BASE)
-    archive = work / "base.tar"
-    with archive.open("wb") as file:
-        file.writelines(client.api.get_image(_BASE))
-    try:
-        yield Machine(work, archive, work / "wheels")
-    finally:
-        for tag in [tag for image in client.images.list() for tag in image.tags]:
-            if tag.startswith("bigflow-benchmark/"):
-                client.images.remove(tag)
+def machine(work: Path) -> Iterator[Machine]:
+    """Start what all projects share. Remove all images at the end.
+
+    :raises SkippedError: where an engine, a registry or the base is missing.
+    """
+    with contextlib.ExitStack() as stack:
+        clock = None
+        with contextlib.suppress(OSError):  # not root, or without control groups
+            clock = stack.enter_context(contextlib.closing(CpuClock()))
+        engine = stack.enter_context(docker_engine(*(clock.engine_options if clock else ())))
+        if engine.url is None:
+            raise SkippedError(engine.note)
+        client = stack.enter_context(contextlib.closing(docker.from_env(timeout=600)))
+        try:
+            installed("docker-registry", package="docker-registry")
+            make_base_image(client, f"{_BASE}:0")
+        except (DebianError, pytest.skip.Exception, pytest.fail.Exception) as reason:
+            raise SkippedError(str(reason)) from reason
+        stack.callback(_remove_images, client)
+        archive = work / "base.tar"
+        with archive.open("wb") as file:
+            file.writelines(client.api.get_image(f"{_BASE}:0"))
+        pythons = peers(work)
+        docker_program = pythons["BigFlow"].with_name("docker")
+        docker_program.write_text(_DOCKER.format(docker=shutil.which("docker")), "utf-8")
+        docker_program.chmod(0o755)
+        # The containers of an engine that runs already are counted with those of others.
+        used = clock if engine.is_private else None
+        yield Machine(work, client, archive, pythons, work / "wheels", used)
 
 
-def make_bench(machine: Machine, name: str, requirements: Sequence[str]) -> Bench:
-    root = machine.work / name
-    lines = ["bigflow-backend", *requirements, ""]
-    for file, text in {**_FILES, "resources/requirements.txt": "\n".join(lines)}.items():
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        (root / file).write_text(text, "utf-8")
-    common = ImageSettings(find_links=(str(machine.wheels),), network="host")
-    bigflow = bigflow_project(
-        machine.work,
-        _MODULES,
-        requirements,
-        base=_BASE,
-        repository=f"bigflow-benchmark/bigflow-{name}",
-        variables=os.environ,
-    )
-    archive = f"docker-archive:{machine.archive}"
-    options = {
-        "engine": dataclasses.replace(common, builder="engine", base_image=_BASE),
-        "layered": dataclasses.replace(common, builder="layered", base_image=archive),
-    }
-    return Bench(root, options, bigflow)
+def _remove_images(client: DockerClient) -> None:
+    for tag in [tag for image in client.images.list() for tag in image.tags]:
+        if re.match(r"(localhost:\d+/)?bigflow-benchmark[:/]", tag):
+            client.images.remove(tag, force=True)
 
 
-def print_table(times: dict[str, float]) -> None:
-    columns = ("BigFlow", "docker build", "engine", "layered")
-    print(f"| seconds | {' | '.join(columns)} | layered to BigFlow | to docker build |")
-    print("|---|" + "---|" * (len(columns) + 2))
-    for title in (_ONE_LINE, _TO_TAR, _UNCHANGED, _UNCHANGED_TAR):
-        found = {column: times.get(f"{title}, {column}") for column in columns}
-        row = ["" if value is None else f"{value:.3f}" for value in found.values()]
-        ours = times[f"{title}, layered"]
-        for peer in ("BigFlow", "docker build"):
-            value = found[peer]
-            row.append("" if value is None else f"{ours / value:.3f}")
-        print(f"| {title} | " + " | ".join(row) + " |")
-
-
-if __name__ == "__main__":
-    main()
+def _size(storage: Path) -> int:
+    return sum(path.stat().st_size for path in storage.glob("docker/registry/v2/blobs/**/data"))

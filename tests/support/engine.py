@@ -25,7 +25,7 @@ from docker.errors import DockerException
 from support.debian import DebianError, install
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["Engine", "docker_engine", "private_engine", "sockets_may_leak"]
 
@@ -57,8 +57,12 @@ class _UnavailableError(Exception):
 
 
 @contextlib.contextmanager
-def docker_engine(*, log: Callable[[str], None] = lambda _line: None) -> Iterator[Engine]:
+def docker_engine(
+    *options: str, log: Callable[[str], None] = lambda _line: None
+) -> Iterator[Engine]:
     """Yield the reachable engine; else, as root on Debian, a private one, and stop it.
+
+    The options are those of a private ``dockerd``.
 
     Within the block ``DOCKER_HOST`` names the private one. It has no networks but
     ``none`` and ``host``, so it neither needs nor changes the machine's firewall.
@@ -67,18 +71,20 @@ def docker_engine(*, log: Callable[[str], None] = lambda _line: None) -> Iterato
     if reachable is not None:
         yield reachable
         return
-    with private_engine(log=log) as engine, contextlib.ExitStack() as stack:
+    with private_engine(*options, log=log) as engine, contextlib.ExitStack() as stack:
         if engine.url is not None:
             stack.enter_context(_environment("DOCKER_HOST", engine.url))
         yield engine
 
 
 @contextlib.contextmanager
-def private_engine(*, log: Callable[[str], None] = lambda _line: None) -> Iterator[Engine]:
+def private_engine(
+    *options: str, log: Callable[[str], None] = lambda _line: None
+) -> Iterator[Engine]:
     """Start an engine for the block, as root on Debian, and stop it after the block."""
     with contextlib.ExitStack() as stack:
         try:
-            url, pid = stack.enter_context(_started(_dockerd(log), log))
+            url, pid = stack.enter_context(_started(_dockerd(log), options, log))
             engine = Engine(url, f"a private Docker Engine {_server_version(url)}", pid=pid)
         except _UnavailableError as reason:
             engine = Engine(None, f"no Docker Engine: {reason}")
@@ -120,7 +126,9 @@ def _dockerd(log: Callable[[str], None]) -> str:
 
 
 @contextlib.contextmanager
-def _started(dockerd: str, log: Callable[[str], None]) -> Iterator[tuple[str, int]]:
+def _started(
+    dockerd: str, options: Sequence[str], log: Callable[[str], None]
+) -> Iterator[tuple[str, int]]:
     log("starting a private Docker Engine")
     # A short path: that of a socket holds 107 characters at most.
     home = Path(tempfile.mkdtemp(prefix="engine-"))
@@ -128,6 +136,7 @@ def _started(dockerd: str, log: Callable[[str], None]) -> Iterator[tuple[str, in
     command = [
         dockerd, "--data-root", f"{home}/data", "--exec-root", f"{home}/exec",
         "--host", url, "--pidfile", f"{home}/pid", "--iptables=false", "--bridge=none",
+        *options,
     ]  # fmt: skip
     if setpriv := shutil.which("setpriv"):
         # Should this process be killed, the kernel stops the engine.
