@@ -70,6 +70,17 @@ def test_the_image_of_the_last_build(project: Project) -> None:
     assert "the sizes are those of unpacked layers: no archive" in done.stderr
 
 
+def test_an_instruction_of_several_lines_has_one_row(project: Project) -> None:
+    layer = {"size": 1, "created_by": "RUN a \\\n\n\x1b[31m  b\u202e", "digest": None}
+    info = json.dumps({**_INFO, "layers": [layer]})
+    project.write({".image/imageinfo-1.2.0.json": info})
+    last = bigflow(project, "image").stdout.splitlines()[-1]
+    assert last.endswith("  unknown 0     RUN a \\ b\\u202e")
+    root = ET.fromstring(bigflow(project, "image", "--svg").stdout)
+    texts = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert "image: RUN a \\ b\\u202e" in texts
+
+
 def test_the_image_as_json(project: Project) -> None:
     found = json.loads(bigflow(project, "image", "--json").stdout)
     assert (found["size"], found["is_compressed"]) == (10000, False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bigflow_backend.drawing.bar import BLOCKS, LETTERS, Segment, bar_line, draw_bar
@@ -34,7 +34,9 @@ def test_a_bar_in_a_terminal(characters: dict[str, str], line: str) -> None:
 _SIZES = st.integers(0, 10**12)
 
 
-@settings(max_examples=100, deadline=None, database=None)
+@settings(
+    max_examples=100, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(
     st.dictionaries(st.sampled_from(list(BLOCKS)), st.lists(_SIZES, max_size=30)),
     st.integers(5, 200),

@@ -8,7 +8,7 @@ from itertools import combinations
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bigflow_backend.drawing.graph import Node, draw_graph
@@ -118,7 +118,9 @@ def test_equal_graphs_give_equal_pictures() -> None:
 _TEXTS = st.text(st.characters(codec=None), min_size=1, max_size=90)
 
 
-@settings(max_examples=60, deadline=None, database=None)
+@settings(
+    max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(st.lists(_TEXTS, min_size=1, max_size=8, unique=True), _TEXTS, st.randoms())
 def test_any_text_gives_a_valid_document(
     names: list[str], title: str, choose: random.Random

@@ -21,6 +21,7 @@ from bigflow_backend.drawing.bar import (
     percent,
 )
 from bigflow_backend.ground.errors import UserError
+from bigflow_backend.ground.foreign.text import one_line, quoted
 from bigflow_backend.ground.progress import coloured, has_utf8, size, waiting
 from bigflow_backend.ground.report import print_warning
 
@@ -42,7 +43,9 @@ def image(call: Call) -> int:
         found = composition(reader.side(given), reader)
     if found.missing is not None:
         print_warning(f"the sizes are those of unpacked layers: {found.missing}")
-    segments = [Segment(layer.part, layer.created_by, layer.size) for layer in found.layers]
+    segments = [
+        Segment(layer.part, one_line(layer.created_by), layer.size) for layer in found.layers
+    ]
     if values.svg:
         print(draw_bar(found.name, segments, _sizes(found)), end="")
         return 0
@@ -125,5 +128,5 @@ def _rows(found: Composition) -> Iterator[str]:
     for layer in found.layers:
         share = percent(layer.size, found.size)
         short = layer.digest.removeprefix("sha256:")[:12]
-        what = layer.created_by or "unknown instruction"
+        what = quoted(layer.created_by) or "unknown instruction"
         yield f"{layer.part:{width}}  {size(layer.size):>8}  {share:>5}  {short:12}  {what}"

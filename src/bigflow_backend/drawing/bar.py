@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from bigflow_backend.drawing.svg import Picture, Theme, shortened
 from bigflow_backend.ground.foreign.text import printable
@@ -60,10 +61,10 @@ def bar_line(
 def _cells_of(sizes: Sequence[int], width: int, character: str) -> str:
     """Return the columns of one part, in which each layer ends with a character of its own."""
     text, at, total = "", 0, sum(sizes)
-    for done in range(1, len(sizes) + 1):
-        end = round(width * sum(sizes[:done]) / total)
+    for done in accumulate(sizes):
+        end = round(width * done / total)
         if end > at:
-            is_last = done == len(sizes)
+            is_last = done == total
             text += character * (end - at - 1)
             text += character if is_last else _ENDS.get(character, character)
             at = end
