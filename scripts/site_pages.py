@@ -26,6 +26,8 @@ PAGES = {
     "SECURITY.md": "explanation/security.md",
 }
 """Files of the repository, and their places in the site."""
+_WITHOUT_CONTENTS = {"reference/errors.md"}
+"""Pages with hundreds of headings, and a list of their own."""
 _SOURCES = {page: file for file, page in PAGES.items()}
 _LINK = re.compile(r"(?P<text>!?\[[^\]]*\])\((?P<path>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)")
 
@@ -43,6 +45,8 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
     """Return the text of a page, with links that are valid in the site."""
     del files
     uri = page.file.src_uri
+    if uri in _WITHOUT_CONTENTS:
+        page.meta["hide"] = ["toc"]
     source = _SOURCES.get(uri, f"docs/{uri}")
     return in_site(markdown, source, uri, config.extra["repository"])
 

@@ -18,7 +18,7 @@ from reference.texts import (
     has_words,
 )
 
-ROOTS = {"UserError", "BigflowError", "RegistryError", "DocumentError"}
+ROOTS = {"ArgumentTypeError", "BigflowError", "DocumentError", "RegistryError", "UserError"}
 """The errors with a message for a user. Their subclasses count, too."""
 _DEEPEST = 3
 _OPEN = {

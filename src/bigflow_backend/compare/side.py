@@ -130,7 +130,10 @@ class Reader:
         """
         image = facts.content
         if image is None and not facts.places:
-            raise UserError(f"the layers of {facts.name} are neither here nor in a registry")
+            raise UserError(
+                f"the layers of {facts.name} are neither here nor in a registry",
+                hint="give the archive of the image, or push the image and try again",
+            )
         return installed(
             image or self.image(facts.places[0]), shared, self._session, deadline=self._deadline
         )

@@ -3,7 +3,7 @@
 - ``project``: the frozen description of a project
 - ``settings``: ``[tool.bigflow]`` as dataclasses
 - ``settings_sources``: their environment variables, and the user's file
-- ``settings_schema``: their JSON schema and documentation page
+- ``settings_schema``: their JSON schema
 - ``pyproject``: the other tables of pyproject.toml
 - ``setup_script``: ``project_setup.py`` and the keywords of ``setup()``
 - ``legacy``: keywords of BigFlow 1.x
