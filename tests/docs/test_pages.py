@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,8 +78,9 @@ class Stage:
     def reader(self, page: str, scene: str) -> Reader:
         """Return a reader of the page at the end of a scene, in a directory of their own."""
         name = re.sub(r"\W", "-", page.removesuffix(".md")).lower()
-        reader = Reader(self.home / name / (scene or "empty"), dict(self.environment))
-        reader.home.mkdir(parents=True)
+        (self.home / name).mkdir(exist_ok=True)
+        home = tempfile.mkdtemp(prefix=f"{scene}-", dir=self.home / name)
+        reader = Reader(Path(home), dict(self.environment))
         places = {"HOME": reader.home.parent / "home", "/mnt/dags": reader.home.parent / "dags"}
         for place in places.values():
             place.mkdir(exist_ok=True)

@@ -36,6 +36,7 @@ def read(page: str, home: Path) -> Reader:
         "```toml\ncahce = 'x'\n```",
         "```json\n{,}\n```",
         "```yaml\na: b: c\n```",
+        "```dockerfile\nFROM python:3.12\nRUM true\n```",
         '```text title="a"\none\n```\n\n<!-- shows: a -->\n```text\ntwo\n```',
     ],
 )

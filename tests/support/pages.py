@@ -26,7 +26,6 @@ And before a block:
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -44,6 +43,7 @@ import yaml
 from bigflow_backend.ground.foreign.toml import parse_toml
 from bigflow_backend.ground.settings.machine import machine_settings
 from bigflow_backend.ground.settings.values import read_table
+from bigflow_backend.image.dockerfile import read_dockerfile
 from bigflow_backend.project.settings import Settings
 from bigflow_backend.project.settings_sources import surroundings
 from bigflow_backend.rehearsal.inputs import read_inputs
@@ -53,7 +53,10 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).parents[2]
 SHELL = frozenset({"console", "sh"})
-KINDS = SHELL | {"dockerfile", "ini", "jinja", "json", "python", "text", "toml", "yaml"}
+_FILES = frozenset({"jinja", "text"})
+"""The kinds of blocks of which nothing is known but that they are a file."""
+_KINDS = SHELL | _FILES | {"dockerfile", "json", "python", "toml", "yaml"}
+_INSTRUCTIONS = frozenset({"ARG", "FROM", "RUN", "COPY", "ENV", "USER", "WORKDIR", "LABEL"})
 _SECONDS = 900
 _PART = re.compile(
     r"^ *<!-- (?P<mark>scene|run|fails|shows|not run)(?:: (?P<value>[^\n]*?))? -->$"
@@ -80,9 +83,8 @@ class Part:
     @property
     def is_declared(self) -> bool:
         """True if the block is of a known kind, or the page says why nothing is done with it."""
-        return bool(self.marks.get("not run")) or (
-            self.kind in KINDS and (self.kind != "text" or bool(self.title))
-        )
+        is_known = self.kind in _KINDS and (self.kind not in _FILES or bool(self.title))
+        return is_known or bool(self.marks.get("not run"))
 
 
 def pages() -> list[Path]:
@@ -131,14 +133,18 @@ class Reader:
         """Bring another reader, who has done nothing, to the place of this one."""
         shutil.copytree(self.home, other.home, symlinks=True, dirs_exist_ok=True)
         state = self._state.read_text("utf-8")
-        other._state.write_text(state.replace(str(self.home), str(other.home)), "utf-8")
+        for old, new in ((self.home, other.home), (self.home.parent, other.home.parent)):
+            state = state.replace(str(old), str(new))
+        other._state.write_text(state, "utf-8")
 
     def do(self, part: Part) -> None:
         """Do what the page says.
 
         :raises AssertionError: if the page is wrong.
         """
-        text = _replaced(part.text, self.names)
+        text = part.text
+        for name, real in self.names.items():
+            text = text.replace(name, real)
         if part.kind in {"run", "sh"}:
             self._run(f"set -e\n{text}", "", fails="fails" in part.marks)
         elif part.kind == "console":
@@ -192,12 +198,6 @@ class Reader:
             assert any(map(pattern.search, printed)), f"{command}: {line!r} in\n{done.stdout}"
 
 
-def _replaced(text: str, names: Mapping[str, str]) -> str:
-    for name, real in names.items():
-        text = text.replace(name, real)
-    return text
-
-
 def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
@@ -224,29 +224,24 @@ def _check(kind: str, text: str) -> None:
         json.loads(text)
     elif kind == "yaml":
         yaml.safe_load(text)
-    elif kind == "toml":
-        _check_toml(parse_toml(text), text)
+    elif kind in {"dockerfile", "toml"}:
+        with tempfile.TemporaryDirectory() as directory:
+            file = Path(directory, "bigflow/config.toml")  # the user's, if it is no other one
+            file.parent.mkdir()
+            file.write_text(text, "utf-8")
+            if kind == "toml":
+                _check_toml(parse_toml(text), file)
+            else:
+                assert {i.keyword for i in read_dockerfile(file).instructions} <= _INSTRUCTIONS
 
 
-def _check_toml(document: dict[str, Any], text: str) -> None:
+def _check_toml(document: dict[str, Any], file: Path) -> None:
     if document.keys() <= {"network", "variables", "secrets", "configmaps"}:
-        with _as_file("rehearsal.toml", text) as file:
-            read_inputs(file, file.parent)
+        read_inputs(file, file.parent)
     elif document.keys() <= {"build-system", "project", "dependency-groups", "tool"}:
         table = document.get("tool", {}).get("bigflow", {})
         read_table(Settings, table, key="tool.bigflow", source="pyproject.toml")
     else:
-        with _as_file("bigflow/config.toml", text) as file:
-            home = {"XDG_CONFIG_HOME": str(file.parents[1])}
-            with mock.patch.dict(os.environ, home):
-                machine_settings()
-                list(surroundings({}))
-
-
-@contextlib.contextmanager
-def _as_file(name: str, text: str) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as directory:
-        file = Path(directory, name)
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(text, "utf-8")
-        yield file
+        with mock.patch.dict(os.environ, {"XDG_CONFIG_HOME": str(file.parents[1])}):
+            machine_settings()
+            list(surroundings({}))
