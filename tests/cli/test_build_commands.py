@@ -20,6 +20,7 @@ from bigflow_backend.image.image import PublishedImage
 from bigflow_backend.pipeline import Build
 from support.commands import bigflow, python
 from support.engine import sockets_may_leak
+from support.matrix import rest_slow
 from support.projects import Project, write_project
 
 _WORKFLOW = """\
@@ -198,7 +199,10 @@ CASES = [
 
 @pytest.mark.parametrize(
     ("case", "command"),
-    [(case, command) for case in CASES for command in case.commands],
+    rest_slow(
+        [(case, command) for case in CASES for command in case.commands],
+        quick=[(case, case.commands[0]) for case in CASES],
+    ),
     ids=lambda value: value if isinstance(value, str) else value.name,
 )
 def test_an_error_is_reported_and_the_last_build_stays(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.matrix import matrix, rest_slow
 from support.projects import Project, write_project
 from support.terminal import Running, started
 
@@ -79,7 +80,7 @@ def test_a_pipe_gets_plain_lines_with_times(project: Project) -> None:
     assert re.search(f"^done in {_SECONDS}; next: ", running.output, re.MULTILINE)
 
 
-@pytest.mark.parametrize("in_terminal", [True, False])
+@pytest.mark.parametrize("in_terminal", rest_slow([True, False], quick=[True]))
 def test_quiet_prints_the_result_alone(project: Project, in_terminal: bool) -> None:
     running = run(project, "build-package", "--quiet", "--json", in_terminal=in_terminal)
     assert json.loads(running.output)["tests"]["tests"] == 1
@@ -87,8 +88,7 @@ def test_quiet_prints_the_result_alone(project: Project, in_terminal: bool) -> N
     assert json.loads(before_the_command.output)["tests"]["tests"] == 1
 
 
-@pytest.mark.parametrize("in_terminal", [True, False])
-@pytest.mark.parametrize("options", [["-q"], []])
+@matrix("options, in_terminal", (["-q"], []), (True, False))
 def test_the_output_of_a_failed_step_is_shown(
     project: Project, in_terminal: bool, options: list[str]
 ) -> None:

@@ -15,6 +15,7 @@ from bigflow_backend.ground.errors import UserError
 from bigflow_backend.ground.uv import find_uv
 from bigflow_backend.scaffold.model import NewProject, checked
 from support.commands import bigflow
+from support.matrix import rest_slow
 from support.projects import Project
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _init(root: Path, *arguments: str) -> Result:
     return bigflow(Project(root, {}), "init", *arguments)
 
 
-@pytest.mark.parametrize("layout", ["flat", "src"])
+@pytest.mark.parametrize("layout", rest_slow(["flat", "src"], quick=["src"]))
 def test_a_new_project_builds_and_runs(tmp_path: Path, layout: str) -> None:
     done = _start(tmp_path, "weather-reports", "--layout", layout)
     assert done.returncode == 0, done.stderr

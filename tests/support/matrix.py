@@ -21,7 +21,7 @@ def matrix(names: str, *axes: Sequence[object]) -> pytest.MarkDecorator:
     :param names: the names of the parameters, with commas.
     """
     longest = max(map(len, axes))
-    quick = {tuple(axis[i % len(axis)] for axis in axes) for i in range(longest)}
+    quick = [tuple(axis[i % len(axis)] for axis in axes) for i in range(longest)]
     rows = [
         pytest.param(*row, marks=[] if row in quick else [pytest.mark.slow])
         for row in itertools.product(*axes)
