@@ -43,4 +43,5 @@ def measured(work: Path, options: Options) -> tuple[list[Row], dict[str, str]]:
             measures.append(
                 Measure("command", f"bigflow {name}", peer, partial(run_cost, command, project))
             )
-    return in_rounds(measures, options.rounds), peer_versions(pythons)
+    rows = in_rounds(measures, options.rounds, warm_up=not options.tiny)
+    return rows, peer_versions(pythons)

@@ -102,7 +102,7 @@ def measured(work: Path, options: Options) -> tuple[list[Row], dict[str, str]]:
             measures.append(
                 Measure("build-dags", str(size), peer, partial(_build, python, project))
             )
-    rows = in_rounds(measures, options.rounds)
+    rows = in_rounds(measures, options.rounds, warm_up=not options.tiny)
     found = peer_versions(pythons)
     if not options.tiny:
         try:

@@ -74,7 +74,8 @@ def measured(work: Path, options: Options) -> tuple[list[Row], dict[str, str]]:
         wheel = own_wheel(work / "old-wheels", options.old)
         pythons["old checkout"] = environment(work / "old", *peers, "packaging", wheel)
     measures = list(_measures(work, pythons, SIZES[:2] if options.tiny else SIZES))
-    return in_rounds(measures, options.rounds), versions(python, _PEERS)
+    rows = in_rounds(measures, options.rounds, warm_up=not options.tiny)
+    return rows, versions(python, _PEERS)
 
 
 def _measures(work: Path, pythons: dict[str, Path], sizes: tuple[int, ...]) -> Iterator[Measure]:

@@ -30,6 +30,7 @@ __all__ = ["page", "write_page"]
 
 _LEVEL = 1.05
 _BUILDERS = ("layered builder", "engine builder")
+_WITH_ARTICLE = {*_BUILDERS, "image without bytecode"}
 # The least that a peer can need: it neither wins nor loses.
 _LEAST = {"a DAG without tasks", "Python"}
 _RESULTS = Path(__file__).with_name("results")
@@ -38,7 +39,8 @@ _HEAD = """\
 # Benchmarks
 
 `make bench` measures this project beside its peers, and writes this page. `make bench PARTS=page`
-writes the page again from the last figures. CONTRIBUTING.md has the other options.
+writes the page again from the last figures. The other options are in
+[Contribute](../CONTRIBUTING.md#bench).
 
 - A **ratio** is our cost divided by the cost of the peer. Below 1, this project needs less. A ratio
   in **bold** is above 1.05: the peer wins. From 0.95 to 1.05, both are level.
@@ -253,7 +255,7 @@ def _verdicts(
     for peer in _peers(rows):
         if peer in _LEAST or peer in section.ours[: section.ours.index(ours) + 1]:
             continue
-        of_peer = f"the {peer}" if peer in _BUILDERS else peer
+        of_peer = f"the {peer}" if peer in _WITH_ARTICLE else peer
         ratios = [
             (row, ratio.median)
             for row in rows

@@ -52,7 +52,7 @@ def measured(work: Path, options: Options) -> tuple[list[Row], dict[str, str]]:
         text = _NONE.format(image=images[PEERS[0]]).encode()
         tag = "bigflow-benchmark/pod:1"
         shared.client.images.build(fileobj=io.BytesIO(text), tag=tag, rm=True)
-        images["without bytecode"] = tag
+        images["image without bytecode"] = tag
         measures = [
             Measure("one job", "", peer, partial(_cost, shared.client, image))
             for peer, image in images.items()
