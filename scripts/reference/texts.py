@@ -32,6 +32,12 @@ _SAME_TEXT = {
 }
 """Methods that return a text much like their object."""
 _WORDS = {
+    "infos name": "imageinfo",
+    "plan tag": "tag",
+    "scratch": "directory",
+    "libc version": "version",
+    "moment": "time",
+    "diff id": "digest",
     "e": "reason",
     "error": "reason",
     "error message": "reason",
@@ -248,6 +254,9 @@ class Source:
 
     def _formatted(self, node: ast.FormattedValue, scope: Scope) -> list[Text]:
         texts = self.texts(node.value, scope)
+        value = node.value
+        if node.format_spec is not None and isinstance(value, ast.Name) and value.id.isupper():
+            texts = [text if has_words(text) else (Hole("limit"),) for text in texts]
         return [("'", *text, "'") for text in texts] if node.conversion == ord("r") else texts
 
     def _name(self, node: ast.Name, scope: Scope) -> list[Text]:
