@@ -226,7 +226,7 @@ def _check(kind: str, text: str) -> None:
         yaml.safe_load(text)
     elif kind in {"dockerfile", "toml"}:
         with tempfile.TemporaryDirectory() as directory:
-            file = Path(directory, "bigflow/config.toml")  # the user's, if it is no other one
+            file = Path(directory, "bigflow/config.toml")  # the user's, if it is not another one
             file.parent.mkdir()
             file.write_text(text, "utf-8")
             if kind == "toml":
