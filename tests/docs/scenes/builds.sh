@@ -1,3 +1,5 @@
+# The history of builds is that of one directory: a scene that needs a server is not copied.
+# needs: registry
 bigflow start-project reports --docker-repository registry.example.com/reports
 cd reports
 git add --all
