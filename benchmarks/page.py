@@ -266,7 +266,11 @@ def _verdicts(
             found = list(group)
             cases = _cases(section, [row for row, _ in found], count)
             wins = verdict == "wins"
-            winner, loser = (f"**{of_peer} wins**{cases}: it", of_ours) if wins else (name, of_peer)
+            winner, loser = (
+                (f"**{of_peer.replace('the ', 'The ', 1)} wins**{cases}: it", of_ours)
+                if wins
+                else (name, of_peer)
+            )
             part = _range([1 / ratio if wins else ratio for _, ratio in found])
             if verdict == "level":
                 texts.append(f"{name} and {of_peer} are level{cases}.")

@@ -32,7 +32,7 @@ def test_the_page_is_that_of_the_results() -> None:
     page = (_DOCS / "benchmarks.md").read_text("utf-8")
     assert page == _run(_BENCHMARKS / "page.py"), "run `make bench PARTS=page`"
     plots = re.findall(r"\]\(([^)]+\.svg)\)", page)
-    assert len(plots) >= 5
+    assert len(plots) >= 7
     for plot in plots:
         assert (_DOCS / plot).stat().st_size < 40_000
 
