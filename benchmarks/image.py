@@ -141,9 +141,9 @@ class CpuClock:
     def close(self) -> None:
         """Leave the group and remove it."""
         (self._group.parent / "cgroup.procs").write_text(str(os.getpid()), "ascii")
-        for path in (*self._group.iterdir(), self._group):
+        for path, _, _ in os.walk(self._group, topdown=False):
             with contextlib.suppress(OSError):  # a process is still there
-                path.rmdir()
+                Path(path).rmdir()
 
     def __call__(self) -> float:
         """Return the seconds until now."""
