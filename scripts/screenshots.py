@@ -148,6 +148,8 @@ def screenshots(directory: Path, pages: tuple[str, ...], address: str) -> list[s
                     )
                     browser.open(f"{address}/{page}.html")
                     browser.evaluate("new Promise(requestAnimationFrame)")
+                    # The tabs of a page fade in.
+                    browser.evaluate("document.getAnimations().forEach(one => one.finish())")
                     if colours == "light":
                         wide = browser.evaluate(_WIDE)
                         wrong += [f"{page}: wider than a {screen}: {line}" for line in wide]
