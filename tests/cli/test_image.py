@@ -70,6 +70,14 @@ def test_the_image_of_the_last_build(project: Project) -> None:
     assert "the sizes are those of unpacked layers: no archive" in done.stderr
 
 
+def test_an_image_of_another_platform_is_an_error(project: Project) -> None:
+    message, hint = bigflow(project, "image", "--platform", "linux/arm64").error
+    name = _INFO["tag"]
+    assert message.endswith(f"the image {name} is for linux/amd64, not for linux/arm64")
+    assert "leave out --platform" in hint
+    assert bigflow(project, "image", "--platform", "amd64").returncode == 0
+
+
 def test_an_instruction_of_several_lines_has_one_row(project: Project) -> None:
     layer = {"size": 1, "created_by": "RUN a \\\n\n\x1b[31m  b\u202e", "digest": None}
     info = json.dumps({**_INFO, "layers": [layer]})

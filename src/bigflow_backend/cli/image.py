@@ -41,6 +41,7 @@ def image(call: Call) -> int:
     given = values.image or _last_build(call.project().root)
     with opened_reader(call) as reader, waiting(f"reading {given}"):
         found = composition(reader.side(given), reader)
+    _check_platform(found, values.platform)
     if found.missing is not None:
         print_warning(f"the sizes are those of unpacked layers: {found.missing}")
     segments = [
@@ -76,6 +77,18 @@ def _last_build(root: Path) -> str:
             else "bigflow build-image",
         )
     return str(found[0])
+
+
+def _check_platform(found: Composition, wanted: str | None) -> None:
+    """Raise UserError if the image is not for the platform of ``--platform``."""
+    if wanted is None or found.platform is None:
+        return
+    platform = found.platform
+    if platform.removeprefix("linux/") != wanted.removeprefix("linux/"):
+        raise UserError(
+            f"the image {found.name} is for {platform}, not for {wanted}",
+            hint="give the archive or the name of the other image, or leave out --platform",
+        )
 
 
 def _facts(found: Composition) -> Iterator[str]:
