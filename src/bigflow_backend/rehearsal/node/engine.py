@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,14 @@ from bigflow_backend.rehearsal.node.runtime import Exit, ImageMissingError, Moun
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
-    from docker.types import Ulimit
+    from docker.types import CancellableStream, Ulimit
 
     from bigflow_backend.rehearsal.node.container_spec import ContainerSpec
 
 _PROCESSES = 32768
 """The processes of a container of Podman, which lowers the limit for what it starts."""
+_LAST_LINES_SECONDS = 5.0
+"""The time from the end of a container to that of the stream of its log."""
 POD_LABEL = "io.kubernetes.pod.uid"
 """The label of each container; its value is the uid of the pod."""
 
@@ -123,14 +126,31 @@ class EngineContainer:
             raise StartError(str(error.explanation)) from error
 
     def output(self) -> Iterator[bytes]:
-        size = 0
-        for chunk in self._container.logs(stream=True, follow=True):
-            size += len(chunk)
-            yield chunk
+        stream = self._container.logs(stream=True, follow=True)
+        ended, size = threading.Event(), 0
+        end = threading.Thread(target=self._close, args=(stream, ended), daemon=True)
+        end.start()
+        try:
+            for chunk in stream:
+                size += len(chunk)
+                yield chunk
+        finally:
+            ended.set()
         # Docker may end the stream of a container's log before the last lines.
-        self._container.wait(timeout=None)
+        end.join()
         if size < POD_LOG:
             yield self._container.logs()[size:]
+
+    def _close(self, stream: CancellableStream[bytes], ended: threading.Event) -> None:
+        """Return at the end of the container, and close a stream that has not ended by then.
+
+        Podman 4.3 may follow the log of a container that has ended, without an end.
+        """
+        # The reader of the stream meets the same error of the engine.
+        with contextlib.suppress(OSError):
+            self._container.wait(timeout=None)
+        if not ended.wait(_LAST_LINES_SECONDS):
+            stream.close()
 
     def wait(self) -> Exit:
         code = int(self._container.wait(timeout=None)["StatusCode"])
