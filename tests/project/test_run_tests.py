@@ -81,6 +81,16 @@ def test_the_report_is_where_bigflow_writes_it(tmp_path: Path, framework: str) -
     assert sorted(case.attrib["name"] for case in cases) == ["test_one", "test_two"]
 
 
+def test_another_build_removes_the_report(tmp_path: Path) -> None:
+    """A build of the same project begins while this one runs its tests."""
+    report = tmp_path / "build/junit-reports/report.xml"
+    removal = f"lambda: Path({str(report)!r}).unlink(missing_ok=True)"
+    test = f"import atexit\nfrom pathlib import Path\natexit.register({removal})\n"
+    run(tmp_path, {"test/test_rides.py": test + _TWO_TESTS})
+    assert report.read_text("utf-8").startswith("<?xml")
+    assert [file.name for file in report.parent.iterdir()] == ["report.xml"]
+
+
 def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot write build/junit-reports/"):
         run(tmp_path, {"test/test_rides.py": _TWO_TESTS, "build": "a file"})

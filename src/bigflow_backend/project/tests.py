@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bigflow_backend.ground.errors import UserError
-from bigflow_backend.ground.files import check_modules
+from bigflow_backend.ground.files import check_modules, replaced_file
 from bigflow_backend.ground.processes import run_with_output
 
 if TYPE_CHECKING:
@@ -65,10 +65,12 @@ def run_tests(project: Project, *, python: str = sys.executable) -> TestRun:
     check_modules(project.tests)
     report = project.root / REPORT
     _remove_old_report(report)
-    status = _run(project, [python, "-c", _PYTEST, *_arguments(project, report)])
-    if not report.exists():
-        raise _without_report(python, status)
-    suites = list(ET.parse(report).getroot().iter("testsuite"))  # noqa: S314  (our child's file)
+    # Another build of the project may remove or write its own report at the same time.
+    with replaced_file(report) as new:
+        status = _run(project, [python, "-c", _PYTEST, *_arguments(project, new)])
+        if not new.stat().st_size:
+            raise _without_report(python, status)
+        suites = list(ET.parse(new).getroot().iter("testsuite"))  # noqa: S314  (our child's file)
 
     def total(*attributes: str) -> int:
         return sum(int(suite.get(name, 0)) for suite in suites for name in attributes)
