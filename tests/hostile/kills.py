@@ -35,7 +35,8 @@ if os.environ.pop("COUNT_RENAMES", None):
     project, rename, log = os.environ["KILLED_PROJECT"], os.rename, []
     def counted(source, target, **options):
         rename(source, target, **options)
-        if os.fspath(target).startswith(project + "/"):
+        # build/ has the report of the tests, which is not an output.
+        if os.fspath(target).startswith(project + "/") and "/build/" not in os.fspath(target):
             log.append(target)
             if len(log) == after:
                 os.kill(os.getpid(), number)
