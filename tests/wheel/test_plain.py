@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import subprocess
 import sys
 import zipfile
@@ -163,6 +164,25 @@ def test_a_configuration_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyP
     project = write_project(tmp_path / "project")
     assert plain(project, monkeypatch) is not None
     (tmp_path / ".pydistutils.cfg").write_text("[bdist_wheel]\npython_tag = py39\n")
+    assert plain(project, monkeypatch) is None
+
+
+def test_a_home_that_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may run as a user without a name, whose HOME is not set."""
+    project = write_project(tmp_path / "project")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    assert plain(project, monkeypatch) is not None
+
+
+def test_a_place_of_modules_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = write_project(tmp_path / "project")
+    points = tmp_path / "modules/other.dist-info/entry_points.txt"
+    points.parent.mkdir(parents=True)
+    points.write_bytes(b"\xff")
+    monkeypatch.syspath_prepend(points.parents[1])
     assert plain(project, monkeypatch) is None
 
 

@@ -82,7 +82,10 @@ def plain_metadata(project: Project, content: Content, stated: Stated) -> PlainM
     if not _is_plain(project, stated):
         return None
     core = _core(project, stated)
-    release = _release_without_plugins()
+    try:
+        release = _release_without_plugins()
+    except (OSError, UnicodeError):  # setuptools skips what it cannot read
+        release = None
     if core is None or release is None:
         return None
     wheel = (
@@ -113,7 +116,8 @@ def _is_plain(project: Project, stated: Stated) -> bool:
             name == "setup.cfg" or name.upper().startswith(_LICENSES)
             for name in os.listdir(project.root)  # noqa: PTH208  (faster)
         )
-        and not Path("~/.pydistutils.cfg").expanduser().exists()
+        # These functions, and not those of pathlib, allow a home that is unknown or unreadable.
+        and not os.path.exists(os.path.expanduser("~/.pydistutils.cfg"))  # noqa: PTH110, PTH111
         and not local_projects(project.root, settings)
     )
 
